@@ -1,0 +1,1 @@
+"""The paper's claims as commands: each plans runs, reads them, and writes one HDF5 file and one figure."""

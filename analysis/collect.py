@@ -1,0 +1,134 @@
+"""From run folders to one result: metrics of all runs on common axes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.results import PAPER, SCHEMA_VERSION, Result, now_utc
+from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, paired_interval, seed_interval
+from analysis.sweep import Run
+from hdream_core import provenance
+from hdream_core.logger import read_metrics
+
+
+def attributes(study: str, planned: Sequence[Run], buffer_sha256: str = "") -> dict[str, Any]:
+    """Root attributes of a result: where it comes from."""
+    config = planned[0].config
+    commit, dirty = provenance.git_state()
+    wall = [float((run.folder / "done").read_text()) for run in planned if run.done]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "paper": PAPER,
+        "study": study,
+        "command": f"python -m analysis.{study} {' '.join(sys.argv[1:])}".strip(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "package_versions": json.dumps(provenance.package_versions()),
+        "device": provenance.device_name(),
+        "created_utc": now_utc(),
+        "scale": config.scale,
+        "preset": config.preset,
+        "task": config.task,
+        "mode": "offline" if config.offline_buffer else "online",
+        "buffer_sha256": buffer_sha256,
+        "wall_seconds": float(sum(wall)),
+        "complete": all(run.done for run in planned),
+    }
+
+
+def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
+    """Reads what the runs have written so far.
+
+    Evaluations become ``(method, seed, step)``, training metrics ``(method, seed, log_step)``, and the last held-out
+    evaluation ``(method, seed, window)``.
+    """
+    lines = {run: read_metrics(run.folder / "metrics.jsonl") for run in planned}
+    methods = list(dict.fromkeys(run.config.method for run in planned))
+    seeds = sorted({run.config.seed for run in planned})
+    axes: dict[str, np.ndarray] = {"method": np.array(methods), "seed": np.array(seeds, np.int64)}
+    data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    for kind, axis in (("eval", "step"), ("train", "log_step")):
+        table = {run: {line["step"]: line for line in found if line["kind"] == kind} for run, found in lines.items()}
+        steps = sorted({step for found in table.values() for step in found})
+        axes[axis] = np.array(steps, np.int64)
+        names = sorted({name for found in table.values() for line in found.values() for name in line} - {"step", "kind"})
+        for name in names:
+            values = np.full((len(methods), len(seeds), len(steps)), np.nan)
+            for run, found in table.items():
+                place = methods.index(run.config.method), seeds.index(run.config.seed)
+                values[place] = [_number(found.get(step, {}).get(name)) for step in steps]
+            data[name] = (("method", "seed", axis), values)
+    result = Result(root_attributes, axes, data, {run.config.method: dataclasses.asdict(run.config) for run in planned})
+    _gather_windows(planned, result)
+    result.notes["final"] = final_intervals(result)
+    return result
+
+
+def _number(value: Any) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _gather_windows(planned: Sequence[Run], result: Result) -> None:
+    """Adds window-by-window errors of finished runs; all runs saw the same windows."""
+    files = {run: run.folder / "heldout.npz" for run in planned}
+    loaded = {run: dict(np.load(path, allow_pickle=False)) for run, path in files.items() if run.done and path.exists()}
+    if not loaded:
+        return
+    first = next(iter(loaded.values()))
+    methods, seeds = list(result.axes["method"]), list(result.axes["seed"])
+    result.axes["window"] = np.arange(len(first["start"]))
+    for name in ("error", "dreamed_return"):
+        values = np.full((len(methods), len(seeds), len(first["start"])), np.nan)
+        for run, found in loaded.items():
+            if not np.array_equal(found["start"], first["start"]):
+                raise ValueError(f"{run.folder}: was evaluated on other held-out windows than the runs beside it")
+            values[methods.index(run.config.method), seeds.index(run.config.seed)] = found[name]
+        result.data[f"window/{name}"] = (("method", "seed", "window"), values)
+    for name in ("episode", "true_return"):
+        result.data[f"window/{name}"] = (("window",), first[name].astype(np.float64))
+    result.notes["paired"] = paired_differences(result)
+
+
+def final_intervals(result: Result) -> dict[str, Any]:
+    """Mean and 95 % interval over seeds of each evaluation metric at the last step that all methods reached."""
+    table: dict[str, Any] = {"interval": "Student t over seeds, 95 %"}
+    for name, (axes, values) in result.data.items():
+        if axes != ("method", "seed", "step") or not values.size:
+            continue
+        table[name] = {str(m): seed_interval(values[i, :, -1])._asdict() for i, m in enumerate(result.axes["method"])}
+    return table
+
+
+def paired_differences(result: Result, metric: str = "window/error") -> dict[str, Any]:
+    """Window by window against the first method, over the seeds that both have finished."""
+    values, episode = result.values(metric), result.values("window/episode")
+    methods = [str(m) for m in result.axes["method"]]
+    table: dict[str, Any] = {
+        "metric": metric,
+        "reference": methods[0],
+        "interval": f"percentile bootstrap over held-out episodes, 95 %, {RESAMPLES} resamples",
+        "resampling_seed": BOOTSTRAP_SEED,
+    }
+    for i, method in enumerate(methods[1:], 1):
+        both = np.isfinite(values[0]).all(1) & np.isfinite(values[i]).all(1)
+        if both.any():
+            difference = (values[i][both] - values[0][both]).mean(0)
+            table[method] = paired_interval(difference, episode)._asdict() | {
+                "per_seed": (values[i][both] - values[0][both]).mean(1).tolist(),
+                "share_of_windows_better": float((difference < 0).mean()),
+                "median": float(np.median(difference)),
+            }
+    return table
+
+
+def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:
+    """``<results>/<study>_<task>_<preset>.h5``."""
+    config = planned[0].config
+    return results / f"{study}_{config.task}_{config.preset}.h5"

@@ -1,0 +1,59 @@
+"""How long a run may take on this machine: a few updates and frames, timed."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from hdream_core import envs
+from hdream_core.agent import DreamerV2
+from hdream_core.config import Config
+from hdream_core.replay import Batch
+
+UPDATES = 2
+ENV_STEPS = 20
+
+
+def seconds_per_run(config: Config) -> float:
+    """Estimated seconds of one run alone on the machine: updates, evaluation episodes, and online the environment."""
+    env = envs.make(config.task, seed=0, render=config.env.render, camera=config.env.camera)
+    env.reset()
+    size, action = env.observation_space["image"].shape[0], env.action_space.shape[0]
+    env_step = _time(lambda: env.step(np.zeros(action, np.float32)), ENV_STEPS)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.train.threads or threads)
+    agent = DreamerV2(config, size, action)
+    batch = random_batch(config, size, action)
+    update = _time(lambda: float(agent.update(batch)["loss/total"]), UPDATES)
+    torch.set_num_threads(threads)
+    updates = config.train.steps / config.train.train_every
+    evaluations = config.train.steps / config.eval.every + 1
+    played = evaluations * config.eval.episodes * env.time_limit
+    if not config.offline_buffer:
+        played += config.train.steps
+    return updates * update + played * env_step
+
+
+def _time(work, times: int) -> float:
+    work()  # the first call allocates and compiles
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times
+
+
+def random_batch(config: Config, size: int, action: int) -> Batch:
+    """A batch of noise in the shapes of a run."""
+    rng = np.random.default_rng(0)
+    shape = config.train.batch, config.train.length
+    first = np.zeros(shape, bool)
+    first[:, 0] = True
+    return {
+        "image": rng.integers(0, 256, (*shape, size, size, 3), np.uint8),
+        "action": rng.uniform(-1, 1, (*shape, action)).astype(np.float32),
+        "reward": rng.uniform(0, 10, shape).astype(np.float32),
+        "is_first": first,
+        "is_terminal": np.zeros(shape, bool),
+    }

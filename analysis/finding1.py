@@ -1,0 +1,195 @@
+"""Finding 1 (Sec. 2.3, Fig. 2a): the reward loss's coefficient has a great impact on sample efficiency.
+
+``python -m analysis.finding1 --task lever_pull`` trains DreamerV2 with several w_r, writes
+``results/finding1_<task>_<preset>.h5`` and draws the figure while the runs go on.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from tqdm import tqdm
+
+import figures.finding1
+from analysis import collect, results, sweep
+from analysis.estimate import seconds_per_run
+from hdream_core.config import Config, ConfigError
+from hdream_core.errors import exit_on_user_error
+from hdream_core.offline import open_buffer
+from hdream_core.precision import pick_device
+from hdream_core.presets import MINIATURE_TASKS, make_config, presets_for
+from hdream_core.settings import parse_value
+from offline_buffers.build import Build, build
+
+STUDY = "finding1"
+REDRAW_SECONDS = 15.0
+
+# What a preset sweeps unless told otherwise: seeds, and whether w_o = 0 and HarmonyDream join in.
+SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
+MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
+FULLER = ("paper", "cpu")
+BUFFER_STEPS = {"paper": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
+
+
+@dataclass(frozen=True)
+class Finding1:
+    """Train DreamerV2 with several reward-loss weights and compare (Finding 1, Fig. 2a).
+
+    The same command skips what is finished and resumes what was interrupted.
+    """
+
+    task: str = "lever_pull"
+    """Task by the paper's name; mini_lever is the miniature."""
+    mode: Literal["auto", "online", "offline"] = "auto"
+    """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
+    without a GPU, which is what a small machine can carry, else online."""
+    w_r: tuple[float, ...] = (1.0, 10.0, 100.0)
+    """Reward-loss weights."""
+    implicit: bool = False
+    """Add the decoder-free model, w_o = 0 with w_r = 100. The presets cpu and paper include it."""
+    harmony: bool = False
+    """Add HarmonyDream. The presets cpu and paper include it."""
+    only_w_r: bool = False
+    """Leave out w_o = 0 and HarmonyDream with the presets cpu and paper, too."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds of every method. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on mini_lever), 0 to 4 for paper."""
+    preset: str = "auto"
+    """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
+    workers: int = 0
+    """Runs side by side; 0: one a processor."""
+    buffer: Path | None = None
+    """Offline: an existing buffer's folder. Default: a scripted one, built first if need be."""
+    runs: Path = Path("runs")
+    """Folder of the runs."""
+    results: Path = Path("results")
+    """Folder of the result file."""
+    out: Path = Path("figures/out")
+    """Folder of the figure."""
+    set: tuple[str, ...] = ()
+    """Further settings of every run, as name=value, e.g. train.steps=20000 model.rssm.deter=512."""
+    plan_only: bool = False
+    """Print the plan and stop."""
+
+
+def resolve(job: Finding1) -> tuple[str, str]:
+    """Preset and mode for this machine, where they were left to ``auto``."""
+    gpu, miniature = pick_device().type == "cuda", job.task in MINIATURE_TASKS
+    preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
+    if preset not in presets_for(job.task):
+        raise ConfigError(f"no preset {preset!r} for {job.task}; there are {', '.join(presets_for(job.task))}")
+    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature else "offline"
+    return preset, mode
+
+
+def configs(job: Finding1, preset: str, buffer: Path | None) -> list[Config]:
+    """Every run of the sweep."""
+    changes: dict[str, Any] = {"offline_buffer": str(buffer) if buffer else None}
+    for text in job.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: expected name=value")
+        changes[name] = parse_value(name, value)
+    seeds = job.seeds
+    if seeds is None:
+        seeds = tuple(range((MINIATURE_SEEDS if job.task in MINIATURE_TASKS else SEEDS)[preset]))
+    if not job.w_r or len(set(job.w_r)) < len(job.w_r) or not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError("--w-r and --seeds each need one or more different values")
+    fuller = preset in FULLER and not job.only_w_r
+    sweep_configs = []
+    for seed in seeds:
+        common = changes | {"seed": seed}
+        for w_r in job.w_r:
+            sweep_configs.append(make_config(job.task, preset, "dreamerv2", common | {"method": f"w_r={w_r:g}", "balancer.w_r": w_r}))
+        if job.implicit or fuller:
+            only_reward = {"method": "w_o=0,w_r=100", "balancer.w_o": 0.0, "balancer.w_r": 100.0}
+            sweep_configs.append(make_config(job.task, preset, "dreamerv2", common | only_reward))
+        if job.harmony or fuller:
+            sweep_configs.append(make_config(job.task, preset, "harmony", common))
+    return sweep_configs
+
+
+def print_plan(planned: Sequence[sweep.Run], workers: int) -> None:
+    """The runs, what is done of each, and how long the rest may take."""
+    config = planned[0].config
+    mode = f"offline on {config.offline_buffer}" if config.offline_buffer else "online"
+    print(f"{STUDY}: {config.task}, {mode}, preset {config.preset} (scale: {config.scale}), {len(planned)} runs of {config.train.steps} steps")
+    for run in planned:
+        print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
+    left = sum(1 - run.step / run.config.train.steps for run in planned)
+    if left > 0:
+        minutes = seconds_per_run(config) * left / min(workers, sweep.cores()) / 60
+        print(f"about {max(minutes, 1):.0f} minutes for what is left, {workers} runs at a time")
+
+
+def run(job: Finding1) -> Path:
+    """Plans, runs, collects and draws; returns the result file."""
+    preset, mode = resolve(job)
+    buffer, sha256 = None, ""
+    if mode == "offline":
+        buffer = job.buffer or build(Build(job.task, BUFFER_STEPS[preset]))
+        sha256 = open_buffer(buffer).facts["sha256"]
+    planned = sweep.plan(configs(job, preset, buffer), job.runs)
+    workers = sweep.pick_workers(job.workers, sum(not run.done for run in planned))
+    print_plan(planned, workers)
+    path = collect.save_path(job.results, STUDY, planned)
+    if job.plan_only:
+        return path
+    reporter = Reporter(planned, path, job.out, sha256)
+    with reporter.bar:
+        sweep.execute(planned, workers, reporter.tick)
+    reporter.write()
+    print(f"result: {path}\nfigure: {reporter.figure}")
+    return path
+
+
+class Reporter:
+    """Keeps the bar, the result file and the figure up to date while runs go on."""
+
+    def __init__(self, planned: Sequence[sweep.Run], path: Path, out: Path, sha256: str):
+        self.planned, self.path, self.sha256 = planned, path, sha256
+        self.figure = out / f"{path.stem}.png"
+        self.bar = tqdm(total=sum(run.config.train.steps for run in planned), unit="step", desc=STUDY, smoothing=0.05)
+        self.bar.update(sum(run.step for run in planned))
+        self.seen, self.drawn = 0, 0.0
+
+    def tick(self) -> None:
+        """Called about every second; redraws when there is something new."""
+        size = sum(p.stat().st_size for run in self.planned if (p := run.folder / "metrics.jsonl").exists())
+        if size == self.seen or time.monotonic() - self.drawn < REDRAW_SECONDS:
+            return
+        self.seen = size
+        self.write()
+        self.bar.update(sum(run.step for run in self.planned) - self.bar.n)
+
+    def write(self) -> None:
+        """Writes the result of what is there and draws it."""
+        result = collect.gather(self.planned, collect.attributes(STUDY, self.planned, self.sha256))
+        if not len(result.axes["step"]):
+            return
+        results.save(result, self.path)
+        figures.finding1.draw(self.path, self.figure.parent)
+        self.drawn = time.monotonic()
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error():
+        job = tyro.cli(Finding1, args=args, prog="python -m analysis.finding1")
+        try:
+            run(job)
+        except sweep.SweepError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print("\nstopped; the same command goes on from here", file=sys.stderr)
+            sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

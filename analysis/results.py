@@ -1,0 +1,167 @@
+"""The result files: HDF5, schema version 1, written whole and checked on write and on read.
+
+Every metric is a dense float64 array ``(method, seed, step)`` (or with ``window`` or ``log_step`` in the place of
+``step``), NaN where missing, with HDF5 dimension scales. Raw per-seed values always; intervals are stored beside them
+with their method and the seed of resampling. ``figures`` reads these files and nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+SCHEMA_VERSION = 1
+SCALES = ("paper", "reduced", "miniature")
+PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
+ATTRIBUTES: dict[str, type] = {
+    "schema_version": int,
+    "paper": str,
+    "study": str,
+    "command": str,
+    "git_commit": str,
+    "git_dirty": bool,
+    "package_versions": str,
+    "device": str,
+    "created_utc": str,
+    "scale": str,
+    "preset": str,
+    "task": str,
+    "buffer_sha256": str,
+    "wall_seconds": float,
+}
+
+
+class ResultError(ValueError):
+    """A result file breaks the schema; the message names file and field."""
+
+
+@dataclass
+class Result:
+    """One study's result in memory.
+
+    Attributes:
+        attributes: root attributes, all of ``ATTRIBUTES``.
+        axes: coordinates by axis name, e.g. ``method`` (strings), ``seed``, ``step``.
+        data: arrays by metric name, each with the names of its axes.
+        config: full configs by method.
+        notes: further facts of the study, plain values (intervals, protocol).
+    """
+
+    attributes: dict[str, Any]
+    axes: dict[str, np.ndarray]
+    data: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    config: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def values(self, name: str) -> np.ndarray:
+        """The array of a metric."""
+        return self.data[name][1]
+
+
+def now_utc() -> str:
+    """The current time for ``created_utc``."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def save(result: Result, path: Path) -> Path:
+    """Checks the result and writes it under a temporary name, then renames.
+
+    Raises:
+        ResultError: naming the field that breaks the schema; nothing is written then.
+    """
+    check(result, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with h5py.File(temporary, "w") as file:
+        file.attrs.update(result.attributes)
+        for name, value in (("config", result.config), ("notes", result.notes)):
+            file.create_dataset(name, data=json.dumps(value, sort_keys=True), dtype=h5py.string_dtype())
+        for name, values in result.axes.items():
+            strings = values.dtype.kind in "UO"
+            data = values.astype(object) if strings else values
+            axis = file.create_dataset(f"axes/{name}", data=data, dtype=h5py.string_dtype() if strings else None)
+            axis.make_scale(name)
+        for name, (axes, values) in result.data.items():
+            dataset = file.create_dataset(f"data/{name}", data=values, compression="gzip" if values.size else None)
+            for dimension, axis in zip(dataset.dims, axes, strict=True):
+                dimension.label = axis
+                dimension.attach_scale(file[f"axes/{axis}"])
+    temporary.replace(path)
+    return path
+
+
+def load(path: str | Path) -> Result:
+    """Reads and checks a result file.
+
+    Raises:
+        ResultError: naming file and field.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ResultError(f"{path}: no such result file")
+    try:
+        with h5py.File(path, "r") as file:
+            result = Result(
+                attributes={name: _plain(value) for name, value in file.attrs.items()},
+                axes={name: _axis(values) for name, values in file["axes"].items()},
+                data=dict(_metrics(file["data"])),
+                config=json.loads(file["config"][()]),
+                notes=json.loads(file["notes"][()]),
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise ResultError(f"{path}: not a result file of schema {SCHEMA_VERSION} ({error})") from None
+    check(result, str(path))
+    return result
+
+
+def _metrics(group: h5py.Group):
+    def visit(prefix: str, node: h5py.Group):
+        for name, item in node.items():
+            if isinstance(item, h5py.Group):
+                yield from visit(f"{prefix}{name}/", item)
+            else:
+                yield f"{prefix}{name}", (tuple(d.label for d in item.dims), item[()])
+
+    return visit("", group)
+
+
+def _axis(values: h5py.Dataset) -> np.ndarray:
+    return values.asstr()[()].astype(str) if h5py.check_string_dtype(values.dtype) else values[()]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def check(result: Result, where: str) -> None:
+    """Raises ResultError, naming ``where`` and the field, unless the result fits the schema."""
+    for name, kind in ATTRIBUTES.items():
+        value = result.attributes.get(name)
+        if value is None:
+            raise ResultError(f"{where}: attribute {name} is missing")
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise ResultError(f"{where}: attribute {name} is {value!r}, not of type {kind.__name__}")
+    if result.attributes["schema_version"] != SCHEMA_VERSION:
+        raise ResultError(f"{where}: schema_version is {result.attributes['schema_version']}, this code reads {SCHEMA_VERSION}")
+    if result.attributes["scale"] not in SCALES:
+        raise ResultError(f"{where}: scale is {result.attributes['scale']!r}, must be one of {', '.join(SCALES)}")
+    for name, (axes, values) in result.data.items():
+        _check_metric(name, axes, values, result.axes, where)
+
+
+def _check_metric(name: str, axes: tuple[str, ...], values: np.ndarray, known: Mapping[str, np.ndarray], where: str) -> None:
+    missing = [axis for axis in axes if axis not in known]
+    if missing:
+        raise ResultError(f"{where}: data/{name} has axis {missing[0]!r}, which is not among {', '.join(known)}")
+    expected = tuple(len(known[axis]) for axis in axes)
+    if values.shape != expected:
+        raise ResultError(f"{where}: data/{name} has shape {values.shape}, its axes {', '.join(axes)} have {expected}")
+    if values.dtype.kind not in "fiu":
+        raise ResultError(f"{where}: data/{name} has dtype {values.dtype}, must be numeric")

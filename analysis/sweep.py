@@ -1,0 +1,122 @@
+"""Many runs as one plan: what to run, what is done, and running the rest side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdream_core import runs
+from hdream_core.config import Config
+from hdream_core.train import default_folder
+
+POLL_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
+@dataclass(frozen=True)
+class Run:
+    """One member of a sweep."""
+
+    config: Config
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        return f"{self.config.method}, seed {self.config.seed}"
+
+    @property
+    def done(self) -> bool:
+        return runs.is_done(self.folder)
+
+    @property
+    def step(self) -> int:
+        """Environment steps reached so far."""
+        return self.config.train.steps if self.done else runs.progress_of(self.folder)
+
+
+def plan(configs: Sequence[Config], root: Path) -> list[Run]:
+    """Folders for the runs, seeds before methods: after each round every method has one seed more.
+
+    Raises:
+        ConfigError: if a folder already holds a run with other settings.
+    """
+    ordered = sorted(configs, key=lambda config: config.seed)
+    planned = [Run(config, default_folder(config, root)) for config in ordered]
+    for run in planned:
+        if (run.folder / "config.json").exists():
+            runs.prepare(run.config, run.folder)  # says what differs, before anything starts
+    return planned
+
+
+def pick_workers(asked: int, waiting: int) -> int:
+    """How many runs to have going at once: what was asked, else one a processor.
+
+    Three runs on two processors take turns rather than leave one processor idle for half of the time.
+    """
+    if asked:
+        return min(asked, max(waiting, 1))
+    return waiting if cores() < waiting < 2 * cores() else max(min(cores(), waiting), 1)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class SweepError(RuntimeError):
+    """Runs of a sweep failed; the others are finished."""
+
+
+def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> None:
+    """Runs what is not done, each in a process of its own, and calls ``tick`` about every second.
+
+    Raises:
+        SweepError: after all other runs ended, naming the runs that failed and their logs.
+    """
+    waiting = [run for run in planned if not run.done]
+    running: dict[subprocess.Popen, Run] = {}
+    failed: list[Run] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                run = waiting.pop(0)
+                running[_start(run)] = run
+            time.sleep(POLL_SECONDS)
+            for process in [p for p in running if p.poll() is not None]:
+                run = running.pop(process)
+                if process.returncode != 0:
+                    failed.append(run)
+            tick()
+    finally:
+        for process in running:  # interrupted: the runs resume from their checkpoints another time
+            process.terminate()
+        for process in running:
+            process.wait()
+    if failed:
+        logs = "; ".join(f"{run.label} (see {run.folder / 'log.txt'})" for run in failed)
+        raise SweepError(f"{len(failed)} of {len(planned)} runs failed: {logs}")
+
+
+def _die_with_parent() -> None:
+    """In a child, on Linux: be stopped when the sweep's own process dies, even of ``kill -9``."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _start(run: Run) -> subprocess.Popen:
+    runs.prepare(run.config, run.folder)
+    command = [sys.executable, "-m", "hdream_core.train", "--config", str(run.folder), "--folder", str(run.folder), "--quiet"]
+    threads = str(run.config.train.threads or 0)
+    environment = dict(os.environ, LP_NUM_THREADS="1")
+    if threads != "0":
+        environment |= {"OMP_NUM_THREADS": threads}
+    with open(run.folder / "log.txt", "a") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, preexec_fn=_die_with_parent)

@@ -1,0 +1,68 @@
+"""Fig. 2a, and beside it, for offline runs, how well the world models dream held-out rewards."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.results import Result, load
+from analysis.stats import seed_interval
+from figures import style
+
+PANELS = {
+    "success": ("Success rate", (-0.03, 1.03)),
+    "return": ("Episode return", None),
+    "reward_error": ("Open-loop reward error", None),
+    "return_rank_correlation": ("Rank correlation of return", None),
+}
+TITLES = {
+    "success": "Policy: success",
+    "return": "Policy: return",
+    "reward_error": "Dreams, held out: error (lower is better)",
+    "return_rank_correlation": "Dreams, held out: dreamed vs true return",
+}
+
+
+def draw(source: Path, out: Path) -> Path:
+    """Draws a result of ``analysis.finding1`` to ``<out>/<name>.png`` and ``.pdf``; returns the PNG's path."""
+    result = load(source)
+    style.apply()
+    panels = [name for name in PANELS if name in result.data]
+    columns = 2 if len(panels) > 1 else 1
+    rows = -(-len(panels) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.5 * rows + 0.75), squeeze=False)
+    for axes, name in zip(grid.flat, panels, strict=False):
+        _curves(axes, result, name)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.0 - 0.3 / figure.get_figheight()))
+    task = result.attributes["task"].replace("_", " ").title()
+    figure.suptitle(f"Finding 1: weight of the reward loss, {task}", y=1.0 - 0.05 / figure.get_figheight(), va="top", fontsize=10)
+    style.footer(figure, result, Path(source))
+    figure.tight_layout(rect=(0, 0.35 / figure.get_figheight(), 1, 1 - 0.55 / figure.get_figheight()))
+    return style.save(figure, out, Path(source).stem)
+
+
+def _curves(axes: Axes, result: Result, name: str) -> None:
+    steps = result.axes["step"]
+    values = result.values(name)  # (method, seed, step)
+    for i, method in enumerate(str(m) for m in result.axes["method"]):
+        seen = np.isfinite(values[i]).any(0)
+        if not seen.any():
+            continue
+        with warnings.catch_warnings():
+            intervals = np.array([seed_interval(values[i, :, t]) for t in np.flatnonzero(seen)])  # (steps, 3)
+        color = style.color(method, i)
+        axes.plot(steps[seen], intervals[:, 0], color=color, label=style.label(method), marker="o", markersize=2.5)
+        axes.fill_between(steps[seen], intervals[:, 1], intervals[:, 2], color=color, alpha=0.15, linewidth=0)
+    text, limits = PANELS[name]
+    axes.set_title(TITLES[name])
+    axes.set_ylabel(text)
+    if limits:
+        axes.set_ylim(*limits)
+    style.steps_axis(axes, steps[-1])

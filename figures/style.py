@@ -1,0 +1,82 @@
+"""One look for all figures: the paper's panels, colours that colour-blind readers can tell apart, an honest footer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.results import Result
+
+# Okabe and Ito's palette, in the order of the methods that the paper compares.
+COLORS = {
+    "w_r=1": "#0072B2",
+    "w_r=10": "#E69F00",
+    "w_r=100": "#D55E00",
+    "w_o=0,w_r=100": "#999999",
+    "harmony": "#009E73",
+}
+SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
+LABELS = {"harmony": "HarmonyDream", "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$"}
+
+
+def apply() -> None:
+    """Sets fonts and lines so that a panel is legible at column width."""
+    sns.set_theme(context="paper", style="ticks", font_scale=1.0)
+    plt.rcParams.update({
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 9,
+        "axes.labelsize": 9,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "figure.dpi": 100,
+        "savefig.dpi": 200,
+        "pdf.fonttype": 42,
+    })
+
+
+def color(method: str, index: int) -> str:
+    """A method's colour, the same in every figure."""
+    return COLORS.get(method, SPARE[index % len(SPARE)])
+
+
+def label(method: str) -> str:
+    """A method's name as the paper writes it."""
+    if method in LABELS:
+        return LABELS[method]
+    return f"$w_r={method[4:]}$" if method.startswith("w_r=") else method
+
+
+def steps_axis(axes: Axes, last: float) -> None:
+    """An x-axis in environment steps."""
+    axes.set_xlim(0, max(last, 1))
+    axes.set_xlabel("Environment steps")
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
+
+
+def footer(figure: Figure, result: Result, source: Path, remark: str = "") -> None:
+    """What was measured, at which scale, and the file that it comes from."""
+    a = result.attributes
+    seeds = len(result.axes["seed"])
+    spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
+    state = "" if a.get("complete", True) else " RUNS STILL GOING ON."
+    text = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state} {remark}\nSource: {source.name}"
+    figure.text(0.01, 0.01, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
+
+
+def save(figure: Figure, out: Path, stem: str) -> Path:
+    """Writes PNG and PDF, each whole or not at all; returns the PNG's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    for suffix in ("pdf", "png"):
+        temporary = out / f".{stem}.{suffix}.tmp"
+        figure.savefig(temporary, format=suffix)
+        temporary.replace(out / f"{stem}.{suffix}")
+    plt.close(figure)
+    return out / f"{stem}.png"

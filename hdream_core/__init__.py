@@ -1,0 +1,1 @@
+"""DreamerV2 and HarmonyDream in PyTorch, online and on a fixed buffer."""

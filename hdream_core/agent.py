@@ -1,0 +1,153 @@
+"""DreamerV2: a world model, a balancer of its losses, and a behaviour learned inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hdream_core.balancers import Balancer, FixedWeights, Harmony
+from hdream_core.behavior import Behavior
+from hdream_core.config import BalancerConfig, Config, ConfigError
+from hdream_core.precision import autocast, pick_device
+from hdream_core.rssm import State
+from hdream_core.world_model import WorldModel
+
+
+def make_balancer(config: BalancerConfig, discount_head: bool = False) -> Balancer:
+    """The balancer that a config describes.
+
+    Raises:
+        ConfigError: if fixed weights are given for HarmonyDream, which learns them.
+    """
+    extra = {"discount": 1.0} if discount_head else {}
+    given = {name: w for name in ("w_o", "w_r", "w_d") if (w := getattr(config, name)) is not None}
+    if config.kind == "fixed":
+        return FixedWeights(**given, **extra)
+    if given:
+        raise ConfigError(f"balancer.{next(iter(given))} is set, but harmony learns its weights; unset it or take kind=fixed")
+    return Harmony(("observation", "reward", "dynamics", *extra), rectified=config.rectified)
+
+
+class DreamerV2(nn.Module):
+    """The agent: ``act`` in an environment, ``update`` on a batch.
+
+    Args:
+        config: the whole run's config.
+        image_size: pixels per side.
+        action: number of action dimensions.
+        device: None takes a GPU where there is one.
+    """
+
+    def __init__(self, config: Config, image_size: int, action: int, device: torch.device | None = None):
+        super().__init__()
+        self.config, self.image_size, self.action = config, image_size, action
+        self.device = device or pick_device()
+        self.balancer = make_balancer(config.balancer, config.model.discount_head)
+        self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma)
+        self.behavior = Behavior(config.behavior, self.model.rssm.feat_size, action)
+        self.to(self.device)
+        self.updates = 0
+        self.optimizers = self._make_optimizers()
+
+    def _make_optimizers(self) -> dict[str, torch.optim.Adam]:
+        model, behavior = self.config.model, self.config.behavior
+        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters()), "lr": model.lr}]
+        if harmonizers := list(self.balancer.parameters()):
+            # Eq. 5 has no weight decay on s; the authors' 1e-6 on it is too small to be seen.
+            groups.append({"params": harmonizers, "lr": model.harmonizer_lr or model.lr, "weight_decay": 0.0})
+        settings: dict[str, Any] = {"eps": 1e-5, "weight_decay": 1e-6}
+        return {
+            "model": torch.optim.Adam(groups, **settings),
+            "actor": torch.optim.Adam(self.behavior.actor.parameters(), lr=behavior.actor_lr, **settings),
+            "critic": torch.optim.Adam(self.behavior.critic.parameters(), lr=behavior.critic_lr, **settings),
+        }
+
+    def update(self, batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
+        """One step of world model, actor and critic; returns scalar metrics, still on the device.
+
+        Args:
+            batch: windows of ``replay.Batch``.
+        """
+        data = self.to_device(batch)
+        model_metrics, start = self._update_model(data)
+        behavior_metrics = self._update_behavior(start)
+        self.updates += 1
+        return model_metrics | behavior_metrics
+
+    def _update_model(self, data: dict[str, Tensor]) -> tuple[dict[str, Tensor], State]:
+        with autocast(self.config.train.precision, self.device):
+            losses, post, extra = self.model.losses(data)
+        if self.updates == 0 and self.config.model.harmonizer_start == "analytic" and isinstance(self.balancer, Harmony):
+            self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
+        total, weights = self.balancer(losses)
+        norm = self._step("model", total, [*self.model.parameters(), *self.balancer.parameters()], self.config.model.grad_clip)
+        metrics = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+        metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
+        metrics |= extra | {"loss/total": total.detach(), "grad_norm/model": norm}
+        return metrics, post.detach().flatten()
+
+    def _update_behavior(self, start: State) -> dict[str, Tensor]:
+        config = self.config.behavior
+        if config.starts is not None and config.starts < len(start.deter):
+            chosen = torch.randperm(len(start.deter), device=self.device)[: config.starts]
+            start = start.map(lambda x: x[chosen])
+        with autocast(self.config.train.precision, self.device):
+            actor_loss, critic_loss, metrics = self.behavior.losses(self.model, start)
+        actor_norm = self._step("actor", actor_loss, list(self.behavior.actor.parameters()), config.grad_clip)
+        critic_norm = self._step("critic", critic_loss, list(self.behavior.critic.parameters()), config.grad_clip)
+        if (self.updates + 1) % config.slow_update == 0:
+            self.behavior.update_slow_critic()
+        norms = {"grad_norm/actor": actor_norm, "grad_norm/critic": critic_norm}
+        return metrics | norms | {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
+
+    def _step(self, name: str, loss: Tensor, parameters: list[nn.Parameter], clip: float) -> Tensor:
+        # Gradients of these parameters and no others: the actor's loss flows through the world model, not into it.
+        # Unused parameters (say, the prior's with w_d = 0) get none.
+        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+            p.grad = gradient
+        norm = nn.utils.clip_grad_norm_(parameters, clip)
+        self.optimizers[name].step()
+        return norm.detach()
+
+    @torch.no_grad()
+    def act(
+        self, image: np.ndarray, state: tuple[State, Tensor] | None, explore: bool
+    ) -> tuple[np.ndarray, tuple[State, Tensor]]:
+        """Actions for N environments that are stepped together.
+
+        Args:
+            image: uint8 ``(N, H, W, C)``.
+            state: what the last call returned, or None at the start of the episodes.
+            explore: sample the action (training) or take its mode (evaluation); the posterior is sampled in both.
+
+        Returns:
+            float32 ``(N, A)`` in [-1, 1], and the state to hand to the next call.
+        """
+        images = torch.as_tensor(image, device=self.device)[:, None]  # (N, 1, H, W, C)
+        first = torch.full((len(image),), state is None, device=self.device)
+        if state is None:
+            state = self.model.rssm.initial(len(image), self.device), torch.zeros(len(image), self.action, device=self.device)
+        with autocast(self.config.train.precision, self.device):
+            latent = self.model.rssm.observe_step(state[0], self.model.encode(images)[:, 0], state[1], first)
+            policy = self.behavior.policy(latent.feat)
+        action = policy.rsample() if explore else policy.mode
+        return action.cpu().numpy(), (latent, action)
+
+    def to_device(self, batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
+        """Moves a batch as it is: images travel as uint8 and are scaled on the device."""
+        return {name: torch.as_tensor(values).to(self.device) for name, values in batch.items()}
+
+    def training_state(self) -> dict[str, Any]:
+        """Everything that training changes, for a checkpoint."""
+        optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {"agent": self.state_dict(), "optimizers": optimizers, "updates": self.updates}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """The inverse of ``training_state``."""
+        self.load_state_dict(state["agent"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.updates = state["updates"]

@@ -1,0 +1,73 @@
+"""The three distributions of DreamerV2: categorical latents, bounded actions, and nothing that torch already has."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def sample_one_hot(logits: Tensor) -> Tensor:
+    """One-hot samples with straight-through gradients (DreamerV2: ``sample + probs - sg(probs)``).
+
+    Args:
+        logits: ``(..., stoch, classes)``, normalised or not.
+
+    Returns:
+        ``(..., stoch, classes)``: in value one-hot (to rounding), in gradient the probabilities.
+    """
+    probs = torch.softmax(logits.float(), -1)
+    # Gumbel-max is an exact categorical sample and, unlike torch.multinomial, one fused pass over a 3-D tensor.
+    noise = torch.empty_like(probs).exponential_()
+    index = (probs.detach() / noise).argmax(-1, keepdim=True)
+    one_hot = torch.zeros_like(probs).scatter_(-1, index, 1.0)
+    return one_hot + (probs - probs.detach())
+
+
+def categorical_kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """``KL[p || q]`` of independent categoricals, in nats.
+
+    Args:
+        p_logits, q_logits: ``(..., stoch, classes)``.
+
+    Returns:
+        ``(...)``: summed over classes and over the ``stoch`` variables.
+    """
+    log_p, log_q = F.log_softmax(p_logits.float(), -1), F.log_softmax(q_logits.float(), -1)
+    return (log_p.exp() * (log_p - log_q)).sum((-2, -1))
+
+
+class TruncatedNormal:
+    """Independent normals truncated to [-1, 1]: the policy over continuous actions.
+
+    Args:
+        loc, scale: ``(..., action)``, float32; ``loc`` within [-1, 1].
+    """
+
+    EDGE = 1e-6  # samples stay inside, where the inverse distribution function has finite slope
+
+    def __init__(self, loc: Tensor, scale: Tensor):
+        self.loc, self.scale = loc, scale
+        self.alpha, self.beta = (-1 - loc) / scale, (1 - loc) / scale
+        self.cdf_alpha = torch.special.ndtr(self.alpha)
+        self.mass = torch.special.ndtr(self.beta) - self.cdf_alpha
+
+    @property
+    def mode(self) -> Tensor:
+        """``(..., action)``: the location, which lies within the bounds."""
+        return self.loc
+
+    def rsample(self) -> Tensor:
+        """``(..., action)``: a sample by the inverse distribution function, differentiable in loc and scale."""
+        u = torch.rand_like(self.loc)
+        quantile = (self.cdf_alpha + u * self.mass).clamp(self.EDGE, 1 - self.EDGE)
+        return (self.loc + self.scale * torch.special.ndtri(quantile)).clamp(-1 + self.EDGE, 1 - self.EDGE)
+
+    def entropy(self) -> Tensor:
+        """``(...)``: differential entropy in nats, summed over the action dimensions."""
+        density_alpha, density_beta = (torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi) for z in (self.alpha, self.beta))
+        log_volume = torch.log(math.sqrt(2 * math.pi * math.e) * self.scale * self.mass)
+        slope = (self.alpha * density_alpha - self.beta * density_beta) / (2 * self.mass)
+        return (log_volume + slope).sum(-1)

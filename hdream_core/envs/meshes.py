@@ -1,0 +1,149 @@
+"""Decimated copies of a MuJoCo model's meshes, for drawing only.
+
+A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all of them smaller
+than a pixel. Here a *copy* of the model gets meshes of a tenth of the triangles, written into the slots of the
+originals. Only the copy is changed, and only the OpenGL context is made from it, so physics never sees it.
+
+Decimation takes seconds, so every mesh is decimated once per installation and kept in a cache folder.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import mujoco
+
+RECIPE = "1"  # goes into the cache key: raise it whenever the lines below would give other meshes
+KEPT_FRACTION = 0.1  # of the triangles of a large mesh
+WHOLE_BELOW = 2600  # smaller meshes are task objects, a few pixels that decide the reward: left alone
+CREASE_DEGREES = 40.0  # faces that meet at a sharper angle do not share a normal, so that edges stay edges
+
+
+class Mesh(NamedTuple):
+    """A triangle mesh in its own frame, in metres. A face's corners index `vertices` and `normals` apart."""
+
+    vertices: np.ndarray  # (V, 3) float32
+    faces: np.ndarray  # (F, 3) int32, into vertices
+    normals: np.ndarray  # (N, 3) float32, unit length
+    face_normals: np.ndarray  # (F, 3) int32, into normals
+
+
+def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
+    """A copy of `model`, its large meshes decimated, to build an `MjrContext` from. `model` is left as it is."""
+    drawn = copy.copy(model)
+    for index in range(model.nmesh):
+        # A textured mesh would need its texture coordinates decimated along; Meta-world's large ones have none.
+        if model.mesh_facenum[index] >= WHOLE_BELOW and model.mesh_texcoordnum[index] == 0:
+            _overwrite(drawn, index, _cached(*_read(model, index)))
+    return drawn
+
+
+def cache_folder() -> Path:
+    """Where decimated meshes are kept: `$HDREAM_CACHE`, else `hdream` in the user's cache folder."""
+    if chosen := os.environ.get("HDREAM_CACHE"):
+        return Path(chosen).expanduser() / "meshes"
+    if sys.platform == "darwin":
+        base = Path("~/Library/Caches")
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return base.expanduser() / "hdream" / "meshes"
+
+
+def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    """Reduce a mesh of `(V, 3)` vertices and `(F, 3)` faces to about a tenth of its faces (quadric collapse)."""
+    import fast_simplification
+
+    # MuJoCo stores a vertex once per normal. Welded by position, the surface cannot tear open along those seams.
+    welded, index = np.unique(vertices, axis=0, return_inverse=True)
+    faces = index.reshape(-1)[faces]
+    proper = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    points, triangles = fast_simplification.simplify(
+        np.ascontiguousarray(welded, np.float32),
+        np.ascontiguousarray(faces[proper], np.int32),
+        target_count=max(1, int(KEPT_FRACTION * len(faces))),
+    )
+    points, triangles = np.asarray(points, np.float32), np.asarray(triangles, np.int32)
+    return Mesh(points, triangles, *_creased_normals(points, triangles))
+
+
+def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A normal per face corner, averaged over the faces around that vertex which lie within `CREASE_DEGREES`.
+
+    Returns the distinct normals `(N, 3)` and, for each corner, the index of its own `(F, 3)`.
+    """
+    a, b, c = (points[faces[:, corner]].astype(np.float64) for corner in range(3))
+    area_normal = np.cross(b - a, c - a)  # length: twice the area, the weight in the average
+    unit = area_normal / np.maximum(np.linalg.norm(area_normal, axis=1, keepdims=True), 1e-30)
+
+    owner, vertex = np.repeat(np.arange(len(faces)), 3), faces.reshape(-1)
+    order = np.argsort(vertex, kind="stable")
+    starts = np.searchsorted(vertex[order], np.arange(len(points) + 1))
+    corner_normal = np.empty((len(vertex), 3))
+    for corner in range(len(vertex)):
+        around = owner[order[starts[vertex[corner]] : starts[vertex[corner] + 1]]]
+        smooth = around[unit[around] @ unit[owner[corner]] > np.cos(np.radians(CREASE_DEGREES))]
+        total = area_normal[smooth].sum(0) if len(smooth) else unit[owner[corner]]
+        corner_normal[corner] = total / max(np.linalg.norm(total), 1e-30)
+    distinct, index = np.unique(corner_normal.round(5), axis=0, return_inverse=True)
+    return distinct.astype(np.float32), index.reshape(-1, 3).astype(np.int32)
+
+
+def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    """`decimate`, from the cache folder if it has been done before on this machine."""
+    digest = hashlib.sha256(f"{RECIPE} {KEPT_FRACTION} {CREASE_DEGREES} {len(vertices)}".encode())
+    digest.update(vertices.tobytes())
+    digest.update(faces.tobytes())
+    path = cache_folder() / f"{digest.hexdigest()[:32]}.npz"
+    try:
+        with np.load(path) as stored:
+            return Mesh(*(stored[field] for field in Mesh._fields))
+    except (OSError, ValueError, KeyError, EOFError):  # absent, or cut short by a full disk: make it again
+        mesh = decimate(vertices, faces)
+    try:
+        _store(path, mesh)
+    except OSError as error:
+        warnings.warn(f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE", stacklevel=2)
+    return mesh
+
+
+def _store(path: Path, mesh: Mesh) -> None:
+    """Write under a name of one's own, then rename: processes that start together never read half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+        np.savez(file, **mesh._asdict())
+    os.replace(file.name, path)
+
+
+def _read(model: mujoco.MjModel, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices `(V, 3)` and faces `(F, 3)` of mesh number `index`."""
+    vertex, face = int(model.mesh_vertadr[index]), int(model.mesh_faceadr[index])
+    return (
+        model.mesh_vert[vertex : vertex + model.mesh_vertnum[index]].copy(),
+        model.mesh_face[face : face + model.mesh_facenum[index]].copy(),
+    )
+
+
+def _overwrite(model: mujoco.MjModel, index: int, mesh: Mesh) -> None:
+    """Put `mesh` into the slot of mesh number `index`, which must be no smaller, and shorten the slot."""
+    room = (model.mesh_vertnum[index], model.mesh_facenum[index], model.mesh_normalnum[index])
+    need = (len(mesh.vertices), len(mesh.faces), len(mesh.normals))
+    if any(n > r for n, r in zip(need, room, strict=True)):
+        return  # drawing the original is right, only slower
+    vertex, face, normal = model.mesh_vertadr[index], model.mesh_faceadr[index], model.mesh_normaladr[index]
+    model.mesh_vert[vertex : vertex + need[0]] = mesh.vertices
+    model.mesh_face[face : face + need[1]] = mesh.faces
+    model.mesh_facenormal[face : face + need[1]] = mesh.face_normals
+    model.mesh_normal[normal : normal + need[2]] = mesh.normals
+    model.mesh_vertnum[index], model.mesh_facenum[index], model.mesh_normalnum[index] = need

@@ -1,0 +1,141 @@
+"""``mini_lever``: a NumPy-only task that was made to exhibit the paper's mechanism in CPU minutes.
+
+Three things share a 32 x 32 frame: a thick red arm from a fixed base to its tip, large and predictable and, by
+itself, worth nothing; a blue lever of 3 x 3 pixels at a random place per episode, which alone decides the reward and
+moves only on real contact (the tip beneath it and going up); and a distracting background of drifting diagonal
+stripes. It complements Meta-world and never replaces it; every result on it bears ``scale = miniature``.
+"""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+
+SIZE = 32  # pixels; positions are in pixels too, x to the right and y down
+BASE = np.array([16.0, 31.0])  # where the arm is mounted
+SPEED = 2.0  # pixels per step at full action
+REACH = 1.5  # horizontal distance within which the tip is beneath the lever
+CONTACT = 2.5  # vertical distance below the lever's centre within which it touches
+LIFT = 10.0  # pixels the lever can travel up
+MAX_REWARD = 10.0
+
+
+class Miniature(gymnasium.Env):
+    """Pull a tiny lever up with a large arm, in front of a distracting background.
+
+    Observations: ``image`` uint8 (32, 32, 3); ``state`` float64 (6,): tip x, y, lever x, rest y, height lifted, step,
+    in pixels and steps. Actions: the tip's velocity in [-1, 1]^2, times 2 pixels a step. Reward in [0, 10], a fifth for
+    nearness of the tip to the place beneath the lever, the rest for the lever's height. Success: lifted four fifths
+    of the way. Episodes are truncated after 50 steps and never terminate. Episode k of a seed is always the same.
+
+    Args:
+        task: its name, of which there is one.
+        seed: of its episodes.
+        render, camera: taken for the sake of the common interface; this task has one look.
+    """
+
+    task = "mini_lever"
+    time_limit = 50  # environment steps
+    action_repeat = 1
+    render_quality = "numpy"
+    camera = "none"
+
+    def __init__(self, task: str = "mini_lever", seed: int = 0, render: str = "auto", camera: str = "none"):
+        self.seed = seed
+        self.episode = -1
+        self.observation_space = gymnasium.spaces.Dict(
+            image=gymnasium.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8),
+            state=gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float64),
+        )
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+        yy, xx = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
+        self._xx, self._yy = xx, yy
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        """Starts the next episode; ``seed`` starts over at episode 0, ``options={"episode": k}`` chooses it."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self.seed, self.episode = seed, -1
+        self.episode = self.episode + 1 if not options else int(options["episode"])
+        rng = np.random.default_rng([self.seed, self.episode])
+        self.tip = np.array([rng.uniform(6, 26), rng.uniform(20, 27)])
+        self.lever_x, self.rest_y = rng.uniform(5, 27), rng.uniform(14, 18)
+        self.lifted = 0.0
+        self.t = 0
+        # Stripes: two colours, waves per pixel, direction, drift in waves per step.
+        self.stripes = np.concatenate([rng.uniform(40, 200, 6), [rng.uniform(0.05, 0.2), rng.choice([-1.0, 1.0]), rng.uniform(-0.1, 0.1)]])
+        return self._observe(), {"success": False}
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        """Moves the tip; the lever follows only while the tip pushes it up from beneath."""
+        velocity = SPEED * np.clip(np.asarray(action, np.float64), -1, 1)
+        before = self.tip
+        self.tip = np.clip(before + velocity, 1, SIZE - 2)
+        below = before[1] - self._lever_y  # distance of the tip below the lever's centre, before the move
+        rise = before[1] - self.tip[1]
+        beneath = abs(before[0] - self.lever_x) <= REACH and abs(self.tip[0] - self.lever_x) <= REACH
+        if beneath and rise > 0 and below >= 0 and below - rise < CONTACT:
+            # The lever rests on the tip: what the tip rose beyond the gap, the lever rises too.
+            self.lifted = float(np.clip(self.lifted + min(rise, CONTACT - (below - rise)), 0, LIFT))
+        self.t += 1
+        success = self.lifted >= 0.8 * LIFT
+        return self._observe(), self._reward(), False, self.t >= self.time_limit, {"success": success}
+
+    @property
+    def _lever_y(self) -> float:
+        return self.rest_y - self.lifted
+
+    def _reward(self) -> float:
+        target = np.array([self.lever_x, self._lever_y + CONTACT])
+        nearness = max(0.0, 1 - float(np.linalg.norm(self.tip - target)) / SIZE)
+        return MAX_REWARD * (0.2 * nearness + 0.8 * self.lifted / LIFT)
+
+    def _observe(self) -> dict:
+        state = np.array([*self.tip, self.lever_x, self.rest_y, self.lifted, self.t])
+        return {"image": self.render_image(), "state": state}
+
+    def render_image(self) -> np.ndarray:
+        """The current frame, uint8 (32, 32, 3): background, then arm, then lever."""
+        low, high, (waves, slant, drift) = self.stripes[:3], self.stripes[3:6], self.stripes[6:]
+        phase = waves * (self._xx + slant * self._yy) + drift * self.t
+        mix = (0.5 + 0.5 * np.sin(2 * np.pi * phase))[..., None]
+        frame = low + (high - low) * mix
+        frame[self._near_arm()] = (220, 30, 30)
+        x, y = round(self.lever_x), round(self._lever_y)
+        frame[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = (30, 60, 255)
+        return frame.astype(np.uint8)
+
+    def _near_arm(self) -> np.ndarray:
+        """Pixels within 2 of the segment from base to tip, bool (32, 32)."""
+        along = self.tip - BASE
+        share = ((self._xx - BASE[0]) * along[0] + (self._yy - BASE[1]) * along[1]) / max(along @ along, 1e-9)
+        share = np.clip(share, 0, 1)
+        distance = np.hypot(self._xx - BASE[0] - share * along[0], self._yy - BASE[1] - share * along[1])
+        return distance <= 2
+
+    def save_state(self) -> np.ndarray:
+        """Everything the future depends on, float64 (17,)."""
+        return np.array([self.seed, self.episode, *self.tip, self.lever_x, self.rest_y, self.lifted, self.t, *self.stripes])
+
+    def restore_state(self, vector: np.ndarray) -> dict:
+        """Goes back to a saved state and returns its observation."""
+        self.seed, self.episode = int(vector[0]), int(vector[1])
+        self.tip = np.array(vector[2:4], np.float64)
+        self.lever_x, self.rest_y, self.lifted = (float(x) for x in vector[4:7])
+        self.t, self.stripes = int(vector[7]), np.array(vector[8:17], np.float64)
+        return self._observe()
+
+    def object_positions(self) -> dict[str, np.ndarray]:
+        """Positions in pixels, (2,) each: what a probe should be able to read off the representation."""
+        return {"tip": self.tip.copy(), "lever": np.array([self.lever_x, self._lever_y])}
+
+    def expert_action(self) -> np.ndarray:
+        """A scripted policy: go below the lever, then beneath it, then up; float32 (2,)."""
+        dx, below = self.lever_x - self.tip[0], self.tip[1] - self._lever_y
+        if abs(dx) <= REACH / 2 and below >= 0:
+            move = np.array([dx, -SPEED])
+        elif below < CONTACT + 2:
+            move = np.array([0.0, SPEED])  # get below first, so that the lever is not in the way
+        else:
+            move = np.array([dx, 0.0])
+        return np.clip(move / SPEED, -1, 1).astype(np.float32)

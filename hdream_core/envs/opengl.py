@@ -1,0 +1,90 @@
+"""The choice of an OpenGL backend that draws without a display, made before mujoco is imported."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+INSTALL = "apt-get install libegl1 libgl1-mesa-dri libosmesa6"
+
+
+class RenderingError(RuntimeError):
+    """This machine cannot draw as it is set up; the message says what to do."""
+
+
+def load_mujoco() -> ModuleType:
+    """Import mujoco with an OpenGL backend that works without a display, or raise `RenderingError`.
+
+    mujoco reads `MUJOCO_GL` once, on import, so it is set before: the user's own choice, else EGL, else OSMesa.
+    """
+    if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
+        if _egl_has_device():
+            os.environ["MUJOCO_GL"] = "egl"
+        elif _loadable("libOSMesa.so.8") or _loadable("libOSMesa.so"):
+            os.environ["MUJOCO_GL"] = "osmesa"
+        else:
+            raise RenderingError(f"no OpenGL library can be loaded; run: {INSTALL}")
+    # Mesa's threads cost more than they bring at 64x64, and environments run one to a process. A user's choice stands.
+    os.environ.setdefault("LP_NUM_THREADS", "1")
+    try:
+        import mujoco
+    except (ImportError, AttributeError, OSError) as error:  # PyOpenGL has many ways to say "no such library"
+        if isinstance(error, ModuleNotFoundError) and error.name == "mujoco":
+            raise
+        backend = os.environ.get("MUJOCO_GL")
+        raise RenderingError(f"mujoco cannot load its OpenGL backend {backend!r}; run: {INSTALL}") from error
+    return mujoco
+
+
+def new_context() -> Any:
+    """A current OpenGL context without a window. Its `free()` gives it back."""
+    mujoco = load_mujoco()
+    backend = os.environ.get("MUJOCO_GL", "").lower()
+    try:
+        if sys.platform == "linux" and backend in ("egl", "osmesa"):
+            # By name: mujoco.GLContext is another backend's if mujoco was imported before the choice was made.
+            kind = importlib.import_module(f"mujoco.{backend}").GLContext
+        else:
+            kind = mujoco.GLContext
+        context = kind(64, 64)  # any size: MuJoCo draws into buffers of its own
+        context.make_current()
+    except Exception as error:  # every backend raises its own kinds
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RenderingError(f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}") from error
+    return context
+
+
+def device_name() -> str:
+    """What the current context calls the device that draws, such as `llvmpipe (LLVM 15.0.6, 256 bits)`."""
+    from OpenGL import GL
+
+    return GL.glGetString(GL.GL_RENDERER).decode()
+
+
+def _loadable(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _egl_has_device() -> bool:
+    """Whether EGL is installed and offers a device to draw on, as mujoco's EGL backend needs."""
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+        find = egl.eglGetProcAddress
+    except (OSError, AttributeError):
+        return False
+    find.restype, find.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    address = find(b"eglQueryDevicesEXT")
+    if not address:
+        return False
+    int_pointer = ctypes.POINTER(ctypes.c_int)
+    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, int_pointer)(address)
+    count = ctypes.c_int(0)
+    return bool(query(0, None, ctypes.byref(count))) and count.value > 0

@@ -1,0 +1,140 @@
+"""One OpenGL context per process, shared by every environment instance that draws with MuJoCo.
+
+Several `mujoco.Renderer`s in one process own a GL context each, and have corrupted each other's frames. Here there
+is one GL context, and in it one `MjrContext` (meshes and textures on the device) per model, quality and size.
+
+Two qualities. `paper` is MuJoCo's own: shadows, reflections, 4x multisampling. `fast` leaves those out and draws
+decimated meshes, for some forty times the frames per second on a software renderer. Neither touches physics.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import os
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hdream_core.envs import opengl
+from hdream_core.envs.meshes import decimated_copy
+
+if TYPE_CHECKING:
+    import mujoco
+
+QUALITIES = ("fast", "paper")
+_SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
+_KEPT_CONTEXTS = 4  # to compare two tasks or two qualities without uploading the meshes for every frame
+_MAX_GEOMS = 1000  # of a scene; Meta-world's have about 40
+
+
+class _Context(NamedTuple):
+    """What drawing one model at one quality and size needs."""
+
+    mjr: mujoco.MjrContext
+    scene: mujoco.MjvScene
+    options: mujoco.MjvOption
+    viewport: mujoco.MjrRect
+
+
+class _Device:
+    """What this process holds on the device. Contexts are kept least recently used first."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.gl: Any = None
+        self.contexts: OrderedDict[tuple[str, str, int], _Context] = OrderedDict()
+
+
+_device = _Device()
+_inherited: list[_Device] = []  # handles of the parent process, kept so that they are not collected, hence freed
+
+
+def resolve_quality(render: str) -> str:
+    """The quality that `render` means here: `auto` is `fast` on a software renderer and `paper` on a GPU."""
+    if render in QUALITIES:
+        return render
+    if render != "auto":
+        raise ValueError(f"unknown render quality {render!r}; choose one of: auto, {', '.join(QUALITIES)}")
+    _make_current()
+    name = opengl.device_name().lower()
+    return "fast" if any(software in name for software in _SOFTWARE) else "paper"
+
+
+def draw(
+    model: mujoco.MjModel, data: mujoco.MjData, camera: mujoco.MjvCamera, *, key: str, quality: str, size: int
+) -> np.ndarray:
+    """Draw `data` as an image, uint8 `(size, size, 3)`, the bottom row of the picture first.
+
+    `key` names the XML file behind `model`: instances with the same key share meshes and textures on the device.
+    All else (poses, colours, lights) is read from `model` and `data` anew for every frame.
+    """
+    import mujoco
+
+    mjr, scene, options, viewport = _context(model, key, quality, size)
+    mujoco.mjv_updateScene(model, data, options, None, camera, mujoco.mjtCatBit.mjCAT_ALL.value, scene)
+    image = np.empty((size, size, 3), np.uint8)
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, mjr)
+    mujoco.mjr_render(viewport, scene, mjr)
+    mujoco.mjr_readPixels(image, None, viewport, mjr)
+    return image
+
+
+def release() -> None:
+    """Give back everything that this process holds on the device. The next frame builds it again."""
+    global _device
+    _leave_to_parent()
+    device, _device = _device, _Device()
+    if device.gl is not None:
+        device.gl.make_current()
+        for context in device.contexts.values():
+            context.mjr.free()
+        device.gl.free()
+
+
+def _leave_to_parent() -> None:
+    """After a fork, begin anew: the handles are the parent's."""
+    global _device
+    if _device.process != os.getpid():
+        _inherited.append(_device)
+        _device = _Device()
+
+
+def _make_current() -> None:
+    """Make this process's GL context the current one, whatever other renderer was in between."""
+    _leave_to_parent()
+    if _device.gl is None:
+        _device.gl = opengl.new_context()
+        atexit.unregister(release)
+        atexit.register(release)  # after mujoco registered its own clean-up, so that this runs before
+    else:
+        _device.gl.make_current()
+
+
+def _context(model: mujoco.MjModel, key: str, quality: str, size: int) -> _Context:
+    _make_current()
+    contexts, name = _device.contexts, (key, quality, size)
+    if name in contexts:
+        contexts.move_to_end(name)
+    else:
+        while len(contexts) >= _KEPT_CONTEXTS:
+            contexts.popitem(last=False)[1].mjr.free()
+        contexts[name] = _build(model, quality, size)
+    return contexts[name]
+
+
+def _build(model: mujoco.MjModel, quality: str, size: int) -> _Context:
+    import mujoco
+
+    drawn = decimated_copy(model) if quality == "fast" else copy.copy(model)
+    # A buffer of the image's size gives the same pixels as the usual 640 x 480, of which only a corner is used.
+    drawn.vis.global_.offwidth = drawn.vis.global_.offheight = size
+    scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
+    if quality == "fast":
+        drawn.vis.quality.offsamples = drawn.vis.quality.shadowsize = 0
+        drawn.vis.quality.numslices, drawn.vis.quality.numstacks = 16, 10  # of spheres; MuJoCo's own: 28, 16
+        scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+    mjr = mujoco.MjrContext(drawn, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+    return _Context(mjr, scene, mujoco.MjvOption(), mujoco.MjrRect(0, 0, size, size))

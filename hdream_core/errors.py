@@ -1,0 +1,26 @@
+"""Bad input: one clear line and exit status 2, no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from hdream_core.balancers import BalancerError
+from hdream_core.checkpoint import CheckpointError
+from hdream_core.config import ConfigError
+from hdream_core.envs import UnknownTaskError
+from hdream_core.minari_layout import DatasetError
+from hdream_core.store import StoreError
+
+USER_ERRORS = (ConfigError, BalancerError, CheckpointError, DatasetError, StoreError, UnknownTaskError)
+
+
+@contextlib.contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """Turns the errors that a user can mend into one line on standard error and exit status 2."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,103 @@
+"""What a trained agent is worth: success and return in the environment, reward prediction on held-out windows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from hdream_core.agent import DreamerV2
+from hdream_core.config import EvalConfig
+from hdream_core.precision import autocast
+from hdream_core.replay import Replay
+
+WINDOWS_SEED = 0  # of the held-out windows: the same ones for every method and seed, so that runs are compared in pairs
+WINDOWS_AT_ONCE = 50
+
+
+@contextlib.contextmanager
+def own_randomness(seed: int) -> Iterator[None]:
+    """Draws inside come from ``seed`` and leave training's generators where they were."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def policy_episodes(agent: DreamerV2, envs: Sequence[Any], seed: int) -> dict[str, float]:
+    """Plays one episode in each environment, all stepped together, with the policy's mode.
+
+    Environment i plays its episode i. An episode is a success if ANY of its steps was one.
+
+    Returns:
+        ``return`` (mean undiscounted sum of rewards) and ``success`` (share of episodes).
+    """
+    returns, success, done = (np.zeros(len(envs)) for _ in range(3))
+    with own_randomness(seed):
+        images = np.stack([env.reset(options={"episode": i})[0]["image"] for i, env in enumerate(envs)])
+        state = None
+        while not done.all():
+            actions, state = agent.act(images, state, explore=False)
+            for i, env in enumerate(envs):
+                if done[i]:
+                    continue
+                obs, reward, terminated, truncated, info = env.step(actions[i])
+                images[i] = obs["image"]
+                returns[i] += reward
+                success[i] = max(success[i], info["success"])
+                done[i] = terminated or truncated
+    return {"return": float(returns.mean()), "success": float(success.mean())}
+
+
+@dataclass(frozen=True)
+class Dreams:
+    """Open-loop reward prediction on W held-out windows of ``context`` frames seen and H steps dreamed."""
+
+    start: np.ndarray  # (W,) first row of each window in the buffer
+    episode: np.ndarray  # (W,) the buffer's episode that it is from
+    error: np.ndarray  # (W,) squared reward error (r - r_hat)^2, mean over the H steps and over the samples
+    dreamed_return: np.ndarray  # (W,) sum of dreamed rewards, mean over the samples
+    true_return: np.ndarray  # (W,) sum of true rewards over the H steps
+
+    def summary(self) -> dict[str, float]:
+        """Mean and median error, and Spearman's rank correlation of dreamed with true return."""
+        constant = np.ptp(self.dreamed_return) == 0 or np.ptp(self.true_return) == 0
+        rank = float("nan") if constant else float(spearmanr(self.dreamed_return, self.true_return).statistic)
+        return {
+            "reward_error": float(self.error.mean()),
+            "reward_error_median": float(np.median(self.error)),
+            "return_rank_correlation": rank,
+        }
+
+
+@torch.no_grad()
+def heldout_dreams(agent: DreamerV2, replay: Replay, config: EvalConfig, windows: int, seed: int) -> Dreams:
+    """Dreams through ``windows`` windows of a held-out split.
+
+    Args:
+        agent: whose world model dreams.
+        replay: over held-out episodes only.
+        config: context, horizon and samples.
+        windows: how many; the first k of more windows are the k of fewer.
+        seed: of the dreams' samples.
+    """
+    length = config.context + config.horizon
+    rng = np.random.default_rng(WINDOWS_SEED)
+    starts = np.concatenate([replay.starts(rng, 1, length) for _ in range(windows)])
+    error, dreamed, true = [], [], []
+    with own_randomness(seed), autocast(agent.config.train.precision, agent.device):
+        for some in np.split(starts, range(WINDOWS_AT_ONCE, windows, WINDOWS_AT_ONCE)):
+            batch = agent.to_device(replay.windows(some, length))
+            dream = agent.model.open_loop(batch, config.context, config.samples)
+            predicted = dream.reward.float().unflatten(0, (config.samples, len(some)))  # (samples, W, H)
+            target = batch["reward"][:, config.context :]  # (W, H)
+            error.append((predicted - target).square().mean((0, 2)).cpu().numpy())
+            dreamed.append(predicted.sum(-1).mean(0).cpu().numpy())
+            true.append(target.sum(-1).cpu().numpy())
+    episode = np.searchsorted(replay.store.starts, starts, "right") - 1
+    return Dreams(starts, episode, np.concatenate(error), np.concatenate(dreamed), np.concatenate(true))

@@ -1,0 +1,62 @@
+"""Metrics of a run: JSON lines that only grow, and TensorBoard as an optional second sink."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Logger:
+    """Writes ``metrics.jsonl``: one object a line with ``step`` (environment steps), ``kind`` and named numbers.
+
+    The lines hold nothing that depends on the clock on the wall, so that a resumed run writes the same bytes as an
+    undisturbed one. Numbers that are not finite are written as null.
+    """
+
+    def __init__(self, folder: Path, tensorboard: bool = False):
+        self.path = folder / "metrics.jsonl"
+        self.path.touch()
+        self.writer = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Appends one line and makes sure that it is on disk."""
+        clean = {name: _json_number(value) for name, value in values.items()}
+        with open(self.path, "a") as file:
+            file.write(json.dumps({"step": step, "kind": kind, **clean}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if self.writer:
+            for name, value in clean.items():
+                if isinstance(value, float | int):
+                    self.writer.add_scalar(f"{kind}/{name}", value, step)
+
+    def position(self) -> int:
+        """Bytes written so far: what a checkpoint saves."""
+        return self.path.stat().st_size
+
+    def rewind(self, position: int) -> None:
+        """Drops what was written after a checkpoint."""
+        os.truncate(self.path, min(position, self.path.stat().st_size))
+
+
+def _json_number(value: Any) -> float | int | None:
+    if isinstance(value, int):
+        return value
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]

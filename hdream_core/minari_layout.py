@@ -1,0 +1,93 @@
+"""Minari's HDF5 layout and ours, and the one function between them.
+
+Minari stores, for an episode of T steps, T + 1 observations and T actions, rewards, terminations and truncations:
+``actions[t]`` is taken AFTER ``observations[t]``. Our rows (``store.py``) put with each frame the action that LED TO
+it: row 0 has the reset frame, action 0 and reward 0. Getting this shift wrong trains a model that is late by a step.
+
+A dataset is a folder ``data/`` with ``main_data.hdf5`` and ``metadata.json``, as Minari >= 0.5 reads it (images
+uncompressed by JPEG, whose artefacts ruin small targets).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+
+MAIN_FILE, METADATA_FILE = "main_data.hdf5", "metadata.json"
+Arrays = dict[str, np.ndarray]
+
+
+class DatasetError(ValueError):
+    """A buffer on disk is missing, incomplete or not what it says; the message is one line for the user."""
+
+
+def convert(episode: Mapping[str, np.ndarray], to: Literal["rows", "minari"]) -> Arrays:
+    """Shifts an episode between Minari's layout and our rows; each direction undoes the other.
+
+    Minari side (T steps): ``actions`` (T, A), ``rewards``, ``terminations``, ``truncations`` (T,), and everything else,
+    such as ``image``, ``state``, ``success``, ``sim_state``, with T + 1 entries.
+    Row side (T + 1 rows): ``action`` (T + 1, A), ``reward``, ``is_terminal``, ``truncated`` (T + 1,), the rest alike.
+    """
+    shifted = {"actions": "action", "rewards": "reward", "terminations": "is_terminal", "truncations": "truncated"}
+    if to == "minari":
+        names = {row: minari for minari, row in shifted.items()}
+        return {names.get(name, name): values[1:] if name in names else values for name, values in episode.items()}
+    rows = {}
+    for name, values in episode.items():
+        if name in shifted:  # nothing led to the reset frame
+            values = np.concatenate([np.zeros_like(values[:1]), values])
+        rows[shifted.get(name, name)] = values
+    return rows
+
+
+def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray], seed: int) -> None:
+    """Adds an episode, given on the Minari side of ``convert``, as group ``episode_<index>``."""
+    group = file.create_group(f"episode_{index}", track_order=True)
+    group.attrs.update({"id": index, "seed": seed, "total_steps": len(episode["rewards"])})
+    observations, infos = ("image", "state"), ("success", "sim_state", "skill")
+    for name, values in episode.items():
+        parent = "observations/" if name in observations else "infos/" if name in infos else ""
+        # Whole-episode chunks of frames would be read whole for one frame; 50 is a training window.
+        chunks = (min(50, len(values)), *values.shape[1:])
+        group.create_dataset(parent + name, data=values, chunks=chunks, compression="gzip", compression_opts=1, shuffle=values.dtype.kind == "f")
+
+
+def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = None) -> Arrays:
+    """Episode ``index`` on the Minari side of ``convert``; only ``fields`` of it, if given.
+
+    Raises:
+        DatasetError: naming file and dataset, if something is missing or cannot be read.
+    """
+    name = f"episode_{index}"
+    try:
+        group = file[name]
+        found = {k: v for parent in (group, group["observations"], group["infos"]) for k, v in parent.items()}
+        datasets = {k: v for k, v in found.items() if isinstance(v, h5py.Dataset)}
+        return {k: datasets[k][()] for k in (fields or datasets)}
+    except (KeyError, OSError) as error:
+        raise DatasetError(f"{file.filename}: {name} is damaged or incomplete ({error})") from None
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """``metadata.json`` of a dataset folder; DatasetError if the folder holds no complete dataset."""
+    path = folder / "data" / METADATA_FILE
+    if not path.exists() or not (folder / "data" / MAIN_FILE).exists():
+        raise DatasetError(f"{folder}: no complete buffer there (expected data/{MAIN_FILE} and data/{METADATA_FILE})")
+    try:
+        metadata = json.loads(path.read_text())
+    except ValueError as error:
+        raise DatasetError(f"{path}: not valid JSON ({error})") from None
+    missing = {"total_episodes", "total_steps", "hdream"} - set(metadata)
+    if missing:
+        raise DatasetError(f"{path}: field {sorted(missing)[0]!r} is missing; build buffers with offline_buffers.build")
+    return metadata
+
+
+def space_to_json(low: np.ndarray, high: np.ndarray, dtype: str) -> dict[str, Any]:
+    """A gymnasium Box as Minari serialises it."""
+    return {"type": "Box", "dtype": dtype, "shape": list(low.shape), "low": low.tolist(), "high": high.tolist()}

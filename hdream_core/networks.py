@@ -1,0 +1,101 @@
+"""Encoder, decoder and MLP heads of DreamerV2 (sizes: REFERENCE of the authors' code and Table 1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Per image size: kernels of the stride-2 convolutions down, and of the transposed ones up from a 1x1 map.
+ENCODER_KERNELS = {64: (4, 4, 4, 4), 32: (4, 4, 4)}  # 64 -> 31 -> 14 -> 6 -> 2;  32 -> 15 -> 6 -> 2
+DECODER_KERNELS = {64: (5, 5, 6, 6), 32: (5, 6, 6)}  # 1 -> 5 -> 13 -> 30 -> 64;  1 -> 5 -> 14 -> 32
+
+
+def init_weights(module: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases, as in the TensorFlow original."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def check_image_size(size: int) -> int:
+    """Returns ``size``; raises ValueError, naming the sizes there are, if no network is laid out for it."""
+    if size not in ENCODER_KERNELS:
+        raise ValueError(f"image size {size} is not supported; the networks are laid out for {sorted(ENCODER_KERNELS)}")
+    return size
+
+
+class Encoder(nn.Module):
+    """Images to features: stride-2 convolutions of kernel 4, channels ``depth * (1, 2, 4, 8)``, ELU, no norm.
+
+    Attributes:
+        features: the length of the output, ``32 * depth`` at 64 x 64 pixels.
+    """
+
+    def __init__(self, image_size: int, depth: int):
+        super().__init__()
+        kernels = ENCODER_KERNELS[check_image_size(image_size)]
+        channels = [3] + [depth * 2**i for i in range(len(kernels))]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(c_in, c_out, kernel, stride=2)
+            for c_in, c_out, kernel in zip(channels[:-1], channels[1:], kernels, strict=True)
+        )
+        self.features = channels[-1] * 2 * 2
+        self.apply(init_weights)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(N, 3, size, size)`` in [-0.5, 0.5] to ``(N, features)``."""
+        x = image
+        for conv in self.convs:
+            x = F.elu(conv(x))
+        return x.flatten(1)
+
+
+class Decoder(nn.Module):
+    """Features to the mean of the image: a linear layer to a 1x1 map, then stride-2 transposed convolutions."""
+
+    def __init__(self, image_size: int, depth: int, feat: int):
+        super().__init__()
+        kernels = DECODER_KERNELS[check_image_size(image_size)]
+        inner = [depth * 2**i for i in reversed(range(len(kernels) - 1))]  # 4d, 2d, d at 64 x 64
+        start = 4 * depth * 2 ** (len(kernels) - 1)  # as many as the encoder's features
+        channels = [start, *inner, 3]
+        self.linear = nn.Linear(feat, start)
+        self.convs = nn.ModuleList(
+            nn.ConvTranspose2d(c_in, c_out, kernel, stride=2)
+            for c_in, c_out, kernel in zip(channels[:-1], channels[1:], kernels, strict=True)
+        )
+        self.apply(init_weights)
+
+    def forward(self, feat: Tensor) -> Tensor:
+        """``(N, feat)`` to ``(N, 3, size, size)``; no activation at the end, pixels are in [-0.5, 0.5]."""
+        first, *rest = self.convs
+        x = self.linear(feat)  # (N, start): a 1x1 map
+        # On a 1x1 map a transposed convolution is a matrix product; as one it is several times faster on a CPU.
+        x = (x @ first.weight.flatten(1)).unflatten(1, first.weight.shape[1:]) + first.bias[:, None, None]
+        for conv in rest:
+            x = conv(F.elu(x))
+        return x
+
+
+class MLP(nn.Module):
+    """``layers`` hidden layers of ``hidden`` units with ELU, then a linear output in float32.
+
+    The output layer stays in float32 under autocast: bfloat16 has three digits, too few for a reward near 10 whose
+    squared error is the subject of the study.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: int = 400, layers: int = 4):
+        super().__init__()
+        sizes = [inputs] + [hidden] * layers
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.output = nn.Linear(sizes[-1], outputs)
+        self.apply(init_weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., inputs)`` to ``(..., outputs)``, float32."""
+        for layer in self.hidden:
+            x = F.elu(layer(x))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.output(x.float())

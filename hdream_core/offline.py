@@ -1,0 +1,71 @@
+"""A fixed buffer opened for training: unpacked once into an episode store that all runs share."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from filelock import FileLock
+
+from hdream_core.minari_layout import MAIN_FILE, DatasetError, convert, read_episode, read_metadata
+from hdream_core.store import EpisodeStore, Field
+
+TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
+
+
+@dataclass(frozen=True)
+class OfflineBuffer:
+    """A buffer ready to sample from."""
+
+    store: EpisodeStore
+    metadata: dict[str, Any]  # of the data set, with our own facts under "hdream"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """task, render quality, camera, sha256 and so on, as the builder recorded them."""
+        return self.metadata["hdream"]
+
+
+def open_buffer(folder: str | Path) -> OfflineBuffer:
+    """Opens a buffer made by ``offline_buffers.build``.
+
+    The compressed HDF5 file is unpacked once, to ``<folder>/unpacked`` (12 KB a step at 64 x 64 pixels), from where
+    every run maps it into memory; processes that start together wait for the first.
+
+    Raises:
+        DatasetError: if the folder holds no complete buffer, or an episode in it is damaged.
+    """
+    folder = Path(folder)
+    metadata = read_metadata(folder)
+    target = folder / "unpacked" / metadata["hdream"]["sha256"][:16]
+    with FileLock(folder / "unpacked.lock"):
+        if not (target / "episodes.npy").exists():
+            _unpack(folder / "data" / MAIN_FILE, metadata, target)
+    store = EpisodeStore(target)
+    store.rewind(np.load(target / "episodes.npy", allow_pickle=False))
+    return OfflineBuffer(store, metadata)
+
+
+def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
+    shutil.rmtree(target.parent, ignore_errors=True)  # of an older or interrupted build
+    temporary = target.with_name(target.name + ".tmp")
+    with h5py.File(main, "r") as file:
+        store = None
+        for index in range(metadata["total_episodes"]):
+            rows = convert(read_episode(file, index, TRAINING_FIELDS), to="rows")
+            rows["is_terminal"] = rows["is_terminal"].astype(bool)
+            store = store or EpisodeStore(temporary, layout_of(rows))
+            store.append(rows)
+    if store is None:
+        raise DatasetError(f"{main}: holds no episodes")
+    np.save(temporary / "episodes.npy", store.position())
+    temporary.rename(target)
+
+
+def layout_of(rows: dict[str, np.ndarray]) -> dict[str, Field]:
+    """Store fields that fit the given rows."""
+    return {name: Field(values.dtype.str, values.shape[1:]) for name, values in rows.items()}

@@ -1,0 +1,32 @@
+"""Where and in which arithmetic the networks run. Harmonizers, losses and output layers stay in float32."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+
+def pick_device() -> torch.device:
+    """A CUDA GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 natively; elsewhere autocast is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """``float32`` or ``bfloat16`` for a config's ``auto``, ``float32`` or ``bfloat16``."""
+    if precision == "auto":
+        return "bfloat16" if native_bfloat16(device) else "float32"
+    return precision
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
+    """Autocast for the networks of a run, or nothing in float32."""
+    enabled = resolve_precision(precision, device) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

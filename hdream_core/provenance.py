@@ -1,0 +1,49 @@
+"""Where a run or a result comes from: code, packages, device."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+PACKAGES = ("torch", "numpy", "scipy", "h5py", "gymnasium", "mujoco", "metaworld")
+
+
+def git_state() -> tuple[str, bool]:
+    """Commit of the source tree and whether it has uncommitted changes; ``("unknown", False)`` outside git."""
+    try:
+        commit = _git("rev-parse", "HEAD").strip()
+        return commit, bool(_git("status", "--porcelain", "--untracked-files=no").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", False
+
+
+def _git(*words: str) -> str:
+    folder = Path(__file__).parent
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what results depend on, and of Python."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "absent"
+    return versions
+
+
+def device_name() -> str:
+    """The GPU's name, or the processor's model and core count."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = f"{names[0]}, {len(names)} cores" if names else model
+    return model

@@ -1,0 +1,155 @@
+"""The recurrent state-space model of DreamerV2 with discrete latents: observe, imagine, KL (Eqs. 1 and 2).
+
+Shapes: B batch, T time, A action, E embedding, D deterministic state, S x K categorical variables x classes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdream_core.config import RSSMConfig
+from hdream_core.distributions import categorical_kl, sample_one_hot
+from hdream_core.networks import init_weights
+
+
+class State(NamedTuple):
+    """A latent state; all fields share their leading dimensions."""
+
+    deter: Tensor  # (..., D)  what the GRU remembers
+    stoch: Tensor  # (..., S * K)  one-hot samples, flattened
+    logits: Tensor  # (..., S, K)  of the distribution that stoch was drawn from
+
+    @property
+    def feat(self) -> Tensor:
+        """``(..., D + S * K)``: what every head reads, ``z_t`` of the paper."""
+        return torch.cat([self.deter, self.stoch], -1)
+
+    def map(self, f) -> State:
+        """Applies ``f`` to every field."""
+        return State(*(f(x) for x in self))
+
+    def detach(self) -> State:
+        return self.map(Tensor.detach)
+
+    def flatten(self) -> State:
+        """Merges the first two dimensions: ``(B, T, ...)`` to ``(B * T, ...)``."""
+        return self.map(lambda x: x.flatten(0, 1))
+
+
+def stack(states: list[State]) -> State:
+    """T states of ``(B, ...)`` to one of ``(B, T, ...)``."""
+    return State(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+
+
+class GRUCell(nn.Module):
+    """A GRU with one joint linear layer, LayerNorm and an update gate biased to keep (bias -1)."""
+
+    def __init__(self, inputs: int, deter: int):
+        super().__init__()
+        self.linear = nn.Linear(inputs + deter, 3 * deter)
+        self.norm = nn.LayerNorm(3 * deter, eps=1e-3)
+
+    def forward(self, x: Tensor, deter: Tensor) -> Tensor:
+        """``(N, inputs), (N, D)`` to the next ``(N, D)``."""
+        reset, candidate, update = self.norm(self.linear(torch.cat([x, deter], -1))).float().chunk(3, -1)
+        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
+        update = torch.sigmoid(update - 1)
+        return update * candidate + (1 - update) * deter
+
+
+class RSSM(nn.Module):
+    """Representation model ``q(z_t | z_{t-1}, a_{t-1}, o_t)`` and transition model ``p(z_t | z_{t-1}, a_{t-1})``."""
+
+    def __init__(self, config: RSSMConfig, action: int, embed: int):
+        super().__init__()
+        self.config = config
+        latent = config.stoch * config.classes
+        self.feat_size = config.deter + latent
+        self.in_layer = nn.Linear(latent + action, config.hidden)
+        self.cell = GRUCell(config.hidden, config.deter)
+        self.prior_layer = nn.Linear(config.deter, config.hidden)
+        self.prior_logits = nn.Linear(config.hidden, latent)
+        self.post_layer = nn.Linear(config.deter + embed, config.hidden)
+        self.post_logits = nn.Linear(config.hidden, latent)
+        self.apply(init_weights)
+
+    def initial(self, batch: int, device: torch.device | str = "cpu") -> State:
+        """The all-zero state before an episode's first frame, ``(batch, ...)``."""
+        c = self.config
+        return State(
+            torch.zeros(batch, c.deter, device=device),
+            torch.zeros(batch, c.stoch * c.classes, device=device),
+            torch.zeros(batch, c.stoch, c.classes, device=device),
+        )
+
+    def observe(self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None) -> tuple[State, Tensor]:
+        """Filters a sequence.
+
+        Args:
+            embed: ``(B, T, E)`` encoded images.
+            action: ``(B, T, A)``, ``action[:, t]`` LED TO ``embed[:, t]``.
+            is_first: ``(B, T)`` bool; there, both the previous state and the action are zeroed.
+            state: ``(B, ...)`` to continue from; zero if None.
+
+        Returns:
+            The posterior states ``(B, T, ...)`` and the prior's logits ``(B, T, S, K)``.
+        """
+        state = state or self.initial(len(embed), embed.device)
+        posts = []
+        for t in range(embed.shape[1]):
+            state = self.observe_step(state, embed[:, t], action[:, t], is_first[:, t])
+            posts.append(state)
+        post = stack(posts)
+        # The prior's logits feed nothing inside the loop, so they are computed for all steps at once.
+        return post, self._prior_logits(post.deter)
+
+    def observe_step(self, state: State, embed: Tensor, action: Tensor, is_first: Tensor) -> State:
+        """One posterior step on ``(B, ...)`` inputs: ``z_t ~ q(z_t | z_{t-1}, a_{t-1}, o_t)``."""
+        keep = (~is_first).to(action.dtype)[:, None]
+        deter = self._next_deter(state.deter * keep, state.stoch * keep, action * keep)
+        hidden = F.elu(self.post_layer(torch.cat([deter, embed.to(deter.dtype)], -1)))
+        return self._state(deter, self._unflatten(self.post_logits(hidden)))
+
+    def imagine_step(self, state: State, action: Tensor) -> State:
+        """One prior step on ``(N, ...)`` inputs: ``z_t ~ p(z_t | z_{t-1}, a_{t-1})``."""
+        deter = self._next_deter(state.deter, state.stoch, action)
+        return self._state(deter, self._prior_logits(deter))
+
+    def imagine(self, state: State, action: Tensor) -> State:
+        """Open-loop prediction from ``(N, ...)`` with actions ``(N, T, A)``; returns ``(N, T, ...)``."""
+        states = []
+        for t in range(action.shape[1]):
+            state = self.imagine_step(state, action[:, t])
+            states.append(state)
+        return stack(states)
+
+    def kl_loss(self, post_logits: Tensor, prior_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """``L_d`` with KL balancing, and the plain KL; nats, means over batch and time.
+
+        ``balance * KL[sg(post) || prior] + (1 - balance) * KL[post || sg(prior)]``, free nats applied to each mean
+        (DreamerV2), not to each element (DreamerV3).
+
+        Args:
+            post_logits, prior_logits: ``(B, T, S, K)``.
+        """
+        c = self.config
+        train_prior = categorical_kl(post_logits.detach(), prior_logits).mean()
+        train_post = categorical_kl(post_logits, prior_logits.detach()).mean()
+        loss = c.kl_balance * train_prior.clamp(min=c.free_nats) + (1 - c.kl_balance) * train_post.clamp(min=c.free_nats)
+        return loss, train_prior.detach()
+
+    def _next_deter(self, deter: Tensor, stoch: Tensor, action: Tensor) -> Tensor:
+        return self.cell(F.elu(self.in_layer(torch.cat([stoch, action], -1))), deter)
+
+    def _prior_logits(self, deter: Tensor) -> Tensor:
+        return self._unflatten(self.prior_logits(F.elu(self.prior_layer(deter))))
+
+    def _unflatten(self, logits: Tensor) -> Tensor:
+        return logits.float().unflatten(-1, (self.config.stoch, self.config.classes))
+
+    def _state(self, deter: Tensor, logits: Tensor) -> State:
+        return State(deter, sample_one_hot(logits).flatten(-2), logits)

@@ -1,0 +1,137 @@
+"""Where a trainer's data comes from: an environment it plays in, or a fixed buffer. The loop sees one interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hdream_core import envs
+from hdream_core.agent import DreamerV2
+from hdream_core.collector import Collector, store_fields
+from hdream_core.config import Config, ConfigError
+from hdream_core.offline import open_buffer
+from hdream_core.replay import Replay, split_episodes
+from hdream_core.store import EpisodeStore
+
+EVAL_SEED = 1_000_000  # added to a run's seed for its evaluation environments: no training episode has such a seed
+
+
+class Source(Protocol):
+    """What the trainer asks of its data."""
+
+    image_size: int
+    action: int
+    prefill: int  # environment steps of random actions before the first update
+    replay: Replay
+    heldout: Replay | None  # episodes that are never trained on
+
+    @property
+    def between_episodes(self) -> bool:
+        """Whether nothing needs saving but ``position``."""
+
+    def collect(self, agent: DreamerV2 | None, env_steps: int) -> dict[str, float] | None:
+        """Gathers experience; facts about an episode if one ended."""
+
+    def position(self) -> np.ndarray:
+        """What a checkpoint saves of the replay."""
+
+    def rewind(self, position: np.ndarray) -> None:
+        """Goes back to a saved position."""
+
+    def eval_envs(self) -> list[Any]:
+        """Environments for evaluation, made when first asked for."""
+
+
+class _EvalEnvs:
+    """Lazily made evaluation environments, shared by both sources."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self._envs: list[Any] = []
+
+    def eval_envs(self) -> list[Any]:
+        if not self._envs:
+            seed = EVAL_SEED + self.config.seed
+            self._envs = [make_env(self.config, seed) for _ in range(self.config.eval.episodes)]
+        return self._envs
+
+
+class Online(_EvalEnvs):
+    """Experience from an environment, kept in ``<run>/replay``."""
+
+    heldout = None
+
+    def __init__(self, config: Config, folder: Path, rng: np.random.Generator):
+        super().__init__(config)
+        env = make_env(config, config.seed)
+        self.image_size, self.action = env.observation_space["image"].shape[0], env.action_space.shape[0]
+        self.prefill = config.train.prefill
+        self.store = EpisodeStore(folder / "replay", store_fields(env))
+        self.collector = Collector(env, self.store, rng)
+        self.replay = Replay(self.store, None, config.train.capacity, config.train.oversample_ends)
+        if self.prefill < env.time_limit:
+            raise ConfigError(f"train.prefill is {self.prefill}; it must hold one episode, {env.time_limit} steps or more")
+
+    @property
+    def between_episodes(self) -> bool:
+        return self.collector.between_episodes
+
+    def collect(self, agent: DreamerV2 | None, env_steps: int) -> dict[str, float] | None:
+        return self.collector.collect(agent, env_steps)
+
+    def position(self) -> np.ndarray:
+        return self.store.position()
+
+    def rewind(self, position: np.ndarray) -> None:
+        self.store.rewind(position)
+
+
+class Offline(_EvalEnvs):
+    """A fixed buffer; the clock moves, the data do not."""
+
+    between_episodes = True
+    prefill = 0
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        buffer = open_buffer(config.offline_buffer or "")
+        check_buffer(config, buffer.facts)
+        self.store = buffer.store
+        image, action = (self.store.fields[name].shape for name in ("image", "action"))
+        self.image_size, self.action = image[0], action[0]
+        train, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
+        self.replay = Replay(self.store, train, None, config.train.oversample_ends)
+        self.heldout = Replay(self.store, heldout)
+
+    def collect(self, agent: DreamerV2 | None, env_steps: int) -> None:
+        return None
+
+    def position(self) -> np.ndarray:
+        return np.zeros((0, 2), np.int64)
+
+    def rewind(self, position: np.ndarray) -> None:
+        return None
+
+
+def make_source(config: Config, folder: Path, rng: np.random.Generator) -> Source:
+    """The fixed buffer that the config names, or else its task's environment."""
+    return Offline(config) if config.offline_buffer else Online(config, folder, rng)
+
+
+def make_env(config: Config, seed: int) -> Any:
+    """An environment of the config's task and rendering."""
+    return envs.make(config.task, seed=seed, render=config.env.render, camera=config.env.camera)
+
+
+def check_buffer(config: Config, facts: dict[str, Any]) -> None:
+    """Refuses a buffer of another task, or frames rendered otherwise than evaluation would render them."""
+    if facts["task"] != config.task:
+        raise ConfigError(f"{config.offline_buffer}: holds {facts['task']}, but the run's task is {config.task}")
+    wanted = {"camera": config.env.camera, "render": config.env.render}
+    for name, value in wanted.items():
+        if value != "auto" and facts[name] not in (value, "none", "numpy"):
+            raise ConfigError(
+                f"{config.offline_buffer}: frames have {name} {facts[name]}, but the run asks for {value}; set env.{name}={facts[name]}"
+            )

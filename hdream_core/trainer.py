@@ -1,0 +1,157 @@
+"""The loop: collect (online), update, evaluate, save. One for online and offline; the clock is environment steps."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hdream_core import checkpoint
+from hdream_core.agent import DreamerV2
+from hdream_core.config import Config
+from hdream_core.evaluate import heldout_dreams, policy_episodes
+from hdream_core.logger import Logger
+from hdream_core.replay import Replay
+from hdream_core.sources import EVAL_SEED, Source, make_source
+
+Progress = Callable[[int, Mapping[str, float]], None]
+
+
+class Trainer:
+    """A run in a folder; constructing it on a folder with a checkpoint continues that run to the bit.
+
+    The folder receives ``metrics.jsonl``, ``checkpoint.pt``, online ``replay/``, offline ``heldout.npz`` with the last
+    evaluation window by window, and ``done`` when the run is complete.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        progress: called with the clock and the latest evaluation.
+    """
+
+    def __init__(self, config: Config, folder: Path, progress: Progress | None = None):
+        self.config, self.folder = config, folder
+        self.progress = progress or (lambda step, latest: None)
+        if config.train.threads:
+            torch.set_num_threads(config.train.threads)
+        # Named generators, all saved in the checkpoint; torch's own serves the model (initial weights, latents, actions).
+        torch.manual_seed(config.seed)
+        self.rngs = {name: np.random.default_rng([config.seed, i]) for i, name in enumerate(("env", "replay"))}
+        self.source: Source = make_source(config, folder, self.rngs["env"])
+        self.agent = DreamerV2(config, self.source.image_size, self.source.action)
+        self.logger = Logger(folder, config.log.tensorboard)
+        self.step = 0  # environment steps
+        self.window: dict[str, list[torch.Tensor]] = defaultdict(list)  # metrics since the last line
+        self.latest: dict[str, float] = {}
+        self.wall_seconds, self._since = 0.0, time.monotonic()
+        self._resume()
+
+    def run(self) -> None:
+        """Trains to ``config.train.steps``, or returns at once if that is done."""
+        c, total = self.config, self.config.train.steps
+        while self.step < total:
+            if due(self.step, c.eval.every, c.train.train_every):
+                self._evaluate(last=False)
+            self._advance()
+            if due(self.step, c.log.every, c.train.train_every):
+                self._log()
+            if due(self.step, c.log.checkpoint_every, c.train.train_every):
+                self._wants_checkpoint = True
+            # Between episodes nothing of the environment needs saving; offline that is always.
+            if self._wants_checkpoint and self.source.between_episodes:
+                self._save()
+        # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
+        self._save()
+        self._evaluate(last=True)
+        (self.folder / "done").write_text(f"{self.wall_seconds:.1f}\n")
+
+    def _advance(self) -> None:
+        """Moves the clock by ``train_every`` environment steps: experience, then an update."""
+        train = self.config.train
+        random = self.step < self.source.prefill
+        finished = self.source.collect(None if random else self.agent, train.train_every)
+        self.step += train.train_every
+        if finished:
+            self.logger.write("episode", self.step, finished)
+        if self.step < self.source.prefill:
+            return
+        first = random and self.source.prefill > 0
+        for _ in range(train.pretrain if first else 1):
+            batch = self.source.replay.sample(self.rngs["replay"], train.batch, train.length)
+            for name, value in self.agent.update(batch).items():
+                self.window[name].append(value)
+        self.progress(self.step, self.latest)
+
+    def _log(self) -> None:
+        """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
+        if not self.window:
+            return
+        means = {name: float(torch.stack(values).mean()) for name, values in self.window.items()}
+        losses = {name: means[f"loss/{name}"] for name in self.agent.balancer.names}
+        analytic = self.agent.balancer.analytic_weights(losses)
+        means |= {f"analytic_weight/{name}": weight for name, weight in analytic.items()}
+        self.logger.write("train", self.step, means | {"updates": self.agent.updates})
+        self.window.clear()
+
+    def _evaluate(self, last: bool) -> None:
+        config, seed = self.config.eval, EVAL_SEED + self.step
+        values = policy_episodes(self.agent, self.source.eval_envs(), seed) if config.episodes else {}
+        if self.source.heldout is not None:
+            values |= self._evaluate_dreams(self.source.heldout, seed, last)
+        self.latest = values
+        self.logger.write("eval", self.step, values)
+        self.progress(self.step, values)
+
+    def _evaluate_dreams(self, heldout: Replay, seed: int, last: bool) -> dict[str, float]:
+        config = self.config.eval
+        windows = config.final_windows if last else config.windows
+        dreams = heldout_dreams(self.agent, heldout, config, windows, seed)
+        if last:
+            with open(self.folder / "heldout.npz", "wb") as file:
+                np.savez(file, **vars(dreams))
+        return dreams.summary()
+
+    def _save(self) -> None:
+        now = time.monotonic()
+        self.wall_seconds, self._since = self.wall_seconds + now - self._since, now
+        state = self.agent.training_state() | {
+            "step": self.step,
+            "metrics": self.logger.position(),
+            "latest": self.latest,
+            "wall_seconds": self.wall_seconds,
+            "window": {name: torch.stack(values) for name, values in self.window.items()},
+            "episodes": torch.from_numpy(self.source.position()),
+            "rngs": {name: checkpoint.rng_state(rng) for name, rng in self.rngs.items()},
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        }
+        checkpoint.save(self.folder / "checkpoint.pt", state)
+        self._wants_checkpoint = False
+
+    def _resume(self) -> None:
+        self._wants_checkpoint = False
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            self.logger.rewind(0)
+            return
+        state: dict[str, Any] = checkpoint.load(path, self.agent.device)
+        self.agent.load_training_state(state)
+        self.step, self.latest, self.wall_seconds = state["step"], state["latest"], state["wall_seconds"]
+        self.logger.rewind(state["metrics"])
+        self.window.update({name: list(values.unbind()) for name, values in state["window"].items()})
+        self.source.rewind(state["episodes"].cpu().numpy())
+        for name, rng in self.rngs.items():
+            checkpoint.set_rng_state(rng, state["rngs"][name])
+        torch.set_rng_state(state["torch_rng"].cpu())
+        if state["cuda_rng"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+
+
+def due(step: int, every: int, stride: int) -> bool:
+    """Whether a clock that moves by ``stride`` has just passed a multiple of ``every`` (0 counts)."""
+    return step % every < stride

@@ -1,0 +1,1 @@
+"""Fixed buffers: build, validate and describe data sets of episodes that Minari can read."""

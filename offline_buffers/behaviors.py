@@ -1,0 +1,94 @@
+"""Who plays the episodes of a buffer: a scripted expert degraded over the whole range of skill, or chance.
+
+C.4 asks for a buffer that "covers data from low-return to high-return trajectories", as a training run leaves behind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+STRETCH = (10, 60)  # steps that one way of acting lasts, drawn uniformly
+MAX_NOISE = 0.6  # standard deviation of the action noise on the expert at skill 0
+
+
+class Scripted:
+    """The task's expert, interrupted by random stretches and blurred by noise the more, the lower the ``skill``.
+
+    An episode is a chain of stretches. Each is random with probability ``1 - skill`` (a held random direction plus
+    jitter, which travels further than white noise) and otherwise the expert with Gaussian noise.
+
+    Args:
+        skill: from 0 (random) to 1 (the expert).
+        rng: of everything that this episode draws.
+    """
+
+    def __init__(self, skill: float, rng: np.random.Generator):
+        self.skill, self.rng = skill, rng
+        self.left = 0
+
+    def __call__(self, env: Any) -> np.ndarray:
+        """The action for the environment's current state, float32 ``(A,)`` in [-1, 1]."""
+        shape = env.action_space.shape
+        if self.left == 0:
+            self.left = int(self.rng.integers(*STRETCH))
+            self.random = self.rng.random() >= self.skill
+            self.direction = self.rng.uniform(-1, 1, shape)
+            self.noise = self.rng.uniform(0, MAX_NOISE) * (1 - self.skill)
+        self.left -= 1
+        if self.random:
+            action = self.direction + self.rng.normal(0, 0.3, shape)
+        else:
+            action = env.expert_action() + self.rng.normal(0, self.noise, shape)
+        return np.clip(action, -1, 1).astype(np.float32)
+
+
+class Random:
+    """Uniform actions, the prefill of a training run."""
+
+    skill = 0.0
+
+    def __init__(self, rng: np.random.Generator):
+        self.rng = rng
+
+    def __call__(self, env: Any) -> np.ndarray:
+        return self.rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+
+
+def behavior_of(source: str, seed: int, episode: int) -> Scripted | Random:
+    """The player of one episode; depends on source, seed and episode number alone.
+
+    Skills run through [0, 1) evenly in an order without pattern, so that any part of a buffer covers the range.
+    """
+    rng = np.random.default_rng([seed, episode, 1])
+    if source == "random":
+        return Random(rng)
+    golden = (episode + 1) * 0.6180339887498949 % 1.0  # a low-discrepancy sequence
+    return Scripted(golden, rng)
+
+
+def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.ndarray]:
+    """One episode on the Minari side of ``convert``: T steps, T + 1 observations."""
+    obs, info = env.reset(options={"episode": episode})
+    seen: dict[str, list] = {"image": [], "state": [], "success": [], "sim_state": []}
+    done: dict[str, list] = {"actions": [], "rewards": [], "terminations": [], "truncations": []}
+
+    def see(obs: dict, info: dict) -> None:
+        seen["image"].append(obs["image"])
+        seen["state"].append(obs["state"])
+        seen["success"].append(bool(info["success"]))
+        seen["sim_state"].append(env.save_state())
+
+    see(obs, info)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        action = behavior(env)
+        obs, reward, terminated, truncated, info = env.step(action)
+        see(obs, info)
+        for name, value in zip(done, (action, reward, terminated, truncated), strict=True):
+            done[name].append(value)
+    arrays = {name: np.stack(values) for name, values in (seen | done).items()}
+    arrays["rewards"] = arrays["rewards"].astype(np.float32)
+    arrays["skill"] = np.full(len(arrays["success"]), behavior.skill, np.float32)
+    return arrays

@@ -1,0 +1,102 @@
+"""A buffer on its way: finished parts that an interrupted build keeps, and their merge into one Minari data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, space_to_json, write_episode
+from hdream_core.store import write_atomically
+
+MINARI_VERSION = "0.5.3"  # of the layout; see the data card
+
+
+def digest(episode: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of an episode's names, dtypes, shapes and values; independent of compression and file layout."""
+    sha = hashlib.sha256()
+    for name in sorted(episode):
+        values = np.ascontiguousarray(episode[name])
+        sha.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        sha.update(values.tobytes())
+    return sha.hexdigest()
+
+
+def total_digest(digests: Iterable[str]) -> str:
+    """SHA-256 of a buffer: of its episodes' digests in order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarray]]]) -> None:
+    """Writes ``(index, seed, episode)`` groups to a part that appears under its name only when it is whole."""
+    temporary = path.with_suffix(".tmp")
+    with h5py.File(temporary, "w", track_order=True) as file:
+        for index, seed, episode in episodes:
+            write_episode(file, index, episode, seed)
+            group = file[f"episode_{index}"]
+            group.attrs["sha256"] = digest(episode)
+            group.attrs["return"] = float(episode["rewards"].sum())
+            group.attrs["success"] = bool(episode["success"].any())
+    temporary.replace(path)
+
+
+def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Joins parts into ``folder/data``; ``metadata.json`` comes last and makes the buffer complete.
+
+    Args:
+        parts: in order.
+        folder: of the buffer.
+        facts: stored under ``hdream`` in the metadata, and completed here with hash, returns and success share.
+
+    Returns:
+        The metadata.
+    """
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    temporary = data / (MAIN_FILE + ".tmp")
+    digests, returns, successes, steps = [], [], [], 0
+    with h5py.File(temporary, "w", track_order=True) as target:
+        for part in parts:
+            with h5py.File(part, "r", track_order=True) as source:
+                for name, group in source.items():
+                    source.copy(group, target, name)  # copies compressed chunks as they are
+                    digests.append(group.attrs["sha256"])
+                    returns.append(float(group.attrs["return"]))
+                    successes.append(bool(group.attrs["success"]))
+                    steps += int(group.attrs["total_steps"])
+        first = target["episode_0"]
+        spaces = _spaces(first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:])
+    temporary.replace(data / MAIN_FILE)
+    metadata = spaces | {
+        "total_episodes": len(digests),
+        "total_steps": steps,
+        "data_format": "hdf5",
+        "jpeg_encoding": False,
+        "dataset_id": facts["dataset_id"],
+        "minari_version": MINARI_VERSION,
+        "dataset_size": round((data / MAIN_FILE).stat().st_size / 1e6, 1),
+        "description": facts["description"],
+        "hdream": facts
+        | {"sha256": total_digest(digests), "success_share": float(np.mean(successes)), "mean_return": float(np.mean(returns))},
+    }
+    write_atomically(data / METADATA_FILE, json.dumps(metadata, indent=1).encode())
+    shutil.rmtree(folder / "parts", ignore_errors=True)
+    return metadata
+
+
+def _spaces(image: tuple[int, ...], state: tuple[int, ...], action: tuple[int, ...]) -> dict[str, str]:
+    subspaces = {
+        "image": space_to_json(np.zeros(image, np.uint8), np.full(image, 255, np.uint8), "uint8"),
+        "state": space_to_json(np.full(state, -np.inf), np.full(state, np.inf), "float64"),
+    }
+    actions = space_to_json(-np.ones(action, np.float32), np.ones(action, np.float32), "float32")
+    return {
+        "observation_space": json.dumps({"type": "Dict", "subspaces": subspaces}),
+        "action_space": json.dumps(actions),
+    }
