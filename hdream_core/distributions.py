@@ -19,9 +19,10 @@ def sample_one_hot(logits: Tensor) -> Tensor:
         ``(..., stoch, classes)``: in value one-hot (to rounding), in gradient the probabilities.
     """
     probs = torch.softmax(logits.float(), -1)
-    # Gumbel-max is an exact categorical sample and, unlike torch.multinomial, one fused pass over a 3-D tensor.
-    noise = torch.empty_like(probs).exponential_()
-    index = (probs.detach() / noise).argmax(-1, keepdim=True)
+    # By the inverse distribution function: one uniform number per variable, where the Gumbel trick needs one per class.
+    uniform = torch.rand(*probs.shape[:-1], 1, device=probs.device)
+    below = probs.detach().cumsum(-1) < uniform
+    index = below.sum(-1, keepdim=True).clamp(max=probs.shape[-1] - 1)  # rounding may leave the last sum under 1
     one_hot = torch.zeros_like(probs).scatter_(-1, index, 1.0)
     return one_hot + (probs - probs.detach())
 

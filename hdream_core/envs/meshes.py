@@ -1,8 +1,8 @@
 """Decimated copies of a MuJoCo model's meshes, for drawing only.
 
-A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all of them smaller
-than a pixel. Here a *copy* of the model gets meshes of a tenth of the triangles, written into the slots of the
-originals. Only the copy is changed, and only the OpenGL context is made from it, so physics never sees it.
+A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all of them
+smaller than a pixel. Here a *copy* of the model gets meshes of a tenth of the triangles, written into the
+slots of the originals. Only the OpenGL context is made from the copy, so physics never sees it.
 
 Decimation takes seconds, so every mesh is decimated once per installation and kept in a cache folder.
 """
@@ -39,10 +39,10 @@ class Mesh(NamedTuple):
 
 
 def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy of `model`, its large meshes decimated, to build an `MjrContext` from. `model` is left as it is."""
+    """A copy of `model`, its large meshes decimated, to make an `MjrContext` from. `model` stays as it is."""
     drawn = copy.copy(model)
     for index in range(model.nmesh):
-        # A textured mesh would need its texture coordinates decimated along; Meta-world's large ones have none.
+        # Texture coordinates would have to be decimated along; Meta-world's meshes have none.
         if model.mesh_facenum[index] >= WHOLE_BELOW and model.mesh_texcoordnum[index] == 0:
             _overwrite(drawn, index, _cached(*_read(model, index)))
     return drawn
@@ -62,10 +62,10 @@ def cache_folder() -> Path:
 
 
 def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """Reduce a mesh of `(V, 3)` vertices and `(F, 3)` faces to about a tenth of its faces (quadric collapse)."""
+    """Reduce a mesh of vertices `(V, 3)` and faces `(F, 3)` to about a tenth of its faces."""
     import fast_simplification
 
-    # MuJoCo stores a vertex once per normal. Welded by position, the surface cannot tear open along those seams.
+    # MuJoCo stores a vertex once per normal. Welded by position, the surface cannot tear along those seams.
     welded, index = np.unique(vertices, axis=0, return_inverse=True)
     faces = index.reshape(-1)[faces]
     proper = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
@@ -102,7 +102,7 @@ def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
 
 def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     """`decimate`, from the cache folder if it has been done before on this machine."""
-    digest = hashlib.sha256(f"{RECIPE} {KEPT_FRACTION} {CREASE_DEGREES} {len(vertices)}".encode())
+    digest = hashlib.sha256(f"{RECIPE} {KEPT_FRACTION} {CREASE_DEGREES} {vertices.shape}".encode())
     digest.update(vertices.tobytes())
     digest.update(faces.tobytes())
     path = cache_folder() / f"{digest.hexdigest()[:32]}.npz"
@@ -114,7 +114,10 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     try:
         _store(path, mesh)
     except OSError as error:
-        warnings.warn(f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE", stacklevel=2)
+        message = (
+            f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE to another folder"
+        )
+        warnings.warn(message, stacklevel=2)
     return mesh
 
 

@@ -19,7 +19,8 @@ class RenderingError(RuntimeError):
 def load_mujoco() -> ModuleType:
     """Import mujoco with an OpenGL backend that works without a display, or raise `RenderingError`.
 
-    mujoco reads `MUJOCO_GL` once, on import, so it is set before: the user's own choice, else EGL, else OSMesa.
+    mujoco reads `MUJOCO_GL` once, on import, so it is set before: the user's own choice, else EGL, else
+    OSMesa.
     """
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
         if _egl_has_device():
@@ -28,7 +29,8 @@ def load_mujoco() -> ModuleType:
             os.environ["MUJOCO_GL"] = "osmesa"
         else:
             raise RenderingError(f"no OpenGL library can be loaded; run: {INSTALL}")
-    # Mesa's threads cost more than they bring at 64x64, and environments run one to a process. A user's choice stands.
+    # Mesa's threads cost more than they bring at 64x64, and environments run one to a process. A user's
+    # choice stands.
     os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
         import mujoco
@@ -46,7 +48,8 @@ def new_context() -> Any:
     backend = os.environ.get("MUJOCO_GL", "").lower()
     try:
         if sys.platform == "linux" and backend in ("egl", "osmesa"):
-            # By name: mujoco.GLContext is another backend's if mujoco was imported before the choice was made.
+            # By name: mujoco.GLContext is another backend's if mujoco was imported before the choice was
+            # made.
             kind = importlib.import_module(f"mujoco.{backend}").GLContext
         else:
             kind = mujoco.GLContext
@@ -54,7 +57,9 @@ def new_context() -> Any:
         context.make_current()
     except Exception as error:  # every backend raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RenderingError(f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}") from error
+        raise RenderingError(
+            f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}"
+        ) from error
     return context
 
 

@@ -1,4 +1,4 @@
-"""Task names, and which class makes each. A new benchmark is one adapter module and one line in `_ADAPTERS`."""
+"""Task names, and which class makes each. A new benchmark: one adapter module, one line in `_ADAPTERS`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 METAWORLD_TASKS = tuple(
     """
     assembly basketball bin_picking box_close button_press button_press_topdown button_press_topdown_wall
-    button_press_wall coffee_button coffee_pull coffee_push dial_turn disassemble door_close door_lock door_open
-    door_unlock drawer_close drawer_open faucet_close faucet_open hammer hand_insert handle_press
+    button_press_wall coffee_button coffee_pull coffee_push dial_turn disassemble door_close door_lock
+    door_open door_unlock drawer_close drawer_open faucet_close faucet_open hammer hand_insert handle_press
     handle_press_side handle_pull handle_pull_side lever_pull peg_insert_side peg_unplug_side pick_out_of_hole
-    pick_place pick_place_wall plate_slide plate_slide_back plate_slide_back_side plate_slide_side push push_back
-    push_wall reach reach_wall shelf_place soccer stick_pull stick_push sweep sweep_into window_close window_open
+    pick_place pick_place_wall plate_slide plate_slide_back plate_slide_back_side plate_slide_side push
+    push_back push_wall reach reach_wall shelf_place soccer stick_pull stick_push sweep sweep_into
+    window_close window_open
     """.split()
 )
 
-# (tasks, module, class). The module is imported when a task of it is made, so that nothing heavy loads before.
+# (tasks, module, class). The module is imported when a task of it is made, so that nothing heavy loads
+# before.
 _ADAPTERS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (METAWORLD_TASKS, "hdream_core.envs.metaworld", "MetaWorld"),
     (("mini_lever",), "hdream_core.envs.miniature", "Miniature"),

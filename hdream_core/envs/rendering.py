@@ -1,10 +1,12 @@
 """One OpenGL context per process, shared by every environment instance that draws with MuJoCo.
 
-Several `mujoco.Renderer`s in one process own a GL context each, and have corrupted each other's frames. Here there
-is one GL context, and in it one `MjrContext` (meshes and textures on the device) per model, quality and size.
+Several `mujoco.Renderer`s in one process own a GL context each, and have corrupted each other's frames. Here
+there is one GL context, and in it one `MjrContext` (meshes and textures on the device) per model, quality and
+size.
 
-Two qualities. `paper` is MuJoCo's own: shadows, reflections, 4x multisampling. `fast` leaves those out and draws
-decimated meshes, for some forty times the frames per second on a software renderer. Neither touches physics.
+Two qualities. `paper` is MuJoCo's own: shadows, reflections, 4x multisampling. `fast` leaves those out and
+draws decimated meshes, for some forty times the frames per second on a software renderer. Neither touches
+physics.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class _Device:
 
 
 _device = _Device()
-_inherited: list[_Device] = []  # handles of the parent process, kept so that they are not collected, hence freed
+_inherited: list[
+    _Device
+] = []  # handles of the parent process, kept so that they are not collected, hence freed
 
 
 def resolve_quality(render: str) -> str:
@@ -67,8 +71,8 @@ def draw(
 ) -> np.ndarray:
     """Draw `data` as an image, uint8 `(size, size, 3)`, the bottom row of the picture first.
 
-    `key` names the XML file behind `model`: instances with the same key share meshes and textures on the device.
-    All else (poses, colours, lights) is read from `model` and `data` anew for every frame.
+    `key` names the XML file behind `model`: instances with the same key share meshes and textures on the
+    device. All else (poses, colours, lights) is read from `model` and `data` anew for every frame.
     """
     import mujoco
 
@@ -128,7 +132,8 @@ def _build(model: mujoco.MjModel, quality: str, size: int) -> _Context:
     import mujoco
 
     drawn = decimated_copy(model) if quality == "fast" else copy.copy(model)
-    # A buffer of the image's size gives the same pixels as the usual 640 x 480, of which only a corner is used.
+    # A buffer of the image's size gives the same pixels as the usual 640 x 480, of which only a corner is
+    # used.
     drawn.vis.global_.offwidth = drawn.vis.global_.offheight = size
     scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
     if quality == "fast":

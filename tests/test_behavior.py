@@ -1,0 +1,85 @@
+"""Appendix A: lambda-returns, what the actor's and the critic's losses reach."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hdream_core.agent import DreamerV2
+from hdream_core.behavior import lambda_return
+from hdream_core.presets import make_config
+
+
+def naive_return(reward, value, gamma, lam, t):
+    """Eq. 8 read literally, for one trajectory; the last value is the bootstrap."""
+    if t == len(reward):
+        return value[t]
+    return reward[t] + gamma * ((1 - lam) * value[t + 1] + lam * naive_return(reward, value, gamma, lam, t + 1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 8), st.floats(0, 1), st.floats(0, 1), st.integers(0, 100))
+def test_lambda_return_is_equation_8(horizon, gamma, lam, seed):
+    rng = np.random.default_rng(seed)
+    reward, value = rng.normal(size=(horizon, 2)), rng.normal(size=(horizon + 1, 2))
+    got = lambda_return(torch.tensor(reward), torch.tensor(value), torch.full((horizon, 2), gamma, dtype=torch.float64), lam)
+    want = [[naive_return(reward[:, n], value[:, n], gamma, lam, t) for n in range(2)] for t in range(horizon)]
+    np.testing.assert_allclose(got.numpy(), want, atol=1e-10)
+
+
+def agent_and_start():
+    agent = DreamerV2(make_config("mini_lever", "smoke", changes={"behavior.horizon": 4}), 32, 2)
+    return agent, agent.model.rssm.initial(5)
+
+
+def test_actor_loss_flows_through_dynamics_to_the_actor_alone():
+    agent, start = agent_and_start()
+    actor_loss, critic_loss, _ = agent.behavior.losses(agent.model, start)
+    actor = list(agent.behavior.actor.parameters())
+    gradients = torch.autograd.grad(actor_loss, actor, retain_graph=True)
+    assert all(g.abs().sum() > 0 for g in gradients[-2:])
+    critic = list(agent.behavior.critic.parameters())
+    assert all(g is None for g in torch.autograd.grad(actor_loss, critic, retain_graph=True, allow_unused=True))
+    assert all(g is None for g in torch.autograd.grad(critic_loss, actor, retain_graph=True, allow_unused=True))
+    model = [p for p in agent.model.parameters() if p.requires_grad]
+    assert all(g is None for g in torch.autograd.grad(critic_loss, model, allow_unused=True))
+
+
+def test_behaviour_update_leaves_no_trace_on_the_world_model():
+    agent, start = agent_and_start()
+    before = {name: p.clone() for name, p in agent.model.named_parameters()}
+    agent._update_behavior(start)
+    for name, p in agent.model.named_parameters():
+        assert p.grad is None, name
+        assert torch.equal(p, before[name]), name
+
+
+def test_actor_target_starts_at_the_first_imagined_step():
+    """The reward of the start state is no merit of any action: it must not reach the actor's loss."""
+    agent, start = agent_and_start()
+    model, seen = agent.model, []
+    true_reward = model.reward
+
+    def reward(feat):
+        out = true_reward(feat)
+        seen.append(out)
+        return out
+
+    model.reward = reward
+    actor_loss, critic_loss, _ = agent.behavior.losses(model, start)
+    (gradient,) = torch.autograd.grad(actor_loss, seen, retain_graph=True)
+    assert gradient[0].abs().sum() == 0
+    assert (gradient[1:-1].abs().sum(-1) > 0).all()
+    assert gradient[-1].abs().sum() == 0  # the last state's reward is in the value that bootstraps
+
+
+def test_slow_critic_follows_every_hundred_updates():
+    agent, start = agent_and_start()
+    slow = lambda: agent.behavior.slow_critic.output.bias.item()  # noqa: E731
+    first = slow()
+    for agent.updates in range(99):
+        agent._update_behavior(start)
+    assert slow() == first
+    agent.updates = 99
+    agent._update_behavior(start)
+    assert slow() == agent.behavior.critic.output.bias.item() != first
