@@ -37,7 +37,7 @@ test: gl venv lint ## ruff, then every test
 
 lint: venv ## ruff alone
 	@echo "hdream: ruff check"
-	@$(PY) -m ruff check .
+	@$(PY) -m ruff check --output-format concise .
 
 figures: venv ## redraw every figure from the results in figures/data
 	@set -e; for file in $$(grep -l '__main__' figures/*.py); do \

@@ -97,7 +97,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("Table 1 at full size; about a day per run on a GPU", {}),
     "cpu": (
         "a reduced model, sweeps with seeds on two cores in hours",
-        _REDUCED | _steps(15_000) | {"eval.every": 3000, "log.every": 250, "log.checkpoint_every": 500},
+        _REDUCED | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
     ),
     "quick": (
         "the reduced model for minutes, one seed, a first look",

@@ -320,7 +320,7 @@ def copy(tmp_path: Path) -> Path:
     (tmp_path / "bin").mkdir()
     scripts = {
         "python3": STAND_IN_PYTHON,
-        "apt-get": '#!/bin/bash\necho "apt-get $*" >>log\ncase "$*" in install*) touch gl ;; esac\n',
+        "apt-get": '#!/bin/bash\necho "apt-get $*" >>log\ncase "$*" in *" install "*) touch gl ;; esac\n',
         "apt-cache": "#!/bin/bash\n",
         "id": '#!/bin/bash\necho "${USER_ID:-0}"\n',
     }

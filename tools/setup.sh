@@ -16,12 +16,13 @@ constraints=${CONSTRAINTS-constraints.txt}
 gl_packages=(libegl1 libgl1-mesa-dri libgl1) # libgl1: MuJoCo's EGL backend takes its GL functions from there
 osmesa_package=libosmesa6                    # where EGL finds no device; newer releases no longer have it
 
-# The supported Python versions stand in pyproject.toml alone: requires-python = ">=3.MIN,<3.END".
-read -r min end < <(sed -nE 's/^requires-python = ">=3\.([0-9]+),<3\.([0-9]+)"$/\1 \2/p' pyproject.toml)
-supported="Python 3.$min to 3.$((end - 1))"
-
 say() { printf 'hdream: %s\n' "$*"; }
 die() { printf 'hdream: %s\n' "$*" >&2; exit 1; }
+
+# The supported Python versions stand in pyproject.toml alone.
+read -r min end < <(sed -nE 's/^requires-python = ">=3\.([0-9]+),<3\.([0-9]+)"$/\1 \2/p' pyproject.toml) \
+    || die 'pyproject.toml must have a line such as: requires-python = ">=3.11,<3.14"'
+supported="Python 3.$min to 3.$((end - 1))"
 
 have_apt() { command -v apt-get >/dev/null; }
 apt_has() { apt-cache show "$1" >/dev/null 2>&1; }
@@ -31,8 +32,10 @@ apt_install() {
     local log
     say "running apt-get update and apt-get install $*"
     log=$(mktemp)
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } \
-        </dev/null >"$log" 2>&1; then
+    # A third-party source that is down must not stand in the way; a fresh machine may be upgrading itself just now.
+    if ! { apt-get update || true
+           DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
+         } </dev/null >"$log" 2>&1; then
         tail -n 15 "$log" >&2
         rm -f "$log"
         die "apt-get could not install $*"
@@ -64,14 +67,18 @@ find_python() {
     die "needs $supported, found none of: ${candidates[*]}"
 }
 
-ensure_venv_module() { # Debian and Ubuntu ship Python without ensurepip, in a package of its own
+# Debian and Ubuntu keep ensurepip, which venv needs, in a package of its own.
+has_venv_module() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+venv_package() { "$1" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'; }
+
+ensure_venv_module() {
     local python=$1 package
-    if "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then return; fi
-    package=$("$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')
+    if has_venv_module "$python"; then return; fi
+    package=$(venv_package "$python")
     have_apt || die "$python has no venv module; install it, or choose another Python with PYTHON=..."
     is_root || die "$python has no venv module; run: sudo apt-get install $package"
     apt_install "$package"
-    "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || die "$python has no venv module; choose another with PYTHON=..."
+    has_venv_module "$python" || die "$python has no venv module; choose another with PYTHON=..."
 }
 
 make_venv() {
@@ -124,6 +131,7 @@ ensure_gl() {
     have_apt || die "install Mesa's EGL or OSMesa library with this system's package manager"
     if ! is_root; then
         if apt_has $osmesa_package; then gl_packages+=($osmesa_package); fi
+        if ! has_venv_module "$python"; then gl_packages+=("$(venv_package "$python")"); fi # ask once, not twice
         die "run: sudo apt-get install ${gl_packages[*]}"
     fi
     apt_install "${gl_packages[@]}"

@@ -55,6 +55,7 @@ def new_context() -> Any:
             kind = mujoco.GLContext
         context = kind(64, 64)  # any size: MuJoCo draws into buffers of its own
         context.make_current()
+        device_name()  # some backends fail silently
     except Exception as error:  # every backend raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RenderingError(
@@ -67,7 +68,10 @@ def device_name() -> str:
     """What the current context calls the device that draws, such as `llvmpipe (LLVM 15.0.6, 256 bits)`."""
     from OpenGL import GL
 
-    return GL.glGetString(GL.GL_RENDERER).decode()
+    name = GL.glGetString(GL.GL_RENDERER)
+    if name is None:
+        raise RenderingError("no OpenGL context is current")
+    return name.decode()
 
 
 def _loadable(library: str) -> bool:

@@ -50,9 +50,6 @@ class _Device:
 
 
 _device = _Device()
-_inherited: list[
-    _Device
-] = []  # handles of the parent process, kept so that they are not collected, hence freed
 
 
 def resolve_quality(render: str) -> str:
@@ -88,30 +85,28 @@ def draw(
 def release() -> None:
     """Give back everything that this process holds on the device. The next frame builds it again."""
     global _device
-    _leave_to_parent()
+    if _device.gl is None or _device.process != os.getpid():  # after a fork, what is held is the parent's
+        return
     device, _device = _device, _Device()
-    if device.gl is not None:
-        device.gl.make_current()
-        for context in device.contexts.values():
-            context.mjr.free()
-        device.gl.free()
-
-
-def _leave_to_parent() -> None:
-    """After a fork, begin anew: the handles are the parent's."""
-    global _device
-    if _device.process != os.getpid():
-        _inherited.append(_device)
-        _device = _Device()
+    device.gl.make_current()
+    for context in device.contexts.values():
+        context.mjr.free()
+    device.gl.free()
 
 
 def _make_current() -> None:
     """Make this process's GL context the current one, whatever other renderer was in between."""
-    _leave_to_parent()
+    global _device
     if _device.gl is None:
+        _device = _Device()
         _device.gl = opengl.new_context()
         atexit.unregister(release)
         atexit.register(release)  # after mujoco registered its own clean-up, so that this runs before
+    elif _device.process != os.getpid():
+        # Mesa would wait for ever for threads that the fork did not copy.
+        raise opengl.RenderingError(
+            "OpenGL does not survive a fork; start this process by multiprocessing's 'spawn' method"
+        )
     else:
         _device.gl.make_current()
 

@@ -1,0 +1,122 @@
+"""Prop. 3.1, Eqs. 3 to 5, 12 and 13; names are checked; nothing but torch is needed."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdream_core.balancers import BalancerError, FixedWeights, Harmony, analytic_weight
+
+NAMES = ("observation", "reward", "dynamics")
+losses_of = st.floats(1e-3, 1e3)
+
+
+def losses(*values):
+    return dict(zip(NAMES, map(torch.tensor, values), strict=True))
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+def test_descent_on_s_reaches_the_analytic_weight(rectified):
+    values = [10 ** (i / 2) for i in range(-6, 7)]  # 0.001 to 1000
+    named = {f"loss{i}": torch.tensor(value) for i, value in enumerate(values)}
+    balancer = Harmony(named, rectified)
+    optimizer = torch.optim.Adam(balancer.parameters(), lr=0.1, betas=(0.9, 0.9))
+    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+    for _ in range(700):
+        total, weights = balancer(named)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        decay.step()
+    for name, value in zip(named, values, strict=True):
+        assert weights[name].item() == pytest.approx(analytic_weight(value, rectified), rel=0.01)
+
+
+@given(losses_of)
+def test_analytic_weights_satisfy_the_papers_equations(loss):
+    sigma = 1 / analytic_weight(loss, rectified=True)
+    assert -loss / sigma**2 + 1 / (1 + sigma) == pytest.approx(0, abs=1e-6)  # the condition above Eq. 12
+    assert sigma == pytest.approx((loss + math.sqrt(loss**2 + 4 * loss)) / 2)  # Eq. 12
+    assert loss / sigma == pytest.approx(2 / (1 + math.sqrt(1 + 4 / loss)))  # Sec. 3: the harmonised scale, under 1
+    assert loss / sigma < 1
+    assert analytic_weight(loss, rectified=False) * loss == pytest.approx(1)  # Prop. 3.1
+
+
+@given(losses_of)
+def test_rectification_bounds_the_weight(loss):
+    assert analytic_weight(loss) < analytic_weight(loss, rectified=False)
+
+
+def test_harmony_is_equation_5_and_equation_4():
+    values, s = (50.0, 0.01, 2.0), (3.0, -1.0, 0.5)
+    for rectified in (True, False):
+        balancer = Harmony(NAMES, rectified)
+        for name, x in zip(NAMES, s, strict=True):
+            balancer.s[name].data.fill_(x)
+        total, weights = balancer(losses(*values))
+        sigma = [math.exp(x) for x in s]
+        regulariser = [math.log(1 + x) if rectified else math.log(x) for x in sigma]
+        want = sum(loss / x + r for loss, x, r in zip(values, sigma, regulariser, strict=True))
+        assert total.item() == pytest.approx(want, rel=1e-6)
+        assert [weights[name].item() for name in NAMES] == pytest.approx([1 / x for x in sigma], rel=1e-6)
+
+
+def test_harmony_starts_at_weight_one_and_can_start_at_the_optimum():
+    balancer = Harmony(NAMES)
+    assert all(weight.item() == 1 for weight in balancer(losses(5.0, 5.0, 5.0))[1].values())
+    balancer.start_at({"observation": 40.0, "reward": 0.02, "dynamics": 3.0})
+    weights = balancer(losses(5.0, 5.0, 5.0))[1]
+    assert weights["observation"].item() == pytest.approx(analytic_weight(40.0), rel=1e-5)
+    assert weights["reward"].item() == pytest.approx(analytic_weight(0.02), rel=1e-5)
+
+
+def test_harmony_stays_in_float32_under_autocast():
+    balancer = Harmony(["reward"])
+    balancer.s["reward"].data.fill_(1e-4)  # smaller than bfloat16 resolves beside 1
+    with torch.autocast("cpu", torch.bfloat16):
+        total, weights = balancer({"reward": torch.tensor(1.0, dtype=torch.bfloat16)})
+    assert total.dtype == weights["reward"].dtype == torch.float32
+    assert 0 < 1 - weights["reward"].item() < 2e-4
+
+
+@given(*[st.floats(0.1, 1e3)] * 6)
+def test_fixed_weights_is_equation_3(l_o, l_r, l_d, w_o, w_r, w_d):
+    total, weights = FixedWeights(w_o, w_r, w_d)(losses(l_o, l_r, l_d))
+    assert total.item() == pytest.approx(w_o * l_o + w_r * l_r + w_d * l_d, rel=1e-5)
+    assert weights["reward"].item() == pytest.approx(w_r, rel=1e-6)
+
+
+def test_zero_weight_removes_the_loss():
+    assert FixedWeights(w_o=0).names == ("reward", "dynamics")
+    assert FixedWeights(discount=5.0).names == (*NAMES, "discount")
+
+
+@pytest.mark.parametrize("given_names", [("observation", "reward"), (*NAMES, "discount")])
+@pytest.mark.parametrize("balancer", [FixedWeights(), Harmony(NAMES)])
+def test_names_must_match(balancer, given_names):
+    with pytest.raises(BalancerError, match="was given losses"):
+        balancer({name: torch.tensor(1.0) for name in given_names})
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan])
+def test_unusable_weights_are_refused(weight):
+    with pytest.raises(BalancerError, match="must be finite"):
+        FixedWeights(w_r=weight)
+
+
+def test_analytic_weight_needs_a_positive_loss():
+    with pytest.raises(BalancerError, match="positive"):
+        analytic_weight(0.0)
+
+
+def test_balancers_depend_on_torch_alone():
+    """Loaded by path, as another Dreamer would vendor it: nothing of hdream comes along."""
+    code = (
+        "import sys, runpy; runpy.run_path('hdream_core/balancers.py');"
+        "assert not any(m.split('.')[0] in ('hdream_core', 'analysis', 'gymnasium', 'mujoco') for m in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,85 @@
+"""mini_lever: the lever moves only on real contact, episodes are reproducible, states restore."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hdream_core import envs
+from hdream_core.envs.miniature import LIFT
+
+
+def test_interface_matches_its_spaces():
+    env = envs.make("mini_lever", seed=3)
+    obs, info = env.reset()
+    assert env.observation_space.contains(obs) and info["success"] is False
+    for t in range(env.time_limit):
+        obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        assert env.observation_space.contains(obs) and 0 <= reward <= 10 and not terminated
+        assert truncated == (t == env.time_limit - 1)
+
+
+def test_expert_lifts_the_lever_and_random_actions_do_not():
+    env = envs.make("mini_lever", seed=0)
+    rng = np.random.default_rng(0)
+
+    def play(policy):
+        env.reset()
+        steps = [env.step(policy()) for _ in range(env.time_limit)]
+        return sum(step[1] for step in steps), any(step[4]["success"] for step in steps)
+
+    expert = [play(env.expert_action) for _ in range(20)]
+    random = [play(lambda: rng.uniform(-1, 1, 2)) for _ in range(20)]
+    assert np.mean([success for _, success in expert]) == 1
+    assert np.mean([success for _, success in random]) < 0.3
+    assert np.mean([r for r, _ in expert]) > 3 * np.mean([r for r, _ in random])
+
+
+@pytest.mark.parametrize(
+    ("offset", "moves"),
+    [((0.0, 2.0), True), ((4.0, 2.0), False), ((-4.0, 2.0), False), ((0.0, 12.0), False), ((0.0, -6.0), False)],
+    ids=["beneath", "right", "left", "too far below", "above"],
+)
+def test_lever_moves_only_when_pushed_from_beneath(offset, moves):
+    env = envs.make("mini_lever", seed=0)
+    env.reset()
+    env.tip = np.array([env.lever_x + offset[0], env.rest_y + offset[1]])
+    for _ in range(2):
+        env.step(np.array([0.0, -1.0]))  # up
+    assert (env.lifted > 0) == moves
+
+
+def test_going_down_or_sideways_beneath_does_not_lift():
+    env = envs.make("mini_lever", seed=0)
+    env.reset()
+    env.tip = np.array([env.lever_x, env.rest_y + 2])
+    env.step(np.array([0.0, 1.0]))
+    env.step(np.array([0.3, 0.0]))
+    assert env.lifted == 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 5), episode=st.integers(0, 5), at=st.integers(0, 20))
+def test_episodes_depend_on_seed_and_number_alone_and_states_restore(seed, episode, at):
+    actions = np.random.default_rng(1).uniform(-1, 1, (30, 2))
+    first, second = envs.make("mini_lever", seed=seed), envs.make("mini_lever", seed=99)
+    first.reset(options={"episode": episode})
+    for action in actions[:at]:
+        first.step(action)
+    saved = first.save_state()
+    restored = second.restore_state(saved)
+    np.testing.assert_array_equal(restored["image"], first.render_image())
+    for action in actions[at:]:
+        a, b = first.step(action), second.step(action)
+        np.testing.assert_array_equal(a[0]["image"], b[0]["image"])
+        assert a[1:] == b[1:]
+    assert 0 <= first.lifted <= LIFT
+    again = envs.make("mini_lever", seed=seed)
+    for _ in range(episode + 1):
+        obs, _ = again.reset()
+    np.testing.assert_array_equal(obs["image"], envs.make("mini_lever", seed=seed).reset(options={"episode": episode})[0]["image"])
+
+
+def test_unknown_task_names_the_nearest():
+    with pytest.raises(envs.UnknownTaskError, match="mini_lever"):
+        envs.make("mini_levr")

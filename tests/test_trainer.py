@@ -1,0 +1,222 @@
+"""The loop: exact resume, one clock, alignment from the environment to the loss, refusals."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from hdream_core import runs
+from hdream_core.checkpoint import CheckpointError, load
+from hdream_core.collector import Collector, store_fields
+from hdream_core.config import ConfigError
+from hdream_core.logger import Logger, read_metrics
+from hdream_core.presets import make_config
+from hdream_core.replay import Replay
+from hdream_core.store import EpisodeStore
+from hdream_core.train import main, train
+from hdream_core.trainer import Trainer, due
+from offline_buffers.build import Build, build
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    return build(Build("mini_lever", 600, workers=1, out=tmp_path_factory.mktemp("buffer")), show_progress=False)
+
+
+def smoke(**changes):
+    method = changes.pop("method", "dreamerv2")
+    return make_config("mini_lever", "smoke", method, {"eval.context": 5, "eval.horizon": 10} | changes)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def run_until(config, folder, step):
+    """A run that dies as a killed process would: between two updates, without a word."""
+
+    def die(now, latest):
+        if now >= step:
+            raise Interrupted
+
+    runs.prepare(config, folder)
+    with pytest.raises(Interrupted):
+        Trainer(config, folder, die).run()
+
+
+@pytest.mark.parametrize("method", ["dreamerv2", "harmony"])
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, buffer, mode, method):
+    changes = {"train.steps": 400, "log.checkpoint_every": 100, "eval.every": 100, "train.prefill": 100}
+    config = smoke(method=method, offline_buffer=str(buffer) if mode == "offline" else None, **changes)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+    for step in (135, 260, 395):
+        run_until(config, broken, step)
+    train(config, broken)
+    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
+    a, b = (load(folder / "checkpoint.pt") for folder in (whole, broken))
+    for name, tensor in a["agent"].items():
+        assert torch.equal(tensor, b["agent"][name]), name
+    if mode == "online":
+        for name in ("image.raw", "action.raw", "reward.raw"):
+            assert (whole / "replay" / name).read_bytes() == (broken / "replay" / name).read_bytes()
+    else:
+        x, y = (np.load(folder / "heldout.npz") for folder in (whole, broken))
+        np.testing.assert_array_equal(x["error"], y["error"])
+
+
+def test_kill_nine_and_the_same_command_end_in_the_same_metrics(tmp_path):
+    flags = ["--task", "mini_lever", "--preset", "smoke", "--train.steps", "600", "--log.checkpoint-every", "50"]
+    command = [sys.executable, "-m", "hdream_core.train", *flags, "--quiet", "--folder"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    process = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.DEVNULL)
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    while not any(line["step"] >= 200 for line in read_metrics(metrics)):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "done").exists()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
+    assert metrics.read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
+def test_clock_is_environment_steps_in_both_modes(tmp_path, buffer):
+    for name, path in (("online", None), ("offline", str(buffer))):
+        config = smoke(offline_buffer=path, **{"train.steps": 100, "eval.every": 50})
+        train(config, tmp_path / name)
+        lines = read_metrics(tmp_path / name / "metrics.jsonl")
+        assert [line["step"] for line in lines if line["kind"] == "eval"] == [0, 50, 100]
+        updates = max(line.get("updates", 0) for line in lines)
+        # Offline every 5 steps are an update; online the prefill's 50 steps bring the 2 pretraining updates at their end.
+        assert updates == (20 if path else 2 + 10)
+
+
+class EchoEnv(gymnasium.Env):
+    """The reward equals the action that led to the frame, and the frame shows it as brightness."""
+
+    time_limit, action_repeat, render_quality, camera, task = 10, 1, "none", "none", "echo"
+    observation_space = gymnasium.spaces.Dict(
+        image=gymnasium.spaces.Box(0, 255, (32, 32, 3), np.uint8), state=gymnasium.spaces.Box(-1, 1, (1,), np.float64)
+    )
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def _obs(self, value):
+        return {"image": np.full((32, 32, 3), round(127.5 + 127.5 * value), np.uint8), "state": np.array([value])}
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return self._obs(0.0), {"success": False}
+
+    def step(self, action):
+        self.t += 1
+        value = float(action[0])
+        return self._obs(value), value, False, self.t == self.time_limit, {"success": False}
+
+    def save_state(self):
+        return np.zeros(1)
+
+
+def test_action_alignment_from_environment_to_batch_and_loss(tmp_path):
+    """reward[t] == action[t] in every sampled row but an episode's first, and a model can learn it without images."""
+    env = EchoEnv()
+    store = EpisodeStore(tmp_path, store_fields(env))
+    Collector(env, store, np.random.default_rng(0)).collect(None, 400)
+    batch = Replay(store).sample(np.random.default_rng(1), 64, 6)
+    reset = (batch["image"] == 128).all((2, 3, 4)) & (batch["action"][..., 0] == 0)
+    np.testing.assert_allclose(batch["reward"][~reset], batch["action"][..., 0][~reset], atol=1e-6)
+    np.testing.assert_allclose(batch["image"][..., 0, 0, 0] / 127.5 - 1, batch["reward"], atol=0.01)
+    assert not batch["reward"][reset].any()
+
+    from hdream_core.agent import DreamerV2
+
+    changes = {"balancer.w_o": 0.0, "balancer.w_r": 10.0, "model.lr": 3e-3, "model.rssm.deter": 32, "model.hidden": 32}
+    agent = DreamerV2(make_config("mini_lever", "smoke", changes=changes), 32, 1)
+    rng = np.random.default_rng(2)
+    for _ in range(400):
+        agent.update(Replay(store).sample(rng, 16, 6))
+    test = agent.to_device(Replay(store).sample(rng, 64, 6))
+    dream = agent.model.open_loop(test, context=2)  # must know the rewards from the actions alone
+    truth = test["reward"][:, 2:]
+    correlation = torch.corrcoef(torch.stack([dream.reward.flatten(), truth.flatten()]))[0, 1]
+    assert correlation > 0.9
+
+
+def test_folder_of_another_run_is_refused(tmp_path):
+    runs.prepare(smoke(), tmp_path)
+    with pytest.raises(ConfigError, match="model.depth=2, not 3"):
+        runs.prepare(smoke(**{"model.depth": 3}), tmp_path)
+
+
+def test_running_run_refuses_a_second_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.1)
+    runs.prepare(smoke(), tmp_path)
+    with runs.lock(tmp_path), pytest.raises(ConfigError, match="another process"), runs.lock(tmp_path):
+        pass
+    with runs.lock(tmp_path):
+        pass
+
+
+def test_done_run_is_left_alone(tmp_path):
+    train(smoke(), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != "lock"}
+    train(smoke(), tmp_path)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != "lock"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--task", "mini_levr"], "mini_lever"),
+        (["--task", "mini_lever", "--preset", "smok"], "did you mean smoke"),
+        (["--task", "mini_lever", "--preset", "smoke", "--method", "harmonie"], "did you mean harmony"),
+        (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "-1"], "must be finite and 0 or more"),
+        (["--task", "mini_lever", "--preset", "smoke", "--method", "harmony", "--balancer.w-r", "10"], "harmony learns"),
+        (["--task", "mini_lever", "--preset", "smoke", "--offline-buffer", "nowhere"], "no complete buffer"),
+        (["--task", "mini_lever", "--preset", "smoke", "--train.prefill", "10"], "must hold one episode"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
+    with pytest.raises(SystemExit) as stop:
+        main([*flags, "--folder", str(tmp_path / "run"), "--quiet"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert message in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_damaged_checkpoint_is_named(tmp_path):
+    config = smoke()
+    run_until(config, tmp_path, 60)
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged"):
+        Trainer(config, tmp_path)
+
+
+def test_buffer_of_another_task_is_refused(tmp_path, buffer):
+    config = dataclasses.replace(smoke(offline_buffer=str(buffer)), task="lever_pull")
+    with pytest.raises(ConfigError, match="holds mini_lever"):
+        Trainer(config, tmp_path)
+
+
+def test_logger_drops_what_was_cut_short_and_writes_null_for_nan(tmp_path):
+    logger = Logger(tmp_path)
+    logger.write("eval", 0, {"a": 1.0, "b": float("nan")})
+    with open(logger.path, "a") as file:
+        file.write('{"step": 5, "kin')
+    assert read_metrics(logger.path) == [{"step": 0, "kind": "eval", "a": 1.0, "b": None}]
+    assert json.loads(logger.path.read_text().splitlines()[0])["b"] is None
+
+
+def test_due_fires_once_per_multiple_whatever_the_stride():
+    for stride, every in ((5, 10), (4, 10), (7, 7), (5, 12)):
+        fired = [step for step in range(0, 400, stride) if due(step, every, stride)]
+        assert len(fired) == len({step // every for step in range(0, 400, stride)})

@@ -1,0 +1,237 @@
+"""Eqs. 1 and 2: losses, reductions, KL balance, is_first, decoder-free models, and the full-size shapes."""
+
+import math
+
+import pytest
+import torch
+
+from hdream_core.agent import DreamerV2
+from hdream_core.config import Config, RSSMConfig
+from hdream_core.distributions import TruncatedNormal, categorical_kl, sample_one_hot
+from hdream_core.presets import make_config
+from hdream_core.rssm import RSSM
+from hdream_core.world_model import WorldModel, half_squared_error
+
+
+def smoke_batch(b=2, t=6, size=32, actions=2):
+    first = torch.zeros(b, t, dtype=torch.bool)
+    first[:, 0] = True
+    return {
+        "image": torch.randint(0, 256, (b, t, size, size, 3), dtype=torch.uint8),
+        "action": torch.rand(b, t, actions) * 2 - 1,
+        "reward": torch.rand(b, t),
+        "is_first": first,
+        "is_terminal": torch.zeros(b, t, dtype=torch.bool),
+    }
+
+
+def smoke_model(**changes):
+    config = make_config("mini_lever", "smoke", changes=changes)
+    return DreamerV2(config, 32, 2)
+
+
+def test_half_squared_error_sums_pixels_and_averages_the_rest():
+    prediction, target = torch.randn(4, 3, 8, 8), torch.randn(4, 3, 8, 8)
+    naive = sum(0.5 * (x - y) ** 2 for x, y in zip(prediction.flatten(), target.flatten(), strict=True)) / 4
+    assert half_squared_error(prediction, target, dims=3).item() == pytest.approx(naive.item(), rel=1e-4)
+    rewards = torch.randn(4, 5), torch.randn(4, 5)
+    assert half_squared_error(*rewards).item() == pytest.approx(0.5 * (rewards[0] - rewards[1]).square().mean().item())
+
+
+def test_observation_loss_has_no_gaussian_constant():
+    """A perfect reconstruction costs 0, not 11,292 nats."""
+    image = torch.rand(2, 3, 64, 64)
+    assert half_squared_error(image, image, dims=3).item() == 0
+
+
+def test_kl_balance_reaches_the_right_side_in_the_right_share():
+    torch.manual_seed(0)
+    rssm = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4), action=2, embed=5)
+    post, prior = (torch.randn(2, 6, 3, 4, requires_grad=True) for _ in range(2))
+    loss, kl = rssm.kl_loss(post, prior)
+    plain = categorical_kl(post, prior).mean()
+    grad_post, grad_prior = torch.autograd.grad(plain, (post, prior))
+    got_post, got_prior = torch.autograd.grad(loss, (post, prior))
+    torch.testing.assert_close(got_prior, 0.8 * grad_prior)  # most of it trains the prior towards the posterior
+    torch.testing.assert_close(got_post, 0.2 * grad_post)
+    assert loss.item() == pytest.approx(plain.item()) == pytest.approx(kl.item())
+
+
+def test_free_nats_apply_to_the_mean():
+    rssm = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=1e3), action=2, embed=5)
+    post, prior = (torch.randn(2, 6, 3, 4, requires_grad=True) for _ in range(2))
+    loss, kl = rssm.kl_loss(post, prior)
+    assert loss.item() == pytest.approx(1e3) and kl.item() < 1e3
+    assert all(g.abs().max() == 0 for g in torch.autograd.grad(loss, (post, prior)))
+    below = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=1e-6), action=2, embed=5)
+    # An element under the limit still gets gradient as long as the mean is above it.
+    post.data[0, 0], prior.data[0, 0] = 0.1 * post.data[0, 0], 0.1 * post.data[0, 0] + 1e-4
+    (gradient,) = torch.autograd.grad(below.kl_loss(post, prior)[0], prior)
+    assert gradient[0, 0].abs().max() > 0
+
+
+def test_categorical_kl_against_torch():
+    p, q = torch.randn(5, 3, 4), torch.randn(5, 3, 4)
+    independent = lambda x: torch.distributions.Independent(torch.distributions.Categorical(logits=x), 1)  # noqa: E731
+    torch.testing.assert_close(categorical_kl(p, q), torch.distributions.kl_divergence(independent(p), independent(q)))
+
+
+def test_one_hot_samples_have_the_right_frequencies_and_straight_through_gradients():
+    logits = torch.tensor([[0.5, -1.0, 2.0, 0.0]]).repeat(20_000, 1)[:, None].requires_grad_()
+    sample = sample_one_hot(logits)
+    assert torch.allclose(sample.sum(-1), torch.ones(()), atol=1e-5)
+    torch.testing.assert_close(sample.mean(0)[0], torch.softmax(logits[0, 0], -1), atol=0.02, rtol=0)
+    weight = torch.randn(4)
+    (got,) = torch.autograd.grad((sample * weight).sum(), logits)
+    (want,) = torch.autograd.grad((torch.softmax(logits, -1) * weight).sum(), logits)
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize(("loc", "scale"), [(0.0, 0.5), (0.95, 0.1), (-1.0, 2.0)])
+def test_truncated_normal_against_scipy(loc, scale):
+    from scipy.stats import truncnorm
+
+    policy = TruncatedNormal(torch.full((50_000, 1), loc), torch.full((50_000, 1), scale))
+    reference = truncnorm((-1 - loc) / scale, (1 - loc) / scale, loc, scale)
+    sample = policy.rsample()
+    assert sample.abs().max() <= 1
+    assert sample.mean().item() == pytest.approx(reference.mean(), abs=0.01)
+    assert sample.std().item() == pytest.approx(reference.std(), abs=0.01)
+    assert policy.entropy()[0].item() == pytest.approx(reference.entropy(), abs=1e-3)
+
+
+def test_is_first_zeroes_state_and_action():
+    agent = smoke_model()
+    rssm, batch = agent.model.rssm, smoke_batch()
+    embed = agent.model.encode(batch["image"])
+    batch["is_first"][:, 3] = True
+    torch.manual_seed(1)
+    post, prior = rssm.observe(embed, batch["action"], batch["is_first"])
+    # What came before the reset, and the action into it, must not matter from there on.
+    other = batch["action"].clone()
+    other[:, :4] = 0.123
+    torch.manual_seed(1)
+    changed, changed_prior = rssm.observe(embed.clone().index_fill_(1, torch.arange(3), 7.0), other, batch["is_first"])
+    torch.testing.assert_close(post.deter[:, 3:], changed.deter[:, 3:])
+    torch.testing.assert_close(prior[:, 3:], changed_prior[:, 3:])
+    assert not torch.allclose(post.deter[:, 1], changed.deter[:, 1])
+
+
+def test_action_leads_to_the_frame_of_its_own_index():
+    """The prior of step t must depend on action[t] and not on action[t + 1]."""
+    agent = smoke_model()
+    batch = smoke_batch()
+    embed = agent.model.encode(batch["image"]).detach()
+    action = batch["action"].requires_grad_()
+    _, prior = agent.model.rssm.observe(embed, action, batch["is_first"])
+    (gradient,) = torch.autograd.grad(prior[:, 3].square().sum(), action)
+    assert gradient[:, 3].abs().sum() > 0 and gradient[:, 4:].abs().sum() == 0
+
+
+def test_decoder_free_model_builds_no_decoder():
+    agent = smoke_model(**{"balancer.w_o": 0.0, "balancer.w_r": 100.0})
+    assert agent.model.decoder is None
+    losses, _, _ = agent.model.losses(smoke_batch())
+    assert set(losses) == {"reward", "dynamics"}
+    with pytest.raises(ValueError, match="no decoder"):
+        agent.model.decode(torch.zeros(1, agent.model.rssm.feat_size))
+
+
+def test_losses_are_the_named_ones_and_reach_the_right_parts():
+    agent = smoke_model(**{"model.discount_head": True})
+    model = agent.model
+    losses, post, _ = model.losses(smoke_batch())
+    assert set(losses) == set(agent.balancer.names) == {"observation", "reward", "dynamics", "discount"}
+    assert all(loss.ndim == 0 and loss.dtype == torch.float32 for loss in losses.values())
+
+    def reached(loss, module):
+        gradients = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True, allow_unused=True)
+        return any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+    assert reached(losses["observation"], model.decoder) and not reached(losses["reward"], model.decoder)
+    assert reached(losses["reward"], model.reward_head) and not reached(losses["dynamics"], model.reward_head)
+    assert all(reached(losses[name], model.encoder) for name in losses)
+
+
+def test_discount_head_output_is_used_without_another_gamma():
+    agent = smoke_model(**{"model.discount_head": True})
+    feat = torch.randn(7, agent.model.rssm.feat_size)
+    torch.testing.assert_close(agent.model.discount(feat), torch.sigmoid(agent.model.discount_head(feat).squeeze(-1)))
+    plain = smoke_model().model.discount(feat)
+    assert plain.unique().tolist() == [pytest.approx(0.99)]
+
+
+def test_unknown_loss_and_missing_reward_are_refused():
+    config = make_config("mini_lever", "smoke").model
+    with pytest.raises(ValueError, match="no loss 'colour'"):
+        WorldModel(config, ("reward", "colour"), 32, 2, 0.99)
+    with pytest.raises(ValueError, match="reward loss needs a weight"):
+        WorldModel(config, ("observation", "dynamics"), 32, 2, 0.99)
+
+
+def test_open_loop_sees_only_the_context():
+    agent = smoke_model()
+    batch = smoke_batch(t=8)
+    torch.manual_seed(0)
+    dream = agent.model.open_loop(batch, context=3, samples=2)
+    assert dream.reward.shape == (4, 5) and dream.observed.shape[:2] == (4, 3)
+    changed = dict(batch, image=batch["image"].clone())
+    changed["image"][:, 3:] = 0
+    torch.manual_seed(0)
+    again = agent.model.open_loop(changed, context=3, samples=2)
+    torch.testing.assert_close(dream.reward, again.reward)
+    with pytest.raises(ValueError, match="does not fit"):
+        agent.model.open_loop(batch, context=8)
+
+
+def test_full_size_shapes():
+    """Layer by layer what the authors' code has (Meta-world: 64 x 64, 4 actions)."""
+    agent = DreamerV2(Config(), 64, 4)
+    shapes = {name: tuple(p.shape) for name, p in agent.model.named_parameters()}
+    assert [shapes[f"encoder.convs.{i}.weight"] for i in range(4)] == [
+        (48, 3, 4, 4), (96, 48, 4, 4), (192, 96, 4, 4), (384, 192, 4, 4),
+    ]  # fmt: skip
+    assert agent.model.encoder.features == 1536
+    assert [shapes[f"decoder.convs.{i}.weight"] for i in range(4)] == [
+        (1536, 192, 5, 5), (192, 96, 5, 5), (96, 48, 6, 6), (48, 3, 6, 6),
+    ]  # fmt: skip
+    assert shapes["decoder.linear.weight"] == (1536, 2048)
+    assert agent.model.rssm.feat_size == 2048
+    assert shapes["rssm.in_layer.weight"] == (1024, 1024 + 4)
+    assert shapes["rssm.cell.linear.weight"] == (3072, 2048)
+    assert shapes["rssm.post_layer.weight"] == (1024, 1024 + 1536)
+    assert shapes["rssm.prior_logits.weight"] == shapes["rssm.post_logits.weight"] == (1024, 1024)
+    for head, outputs in ((agent.model.reward_head, 1), (agent.behavior.actor, 8), (agent.behavior.critic, 1)):
+        assert [tuple(layer.weight.shape) for layer in head.hidden] == [(400, 2048)] + [(400, 400)] * 3
+        assert tuple(head.output.weight.shape) == (outputs, 400)
+    reconstruction = agent.model.decoder(torch.zeros(2, 2048))
+    assert reconstruction.shape == (2, 3, 64, 64)
+
+
+def test_decoder_first_layer_is_the_transposed_convolution():
+    decoder = smoke_model().model.decoder
+    feat = torch.randn(3, decoder.linear.in_features)
+    x = decoder.linear(feat)[..., None, None]
+    for i, conv in enumerate(decoder.convs):
+        x = conv(x if i == 0 else torch.nn.functional.elu(x))
+    torch.testing.assert_close(decoder(feat), x)
+
+
+def test_gru_cell_against_a_naive_one():
+    cell = RSSM(RSSMConfig(deter=6, hidden=5, stoch=2, classes=2), action=2, embed=3).cell
+    x, h = torch.randn(4, 5), torch.randn(4, 6)
+    reset, candidate, update = torch.chunk(cell.norm(torch.cat([x, h], 1) @ cell.linear.weight.T + cell.linear.bias), 3, 1)
+    for n in range(4):
+        for d in range(6):
+            sigmoid = lambda z: 1 / (1 + math.exp(-z))  # noqa: E731
+            new = math.tanh(sigmoid(reset[n, d].item()) * candidate[n, d].item())
+            gate = sigmoid(update[n, d].item() - 1)
+            want = gate * new + (1 - gate) * h[n, d].item()
+            assert cell(x, h)[n, d].item() == pytest.approx(want, abs=1e-5)
+
+
+def test_preprocess_maps_bytes_to_half_open_range():
+    image = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 4, 4, 3)
+    scaled = WorldModel.preprocess(image)
+    assert scaled.shape == (2, 3, 4, 4)
+    assert scaled[0].unique().item() == -0.5 and scaled[1].unique().item() == 0.5
