@@ -44,6 +44,9 @@ class TaskState:
         self._pristine = self._simulation()
         self._pristine_attributes = {name: _copied(value) for name, value in self._attributes().items()}
         self._slots = self._find_slots()
+        # Neither of these needs a look again: what is in a slot, and what is no number at all.
+        others = (name for name, value in vars(task).items() if not _is_numeric(value))
+        self._named = _CONSTANT.union(others, (slot.name for slot in self._slots))
         self.size = self._slots[-1].part.stop
         self.restore_pristine()
 
@@ -51,9 +54,10 @@ class TaskState:
         """The state, float64 `(size,)`."""
         vector = np.empty(self.size)
         vector[: len(self._pristine)] = self._simulation()
-        attributes = self._attributes()
-        if strange := attributes.keys() ^ {slot.name for slot in self._slots}:
-            raise RuntimeError(f"{type(self._task).__name__}: no room in a saved state for {sorted(strange)}")
+        attributes = vars(self._task)
+        strange = [name for name in attributes.keys() - self._named if self._is_state(attributes[name])]
+        if strange:
+            raise RuntimeError(f"{type(self._task).__name__}: no room in a saved state for {strange}")
         for slot in self._slots:
             value = attributes[slot.name]
             vector[slot.part] = np.nan if value is None else np.ravel(value)
@@ -98,10 +102,10 @@ class TaskState:
         }
 
     def _is_state(self, value: Any) -> bool:
-        if isinstance(value, np.ndarray):
-            views = (np.may_share_memory(value, getattr(self._task.data, name)) for name in _DATA_ARRAYS)
-            return value.dtype.kind in "biuf" and not any(views)
-        return value is None or isinstance(value, bool | int | float | np.generic)
+        if not isinstance(value, np.ndarray):
+            return _is_numeric(value)
+        views = (np.may_share_memory(value, getattr(self._task.data, name)) for name in _DATA_ARRAYS)
+        return _is_numeric(value) and not any(views)
 
     def _find_slots(self) -> tuple[_Slot, ...]:
         task = self._task
@@ -115,6 +119,12 @@ class TaskState:
             slots.append(_Slot(name, type(value), array.shape, array.dtype, slice(start, start + array.size)))
             start += array.size
         return tuple(slots)
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
+    return value is None or isinstance(value, bool | int | float | np.generic)
 
 
 def _copied(value: Any) -> Any:

@@ -1,0 +1,108 @@
+"""``python -m offline_buffers.describe FOLDER``: what is in a buffer, in numbers and in one picture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+
+from hdream_core.errors import exit_on_user_error
+from hdream_core.minari_layout import MAIN_FILE, read_metadata
+
+SHEET_ROWS, SHEET_COLUMNS = 4, 8
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Print a buffer's facts and its distribution of returns, and draw both with a sheet of frames."""
+
+    folder: tyro.conf.Positional[Path]
+    """The buffer's folder."""
+    out: Path | None = None
+    """Where the picture goes; default <folder>/describe.png."""
+
+
+def summarize(folder: Path) -> dict[str, Any]:
+    """Facts of a buffer: metadata, and per episode ``returns`` and ``successes`` as arrays."""
+    metadata = read_metadata(folder)
+    with h5py.File(folder / "data" / MAIN_FILE, "r") as file:
+        groups = [file[f"episode_{i}"] for i in range(metadata["total_episodes"])]
+        returns = np.array([group.attrs["return"] for group in groups])
+        successes = np.array([group.attrs["success"] for group in groups])
+    return {"metadata": metadata, "returns": returns, "successes": successes}
+
+
+def contact_sheet(folder: Path) -> np.ndarray:
+    """Frames of episodes from the lowest to the highest return, a row each; uint8 ``(rows * H, columns * W, 3)``."""
+    facts = summarize(folder)
+    order = np.argsort(facts["returns"], kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(SHEET_ROWS, len(order))).round().astype(int)]
+    rows = []
+    with h5py.File(folder / "data" / MAIN_FILE, "r") as file:
+        for index in chosen:
+            images = file[f"episode_{index}/observations/image"]
+            at = np.linspace(0, len(images) - 1, SHEET_COLUMNS).round().astype(int)
+            rows.append(np.concatenate([images[t] for t in at], 1))
+    return np.concatenate(rows, 0)
+
+
+def draw(folder: Path, out: Path) -> Path:
+    """Draws histogram and contact sheet to a PNG; returns its path."""
+    facts = summarize(folder)
+    meta = facts["metadata"]["hdream"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 2))
+    bins = np.histogram_bin_edges(facts["returns"], 24)
+    for success, color in ((False, "#999999"), (True, "#009E73")):
+        chosen = facts["returns"][facts["successes"] == success]
+        left.hist(chosen, bins, color=color, alpha=0.8, label="success" if success else "no success")
+    left.set(xlabel="Episode return", ylabel="Episodes", title="Returns")
+    left.legend(frameon=False)
+    right.imshow(contact_sheet(folder), interpolation="nearest")
+    right.set(title="Lowest to highest return (rows), start to end (columns)", xticks=[], yticks=[])
+    figure.suptitle(
+        f"{meta['task']}, {meta['source']}: {facts['metadata']['total_steps']:,} steps, "
+        f"{100 * meta['success_share']:.0f} % successes, render {meta['render']}, camera {meta['camera']}"
+    )
+    figure.tight_layout()
+    figure.savefig(out, dpi=120)
+    plt.close(figure)
+    return out
+
+
+def print_summary(folder: Path) -> None:
+    """Facts and a histogram of returns, as text."""
+    facts = summarize(folder)
+    metadata, meta = facts["metadata"], facts["metadata"]["hdream"]
+    for name in ("task", "source", "seed", "render", "camera", "sha256"):
+        print(f"{name:<10} {meta[name]}")
+    print(f"{'steps':<10} {metadata['total_steps']} in {metadata['total_episodes']} episodes")
+    print(f"{'on disk':<10} {metadata['dataset_size']} MB")
+    print(f"{'success':<10} {facts['successes'].mean():.3f} of episodes")
+    returns = facts["returns"]
+    print(f"{'return':<10} mean {returns.mean():.0f}, from {returns.min():.0f} to {returns.max():.0f}")
+    counts, edges = np.histogram(returns, BINS)
+    for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
+        print(f"  {low:8.0f} to {high:8.0f}  {count:5d}  {'#' * round(50 * count / counts.max())}")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error():
+        job = tyro.cli(Describe, args=args, prog="python -m offline_buffers.describe")
+        print_summary(job.folder)
+        print(f"{'picture':<10} {draw(job.folder, job.out or job.folder / 'describe.png')}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,90 @@
+"""``python -m offline_buffers.validate FOLDER``: is a buffer whole, well-formed and what it says it is?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import tyro
+
+from hdream_core.errors import exit_on_user_error
+from hdream_core.minari_layout import MAIN_FILE, DatasetError, read_episode, read_metadata
+from offline_buffers.parts import digest, total_digest
+
+STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")  # T entries
+FRAME_FIELDS = ("image", "state", "success", "sim_state")  # T + 1 entries
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Check a buffer: metadata, shapes, finite values, ranges, and every episode against its hash."""
+
+    folder: tyro.conf.Positional[Path]
+    """The buffer's folder."""
+
+
+def validate(folder: Path) -> int:
+    """Reads all of a buffer; returns the number of episodes.
+
+    Raises:
+        DatasetError: naming the first episode and field that is wrong.
+    """
+    metadata = read_metadata(folder)
+    path = folder / "data" / MAIN_FILE
+    digests, steps = [], 0
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be opened ({error})") from None
+    with file:
+        if len(file) != metadata["total_episodes"]:
+            raise DatasetError(f"{path}: holds {len(file)} episodes, its metadata says {metadata['total_episodes']}")
+        for index in range(len(file)):
+            episode = read_episode(file, index)
+            check_episode(episode, f"{path}: episode_{index}")
+            if digest(episode) != file[f"episode_{index}"].attrs.get("sha256"):
+                raise DatasetError(f"{path}: episode_{index} does not match its sha256; the file has changed since it was built")
+            digests.append(digest(episode))
+            steps += len(episode["rewards"])
+    if steps != metadata["total_steps"]:
+        raise DatasetError(f"{path}: holds {steps} steps, its metadata says {metadata['total_steps']}")
+    if total_digest(digests) != metadata["hdream"]["sha256"]:
+        raise DatasetError(f"{path}: sha256 is {total_digest(digests)}, its metadata says {metadata['hdream']['sha256']}")
+    return len(digests)
+
+
+def check_episode(episode: Mapping[str, np.ndarray], where: str) -> None:
+    """Raises DatasetError, naming ``where`` and the field, unless an episode (Minari side) is well-formed."""
+    missing = [name for name in (*STEP_FIELDS, *FRAME_FIELDS) if name not in episode]
+    if missing:
+        raise DatasetError(f"{where}: {missing[0]} is missing")
+    steps = len(episode["rewards"])
+    for name, values in episode.items():
+        expected = steps if name in STEP_FIELDS else steps + 1
+        if len(values) != expected:
+            raise DatasetError(f"{where}: {name} has {len(values)} entries, not {expected}")
+        if values.dtype.kind not in "fiub":
+            raise DatasetError(f"{where}: {name} has dtype {values.dtype}, must be plain numbers")
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise DatasetError(f"{where}: {name} has a value that is not finite")
+    if episode["image"].dtype != np.uint8 or episode["image"].ndim != 4 or episode["image"].shape[-1] != 3:
+        raise DatasetError(f"{where}: image is {episode['image'].dtype} {episode['image'].shape}, must be uint8 (T + 1, H, W, 3)")
+    if np.abs(episode["actions"]).max(initial=0) > 1:
+        raise DatasetError(f"{where}: actions leave [-1, 1]")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error():
+        job = tyro.cli(Validate, args=args, prog="python -m offline_buffers.validate")
+        episodes = validate(job.folder)
+        facts = read_metadata(job.folder)
+        print(f"{job.folder}: valid, {episodes} episodes, {facts['total_steps']} steps, sha256 {facts['hdream']['sha256']}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

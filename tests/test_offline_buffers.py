@@ -1,0 +1,189 @@
+"""Buffers: the commands, resuming a build, Minari's own reader, and refusing what is broken."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from hdream_core.minari_layout import DatasetError, convert, read_episode
+from hdream_core.offline import open_buffer
+from hdream_core.presets import make_config
+from hdream_core.train import train
+from offline_buffers import build as build_module
+from offline_buffers import describe, validate
+from offline_buffers.behaviors import Scripted, behavior_of, play
+from offline_buffers.build import Build, build
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    return build(Build("mini_lever", 500, workers=1, out=tmp_path_factory.mktemp("buffer") / "b"), show_progress=False)
+
+
+@pytest.fixture
+def copy(buffer, tmp_path):
+    return shutil.copytree(buffer, tmp_path / "copy")
+
+
+def sha(folder):
+    return json.loads((folder / "data" / "metadata.json").read_text())["hdream"]["sha256"]
+
+
+def test_commands_build_validate_and_describe(tmp_path, capsys):
+    out = tmp_path / "b"
+    command = ["--task", "mini_lever", "--steps", "120", "--source", "random", "--workers", "1", "--out", str(out)]
+    build_module.main(command)
+    assert "3 episodes, 150 steps" in capsys.readouterr().out
+    build_module.main(command)  # again: already there
+    validate.main([str(out)])
+    assert "valid, 3 episodes, 150 steps" in capsys.readouterr().out
+    describe.main([str(out)])
+    text = capsys.readouterr().out
+    assert "random" in text and "success" in text
+    assert (out / "describe.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_interrupted_build_resumes_to_the_same_buffer(buffer, tmp_path, monkeypatch):
+    job = Build("mini_lever", 500, workers=1, out=tmp_path / "b")
+    parts = tmp_path / "b" / "parts"
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module, "merge", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build(job, show_progress=False)
+    assert not (tmp_path / "b" / "data").exists()
+    kept, lost = sorted(parts.glob("part_*.h5"))
+    lost.rename(lost.with_suffix(".tmp"))  # as a kill in the middle of a part leaves it
+    stamp = kept.stat().st_mtime_ns
+    monkeypatch.undo()
+    seen = []
+    monkeypatch.setattr(build_module, "merge", lambda found, *rest: seen.append(kept.stat().st_mtime_ns) or true_merge(found, *rest))
+    from offline_buffers.parts import merge as true_merge
+
+    assert sha(build(job, show_progress=False)) == sha(buffer)
+    assert seen == [stamp]  # the finished part was not made again
+
+
+def test_buffer_does_not_depend_on_the_number_of_workers(buffer, tmp_path):
+    assert sha(build(Build("mini_lever", 500, workers=2, out=tmp_path / "b"), show_progress=False)) == sha(buffer)
+
+
+def test_minari_reads_it_and_agrees_with_training(buffer):
+    from minari import MinariDataset
+
+    dataset = MinariDataset(buffer / "data")
+    store = open_buffer(buffer).store
+    assert dataset.total_steps == 500 and dataset.total_episodes == store.episodes == 10
+    for index, episode in enumerate(dataset.iterate_episodes()):
+        rows = store.episode(index)
+        np.testing.assert_array_equal(rows["image"], episode.observations["image"])
+        np.testing.assert_array_equal(rows["action"][1:], episode.actions)
+        np.testing.assert_allclose(rows["reward"][1:], episode.rewards)
+        assert episode.infos["sim_state"].shape[0] == len(episode.rewards) + 1
+
+
+def test_recorded_states_replay_the_recorded_continuation(buffer):
+    from hdream_core import envs
+
+    with h5py.File(buffer / "data" / "main_data.hdf5") as file:
+        episode = read_episode(file, 4)
+    env = envs.make("mini_lever")
+    env.restore_state(episode["sim_state"][20])
+    for t in range(20, 30):
+        obs, reward, *_ = env.step(episode["actions"][t])
+        np.testing.assert_array_equal(obs["image"], episode["image"][t + 1])
+        assert reward == pytest.approx(episode["rewards"][t], abs=1e-6)
+
+
+def test_scripted_source_covers_low_to_high_return():
+    from hdream_core import envs
+
+    env = envs.make("mini_lever", seed=0)
+    returns = np.array([play(env, behavior_of("scripted", 0, k), k)["rewards"].sum() for k in range(40)])
+    skills = np.array([behavior_of("scripted", 0, k).skill for k in range(40)])
+    assert returns.min() < 80 and returns.max() > 380
+    assert np.corrcoef(skills, returns)[0, 1] > 0.5
+    assert np.histogram(skills, 4, (0, 1))[0].min() >= 9
+
+
+def test_full_skill_is_the_expert_alone():
+    from hdream_core import envs
+
+    env = envs.make("mini_lever", seed=0)
+    env.reset()
+    behavior = Scripted(1.0, np.random.default_rng(0))
+    for _ in range(30):
+        np.testing.assert_array_equal(behavior(env), env.expert_action())
+        env.step(env.expert_action())
+
+
+def test_source_run_takes_the_episodes_of_an_online_run(tmp_path):
+    run = tmp_path / "run"
+    train(make_config("mini_lever", "smoke", changes={"train.steps": 150}), run)
+    folder = build(Build("mini_lever", 1, source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
+    assert validate.validate(folder) == 3
+    with h5py.File(folder / "data" / "main_data.hdf5") as file:
+        rows = convert(read_episode(file, 1), to="rows")
+    from hdream_core import checkpoint
+    from hdream_core.store import EpisodeStore
+
+    store = EpisodeStore(run / "replay")
+    store.rewind(checkpoint.load(run / "checkpoint.pt")["episodes"].numpy())
+    for name in ("image", "action", "reward", "sim_state", "success"):
+        np.testing.assert_array_equal(rows[name], store.episode(1)[name])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: f["episode_2/rewards"].__setitem__(3, np.nan), "episode_2: rewards has a value that is not finite"),
+        (lambda f: f["episode_2/rewards"].__setitem__(3, 7.7), "episode_2 does not match its sha256"),
+        (lambda f: f["episode_2/actions"].__setitem__(3, 2.0), "actions leave"),
+        (lambda f: f.__delitem__("episode_2/infos/success"), "success is missing"),
+        (lambda f: f.__delitem__("episode_9"), "holds 9 episodes, its metadata says 10"),
+    ],
+)
+def test_validate_names_what_is_wrong(copy, damage, message):
+    with h5py.File(copy / "data" / "main_data.hdf5", "r+") as file:
+        damage(file)
+    with pytest.raises(DatasetError, match=message):
+        validate.validate(copy)
+
+
+def test_half_written_files_are_never_taken_for_whole(copy, capsys):
+    main = copy / "data" / "main_data.hdf5"
+    main.write_bytes(main.read_bytes()[: main.stat().st_size // 2])
+    for module in (validate, describe):
+        with pytest.raises((SystemExit, OSError)):
+            module.main([str(copy)])
+    assert "cannot be opened" in capsys.readouterr().err
+    (copy / "data" / "metadata.json").unlink()
+    with pytest.raises(DatasetError, match="no complete buffer"):
+        open_buffer(copy)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--source", "expert"], "take scripted, random or run:PATH"),
+        (["--steps", "0"], "has 1 or more"),
+        (["--task", "mini_levr"], "mini_lever"),
+        (["--source", "run:nowhere"], "not a run's folder"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, capsys, flags, message):
+    with pytest.raises(SystemExit) as stop:
+        build_module.main(["--task", "mini_lever", *flags, "--out", str(tmp_path / "b")])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and message in error and error.count("\n") == 1
+    assert not (tmp_path / "b" / "data").exists()
+
+
+def test_folder_of_another_buffer_is_refused(buffer, capsys):
+    with pytest.raises(SystemExit):
+        build_module.main(["--task", "mini_lever", "--steps", "600", "--out", str(buffer)])
+    assert "holds a buffer with steps=500, not 600" in capsys.readouterr().err
