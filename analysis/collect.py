@@ -58,7 +58,9 @@ def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
         table = {run: {line["step"]: line for line in found if line["kind"] == kind} for run, found in lines.items()}
         steps = sorted({step for found in table.values() for step in found})
         axes[axis] = np.array(steps, np.int64)
-        names = sorted({name for found in table.values() for line in found.values() for name in line} - {"step", "kind"})
+        names = sorted(
+            {name for found in table.values() for line in found.values() for name in line} - {"step", "kind"}
+        )
         for name in names:
             values = np.full((len(methods), len(seeds), len(steps)), np.nan)
             for run, found in table.items():

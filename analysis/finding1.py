@@ -105,7 +105,9 @@ def configs(job: Finding1, preset: str, buffer: Path | None) -> list[Config]:
     for seed in seeds:
         common = changes | {"seed": seed}
         for w_r in job.w_r:
-            sweep_configs.append(make_config(job.task, preset, "dreamerv2", common | {"method": f"w_r={w_r:g}", "balancer.w_r": w_r}))
+            sweep_configs.append(
+                make_config(job.task, preset, "dreamerv2", common | {"method": f"w_r={w_r:g}", "balancer.w_r": w_r})
+            )
         if job.implicit or fuller:
             only_reward = {"method": "w_o=0,w_r=100", "balancer.w_o": 0.0, "balancer.w_r": 100.0}
             sweep_configs.append(make_config(job.task, preset, "dreamerv2", common | only_reward))
@@ -118,7 +120,8 @@ def print_plan(planned: Sequence[sweep.Run], workers: int) -> None:
     """The runs, what is done of each, and how long the rest may take."""
     config = planned[0].config
     mode = f"offline on {config.offline_buffer}" if config.offline_buffer else "online"
-    print(f"{STUDY}: {config.task}, {mode}, preset {config.preset} (scale: {config.scale}), {len(planned)} runs of {config.train.steps} steps")
+    size = f"preset {config.preset} (scale: {config.scale}), {len(planned)} runs of {config.train.steps} steps"
+    print(f"{STUDY}: {config.task}, {mode}, {size}")
     for run in planned:
         print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
     left = sum(1 - run.step / run.config.train.steps for run in planned)

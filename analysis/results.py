@@ -149,14 +149,18 @@ def check(result: Result, where: str) -> None:
         if not isinstance(value, (int, float) if kind is float else kind):
             raise ResultError(f"{where}: attribute {name} is {value!r}, not of type {kind.__name__}")
     if result.attributes["schema_version"] != SCHEMA_VERSION:
-        raise ResultError(f"{where}: schema_version is {result.attributes['schema_version']}, this code reads {SCHEMA_VERSION}")
+        raise ResultError(
+            f"{where}: schema_version is {result.attributes['schema_version']}, this code reads {SCHEMA_VERSION}"
+        )
     if result.attributes["scale"] not in SCALES:
         raise ResultError(f"{where}: scale is {result.attributes['scale']!r}, must be one of {', '.join(SCALES)}")
     for name, (axes, values) in result.data.items():
         _check_metric(name, axes, values, result.axes, where)
 
 
-def _check_metric(name: str, axes: tuple[str, ...], values: np.ndarray, known: Mapping[str, np.ndarray], where: str) -> None:
+def _check_metric(
+    name: str, axes: tuple[str, ...], values: np.ndarray, known: Mapping[str, np.ndarray], where: str
+) -> None:
     missing = [axis for axis in axes if axis not in known]
     if missing:
         raise ResultError(f"{where}: data/{name} has axis {missing[0]!r}, which is not among {', '.join(known)}")

@@ -113,10 +113,21 @@ def _die_with_parent() -> None:
 
 def _start(run: Run) -> subprocess.Popen:
     runs.prepare(run.config, run.folder)
-    command = [sys.executable, "-m", "hdream_core.train", "--config", str(run.folder), "--folder", str(run.folder), "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "hdream_core.train",
+        "--config",
+        str(run.folder),
+        "--folder",
+        str(run.folder),
+        "--quiet",
+    ]
     threads = str(run.config.train.threads or 0)
     environment = dict(os.environ, LP_NUM_THREADS="1")
     if threads != "0":
         environment |= {"OMP_NUM_THREADS": threads}
     with open(run.folder / "log.txt", "a") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, preexec_fn=_die_with_parent)
+        return subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, preexec_fn=_die_with_parent
+        )

@@ -40,9 +40,13 @@ def draw(source: Path, out: Path) -> Path:
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.0 - 0.3 / figure.get_figheight()))
+    figure.legend(
+        handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.0 - 0.3 / figure.get_figheight())
+    )
     task = result.attributes["task"].replace("_", " ").title()
-    figure.suptitle(f"Finding 1: weight of the reward loss, {task}", y=1.0 - 0.05 / figure.get_figheight(), va="top", fontsize=10)
+    figure.suptitle(
+        f"Finding 1: weight of the reward loss, {task}", y=1.0 - 0.05 / figure.get_figheight(), va="top", fontsize=10
+    )
     style.footer(figure, result, Path(source))
     figure.tight_layout(rect=(0, 0.35 / figure.get_figheight(), 1, 1 - 0.55 / figure.get_figheight()))
     return style.save(figure, out, Path(source).stem)

@@ -29,17 +29,19 @@ LABELS = {"harmony": "HarmonyDream", "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$"}
 def apply() -> None:
     """Sets fonts and lines so that a panel is legible at column width."""
     sns.set_theme(context="paper", style="ticks", font_scale=1.0)
-    plt.rcParams.update({
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 9,
-        "axes.labelsize": 9,
-        "legend.fontsize": 8,
-        "legend.frameon": False,
-        "figure.dpi": 100,
-        "savefig.dpi": 200,
-        "pdf.fonttype": 42,
-    })
+    plt.rcParams.update(
+        {
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 9,
+            "axes.labelsize": 9,
+            "legend.fontsize": 8,
+            "legend.frameon": False,
+            "figure.dpi": 100,
+            "savefig.dpi": 200,
+            "pdf.fonttype": 42,
+        }
+    )
 
 
 def color(method: str, index: int) -> str:
@@ -67,7 +69,8 @@ def footer(figure: Figure, result: Result, source: Path, remark: str = "") -> No
     seeds = len(result.axes["seed"])
     spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
     state = "" if a.get("complete", True) else " RUNS STILL GOING ON."
-    text = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state} {remark}\nSource: {source.name}"
+    what = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state} {remark}"
+    text = f"{what}\nSource: {source.name}"
     figure.text(0.01, 0.01, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
 
 

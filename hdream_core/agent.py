@@ -27,7 +27,9 @@ def make_balancer(config: BalancerConfig, discount_head: bool = False) -> Balanc
     if config.kind == "fixed":
         return FixedWeights(**given, **extra)
     if given:
-        raise ConfigError(f"balancer.{next(iter(given))} is set, but harmony learns its weights; unset it or take kind=fixed")
+        raise ConfigError(
+            f"balancer.{next(iter(given))} is set, but harmony learns its weights; unset it or take kind=fixed"
+        )
     return Harmony(("observation", "reward", "dynamics", *extra), rectified=config.rectified)
 
 
@@ -80,10 +82,16 @@ class DreamerV2(nn.Module):
     def _update_model(self, data: dict[str, Tensor]) -> tuple[dict[str, Tensor], State]:
         with autocast(self.config.train.precision, self.device):
             losses, post, extra = self.model.losses(data)
-        if self.updates == 0 and self.config.model.harmonizer_start == "analytic" and isinstance(self.balancer, Harmony):
+        if (
+            self.updates == 0
+            and self.config.model.harmonizer_start == "analytic"
+            and isinstance(self.balancer, Harmony)
+        ):
             self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
         total, weights = self.balancer(losses)
-        norm = self._step("model", total, [*self.model.parameters(), *self.balancer.parameters()], self.config.model.grad_clip)
+        norm = self._step(
+            "model", total, [*self.model.parameters(), *self.balancer.parameters()], self.config.model.grad_clip
+        )
         metrics = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
         metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
         metrics |= extra | {"loss/total": total.detach(), "grad_norm/model": norm}
@@ -129,7 +137,10 @@ class DreamerV2(nn.Module):
         images = torch.as_tensor(image, device=self.device)[:, None]  # (N, 1, H, W, C)
         first = torch.full((len(image),), state is None, device=self.device)
         if state is None:
-            state = self.model.rssm.initial(len(image), self.device), torch.zeros(len(image), self.action, device=self.device)
+            state = (
+                self.model.rssm.initial(len(image), self.device),
+                torch.zeros(len(image), self.action, device=self.device),
+            )
         with autocast(self.config.train.precision, self.device):
             latent = self.model.rssm.observe_step(state[0], self.model.encode(images)[:, 0], state[1], first)
             policy = self.behavior.policy(latent.feat)

@@ -70,8 +70,8 @@ class Behavior(nn.Module):
         """Actor loss (Eq. 9), critic loss (Eq. 7) and scalars worth logging.
 
         Args:
-            model: dreamt in. Differentiate the losses with respect to actor and critic alone (``torch.autograd.grad``), so
-                that no stray gradient reaches it.
+            model: dreamt in. Differentiate the losses with respect to actor and critic alone
+                (``torch.autograd.grad``), so that no stray gradient reaches it.
             start: detached posterior states ``(N, ...)``.
         """
         c = self.config

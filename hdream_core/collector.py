@@ -57,15 +57,17 @@ class Collector:
         return action[0]
 
     def _remember(self, obs: dict, action: np.ndarray, reward: float, terminated: bool, info: dict) -> None:
-        self.rows.append({
-            "image": obs["image"],
-            "state": np.asarray(obs["state"], np.float64),
-            "action": np.asarray(action, np.float32),
-            "reward": np.float32(reward),
-            "is_terminal": np.bool_(terminated),
-            "success": np.bool_(info["success"]),
-            "sim_state": self.env.save_state(),
-        })
+        self.rows.append(
+            {
+                "image": obs["image"],
+                "state": np.asarray(obs["state"], np.float64),
+                "action": np.asarray(action, np.float32),
+                "reward": np.float32(reward),
+                "is_terminal": np.bool_(terminated),
+                "success": np.bool_(info["success"]),
+                "sim_state": self.env.save_state(),
+            }
+        )
 
     def _finish(self) -> dict[str, float]:
         episode = {name: np.stack([row[name] for row in self.rows]) for name in self.rows[0]}

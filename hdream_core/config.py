@@ -21,7 +21,7 @@ class EnvConfig:
     render: Literal["auto", "fast", "paper"] = "auto"
     """Render quality of Meta-world; auto takes `paper` on a GPU renderer and `fast` on a software one."""
     camera: Literal["corner", "corner2"] = "corner"
-    """Camera of Meta-world: corner as in the released configs, or corner2, moved to (0.75, 0.075, 0.7) by neighbours."""
+    """Camera of Meta-world: corner as in the released configs, or corner2, which others move to (0.75, 0.075, 0.7)."""
 
 
 @dataclass(frozen=True)

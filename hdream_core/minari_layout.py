@@ -54,7 +54,14 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
         parent = "observations/" if name in observations else "infos/" if name in infos else ""
         # Whole-episode chunks of frames would be read whole for one frame; 50 is a training window.
         chunks = (min(50, len(values)), *values.shape[1:])
-        group.create_dataset(parent + name, data=values, chunks=chunks, compression="gzip", compression_opts=1, shuffle=values.dtype.kind == "f")
+        group.create_dataset(
+            parent + name,
+            data=values,
+            chunks=chunks,
+            compression="gzip",
+            compression_opts=1,
+            shuffle=values.dtype.kind == "f",
+        )
 
 
 def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = None) -> Arrays:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -89,7 +91,7 @@ class MLP(nn.Module):
     def __init__(self, inputs: int, outputs: int, hidden: int = 400, layers: int = 4):
         super().__init__()
         sizes = [inputs] + [hidden] * layers
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.output = nn.Linear(sizes[-1], outputs)
         self.apply(init_weights)
 

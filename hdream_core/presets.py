@@ -13,8 +13,8 @@ from hdream_core.settings import override
 
 MINIATURE_TASKS = ("mini_lever",)
 
-# Adam moves a harmonizer s by about one learning rate an update, so the paper's 50,000 updates at 3e-4 let it travel 15.
-# Reduced runs set their rate so that s can travel as far: a named deviation, off at paper scale.
+# Adam moves a harmonizer s by about one learning rate an update, so the paper's 50,000 updates at 3e-4 let it travel
+# 15. Reduced runs set their rate so that s can travel as far: a named deviation, off at paper scale.
 HARMONIZER_TRAVEL = 15.0
 
 

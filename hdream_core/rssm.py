@@ -86,7 +86,9 @@ class RSSM(nn.Module):
             torch.zeros(batch, c.stoch, c.classes, device=device),
         )
 
-    def observe(self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None) -> tuple[State, Tensor]:
+    def observe(
+        self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None
+    ) -> tuple[State, Tensor]:
         """Filters a sequence.
 
         Args:
@@ -139,7 +141,9 @@ class RSSM(nn.Module):
         c = self.config
         train_prior = categorical_kl(post_logits.detach(), prior_logits).mean()
         train_post = categorical_kl(post_logits, prior_logits.detach()).mean()
-        loss = c.kl_balance * train_prior.clamp(min=c.free_nats) + (1 - c.kl_balance) * train_post.clamp(min=c.free_nats)
+        loss = c.kl_balance * train_prior.clamp(min=c.free_nats) + (1 - c.kl_balance) * train_post.clamp(
+            min=c.free_nats
+        )
         return loss, train_prior.detach()
 
     def _next_deter(self, deter: Tensor, stoch: Tensor, action: Tensor) -> Tensor:

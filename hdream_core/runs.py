@@ -31,7 +31,9 @@ def prepare(config: Config, folder: Path) -> Path:
         found, wanted = flatten(read_config(folder)), flatten(config)
         for name, value in wanted.items():
             if found[name] != value:
-                raise ConfigError(f"{folder}: holds a run with {name}={found[name]}, not {value}; choose another folder")
+                raise ConfigError(
+                    f"{folder}: holds a run with {name}={found[name]}, not {value}; choose another folder"
+                )
         return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,9 @@ class Online(_EvalEnvs):
         self.collector = Collector(env, self.store, rng)
         self.replay = Replay(self.store, None, config.train.capacity, config.train.oversample_ends)
         if self.prefill < env.time_limit:
-            raise ConfigError(f"train.prefill is {self.prefill}; it must hold one episode, {env.time_limit} steps or more")
+            raise ConfigError(
+                f"train.prefill is {self.prefill}; it must hold one episode, {env.time_limit} steps or more"
+            )
 
     @property
     def between_episodes(self) -> bool:
@@ -133,5 +135,6 @@ def check_buffer(config: Config, facts: dict[str, Any]) -> None:
     for name, value in wanted.items():
         if value != "auto" and facts[name] not in (value, "none", "numpy"):
             raise ConfigError(
-                f"{config.offline_buffer}: frames have {name} {facts[name]}, but the run asks for {value}; set env.{name}={facts[name]}"
+                f"{config.offline_buffer}: frames have {name} {facts[name]}, but the run asks for {value}; "
+                f"set env.{name}={facts[name]}"
             )

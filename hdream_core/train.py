@@ -34,7 +34,9 @@ def parse(args: Sequence[str]) -> tuple[Config, Path, bool]:
         config = runs.read_config(chosen.config.parent if chosen.config.is_file() else chosen.config)
     else:
         config = make_config(chosen.task, chosen.preset or "cpu", chosen.method)
-    config = tyro.cli(Config, args=rest, default=config, prog="python -m hdream_core.train", description=_help(chosen.task))
+    config = tyro.cli(
+        Config, args=rest, default=config, prog="python -m hdream_core.train", description=_help(chosen.task)
+    )
     return config, chosen.folder or default_folder(config), not chosen.quiet
 
 
@@ -60,7 +62,10 @@ def train(config: Config, folder: Path, show_progress: bool = False) -> None:
     runs.prepare(config, folder)
     if runs.is_done(folder):
         return
-    with runs.lock(folder), tqdm(total=config.train.steps, unit="step", disable=not show_progress, desc=config.method) as bar:
+    with (
+        runs.lock(folder),
+        tqdm(total=config.train.steps, unit="step", disable=not show_progress, desc=config.method) as bar,
+    ):
 
         def progress(step: int, latest) -> None:
             bar.update(step - bar.n)

@@ -39,7 +39,7 @@ class Trainer:
         self.progress = progress or (lambda step, latest: None)
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
-        # Named generators, all saved in the checkpoint; torch's own serves the model (initial weights, latents, actions).
+        # Named generators, all saved in the checkpoint; torch's own serves the model (weights, latents, actions).
         torch.manual_seed(config.seed)
         self.rngs = {name: np.random.default_rng([config.seed, i]) for i, name in enumerate(("env", "replay"))}
         self.source: Source = make_source(config, folder, self.rngs["env"])

@@ -125,7 +125,9 @@ class WorldModel(nn.Module):
         length = batch["action"].shape[1]
         if not 0 < context < length:
             raise ValueError(f"context of {context} frames does not fit a window of {length}")
-        repeated = {k: batch[k][:, :context].repeat(samples, *[1] * (batch[k].ndim - 1)) for k in ("action", "is_first")}
+        repeated = {
+            k: batch[k][:, :context].repeat(samples, *[1] * (batch[k].ndim - 1)) for k in ("action", "is_first")
+        }
         embed = self.encode(batch["image"][:, :context]).repeat(samples, 1, 1)
         post, _ = self.rssm.observe(embed, repeated["action"], repeated["is_first"])
         last = post.map(lambda x: x[:, -1])

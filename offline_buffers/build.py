@@ -103,11 +103,12 @@ def _check_same(job: Build, folder: Path) -> None:
     facts = read_metadata(folder)["hdream"]
     for name in ("task", "source", "steps", "seed"):
         if facts.get(name) != getattr(job, name):
-            raise ConfigError(f"{folder}: holds a buffer with {name}={facts.get(name)}, not {getattr(job, name)}; choose another --out")
+            found = f"{name}={facts.get(name)}, not {getattr(job, name)}"
+            raise ConfigError(f"{folder}: holds a buffer with {found}; choose another --out")
 
 
 def _collect(job: Build, parts: Path, show_progress: bool) -> dict[str, Any]:
-    env = envs.make(job.task, seed=job.seed, render=job.render, camera=job.camera)  # also says at once what is wrong
+    env = envs.make(job.task, seed=job.seed, render=job.render, camera=job.camera)  # says at once what is wrong
     facts = {"render": env.render_quality, "camera": env.camera, "time_limit": env.time_limit}
     episodes = -(-job.steps // env.time_limit)
     chunks = np.array_split(np.arange(episodes), -(-episodes // EPISODES_PER_PART))
@@ -169,7 +170,12 @@ def _from_run(run: Path, part: Path) -> dict[str, Any]:
 
     write_part(part, copied())
     env = envs.make(config.task, seed=0, render=config.env.render, camera=config.env.camera)
-    return {"render": env.render_quality, "camera": env.camera, "time_limit": env.time_limit, "run_config_preset": config.preset}
+    return {
+        "render": env.render_quality,
+        "camera": env.camera,
+        "time_limit": env.time_limit,
+        "run_config_preset": config.preset,
+    }
 
 
 def main(args: Sequence[str] | None = None) -> None:

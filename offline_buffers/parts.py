@@ -71,7 +71,9 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
                     successes.append(bool(group.attrs["success"]))
                     steps += int(group.attrs["total_steps"])
         first = target["episode_0"]
-        spaces = _spaces(first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:])
+        spaces = _spaces(
+            first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:]
+        )
     temporary.replace(data / MAIN_FILE)
     metadata = spaces | {
         "total_episodes": len(digests),
@@ -83,7 +85,11 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
         "dataset_size": round((data / MAIN_FILE).stat().st_size / 1e6, 1),
         "description": facts["description"],
         "hdream": facts
-        | {"sha256": total_digest(digests), "success_share": float(np.mean(successes)), "mean_return": float(np.mean(returns))},
+        | {
+            "sha256": total_digest(digests),
+            "success_share": float(np.mean(successes)),
+            "mean_return": float(np.mean(returns)),
+        },
     }
     write_atomically(data / METADATA_FILE, json.dumps(metadata, indent=1).encode())
     shutil.rmtree(folder / "parts", ignore_errors=True)

@@ -47,13 +47,17 @@ def validate(folder: Path) -> int:
             episode = read_episode(file, index)
             check_episode(episode, f"{path}: episode_{index}")
             if digest(episode) != file[f"episode_{index}"].attrs.get("sha256"):
-                raise DatasetError(f"{path}: episode_{index} does not match its sha256; the file has changed since it was built")
+                raise DatasetError(
+                    f"{path}: episode_{index} does not match its sha256; the file has changed since it was built"
+                )
             digests.append(digest(episode))
             steps += len(episode["rewards"])
     if steps != metadata["total_steps"]:
         raise DatasetError(f"{path}: holds {steps} steps, its metadata says {metadata['total_steps']}")
     if total_digest(digests) != metadata["hdream"]["sha256"]:
-        raise DatasetError(f"{path}: sha256 is {total_digest(digests)}, its metadata says {metadata['hdream']['sha256']}")
+        raise DatasetError(
+            f"{path}: sha256 is {total_digest(digests)}, its metadata says {metadata['hdream']['sha256']}"
+        )
     return len(digests)
 
 
@@ -71,8 +75,9 @@ def check_episode(episode: Mapping[str, np.ndarray], where: str) -> None:
             raise DatasetError(f"{where}: {name} has dtype {values.dtype}, must be plain numbers")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise DatasetError(f"{where}: {name} has a value that is not finite")
-    if episode["image"].dtype != np.uint8 or episode["image"].ndim != 4 or episode["image"].shape[-1] != 3:
-        raise DatasetError(f"{where}: image is {episode['image'].dtype} {episode['image'].shape}, must be uint8 (T + 1, H, W, 3)")
+    image = episode["image"]
+    if image.dtype != np.uint8 or image.ndim != 4 or image.shape[-1] != 3:
+        raise DatasetError(f"{where}: image is {image.dtype} {image.shape}, must be uint8 (T + 1, H, W, 3)")
     if np.abs(episode["actions"]).max(initial=0) > 1:
         raise DatasetError(f"{where}: actions leave [-1, 1]")
 
@@ -83,7 +88,9 @@ def main(args: Sequence[str] | None = None) -> None:
         job = tyro.cli(Validate, args=args, prog="python -m offline_buffers.validate")
         episodes = validate(job.folder)
         facts = read_metadata(job.folder)
-        print(f"{job.folder}: valid, {episodes} episodes, {facts['total_steps']} steps, sha256 {facts['hdream']['sha256']}")
+        print(
+            f"{job.folder}: valid, {episodes} episodes, {facts['total_steps']} steps, sha256 {facts['hdream']['sha256']}"
+        )
 
 
 if __name__ == "__main__":

@@ -93,7 +93,11 @@ def test_load_names_the_file(tmp_path):
 
 def test_figure_is_drawn_without_torch(tmp_path):
     path = save(result(), tmp_path / "finding1_lever_pull_smoke.h5")
-    code = f"import sys, pathlib; import figures.finding1 as f; f.draw(pathlib.Path({str(path)!r}), pathlib.Path({str(tmp_path)!r})); assert 'torch' not in sys.modules and 'hdream_core' not in sys.modules"
+    code = (
+        "import sys; from pathlib import Path; import figures.finding1 as f;"
+        f"f.draw(Path({str(path)!r}), Path({str(tmp_path)!r}));"
+        "assert not {'torch', 'hdream_core'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "finding1_lever_pull_smoke.png").stat().st_size > 10_000
     assert (tmp_path / "finding1_lever_pull_smoke.pdf").read_bytes().startswith(b"%PDF")
@@ -105,19 +109,38 @@ def folders(tmp_path):
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_path, capsys, mode):
-    command = ["--task", "mini_lever", "--preset", "smoke", "--mode", mode, "--w-r", "1", "100", "--implicit", "--harmony"]
+    command = [
+        "--task",
+        "mini_lever",
+        "--preset",
+        "smoke",
+        "--mode",
+        mode,
+        "--w-r",
+        "1",
+        "100",
+        "--implicit",
+        "--harmony",
+    ]
     command += ["--set", "eval.context=5", "eval.horizon=10", "--workers", "2", *folders(tmp_path)]
     if mode == "offline":
         from offline_buffers.build import Build, build
 
-        command += ["--buffer", str(build(Build("mini_lever", 300, workers=1, out=tmp_path / "b"), show_progress=False))]
+        command += [
+            "--buffer",
+            str(build(Build("mini_lever", 300, workers=1, out=tmp_path / "b"), show_progress=False)),
+        ]
     finding1.main(command)
     printed = capsys.readouterr().out
     assert "4 runs of 80 steps" in printed and "about" in printed
     written = load(tmp_path / "results" / "finding1_mini_lever_smoke.h5")
     assert list(written.axes["method"]) == ["w_r=1", "w_r=100", "w_o=0,w_r=100", "harmony"]
     assert np.isfinite(written.values("return")).all()
-    assert written.attributes["mode"] == mode and written.attributes["scale"] == "miniature" and written.attributes["complete"]
+    assert (
+        written.attributes["mode"] == mode
+        and written.attributes["scale"] == "miniature"
+        and written.attributes["complete"]
+    )
     weights = written.values("weight/reward")[:, 0]
     assert (weights[1] == 100).all() and not np.allclose(weights[3], 1)
     analytic = written.values("analytic_weight/reward")[:, 0]

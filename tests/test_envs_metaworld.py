@@ -50,9 +50,7 @@ def test_an_unknown_task_is_one_line_that_names_the_nearest(name):
 
 def test_bad_options_are_named():
     for options in ({"camera": "corner9"}, {"render": "pretty"}, {"seed": -1}):
-        with pytest.raises(
-            ValueError, match=next(iter(options.values())) if "seed" not in options else "seed"
-        ):
+        with pytest.raises(ValueError, match=next(iter(options.values())) if "seed" not in options else "seed"):
             envs.make("lever_pull", **options)
 
 

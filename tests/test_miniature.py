@@ -77,7 +77,9 @@ def test_episodes_depend_on_seed_and_number_alone_and_states_restore(seed, episo
     again = envs.make("mini_lever", seed=seed)
     for _ in range(episode + 1):
         obs, _ = again.reset()
-    np.testing.assert_array_equal(obs["image"], envs.make("mini_lever", seed=seed).reset(options={"episode": episode})[0]["image"])
+    np.testing.assert_array_equal(
+        obs["image"], envs.make("mini_lever", seed=seed).reset(options={"episode": episode})[0]["image"]
+    )
 
 
 def test_unknown_task_names_the_nearest():

@@ -61,7 +61,9 @@ def test_interrupted_build_resumes_to_the_same_buffer(buffer, tmp_path, monkeypa
     stamp = kept.stat().st_mtime_ns
     monkeypatch.undo()
     seen = []
-    monkeypatch.setattr(build_module, "merge", lambda found, *rest: seen.append(kept.stat().st_mtime_ns) or true_merge(found, *rest))
+    monkeypatch.setattr(
+        build_module, "merge", lambda found, *rest: seen.append(kept.stat().st_mtime_ns) or true_merge(found, *rest)
+    )
     from offline_buffers.parts import merge as true_merge
 
     assert sha(build(job, show_progress=False)) == sha(buffer)

@@ -419,7 +419,5 @@ def test_setup_installs_a_gl_library_as_root_once(copy: Path) -> None:
 def test_setup_tells_others_which_gl_library_to_install(copy: Path) -> None:
     done = setup(copy, "gl", USER_ID="1000")
     assert done.returncode != 0
-    assert done.stderr == (
-        "hdream: run: sudo apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6\n"
-    )
+    assert done.stderr == ("hdream: run: sudo apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6\n")
     assert log(copy) == []

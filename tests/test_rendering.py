@@ -51,16 +51,12 @@ def test_frames_are_upright(camera):
     for up in (-1.0, 1.0):
         for _ in range(40):
             image = env.step(np.array([0, 0, up, 0]))[0]["image"].astype(int)
-        cyan = (
-            (image[..., 1] > 150) & (image[..., 2] > 150) & (image[..., 0] < 100)
-        )  # the gripper's left finger
+        cyan = (image[..., 1] > 150) & (image[..., 2] > 150) & (image[..., 0] < 100)  # the gripper's left finger
         rows.append(np.nonzero(cyan)[0].mean())
     assert rows[1] < rows[0] - 5  # raising the hand moves it towards row 0
 
 
-@pytest.mark.parametrize(
-    "task", ["lever_pull", "hammer", "handle_pull_side", "push", "assembly", "sweep_into"]
-)
+@pytest.mark.parametrize("task", ["lever_pull", "hammer", "handle_pull_side", "push", "assembly", "sweep_into"])
 def test_fast_frames_look_like_papers(task):
     for camera, bound in (("corner", 8), ("corner2", 13)):
         env = envs.make(task, camera=camera, seed=1, render="fast")
@@ -150,10 +146,7 @@ def test_auto_names_the_quality_it_chose():
 def test_decimation_leaves_the_physics_model_alone():
     env = envs.make("lever_pull")
     model = env._task.model
-    before = {
-        name: getattr(model, name).copy()
-        for name in ("mesh_vert", "mesh_face", "mesh_facenum", "mesh_normal")
-    }
+    before = {name: getattr(model, name).copy() for name in ("mesh_vert", "mesh_face", "mesh_facenum", "mesh_normal")}
     drawn = meshes.decimated_copy(model)
     for name, array in before.items():
         np.testing.assert_array_equal(getattr(model, name), array)
@@ -218,9 +211,7 @@ def test_a_forked_process_is_told_to_be_spawned():
 def test_without_a_gl_library_one_line_says_what_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(opengl.ctypes, "CDLL", _no_library)
-    with pytest.raises(
-        opengl.RenderingError, match="apt-get install libegl1 libgl1-mesa-dri libosmesa6"
-    ) as caught:
+    with pytest.raises(opengl.RenderingError, match="apt-get install libegl1 libgl1-mesa-dri libosmesa6") as caught:
         opengl.load_mujoco()
     assert "\n" not in str(caught.value)
 

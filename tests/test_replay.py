@@ -35,7 +35,12 @@ def store_of(folder, lengths):
 
 
 @settings(max_examples=25, deadline=None)
-@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=6), length=st.integers(1, 10), ends=st.booleans(), seed=st.integers(0, 99))
+@given(
+    lengths=st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    length=st.integers(1, 10),
+    ends=st.booleans(),
+    seed=st.integers(0, 99),
+)
 def test_windows_are_whole_aligned_and_never_cross_episodes(tmp_path_factory, lengths, length, ends, seed):
     store = store_of(tmp_path_factory.mktemp("store"), lengths)
     replay = Replay(store, oversample_ends=ends)

@@ -97,7 +97,7 @@ def test_clock_is_environment_steps_in_both_modes(tmp_path, buffer):
         lines = read_metrics(tmp_path / name / "metrics.jsonl")
         assert [line["step"] for line in lines if line["kind"] == "eval"] == [0, 50, 100]
         updates = max(line.get("updates", 0) for line in lines)
-        # Offline every 5 steps are an update; online the prefill's 50 steps bring the 2 pretraining updates at their end.
+        # Offline every 5 steps are an update; online the prefill's 50 steps end with the 2 pretraining updates.
         assert updates == (20 if path else 2 + 10)
 
 
@@ -153,7 +153,7 @@ def test_action_alignment_from_environment_to_batch_and_loss(tmp_path):
 
 def test_folder_of_another_run_is_refused(tmp_path):
     runs.prepare(smoke(), tmp_path)
-    with pytest.raises(ConfigError, match="model.depth=2, not 3"):
+    with pytest.raises(ConfigError, match=r"model\.depth=2, not 3"):
         runs.prepare(smoke(**{"model.depth": 3}), tmp_path)
 
 
@@ -180,7 +180,10 @@ def test_done_run_is_left_alone(tmp_path):
         (["--task", "mini_lever", "--preset", "smok"], "did you mean smoke"),
         (["--task", "mini_lever", "--preset", "smoke", "--method", "harmonie"], "did you mean harmony"),
         (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "-1"], "must be finite and 0 or more"),
-        (["--task", "mini_lever", "--preset", "smoke", "--method", "harmony", "--balancer.w-r", "10"], "harmony learns"),
+        (
+            ["--task", "mini_lever", "--preset", "smoke", "--method", "harmony", "--balancer.w-r", "10"],
+            "harmony learns",
+        ),
         (["--task", "mini_lever", "--preset", "smoke", "--offline-buffer", "nowhere"], "no complete buffer"),
         (["--task", "mini_lever", "--preset", "smoke", "--train.prefill", "10"], "must hold one episode"),
     ],

@@ -140,7 +140,7 @@ def test_decoder_free_model_builds_no_decoder():
 def test_losses_are_the_named_ones_and_reach_the_right_parts():
     agent = smoke_model(**{"model.discount_head": True})
     model = agent.model
-    losses, post, _ = model.losses(smoke_batch())
+    losses, _, _ = model.losses(smoke_batch())
     assert set(losses) == set(agent.balancer.names) == {"observation", "reward", "dynamics", "discount"}
     assert all(loss.ndim == 0 and loss.dtype == torch.float32 for loss in losses.values())
 
@@ -220,7 +220,9 @@ def test_decoder_first_layer_is_the_transposed_convolution():
 def test_gru_cell_against_a_naive_one():
     cell = RSSM(RSSMConfig(deter=6, hidden=5, stoch=2, classes=2), action=2, embed=3).cell
     x, h = torch.randn(4, 5), torch.randn(4, 6)
-    reset, candidate, update = torch.chunk(cell.norm(torch.cat([x, h], 1) @ cell.linear.weight.T + cell.linear.bias), 3, 1)
+    reset, candidate, update = torch.chunk(
+        cell.norm(torch.cat([x, h], 1) @ cell.linear.weight.T + cell.linear.bias), 3, 1
+    )
     for n in range(4):
         for d in range(6):
             sigmoid = lambda z: 1 / (1 + math.exp(-z))  # noqa: E731

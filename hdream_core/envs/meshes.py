@@ -117,9 +117,7 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     try:
         _store(path, mesh)
     except OSError as error:
-        message = (
-            f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE to another folder"
-        )
+        message = f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE to another folder"
         warnings.warn(message, stacklevel=2)
     return mesh
 

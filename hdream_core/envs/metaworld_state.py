@@ -16,9 +16,7 @@ _MODEL_ARRAYS = ("body_pos", "site_pos")
 # Arrays of the simulation of which tasks keep views: such an attribute follows the simulation by itself.
 _DATA_ARRAYS = ("xpos", "xquat", "xmat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat", "qpos", "qvel")
 # Attributes of gymnasium and of Meta-world's own renderer, which nothing in an episode changes.
-_CONSTANT = frozenset(
-    "width height render_mode camera_name camera_id spec frame_skip _np_random_seed".split()
-)
+_CONSTANT = frozenset("width height render_mode camera_name camera_id spec frame_skip _np_random_seed".split())
 
 
 class _Slot(NamedTuple):

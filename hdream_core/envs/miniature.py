@@ -63,7 +63,9 @@ class Miniature(gymnasium.Env):
         self.lifted = 0.0
         self.t = 0
         # Stripes: two colours, waves per pixel, direction, drift in waves per step.
-        self.stripes = np.concatenate([rng.uniform(40, 200, 6), [rng.uniform(0.05, 0.2), rng.choice([-1.0, 1.0]), rng.uniform(-0.1, 0.1)]])
+        self.stripes = np.concatenate(
+            [rng.uniform(40, 200, 6), [rng.uniform(0.05, 0.2), rng.choice([-1.0, 1.0]), rng.uniform(-0.1, 0.1)]]
+        )
         return self._observe(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
@@ -115,7 +117,9 @@ class Miniature(gymnasium.Env):
 
     def save_state(self) -> np.ndarray:
         """Everything the future depends on, float64 (17,)."""
-        return np.array([self.seed, self.episode, *self.tip, self.lever_x, self.rest_y, self.lifted, self.t, *self.stripes])
+        return np.array(
+            [self.seed, self.episode, *self.tip, self.lever_x, self.rest_y, self.lifted, self.t, *self.stripes]
+        )
 
     def restore_state(self, vector: np.ndarray) -> dict:
         """Goes back to a saved state and returns its observation."""

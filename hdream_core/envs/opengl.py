@@ -58,9 +58,7 @@ def new_context() -> Any:
         device_name()  # some backends fail silently
     except Exception as error:  # every backend raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RenderingError(
-            f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}"
-        ) from error
+        raise RenderingError(f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}") from error
     return context
 
 
