@@ -93,7 +93,7 @@ def _facts(job: Build) -> dict[str, Any]:
         "steps": job.steps,
         "seed": job.seed,
         "dataset_id": f"hdream/{job.task}/{job.source.split(':')[0]}-v0",
-        "description": f"{job.steps} environment steps of {job.task}, {job.source}, made by hdream offline_buffers.build",
+        "description": f"{job.steps} environment steps of {job.task}, {job.source}, by hdream's offline_buffers.build",
         "package_versions": provenance.package_versions(),
         "git_commit": provenance.git_state()[0],
     }

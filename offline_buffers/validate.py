@@ -88,9 +88,8 @@ def main(args: Sequence[str] | None = None) -> None:
         job = tyro.cli(Validate, args=args, prog="python -m offline_buffers.validate")
         episodes = validate(job.folder)
         facts = read_metadata(job.folder)
-        print(
-            f"{job.folder}: valid, {episodes} episodes, {facts['total_steps']} steps, sha256 {facts['hdream']['sha256']}"
-        )
+        size = f"{episodes} episodes, {facts['total_steps']} steps"
+        print(f"{job.folder}: valid, {size}, sha256 {facts['hdream']['sha256']}")
 
 
 if __name__ == "__main__":

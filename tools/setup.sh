@@ -113,7 +113,7 @@ make_venv() {
     if ! $venv/bin/python -m pip install --no-input --disable-pip-version-check \
         ${constraints:+-c "$constraints"} $PIP_ARGS -e ".[$extras]" >$venv/install.log 2>&1; then
         rm -f $marker # pip undoes an install that fails: the environment is as it was
-        grep -v ^WARNING $venv/install.log | tail -n 15 >&2
+        { grep -v ^WARNING $venv/install.log || true; } | tail -n 15 >&2
         die "the install failed; all that pip said is in $venv/install.log"
     fi
     printf '%s\n' "$want" >$stamp
