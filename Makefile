@@ -32,7 +32,7 @@ finding1: $(FINDING1_GL) venv ## the paper's first finding: train, analyse, draw
 	@$(PY) $(FINDING1)
 
 test: gl venv lint ## ruff, then every test
-	@echo "hdream: pytest -n $(or $(WORKERS),2) $(ARGS)"
+	@echo "hdream: $(strip pytest -n $(or $(WORKERS),2) $(ARGS))"
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 lint: venv ## ruff alone

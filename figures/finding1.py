@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.results import Result, load
+from analysis.results import Result, ResultError, load
 from analysis.stats import seed_interval
 from figures import style
 
@@ -70,3 +71,18 @@ def _curves(axes: Axes, result: Result, name: str) -> None:
     if limits:
         axes.set_ylim(*limits)
     style.steps_axis(axes, steps[-1])
+
+
+def main() -> None:
+    """Entry point: draws the given result files, or the shipped ones."""
+    files = [Path(name) for name in sys.argv[1:]] or sorted((Path(__file__).parent / "data").glob("finding1_*.h5"))
+    for file in files:
+        try:
+            print(draw(file, Path("figures/out")))
+        except ResultError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

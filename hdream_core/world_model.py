@@ -54,6 +54,7 @@ class WorldModel(nn.Module):
         self.reward_head = MLP(feat, 1, config.hidden, config.layers)
         self.decoder = Decoder(image_size, config.depth, feat) if "observation" in self.names else None
         self.discount_head = MLP(feat, 1, config.hidden, config.layers) if "discount" in self.names else None
+        self.to(memory_format=torch.channels_last)  # of the convolutions' weights; frames come channels last, too
 
     @staticmethod
     def preprocess(image: Tensor) -> Tensor:

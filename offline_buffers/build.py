@@ -48,7 +48,7 @@ class Build:
     """Seed of goals and behaviour; the result does not depend on the number of workers."""
     render: Literal["auto", "fast", "paper"] = "auto"
     """Render quality of Meta-world."""
-    camera: Literal["corner", "corner2"] = "corner"
+    camera: Literal["corner", "corner2"] = "corner2"
     """Camera of Meta-world."""
     out: Path | None = None
     """The buffer's folder; default offline_buffers/data/<task>_<source>_<steps>_seed<seed>."""

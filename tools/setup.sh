@@ -130,7 +130,7 @@ ensure_gl() {
     say "cannot render off screen yet ($found)"
     have_apt || die "install Mesa's EGL or OSMesa library with this system's package manager"
     if ! is_root; then
-        if apt_has $osmesa_package; then gl_packages+=($osmesa_package); fi
+        if apt_has $osmesa_package; then gl_packages+=("$osmesa_package"); fi
         if ! has_venv_module "$python"; then gl_packages+=("$(venv_package "$python")"); fi # ask once, not twice
         die "run: sudo apt-get install ${gl_packages[*]}"
     fi
