@@ -10,10 +10,19 @@ from hdream_core.balancers import BalancerError
 from hdream_core.checkpoint import CheckpointError
 from hdream_core.config import ConfigError
 from hdream_core.envs import UnknownTaskError
+from hdream_core.envs.opengl import RenderingError
 from hdream_core.minari_layout import DatasetError
 from hdream_core.store import StoreError
 
-USER_ERRORS = (ConfigError, BalancerError, CheckpointError, DatasetError, StoreError, UnknownTaskError)
+USER_ERRORS = (
+    BalancerError,
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    RenderingError,
+    StoreError,
+    UnknownTaskError,
+)
 
 
 @contextlib.contextmanager

@@ -75,9 +75,9 @@ class Decoder(nn.Module):
         first, *rest = self.convs
         x = self.linear(feat)  # (N, start): a 1x1 map
         # On a 1x1 map a transposed convolution is a matrix product; as one it is several times faster on a CPU.
-        x = (x @ first.weight.flatten(1)).unflatten(1, first.weight.shape[1:]) + first.bias[:, None, None]
-        # Channels last, as the encoder's input is by itself: a third faster on a CPU, and what tensor cores read.
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = (x @ first.weight.flatten(1)).unflatten(1, first.weight.shape[1:])
+        # Channels last, as the encoder's input is by itself: faster on a CPU, and what tensor cores read.
+        x = x.contiguous(memory_format=torch.channels_last) + first.bias.to(x.dtype)[:, None, None]
         for conv in rest:
             x = conv(F.elu(x))
         return x

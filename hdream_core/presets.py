@@ -53,10 +53,10 @@ _MINI: dict[str, Any] = {
     "behavior.hidden": 128,
     "behavior.layers": 2,
     "behavior.horizon": 10,
-    "behavior.starts": 150,
+    "behavior.starts": 100,
     "behavior.actor_lr": 3e-4,
     "behavior.critic_lr": 3e-4,
-    "train.batch": 12,
+    "train.batch": 8,
     "train.length": 25,
     "train.precision": "float32",  # at this size the casts of autocast cost more than its products save
     "train.threads": 1,
@@ -103,14 +103,15 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         "the reduced model for minutes, one seed, a first look",
         _REDUCED
         | _steps(5000)
-        | {"eval.every": 1000, "eval.episodes": 5, "log.every": 125, "log.checkpoint_every": 500},
+        | {"train.batch": 8, "eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2}
+        | {"log.every": 125, "log.checkpoint_every": 500},
     ),
     "smoke": ("16 updates of a toy-size model: does every part run?", _REDUCED | _SMOKE | {"train.prefill": 500}),
 }
 
 # For the miniature the same names mean the same budgets.
 MINIATURE_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cpu": ("the miniature's full length, some six minutes per run on one core", _MINI | _steps(10_000)),
+    "cpu": ("the miniature's full length, some six minutes per run on one core", _MINI | _steps(15_000)),
     "quick": ("the miniature, a first look", _MINI | _steps(5000)),
     "smoke": ("16 updates of a toy-size model: does every part run?", _MINI | _SMOKE | {"train.prefill": 50}),
 }

@@ -97,7 +97,7 @@ class Miniature(gymnasium.Env):
         return {"image": self.render_image(), "state": state}
 
     def render_image(self, render: str | None = None) -> np.ndarray:
-        """The current frame, uint8 (32, 32, 3): background, then arm, then lever. It has one look, whatever ``render``."""
+        """The current frame, uint8 (32, 32, 3): background, then arm, then lever; alike at every ``render``."""
         low, high, (waves, slant, drift) = self.stripes[:3], self.stripes[3:6], self.stripes[6:]
         phase = waves * (self._xx + slant * self._yy) + drift * self.t
         mix = (0.5 + 0.5 * np.sin(2 * np.pi * phase))[..., None]

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-INSTALL = "apt-get install libegl1 libgl1-mesa-dri libosmesa6"
+INSTALL = "apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6"
 
 
 class RenderingError(RuntimeError):
@@ -23,7 +23,8 @@ def load_mujoco() -> ModuleType:
     OSMesa.
     """
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
-        if _egl_has_device():
+        # EGL alone does not do: PyOpenGL needs libGL or libOpenGL beside it.
+        if _egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0")):
             os.environ["MUJOCO_GL"] = "egl"
         elif _loadable("libOSMesa.so.8") or _loadable("libOSMesa.so"):
             os.environ["MUJOCO_GL"] = "osmesa"
