@@ -135,7 +135,7 @@ def run(job: Finding1) -> Path:
     preset, mode = resolve(job)
     buffer, sha256 = None, ""
     if mode == "offline":
-        buffer = job.buffer or build(Build(job.task, BUFFER_STEPS[preset]))
+        buffer = _shortest(job.buffer or build(Build(job.task, BUFFER_STEPS[preset])))
         sha256 = open_buffer(buffer).facts["sha256"]
     planned = sweep.plan(configs(job, preset, buffer), job.runs)
     workers = sweep.pick_workers(job.workers, sum(not run.done for run in planned))
@@ -151,14 +151,20 @@ def run(job: Finding1) -> Path:
     return path
 
 
+def _shortest(folder: Path) -> Path:
+    """Relative to the current folder where it lies inside: a run's config then holds no path of one machine."""
+    absolute = folder.resolve()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else folder
+
+
 class Reporter:
     """Keeps the bar, the result file and the figure up to date while runs go on."""
 
     def __init__(self, planned: Sequence[sweep.Run], path: Path, out: Path, sha256: str):
         self.planned, self.path, self.sha256 = planned, path, sha256
         self.figure = out / f"{path.stem}.png"
-        self.bar = tqdm(total=sum(run.config.train.steps for run in planned), unit="step", desc=STUDY, smoothing=0.05)
-        self.bar.update(sum(run.step for run in planned))
+        total, done = sum(run.config.train.steps for run in planned), sum(run.step for run in planned)
+        self.bar = tqdm(total=total, initial=done, unit="step", desc=STUDY, smoothing=0.05)
         self.seen, self.drawn = 0, 0.0
 
     def tick(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 from analysis.results import Result, ResultError, load
 from analysis.stats import seed_interval
@@ -35,21 +35,18 @@ def draw(source: Path, out: Path) -> Path:
     panels = [name for name in PANELS if name in result.data]
     columns = 2 if len(panels) > 1 else 1
     rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.5 * rows + 0.75), squeeze=False)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(3.4 * columns, 2.3 * rows + 0.9), squeeze=False, layout="constrained"
+    )
     for axes, name in zip(grid.flat, panels, strict=False):
         _curves(axes, result, name)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.0 - 0.3 / figure.get_figheight())
-    )
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     task = result.attributes["task"].replace("_", " ").title()
-    figure.suptitle(
-        f"Finding 1: weight of the reward loss, {task}", y=1.0 - 0.05 / figure.get_figheight(), va="top", fontsize=10
-    )
+    figure.suptitle(f"Finding 1: weight of the reward loss, {task}\n", fontsize=10)  # a line for the legend
     style.footer(figure, result, Path(source))
-    figure.tight_layout(rect=(0, 0.35 / figure.get_figheight(), 1, 1 - 0.55 / figure.get_figheight()))
     return style.save(figure, out, Path(source).stem)
 
 
@@ -60,8 +57,7 @@ def _curves(axes: Axes, result: Result, name: str) -> None:
         seen = np.isfinite(values[i]).any(0)
         if not seen.any():
             continue
-        with warnings.catch_warnings():
-            intervals = np.array([seed_interval(values[i, :, t]) for t in np.flatnonzero(seen)])  # (steps, 3)
+        intervals = np.array([seed_interval(values[i, :, t]) for t in np.flatnonzero(seen)])  # (steps, 3)
         color = style.color(method, i)
         axes.plot(steps[seen], intervals[:, 0], color=color, label=style.label(method), marker="o", markersize=2.5)
         axes.fill_between(steps[seen], intervals[:, 1], intervals[:, 2], color=color, alpha=0.15, linewidth=0)
@@ -70,7 +66,11 @@ def _curves(axes: Axes, result: Result, name: str) -> None:
     axes.set_ylabel(text)
     if limits:
         axes.set_ylim(*limits)
-    style.steps_axis(axes, steps[-1])
+    if name == "reward_error":
+        axes.set_yscale("log")  # it falls by an order of magnitude, and seeds differ by factors
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.8)))
+    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def steps_axis(axes: Axes, last: float) -> None:
 
 
 def footer(figure: Figure, result: Result, source: Path, remark: str = "") -> None:
-    """What was measured, at which scale, and the file that it comes from."""
+    """What was measured, at which scale, and the file that it comes from, under a figure of constrained layout."""
     a = result.attributes
     seeds = len(result.axes["seed"])
     spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
@@ -72,6 +72,8 @@ def footer(figure: Figure, result: Result, source: Path, remark: str = "") -> No
     what = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state} {remark}"
     text = f"{what}\nSource: {source.name}"
     figure.text(0.01, 0.01, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
+    room = 0.38 / figure.get_figheight()  # two lines, in inches
+    figure.get_layout_engine().set(rect=(0, room, 1, 1 - room))
 
 
 def save(figure: Figure, out: Path, stem: str) -> Path:

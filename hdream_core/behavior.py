@@ -6,6 +6,7 @@ import copy
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdream_core.config import BehaviorConfig
@@ -22,7 +23,9 @@ class Imagined(NamedTuple):
     entropy: Tensor  # (H, N) of the policy at states 0 .. H - 1
 
 
-def lambda_return(reward: Tensor, value: Tensor, discount: Tensor, lam: float) -> Tensor:
+def lambda_return(
+    reward: Float[Tensor, "H N"], value: Float[Tensor, "H+1 N"], discount: Float[Tensor, "H N"], lam: float
+) -> Float[Tensor, "H N"]:
     """Eq. 8: ``V_t = r_t + gamma_t ((1 - lam) v_{t+1} + lam V_{t+1})``, bootstrapped with the last value.
 
     Args:
@@ -51,7 +54,7 @@ class Behavior(nn.Module):
         self.critic = MLP(feat, 1, config.hidden, config.layers)
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
-    def policy(self, feat: Tensor) -> TruncatedNormal:
+    def policy(self, feat: Float[Tensor, "*n F"]) -> TruncatedNormal:
         """The action distribution at ``feat`` ``(..., F)``: mean tanh, std ``2 sigmoid(x / 2) + 0.1``."""
         mean, std = self.actor(feat).chunk(2, -1)
         return TruncatedNormal(torch.tanh(mean), 2 * torch.sigmoid(std / 2) + 0.1)

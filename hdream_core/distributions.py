@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def sample_one_hot(logits: Tensor) -> Tensor:
+def sample_one_hot(logits: Float[Tensor, "*n stoch classes"]) -> Float[Tensor, "*n stoch classes"]:
     """One-hot samples with straight-through gradients (DreamerV2: ``sample + probs - sg(probs)``).
 
     Args:
@@ -27,7 +28,9 @@ def sample_one_hot(logits: Tensor) -> Tensor:
     return one_hot + (probs - probs.detach())
 
 
-def categorical_kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+def categorical_kl(
+    p_logits: Float[Tensor, "*n stoch classes"], q_logits: Float[Tensor, "*n stoch classes"]
+) -> Float[Tensor, "*n"]:
     """``KL[p || q]`` of independent categoricals, in nats.
 
     Args:
@@ -49,24 +52,24 @@ class TruncatedNormal:
 
     EDGE = 1e-6  # samples stay inside, where the inverse distribution function has finite slope
 
-    def __init__(self, loc: Tensor, scale: Tensor):
+    def __init__(self, loc: Float[Tensor, "*n action"], scale: Float[Tensor, "*n action"]):
         self.loc, self.scale = loc, scale
         self.alpha, self.beta = (-1 - loc) / scale, (1 - loc) / scale
         self.cdf_alpha = torch.special.ndtr(self.alpha)
         self.mass = torch.special.ndtr(self.beta) - self.cdf_alpha
 
     @property
-    def mode(self) -> Tensor:
+    def mode(self) -> Float[Tensor, "*n action"]:
         """``(..., action)``: the location, which lies within the bounds."""
         return self.loc
 
-    def rsample(self) -> Tensor:
+    def rsample(self) -> Float[Tensor, "*n action"]:
         """``(..., action)``: a sample by the inverse distribution function, differentiable in loc and scale."""
         u = torch.rand_like(self.loc)
         quantile = (self.cdf_alpha + u * self.mass).clamp(self.EDGE, 1 - self.EDGE)
         return (self.loc + self.scale * torch.special.ndtri(quantile)).clamp(-1 + self.EDGE, 1 - self.EDGE)
 
-    def entropy(self) -> Tensor:
+    def entropy(self) -> Float[Tensor, "*n"]:
         """``(...)``: differential entropy in nats, summed over the action dimensions."""
         density_alpha, density_beta = (torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi) for z in (self.alpha, self.beta))
         log_volume = torch.log(math.sqrt(2 * math.pi * math.e) * self.scale * self.mass)

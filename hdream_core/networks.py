@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,7 +47,7 @@ class Encoder(nn.Module):
         self.features = channels[-1] * 2 * 2
         self.apply(init_weights)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Float[Tensor, "N 3 size size"]) -> Float[Tensor, "N features"]:
         """``(N, 3, size, size)`` in [-0.5, 0.5] to ``(N, features)``."""
         x = image
         for conv in self.convs:
@@ -70,7 +71,7 @@ class Decoder(nn.Module):
         )
         self.apply(init_weights)
 
-    def forward(self, feat: Tensor) -> Tensor:
+    def forward(self, feat: Float[Tensor, "N feat"]) -> Float[Tensor, "N 3 size size"]:
         """``(N, feat)`` to ``(N, 3, size, size)``; no activation at the end, pixels are in [-0.5, 0.5]."""
         first, *rest = self.convs
         x = self.linear(feat)  # (N, start): a 1x1 map
@@ -97,7 +98,7 @@ class MLP(nn.Module):
         self.output = nn.Linear(sizes[-1], outputs)
         self.apply(init_weights)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
         """``(..., inputs)`` to ``(..., outputs)``, float32."""
         for layer in self.hidden:
             x = F.elu(layer(x))

@@ -102,9 +102,9 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "quick": (
         "the reduced model for minutes, one seed, a first look",
         _REDUCED
-        | _steps(5000)
-        | {"train.batch": 8, "eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2}
-        | {"log.every": 125, "log.checkpoint_every": 500},
+        | _steps(3000)
+        | {"train.batch": 8, "behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
+        | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
     ),
     "smoke": ("16 updates of a toy-size model: does every part run?", _REDUCED | _SMOKE | {"train.prefill": 500}),
 }

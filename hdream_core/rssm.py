@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,7 +54,7 @@ class GRUCell(nn.Module):
         self.linear = nn.Linear(inputs + deter, 3 * deter)
         self.norm = nn.LayerNorm(3 * deter, eps=1e-3)
 
-    def forward(self, x: Tensor, deter: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N inputs"], deter: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """``(N, inputs), (N, D)`` to the next ``(N, D)``."""
         reset, candidate, update = self.norm(self.linear(torch.cat([x, deter], -1))).float().chunk(3, -1)
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
@@ -87,8 +88,12 @@ class RSSM(nn.Module):
         )
 
     def observe(
-        self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None
-    ) -> tuple[State, Tensor]:
+        self,
+        embed: Float[Tensor, "B T E"],
+        action: Float[Tensor, "B T A"],
+        is_first: Bool[Tensor, "B T"],
+        state: State | None = None,
+    ) -> tuple[State, Float[Tensor, "B T S K"]]:
         """Filters a sequence.
 
         Args:
@@ -109,19 +114,21 @@ class RSSM(nn.Module):
         # The prior's logits feed nothing inside the loop, so they are computed for all steps at once.
         return post, self._prior_logits(post.deter)
 
-    def observe_step(self, state: State, embed: Tensor, action: Tensor, is_first: Tensor) -> State:
+    def observe_step(
+        self, state: State, embed: Float[Tensor, "B E"], action: Float[Tensor, "B A"], is_first: Bool[Tensor, " B"]
+    ) -> State:
         """One posterior step on ``(B, ...)`` inputs: ``z_t ~ q(z_t | z_{t-1}, a_{t-1}, o_t)``."""
         keep = (~is_first).to(action.dtype)[:, None]
         deter = self._next_deter(state.deter * keep, state.stoch * keep, action * keep)
         hidden = F.elu(self.post_layer(torch.cat([deter, embed.to(deter.dtype)], -1)))
         return self._state(deter, self._unflatten(self.post_logits(hidden)))
 
-    def imagine_step(self, state: State, action: Tensor) -> State:
+    def imagine_step(self, state: State, action: Float[Tensor, "N A"]) -> State:
         """One prior step on ``(N, ...)`` inputs: ``z_t ~ p(z_t | z_{t-1}, a_{t-1})``."""
         deter = self._next_deter(state.deter, state.stoch, action)
         return self._state(deter, self._prior_logits(deter))
 
-    def imagine(self, state: State, action: Tensor) -> State:
+    def imagine(self, state: State, action: Float[Tensor, "N T A"]) -> State:
         """Open-loop prediction from ``(N, ...)`` with actions ``(N, T, A)``; returns ``(N, T, ...)``."""
         states = []
         for t in range(action.shape[1]):
@@ -129,7 +136,9 @@ class RSSM(nn.Module):
             states.append(state)
         return stack(states)
 
-    def kl_loss(self, post_logits: Tensor, prior_logits: Tensor) -> tuple[Tensor, Tensor]:
+    def kl_loss(
+        self, post_logits: Float[Tensor, "B T S K"], prior_logits: Float[Tensor, "B T S K"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """``L_d`` with KL balancing, and the plain KL; nats, means over batch and time.
 
         ``balance * KL[sg(post) || prior] + (1 - balance) * KL[post || sg(prior)]``, free nats applied to each mean

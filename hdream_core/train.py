@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
@@ -16,38 +18,51 @@ from hdream_core.errors import exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
 from hdream_core.trainer import Trainer
 
+DEFAULT_PRESET = "cpu"
 
-def parse(args: Sequence[str]) -> tuple[Config, Path, bool]:
-    """The run's config, its folder, and whether to show a progress bar, from a command line.
 
-    Task, preset and method are read first, because they set the defaults of everything else.
+@dataclass(frozen=True)
+class Train:
+    run: Annotated[Config, tyro.conf.arg(name="")]
+    config: Path | None = None
+    """Start from the config.json of another run, in place of task, preset and method."""
+    folder: Path | None = None
+    """The run's folder; default runs/<mode>_<preset>/<task>/<method>/<seed>."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+def parse(args: Sequence[str]) -> Train:
+    """Reads a command line: task, preset and method first, because they set the defaults of everything else.
+
+    Raises:
+        ConfigError: for an unknown preset, method or config file.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--task", default="lever_pull")
-    first.add_argument("--preset", default=None)
-    first.add_argument("--method", default="dreamerv2")
-    first.add_argument("--config", type=Path, default=None)
-    first.add_argument("--folder", type=Path, default=None)
-    first.add_argument("--quiet", action="store_true")
-    chosen, rest = first.parse_known_args(list(args))
+    first.add_argument("--task", default=Config.task)
+    first.add_argument("--preset", default=DEFAULT_PRESET)
+    first.add_argument("--method", default=Config.method)
+    first.add_argument("--config", type=Path)
+    chosen, _ = first.parse_known_args(list(args))
     if chosen.config is not None:
-        config = runs.read_config(chosen.config.parent if chosen.config.is_file() else chosen.config)
+        config = runs.read_config(chosen.config.parent if chosen.config.suffix == ".json" else chosen.config)
     else:
-        config = make_config(chosen.task, chosen.preset or "cpu", chosen.method)
-    config = tyro.cli(
-        Config, args=rest, default=config, prog="python -m hdream_core.train", description=_help(chosen.task)
+        config = make_config(chosen.task, chosen.preset, chosen.method)
+    return tyro.cli(
+        Train,
+        args=args,
+        default=Train(config),
+        prog="python -m hdream_core.train",
+        description=_description(chosen.task),
     )
-    return config, chosen.folder or default_folder(config), not chosen.quiet
 
 
-def _help(task: str) -> str:
-    presets = "; ".join(f"{name}: {what}" for name, (what, _) in presets_for(task).items())
+def _description(task: str) -> str:
+    presets = "\n".join(f"  {name:<6} {what}" for name, (what, _) in presets_for(task).items())
     return (
         "Train one agent, online or (with --offline-buffer) on a fixed buffer. The same command resumes it.\n\n"
-        f"--task NAME, --preset NAME ({presets}) and --method {'|'.join(METHODS)} set the defaults shown below; every "
-        "setting can then be changed by its own flag. --folder PATH: the run's folder (default "
-        "runs/<mode>_<preset>/<task>/<method>/<seed>). --config PATH: start from the config.json of another run. "
-        "--quiet: no progress bar."
+        f"The defaults below are those of the task, preset and method given. Methods: {', '.join(METHODS)}. "
+        f"Presets for {task}:\n{presets}"
     )
 
 
@@ -58,30 +73,33 @@ def default_folder(config: Config, root: Path = Path("runs")) -> Path:
 
 
 def train(config: Config, folder: Path, show_progress: bool = False) -> None:
-    """Runs or resumes the run in ``folder``; returns at once if it is done."""
+    """Runs or resumes the run in ``folder``; returns at once if it is done.
+
+    Raises:
+        ConfigError: if the folder holds a run with other settings, or another process is at it.
+    """
     runs.prepare(config, folder)
     if runs.is_done(folder):
         return
-    with (
-        runs.lock(folder),
-        tqdm(total=config.train.steps, unit="step", disable=not show_progress, desc=config.method) as bar,
-    ):
+    with runs.lock(folder), tqdm(total=config.train.steps, unit="step", disable=not show_progress) as bar:
 
-        def progress(step: int, latest) -> None:
+        def progress(step: int, latest: Mapping[str, float]) -> None:
             bar.update(step - bar.n)
             bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=False)
 
         trainer = Trainer(config, folder, progress)
         bar.initial = bar.n = trainer.step
+        bar.set_description(config.method)
         trainer.run()
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
-        config, folder, show_progress = parse(sys.argv[1:] if args is None else args)
-        train(config, folder, show_progress)
-        print(f"{config.method} on {config.task}, seed {config.seed}: done, see {folder}")
+        job = parse(sys.argv[1:] if args is None else args)
+        folder = job.folder or default_folder(job.run)
+        train(job.run, folder, show_progress=not job.quiet)
+        print(f"{job.run.method} on {job.run.task}, seed {job.run.seed}: done, see {folder}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,11 +58,11 @@ class WorldModel(nn.Module):
         self.to(memory_format=torch.channels_last)  # of the convolutions' weights; frames come channels last, too
 
     @staticmethod
-    def preprocess(image: Tensor) -> Tensor:
+    def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
         """uint8 ``(..., H, W, C)`` to float ``(..., C, H, W)`` in [-0.5, 0.5]."""
         return image.movedim(-1, -3).float() / 255 - 0.5
 
-    def encode(self, image: Tensor) -> Tensor:
+    def encode(self, image: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B T E"]:
         """uint8 ``(B, T, H, W, C)`` to ``(B, T, E)``."""
         return self.encoder(self.preprocess(image).flatten(0, 1)).unflatten(0, image.shape[:2])
 
@@ -91,11 +92,11 @@ class WorldModel(nn.Module):
             losses["discount"] = F.binary_cross_entropy_with_logits(logit, target)
         return losses, post, {"kl": kl}
 
-    def reward(self, feat: Tensor) -> Tensor:
+    def reward(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
         """Predicted reward that arrives with the step of ``feat``: ``(..., F)`` to ``(...)``."""
         return self.reward_head(feat).squeeze(-1)
 
-    def discount(self, feat: Tensor) -> Tensor:
+    def discount(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
         """Discount of what follows ``feat``, ``(..., F)`` to ``(...)``.
 
         The constant gamma, or, with a discount head, its output, into which gamma is already trained.
@@ -104,7 +105,7 @@ class WorldModel(nn.Module):
             return torch.full(feat.shape[:-1], self.gamma, device=feat.device)
         return torch.sigmoid(self.discount_head(feat).squeeze(-1))
 
-    def decode(self, feat: Tensor) -> Tensor:
+    def decode(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n H W C"]:
         """Features ``(..., F)`` to images ``(..., H, W, C)`` in [0, 1]; raises ValueError for a decoder-free model."""
         if self.decoder is None:
             raise ValueError("this world model was trained with w_o = 0 and has no decoder")
@@ -137,7 +138,9 @@ class WorldModel(nn.Module):
         return Dream(feat, self.reward(feat), post.feat)
 
 
-def half_squared_error(prediction: Tensor, target: Tensor, dims: int = 0) -> Tensor:
+def half_squared_error(
+    prediction: Float[Tensor, "*n"], target: Float[Tensor, "*n"], dims: int = 0
+) -> Float[Tensor, ""]:
     """``1/2 (x - x_hat)^2``, SUMMED over the last ``dims`` dimensions and averaged over the others; scalar, float32.
 
     The unit-variance Gaussian's negative log-likelihood without its constant. Sum and mean set the loss scales that

@@ -47,7 +47,7 @@ def result():
     values = np.arange(12.0).reshape(2, 2, 3)
     values[1, 1, 2] = np.nan
     data = {"return": (("method", "seed", "step"), values), "success": (("method", "seed", "step"), values / 12)}
-    return Result(attributes, axes, data, {"w_r=1": {"a": 1}}, {"note": [1.5]})
+    return Result(attributes, axes, data, {"w_r=1": {"train": {"steps": 100}}}, {"note": [1.5]})
 
 
 def test_results_round_trip_with_dimension_scales(tmp_path):
