@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results import PAPER, SCHEMA_VERSION, Result, now_utc
+from analysis.results import PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, paired_interval, seed_interval
 from analysis.sweep import Run
-from hdream_core import provenance
+from hdream_core import provenance, runs
 from hdream_core.logger import read_metrics
 
 
@@ -22,7 +22,8 @@ def attributes(study: str, planned: Sequence[Run], buffer_sha256: str = "") -> d
     """Root attributes of a result: where it comes from."""
     config = planned[0].config
     commit, dirty = provenance.git_state()
-    wall = [float((run.folder / "done").read_text()) for run in planned if run.done]
+    wall = [runs.wall_seconds(run.folder) for run in planned if run.done]
+    frames = next((runs.recorded(run.folder) for run in planned if run.started), {})
     return {
         "schema_version": SCHEMA_VERSION,
         "paper": PAPER,
@@ -37,6 +38,8 @@ def attributes(study: str, planned: Sequence[Run], buffer_sha256: str = "") -> d
         "preset": config.preset,
         "task": config.task,
         "mode": "offline" if config.offline_buffer else "online",
+        "render": frames.get("render", ""),
+        "camera": frames.get("camera", ""),
         "buffer_sha256": buffer_sha256,
         "wall_seconds": float(sum(wall)),
         "complete": all(run.done for run in planned),
@@ -90,7 +93,7 @@ def _gather_windows(planned: Sequence[Run], result: Result) -> None:
         values = np.full((len(methods), len(seeds), len(first["start"])), np.nan)
         for run, found in loaded.items():
             if not np.array_equal(found["start"], first["start"]):
-                raise ValueError(f"{run.folder}: was evaluated on other held-out windows than the runs beside it")
+                raise ResultError(f"{run.folder}: was evaluated on other held-out windows than the runs beside it")
             values[methods.index(run.config.method), seeds.index(run.config.seed)] = found[name]
         result.data[f"window/{name}"] = (("method", "seed", "window"), values)
     for name in ("episode", "true_return"):
@@ -99,31 +102,42 @@ def _gather_windows(planned: Sequence[Run], result: Result) -> None:
 
 
 def final_intervals(result: Result) -> dict[str, Any]:
-    """Mean and 95 % interval over seeds of each evaluation metric at the last step that all methods reached."""
+    """Mean and 95 % interval over seeds of each evaluation metric, at the last step that every run has reached."""
     table: dict[str, Any] = {"interval": "Student t over seeds, 95 %"}
     for name, (axes, values) in result.data.items():
-        if axes != ("method", "seed", "step") or not values.size:
+        if axes != ("method", "seed", "step"):
             continue
-        table[name] = {str(m): seed_interval(values[i, :, -1])._asdict() for i, m in enumerate(result.axes["method"])}
+        reached = np.flatnonzero(np.isfinite(values).all((0, 1)))
+        if len(reached):
+            at = reached[-1]
+            by_method = {str(m): seed_interval(values[i, :, at])._asdict() for i, m in enumerate(result.axes["method"])}
+            table[name] = {"step": int(result.axes["step"][at]), **by_method}
     return table
 
 
-def paired_differences(result: Result, metric: str = "window/error") -> dict[str, Any]:
-    """Window by window against the first method, over the seeds that both have finished."""
-    values, episode = result.values(metric), result.values("window/episode")
+def paired_differences(result: Result) -> dict[str, Any]:
+    """Held-out reward error, window by window against the first method, over the seeds that both have finished.
+
+    Two intervals, for two uncertainties: over held-out episodes (would other episodes say the same of these runs?) and
+    over seeds (would other runs?).
+    """
+    values, episode = result.values("window/error"), result.values("window/episode")
     methods = [str(m) for m in result.axes["method"]]
     table: dict[str, Any] = {
-        "metric": metric,
+        "metric": "window/error",
         "reference": methods[0],
         "interval": f"percentile bootstrap over held-out episodes, 95 %, {RESAMPLES} resamples",
         "resampling_seed": BOOTSTRAP_SEED,
+        "interval_over_seeds": "Student t over seeds, 95 %",
     }
     for i, method in enumerate(methods[1:], 1):
         both = np.isfinite(values[0]).all(1) & np.isfinite(values[i]).all(1)
         if both.any():
             difference = (values[i][both] - values[0][both]).mean(0)
+            per_seed = (values[i][both] - values[0][both]).mean(1)
             table[method] = paired_interval(difference, episode)._asdict() | {
-                "per_seed": (values[i][both] - values[0][both]).mean(1).tolist(),
+                "over_seeds": seed_interval(per_seed)._asdict(),
+                "per_seed": per_seed.tolist(),
                 "share_of_windows_better": float((difference < 0).mean()),
                 "median": float(np.median(difference)),
             }

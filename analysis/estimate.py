@@ -14,26 +14,38 @@ from hdream_core.replay import Batch
 
 UPDATES = 2
 ENV_STEPS = 20
+LARGE = 50_000  # frames times channels of an update
 
 
 def seconds_per_run(config: Config) -> float:
-    """Estimated seconds of one run alone on the machine: updates, evaluation episodes, and online the environment."""
+    """Estimated seconds of one run alone on the machine: updates, evaluation episodes, and online the environment.
+
+    NaN for a full-size model on a CPU.
+    """
     env = envs.make(config.task, seed=0, render=config.env.render, camera=config.env.camera)
     env.reset()
     size, action = env.observation_space["image"].shape[0], env.action_space.shape[0]
     env_step = _time(lambda: env.step(np.zeros(action, np.float32)), ENV_STEPS)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.train.threads or threads)
-    agent = DreamerV2(config, size, action)
-    batch = random_batch(config, size, action)
-    update = _time(lambda: float(agent.update(batch)["loss/total"]), UPDATES)
-    torch.set_num_threads(threads)
+    if config.train.batch * config.train.length * config.model.depth > LARGE and not torch.cuda.is_available():
+        return float("nan")  # a single update of this size takes most of a minute here; no estimate is worth that
+    update = _seconds_per_update(config, size, action)
+    torch.cuda.empty_cache()  # of a GPU: the runs want the memory
     updates = config.train.steps / config.train.train_every
     evaluations = config.train.steps / config.eval.every + 1
     played = evaluations * config.eval.episodes * env.time_limit
     if not config.offline_buffer:
         played += config.train.steps
     return updates * update + played * env_step
+
+
+def _seconds_per_update(config: Config, size: int, action: int) -> float:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.train.threads or threads)
+    agent = DreamerV2(config, size, action)
+    batch = random_batch(config, size, action)
+    seconds = _time(lambda: float(agent.update(batch)["loss/total"]), UPDATES)
+    torch.set_num_threads(threads)
+    return seconds
 
 
 def _time(work, times: int) -> float:

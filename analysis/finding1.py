@@ -6,34 +6,36 @@
 
 from __future__ import annotations
 
+import math
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from tqdm import tqdm
 
 import figures.finding1
-from analysis import collect, results, sweep
+from analysis import collect, summary, sweep
 from analysis.estimate import seconds_per_run
-from hdream_core.config import Config, ConfigError
+from analysis.reporter import Reporter
+from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.offline import open_buffer
 from hdream_core.precision import pick_device
-from hdream_core.presets import MINIATURE_TASKS, make_config, presets_for
+from hdream_core.presets import make_config, presets_for
+from hdream_core.processes import cores
 from hdream_core.settings import parse_value
+from hdream_core.sources import check_buffer
 from offline_buffers.build import Build, build
 
 STUDY = "finding1"
-REDRAW_SECONDS = 15.0
 
 # What a preset sweeps unless told otherwise: seeds, and whether w_o = 0 and HarmonyDream join in.
 SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
 MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
 FULLER = ("paper", "cpu")
+OWN = ("task", "method", "seed", "preset", "offline_buffer")  # settings with flags of their own
 BUFFER_STEPS = {"paper": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
 
 
@@ -94,6 +96,8 @@ def configs(job: Finding1, preset: str, buffer: Path | None) -> list[Config]:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set {text}: expected name=value")
+        if name in OWN or name.startswith("balancer."):
+            raise ConfigError(f"--set {text}: the sweep sets {name} itself; use its own flag")
         changes[name] = parse_value(name, value)
     seeds = job.seeds
     if seeds is None:
@@ -126,64 +130,51 @@ def print_plan(planned: Sequence[sweep.Run], workers: int) -> None:
         print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
     left = sum(1 - run.step / run.config.train.steps for run in planned)
     if left > 0:
-        minutes = seconds_per_run(config) * left / min(workers, sweep.cores()) / 60
-        print(f"about {max(minutes, 1):.0f} minutes for what is left, {workers} runs at a time")
+        minutes = seconds_per_run(config) * left / min(workers, cores()) / 60
+        estimate = (
+            "no estimate for full size on a CPU" if math.isnan(minutes) else f"about {max(minutes, 1):.0f} minutes"
+        )
+        print(f"{estimate} for what is left, {workers} at a time")
 
 
 def run(job: Finding1) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
     preset, mode = resolve(job)
-    buffer, sha256 = None, ""
-    if mode == "offline":
-        buffer = _shortest(job.buffer or build(Build(job.task, BUFFER_STEPS[preset])))
-        sha256 = open_buffer(buffer).facts["sha256"]
+    recipe = Build(job.task, BUFFER_STEPS[preset])
+    buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, preset, buffer), job.runs)
     workers = sweep.pick_workers(job.workers, sum(not run.done for run in planned))
     print_plan(planned, workers)
     path = collect.save_path(job.results, STUDY, planned)
     if job.plan_only:
         return path
-    reporter = Reporter(planned, path, job.out, sha256)
+    for folder in (job.results, job.out):
+        folder.mkdir(parents=True, exist_ok=True)
+    sha256 = _prepare_buffer(planned[0].config, None if job.buffer else recipe)
+    reporter = Reporter(STUDY, planned, path, job.out, sha256, figures.finding1.draw)
     with reporter.bar:
         sweep.execute(planned, workers, reporter.tick)
-    reporter.write()
+    result = reporter.write()
+    print("\n".join(summary.lines(result)))
     print(f"result: {path}\nfigure: {reporter.figure}")
     return path
+
+
+def _prepare_buffer(config: Config, recipe: Build | None) -> str:
+    """Builds the buffer if there is a recipe for it, checks that it suits the runs, and returns its hash."""
+    if config.offline_buffer is None:
+        return ""
+    if recipe is not None:
+        build(replace(recipe, out=Path(config.offline_buffer), render=config.env.render, camera=config.env.camera))
+    facts = open_buffer(config.offline_buffer).facts
+    check_buffer(config, facts)
+    return facts["sha256"]
 
 
 def _shortest(folder: Path) -> Path:
     """Relative to the current folder where it lies inside: a run's config then holds no path of one machine."""
     absolute = folder.resolve()
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else folder
-
-
-class Reporter:
-    """Keeps the bar, the result file and the figure up to date while runs go on."""
-
-    def __init__(self, planned: Sequence[sweep.Run], path: Path, out: Path, sha256: str):
-        self.planned, self.path, self.sha256 = planned, path, sha256
-        self.figure = out / f"{path.stem}.png"
-        total, done = sum(run.config.train.steps for run in planned), sum(run.step for run in planned)
-        self.bar = tqdm(total=total, initial=done, unit="step", desc=STUDY, smoothing=0.05)
-        self.seen, self.drawn = 0, 0.0
-
-    def tick(self) -> None:
-        """Called about every second; redraws when there is something new."""
-        size = sum(p.stat().st_size for run in self.planned if (p := run.folder / "metrics.jsonl").exists())
-        if size == self.seen or time.monotonic() - self.drawn < REDRAW_SECONDS:
-            return
-        self.seen = size
-        self.write()
-        self.bar.update(sum(run.step for run in self.planned) - self.bar.n)
-
-    def write(self) -> None:
-        """Writes the result of what is there and draws it."""
-        result = collect.gather(self.planned, collect.attributes(STUDY, self.planned, self.sha256))
-        if not len(result.axes["step"]):
-            return
-        results.save(result, self.path)
-        figures.finding1.draw(self.path, self.figure.parent)
-        self.drawn = time.monotonic()
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -195,9 +186,6 @@ def main(args: Sequence[str] | None = None) -> None:
         except sweep.SweepError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
-        except KeyboardInterrupt:
-            print("\nstopped; the same command goes on from here", file=sys.stderr)
-            sys.exit(130)
 
 
 if __name__ == "__main__":

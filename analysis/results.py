@@ -115,7 +115,7 @@ def load(path: str | Path) -> Result:
                 config=json.loads(file["config"][()]),
                 notes=json.loads(file["notes"][()]),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise ResultError(f"{path}: not a result file of schema {SCHEMA_VERSION} ({error})") from None
     check(result, str(path))
     return result

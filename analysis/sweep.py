@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,10 +12,12 @@ from pathlib import Path
 
 from hdream_core import runs
 from hdream_core.config import Config
-from hdream_core.train import default_folder
+from hdream_core.precision import pick_device
+from hdream_core.processes import cores
+from hdream_core.train import PARENT, default_folder
 
 POLL_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+GPU_WORKERS = 2  # runs at full size take about 10 GB each (C.5)
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,11 @@ class Run:
     @property
     def done(self) -> bool:
         return runs.is_done(self.folder)
+
+    @property
+    def started(self) -> bool:
+        """Whether the run has set up its data."""
+        return (self.folder / "metrics.jsonl").exists()
 
     @property
     def step(self) -> int:
@@ -57,18 +61,15 @@ def plan(configs: Sequence[Config], root: Path) -> list[Run]:
 
 
 def pick_workers(asked: int, waiting: int) -> int:
-    """How many runs to have going at once: what was asked, else one a processor.
+    """How many runs to have going at once: what was asked, else two on a GPU, else one a processor.
 
     Three runs on two processors take turns rather than leave one processor idle for half of the time.
     """
     if asked:
         return min(asked, max(waiting, 1))
+    if pick_device().type == "cuda":
+        return max(min(GPU_WORKERS, waiting), 1)
     return waiting if cores() < waiting < 2 * cores() else max(min(cores(), waiting), 1)
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class SweepError(RuntimeError):
@@ -105,12 +106,6 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
         raise SweepError(f"{len(failed)} of {len(planned)} runs failed: {logs}")
 
 
-def _die_with_parent() -> None:
-    """In a child, on Linux: be stopped when the sweep's own process dies, even of ``kill -9``."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def _start(run: Run) -> subprocess.Popen:
     runs.prepare(run.config, run.folder)
     command = [
@@ -124,10 +119,8 @@ def _start(run: Run) -> subprocess.Popen:
         "--quiet",
     ]
     threads = str(run.config.train.threads or 0)
-    environment = dict(os.environ, LP_NUM_THREADS="1")
+    environment = dict(os.environ) | {PARENT: str(os.getpid())}
     if threads != "0":
         environment |= {"OMP_NUM_THREADS": threads}
     with open(run.folder / "log.txt", "a") as log:
-        return subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, preexec_fn=_die_with_parent
-        )
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)

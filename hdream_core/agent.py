@@ -82,11 +82,7 @@ class DreamerV2(nn.Module):
     def _update_model(self, data: dict[str, Tensor]) -> tuple[dict[str, Tensor], State]:
         with autocast(self.config.train.precision, self.device):
             losses, post, extra = self.model.losses(data)
-        if (
-            self.updates == 0
-            and self.config.model.harmonizer_start == "analytic"
-            and isinstance(self.balancer, Harmony)
-        ):
+        if self.updates == 0 and self.config.model.harmonizer_start == "analytic":
             self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
         total, weights = self.balancer(losses)
         norm = self._step(

@@ -50,6 +50,9 @@ class Balancer(nn.Module, abc.ABC):
         """The weights this balancer would settle at for constant losses; empty where it has no such notion."""
         return {}
 
+    def start_at(self, mean_losses: Mapping[str, float]) -> None:
+        """Moves what is learned to where these losses would settle it; a balancer that learns nothing stays."""
+
 
 class FixedWeights(Balancer):
     """Eq. 3: ``w_o L_o + w_r L_r + w_d L_d`` with constant weights.

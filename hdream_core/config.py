@@ -6,10 +6,11 @@ a preset (``presets.py``) states what it changes. What departs from the paper is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Scale = Literal["paper", "reduced", "miniature"]
+MINIATURE_TASKS = ("mini_lever",)
 
 
 class ConfigError(ValueError):
@@ -167,8 +168,6 @@ class Config:
     """Seed of everything random in the run."""
     preset: str = "paper"
     """Preset that the other fields started from."""
-    scale: Scale = "paper"
-    """paper, reduced or miniature: how far results may be compared with the paper's."""
     offline_buffer: str | None = None
     """Folder of a fixed buffer; None trains online."""
     env: EnvConfig = field(default_factory=EnvConfig)
@@ -178,3 +177,17 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     log: LogConfig = field(default_factory=LogConfig)
+
+    @property
+    def scale(self) -> Scale:
+        """How far results may be compared with the paper's: its sizes and rates, reduced ones, or the miniature.
+
+        The length of the run does not count (curves are drawn against environment steps), nor does what leaves the
+        mathematics alone.
+        """
+        if self.task in MINIATURE_TASKS:
+            return "miniature"
+        free = ("steps", "capacity", "precision", "threads")
+        train = replace(self.train, **{name: getattr(TrainConfig, name) for name in free})
+        full = (self.model, self.behavior, train) == (ModelConfig(), BehaviorConfig(), TrainConfig())
+        return "paper" if full else "reduced"

@@ -13,12 +13,14 @@ from hdream_core.envs import UnknownTaskError
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.minari_layout import DatasetError
 from hdream_core.store import StoreError
+from hdream_core.trainer import DivergedError
 
 USER_ERRORS = (
     BalancerError,
     CheckpointError,
     ConfigError,
     DatasetError,
+    DivergedError,
     RenderingError,
     StoreError,
     UnknownTaskError,
@@ -33,3 +35,9 @@ def exit_on_user_error() -> Iterator[None]:
     except USER_ERRORS as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # full disk, no permission, a file where a folder should be
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

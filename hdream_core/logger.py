@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hdream_core.config import ConfigError
+
 
 class Logger:
     """Writes ``metrics.jsonl``: one object a line with ``step`` (environment steps), ``kind`` and named numbers.
@@ -22,8 +24,10 @@ class Logger:
         self.path.touch()
         self.writer = None
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise ConfigError("log.tensorboard needs the extra: pip install 'hdream[tensorboard]'") from None
             self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:

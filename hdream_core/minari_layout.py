@@ -64,6 +64,14 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
         )
 
 
+def open_main(path: Path) -> h5py.File:
+    """Opens a buffer's HDF5 file to read; DatasetError in one line if it cannot be opened."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be opened ({error})") from None
+
+
 def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = None) -> Arrays:
     """Episode ``index`` on the Minari side of ``convert``; only ``fields`` of it, if given.
 
@@ -89,6 +97,8 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         metadata = json.loads(path.read_text())
     except ValueError as error:
         raise DatasetError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(metadata, dict):
+        raise DatasetError(f"{path}: must be a JSON object")
     missing = {"total_episodes", "total_steps", "hdream"} - set(metadata)
     if missing:
         raise DatasetError(f"{path}: field {sorted(missing)[0]!r} is missing; build buffers with offline_buffers.build")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from filelock import FileLock
 
-from hdream_core.minari_layout import MAIN_FILE, DatasetError, convert, read_episode, read_metadata
+from hdream_core.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
 from hdream_core.store import EpisodeStore, Field
 
 TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
@@ -53,7 +52,7 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
 def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
     shutil.rmtree(target.parent, ignore_errors=True)  # of an older or interrupted build
     temporary = target.with_name(target.name + ".tmp")
-    with h5py.File(main, "r") as file:
+    with open_main(main) as file:
         store = None
         for index in range(metadata["total_episodes"]):
             rows = convert(read_episode(file, index, TRAINING_FIELDS), to="rows")

@@ -1,4 +1,4 @@
-"""Where and in which arithmetic the networks run. Harmonizers, losses and output layers stay in float32."""
+"""Where and in which arithmetic the networks run. Harmonizers, losses and the MLPs' output layers stay in float32."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def pick_device() -> torch.device:
 def native_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 natively; elsewhere autocast is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has_products = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # torch has no public name for it
+    return torch.backends.mkldnn.is_available() and has_products()
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from hdream_core.config import Config, ConfigError, TrainConfig
+from hdream_core.check import check
+from hdream_core.config import MINIATURE_TASKS, Config, ConfigError, TrainConfig
 from hdream_core.settings import override
-
-MINIATURE_TASKS = ("mini_lever",)
 
 # Adam moves a harmonizer s by about one learning rate an update, so the paper's 50,000 updates at 3e-4 let it travel
 # 15. Reduced runs set their rate so that s can travel as far: a named deviation, off at paper scale.
@@ -23,7 +22,6 @@ def _steps(steps: int) -> dict[str, Any]:
 
 
 _REDUCED: dict[str, Any] = {
-    "scale": "reduced",
     "model.depth": 16,
     "model.rssm.deter": 256,
     "model.rssm.hidden": 256,
@@ -41,7 +39,6 @@ _REDUCED: dict[str, Any] = {
 }
 
 _MINI: dict[str, Any] = {
-    "scale": "miniature",
     "model.depth": 8,
     "model.rssm.deter": 128,
     "model.rssm.hidden": 128,
@@ -139,7 +136,7 @@ def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict
     if method not in METHODS:
         raise ConfigError(f"no method {method!r}; there are {', '.join(METHODS)}{_nearest(method, METHODS)}")
     config = override(Config(task=task, preset=preset, method=method), table[preset][1] | METHODS[method])
-    return override(config, changes or {})
+    return check(override(config, changes or {}))
 
 
 def _nearest(name: str, known: Any) -> str:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from hdream_core import provenance
+from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
 from hdream_core.logger import read_metrics
 from hdream_core.precision import pick_device, resolve_precision
 from hdream_core.settings import flatten, from_dict
 from hdream_core.store import write_atomically
-
-LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to let go
 
 
 def prepare(config: Config, folder: Path) -> Path:
@@ -52,29 +47,45 @@ def prepare(config: Config, folder: Path) -> Path:
     return folder
 
 
-def read_config(folder: Path) -> Config:
-    """The config of a run's folder; ConfigError in one line if there is none or it is damaged."""
-    path = folder / "config.json"
+def read_config(path: Path) -> Config:
+    """The config in a file or a run's folder; ConfigError in one line if there is none or it is damaged."""
+    if path.is_dir() or path.suffix != ".json":
+        path = path / "config.json"
     try:
-        return from_dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: missing, so {folder} is not a run's folder") from None
+        return check(from_dict(json.loads(path.read_text())))
+    except OSError:
+        raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-@contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Keeps a second process out of the run; a dead process holds no lock. ConfigError if it is taken."""
-    guard = FileLock(folder / "lock")
-    try:
-        guard.acquire(timeout=LOCK_SECONDS)
-    except Timeout:
-        raise ConfigError(f"{folder}: another process is training this run; wait for it, or stop it first") from None
-    try:
-        yield
-    finally:
-        guard.release()
+def record(folder: Path, facts: dict[str, str]) -> None:
+    """Adds facts that show when a run starts (render quality, buffer) to ``provenance.json``.
+
+    Raises:
+        ConfigError: if the run started with other facts, say, frames of another renderer.
+    """
+    path = folder / "provenance.json"
+    known = recorded(folder) if path.exists() else {}
+    for name, value in facts.items():
+        if known.get(name, value) != value:
+            raise ConfigError(f"{folder}: started with {name} {known[name]}, here it would go on with {value}")
+    write_atomically(path, json.dumps(known | facts, indent=2).encode())
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    """What ``record`` wrote, and where the run's code and packages came from."""
+    return json.loads((folder / "provenance.json").read_text())
+
+
+def mark_done(folder: Path, wall_seconds: float) -> None:
+    """Says that the run is complete, and how long it took."""
+    write_atomically(folder / "done", f"{wall_seconds:.1f}\n".encode())
+
+
+def wall_seconds(folder: Path) -> float:
+    """Seconds that a finished run took."""
+    return float((folder / "done").read_text())
 
 
 def is_done(folder: Path) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
+from hdream_core.check import check_windows
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import Config, ConfigError
 from hdream_core.offline import open_buffer
@@ -26,6 +27,7 @@ class Source(Protocol):
     prefill: int  # environment steps of random actions before the first update
     replay: Replay
     heldout: Replay | None  # episodes that are never trained on
+    facts: dict[str, str]  # render quality, camera, hash of the buffer: what a run must keep to when it resumes
 
     @property
     def between_episodes(self) -> bool:
@@ -45,16 +47,17 @@ class Source(Protocol):
 
 
 class _EvalEnvs:
-    """Lazily made evaluation environments, shared by both sources."""
+    """Lazily made evaluation environments, shared by both sources; their frames are as the training data's."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, render: str, camera: str):
         self.config = config
+        self.facts = {"render": render, "camera": camera}
         self._envs: list[Any] = []
 
     def eval_envs(self) -> list[Any]:
         if not self._envs:
             seed = EVAL_SEED + self.config.seed
-            self._envs = [make_env(self.config, seed) for _ in range(self.config.eval.episodes)]
+            self._envs = [make_env(self.config, seed, self.facts["render"]) for _ in range(self.config.eval.episodes)]
         return self._envs
 
 
@@ -64,8 +67,9 @@ class Online(_EvalEnvs):
     heldout = None
 
     def __init__(self, config: Config, folder: Path, rng: np.random.Generator):
-        super().__init__(config)
-        env = make_env(config, config.seed)
+        env = make_env(config, config.seed, config.env.render)
+        super().__init__(config, env.render_quality, env.camera)
+        check_windows(config, env.time_limit // env.action_repeat + 1)
         self.image_size, self.action = env.observation_space["image"].shape[0], env.action_space.shape[0]
         self.prefill = config.train.prefill
         self.store = EpisodeStore(folder / "replay", store_fields(env))
@@ -97,12 +101,16 @@ class Offline(_EvalEnvs):
     prefill = 0
 
     def __init__(self, config: Config):
-        super().__init__(config)
         buffer = open_buffer(config.offline_buffer or "")
         check_buffer(config, buffer.facts)
+        super().__init__(config, buffer.facts["render"], buffer.facts["camera"])
+        self.facts["buffer_sha256"] = buffer.facts["sha256"]
         self.store = buffer.store
         image, action = (self.store.fields[name].shape for name in ("image", "action"))
         self.image_size, self.action = image[0], action[0]
+        check_windows(config, max(self.store.lengths))
+        if self.store.episodes < 2:
+            raise ConfigError(f"{config.offline_buffer}: has one episode; training needs two, one of them held out")
         train, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
         self.replay = Replay(self.store, train, None, config.train.oversample_ends)
         self.heldout = Replay(self.store, heldout)
@@ -122,9 +130,9 @@ def make_source(config: Config, folder: Path, rng: np.random.Generator) -> Sourc
     return Offline(config) if config.offline_buffer else Online(config, folder, rng)
 
 
-def make_env(config: Config, seed: int) -> Any:
-    """An environment of the config's task and rendering."""
-    return envs.make(config.task, seed=seed, render=config.env.render, camera=config.env.camera)
+def make_env(config: Config, seed: int, render: str) -> Any:
+    """An environment of the config's task and camera."""
+    return envs.make(config.task, seed=seed, render=render, camera=config.env.camera)
 
 
 def check_buffer(config: Config, facts: dict[str, Any]) -> None:
@@ -133,7 +141,7 @@ def check_buffer(config: Config, facts: dict[str, Any]) -> None:
         raise ConfigError(f"{config.offline_buffer}: holds {facts['task']}, but the run's task is {config.task}")
     wanted = {"camera": config.env.camera, "render": config.env.render}
     for name, value in wanted.items():
-        if value != "auto" and facts[name] not in (value, "none", "numpy"):
+        if value != "auto" and facts[name] not in (value, "none", "numpy"):  # the miniature has one look
             raise ConfigError(
                 f"{config.offline_buffer}: frames have {name} {facts[name]}, but the run asks for {value}; "
                 f"set env.{name}={facts[name]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ import tyro
 from tqdm import tqdm
 
 from hdream_core import runs
-from hdream_core.config import Config
+from hdream_core.check import check
+from hdream_core.config import Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
+from hdream_core.processes import die_with_parent, exclusive
 from hdream_core.trainer import Trainer
 
 DEFAULT_PRESET = "cpu"
+PARENT = "HDREAM_PARENT_PID"  # environment variable: the process that a run must not outlive
 
 
 @dataclass(frozen=True)
@@ -39,22 +43,28 @@ def parse(args: Sequence[str]) -> Train:
         ConfigError: for an unknown preset, method or config file.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--task", default=Config.task)
-    first.add_argument("--preset", default=DEFAULT_PRESET)
-    first.add_argument("--method", default=Config.method)
+    first.add_argument("--task", default=None)
+    first.add_argument("--preset", default=None)
+    first.add_argument("--method", default=None)
     first.add_argument("--config", type=Path)
     chosen, _ = first.parse_known_args(list(args))
-    if chosen.config is not None:
-        config = runs.read_config(chosen.config.parent if chosen.config.suffix == ".json" else chosen.config)
+    if chosen.config is None:
+        config = make_config(
+            chosen.task or Config.task, chosen.preset or DEFAULT_PRESET, chosen.method or Config.method
+        )
+    elif chosen.task or chosen.preset or chosen.method:
+        raise ConfigError("--config already says task, preset and method; leave out --task, --preset and --method")
     else:
-        config = make_config(chosen.task, chosen.preset, chosen.method)
-    return tyro.cli(
+        config = runs.read_config(chosen.config)
+    job = tyro.cli(
         Train,
         args=args,
         default=Train(config),
         prog="python -m hdream_core.train",
-        description=_description(chosen.task),
+        description=_description(config.task),
     )
+    check(job.run)
+    return job
 
 
 def _description(task: str) -> str:
@@ -81,7 +91,10 @@ def train(config: Config, folder: Path, show_progress: bool = False) -> None:
     runs.prepare(config, folder)
     if runs.is_done(folder):
         return
-    with runs.lock(folder), tqdm(total=config.train.steps, unit="step", disable=not show_progress) as bar:
+    with (
+        exclusive(folder / "lock", "training this run"),
+        tqdm(total=config.train.steps, unit="step", disable=not show_progress) as bar,
+    ):
 
         def progress(step: int, latest: Mapping[str, float]) -> None:
             bar.update(step - bar.n)
@@ -95,6 +108,8 @@ def train(config: Config, folder: Path, show_progress: bool = False) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
+    if PARENT in os.environ:  # a sweep's run: it must not go on alone when the sweep is killed
+        die_with_parent(int(os.environ[PARENT]))
     with exit_on_user_error():
         job = parse(sys.argv[1:] if args is None else args)
         folder = job.folder or default_folder(job.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hdream_core import checkpoint
+from hdream_core import checkpoint, runs
 from hdream_core.agent import DreamerV2
 from hdream_core.config import Config
 from hdream_core.evaluate import heldout_dreams, policy_episodes
@@ -19,11 +20,16 @@ from hdream_core.logger import Logger
 from hdream_core.replay import Replay
 from hdream_core.sources import EVAL_SEED, Source, make_source
 
+
+class DivergedError(RuntimeError):
+    """A loss is no longer finite; the message is one line for the user."""
+
+
 Progress = Callable[[int, Mapping[str, float]], None]
 
 
 class Trainer:
-    """A run in a folder; constructing it on a folder with a checkpoint continues that run to the bit.
+    """A run in a folder; constructing it on a folder with a checkpoint continues that run (on a CPU, to the bit).
 
     The folder receives ``metrics.jsonl``, ``checkpoint.pt``, online ``replay/``, offline ``heldout.npz`` with the last
     evaluation window by window, and ``done`` when the run is complete.
@@ -43,6 +49,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.rngs = {name: np.random.default_rng([config.seed, i]) for i, name in enumerate(("env", "replay"))}
         self.source: Source = make_source(config, folder, self.rngs["env"])
+        runs.record(folder, self.source.facts)
         self.agent = DreamerV2(config, self.source.image_size, self.source.action)
         self.logger = Logger(folder, config.log.tensorboard)
         self.step = 0  # environment steps
@@ -68,7 +75,7 @@ class Trainer:
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
         self._save()
         self._evaluate(last=True)
-        (self.folder / "done").write_text(f"{self.wall_seconds:.1f}\n")
+        runs.mark_done(self.folder, self._wall())
 
     def _advance(self) -> None:
         """Moves the clock by ``train_every`` environment steps: experience, then an update."""
@@ -93,6 +100,9 @@ class Trainer:
             return
         means = {name: float(torch.stack(values).mean()) for name, values in self.window.items()}
         losses = {name: means[f"loss/{name}"] for name in self.agent.balancer.names}
+        for name, loss in losses.items():
+            if not math.isfinite(loss):
+                raise DivergedError(f"{self.folder}: the {name} loss is {loss} at step {self.step}; the run stops here")
         analytic = self.agent.balancer.analytic_weights(losses)
         means |= {f"analytic_weight/{name}": weight for name, weight in analytic.items()}
         self.logger.write("train", self.step, means | {"updates": self.agent.updates})
@@ -117,13 +127,11 @@ class Trainer:
         return dreams.summary()
 
     def _save(self) -> None:
-        now = time.monotonic()
-        self.wall_seconds, self._since = self.wall_seconds + now - self._since, now
         state = self.agent.training_state() | {
             "step": self.step,
             "metrics": self.logger.position(),
             "latest": self.latest,
-            "wall_seconds": self.wall_seconds,
+            "wall_seconds": self._wall(),
             "window": {name: torch.stack(values) for name, values in self.window.items()},
             "episodes": torch.from_numpy(self.source.position()),
             "rngs": {name: checkpoint.rng_state(rng) for name, rng in self.rngs.items()},
@@ -133,13 +141,17 @@ class Trainer:
         checkpoint.save(self.folder / "checkpoint.pt", state)
         self._wants_checkpoint = False
 
+    def _wall(self) -> float:
+        """Seconds that the run has taken, in all its processes."""
+        return self.wall_seconds + time.monotonic() - self._since
+
     def _resume(self) -> None:
         self._wants_checkpoint = False
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             self.logger.rewind(0)
             return
-        state: dict[str, Any] = checkpoint.load(path, self.agent.device)
+        state: dict[str, Any] = checkpoint.load(path)
         self.agent.load_training_state(state)
         self.step, self.latest, self.wall_seconds = state["step"], state["latest"], state["wall_seconds"]
         self.logger.rewind(state["metrics"])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import matplotlib
 
 matplotlib.use("Agg")
@@ -17,7 +16,7 @@ import numpy as np
 import tyro
 
 from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import MAIN_FILE, read_metadata
+from hdream_core.minari_layout import MAIN_FILE, open_main, read_metadata
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
 BINS = 10
@@ -36,7 +35,7 @@ class Describe:
 def summarize(folder: Path) -> dict[str, Any]:
     """Facts of a buffer: metadata, and per episode ``returns`` and ``successes`` as arrays."""
     metadata = read_metadata(folder)
-    with h5py.File(folder / "data" / MAIN_FILE, "r") as file:
+    with open_main(folder / "data" / MAIN_FILE) as file:
         groups = [file[f"episode_{i}"] for i in range(metadata["total_episodes"])]
         returns = np.array([group.attrs["return"] for group in groups])
         successes = np.array([group.attrs["success"] for group in groups])
@@ -49,7 +48,7 @@ def contact_sheet(folder: Path) -> np.ndarray:
     order = np.argsort(facts["returns"], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SHEET_ROWS, len(order))).round().astype(int)]
     rows = []
-    with h5py.File(folder / "data" / MAIN_FILE, "r") as file:
+    with open_main(folder / "data" / MAIN_FILE) as file:
         for index in chosen:
             images = file[f"episode_{index}/observations/image"]
             at = np.linspace(0, len(images) - 1, SHEET_COLUMNS).round().astype(int)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, space_to_json, write_episode
 from hdream_core.store import write_atomically
 
-MINARI_VERSION = "0.5.3"  # of the layout; see the data card
+MINARI_VERSION = "0.5.3"  # whose layout this is
 
 
 def digest(episode: Mapping[str, np.ndarray]) -> str:
@@ -35,7 +36,7 @@ def total_digest(digests: Iterable[str]) -> str:
 
 def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarray]]]) -> None:
     """Writes ``(index, seed, episode)`` groups to a part that appears under its name only when it is whole."""
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
     with h5py.File(temporary, "w", track_order=True) as file:
         for index, seed, episode in episodes:
             write_episode(file, index, episode, seed)
@@ -83,7 +84,7 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
         "dataset_id": facts["dataset_id"],
         "minari_version": MINARI_VERSION,
         "dataset_size": round((data / MAIN_FILE).stat().st_size / 1e6, 1),
-        "description": facts["description"],
+        "description": f"{steps} environment steps of {facts['task']}, source {facts['source']}, made by hdream",
         "hdream": facts
         | {
             "sha256": total_digest(digests),

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import tyro
 
 from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import MAIN_FILE, DatasetError, read_episode, read_metadata
+from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 from offline_buffers.parts import digest, total_digest
 
 STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")  # T entries
@@ -36,11 +35,7 @@ def validate(folder: Path) -> int:
     metadata = read_metadata(folder)
     path = folder / "data" / MAIN_FILE
     digests, steps = [], 0
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be opened ({error})") from None
-    with file:
+    with open_main(path) as file:
         if len(file) != metadata["total_episodes"]:
             raise DatasetError(f"{path}: holds {len(file)} episodes, its metadata says {metadata['total_episodes']}")
         for index in range(len(file)):

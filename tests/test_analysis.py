@@ -3,16 +3,20 @@
 import json
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
 import pytest
 
 import figures.finding1
-from analysis import finding1, sweep
+from analysis import collect, finding1, summary, sweep
 from analysis.results import Result, ResultError, load, save
 from analysis.stats import paired_interval, seed_interval
 from hdream_core.config import ConfigError
+from hdream_core.logger import read_metrics
+from hdream_core.presets import make_config
+from offline_buffers.build import Build, build
 
 
 def test_seed_interval_by_hand():
@@ -124,8 +128,6 @@ def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_pa
     ]
     command += ["--set", "eval.context=5", "eval.horizon=10", "--workers", "2", *folders(tmp_path)]
     if mode == "offline":
-        from offline_buffers.build import Build, build
-
         command += [
             "--buffer",
             str(build(Build("mini_lever", 300, workers=1, out=tmp_path / "b"), show_progress=False)),
@@ -159,9 +161,57 @@ def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_pa
     assert times == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("metrics.jsonl")}
 
 
-def test_plan_only_starts_nothing(tmp_path, capsys):
-    finding1.main(["--task", "mini_lever", "--preset", "smoke", "--plan-only", *folders(tmp_path)])
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_plan_only_starts_nothing_and_builds_nothing(tmp_path, capsys, monkeypatch, mode):
+    monkeypatch.setattr(finding1, "build", lambda *_: pytest.fail("built a buffer"))
+    finding1.main(["--task", "mini_lever", "--preset", "smoke", "--mode", mode, "--plan-only", *folders(tmp_path)])
     assert "3 runs" in capsys.readouterr().out and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.render
+def test_finding1_on_real_metaworld_frames(tmp_path, capsys):
+    """64 x 64 frames, the renderer in worker and training processes, states with NaN: all of it, once."""
+    out = build(Build("lever_pull", 1000, workers=2, out=tmp_path / "b"), show_progress=False)
+    command = ["--task", "lever_pull", "--preset", "smoke", "--mode", "offline", "--w-r", "1", "--buffer", str(out)]
+    finding1.main([*command, *folders(tmp_path)])
+    written = load(tmp_path / "results" / "finding1_lever_pull_smoke.h5")
+    assert written.attributes["scale"] == "reduced" and written.attributes["render"] in ("fast", "paper")
+    assert np.isfinite(written.values("reward_error")).all() and np.isfinite(written.values("return")).all()
+    with pytest.raises(SystemExit):
+        finding1.main([*command, "--set", "env.camera=corner", *folders(tmp_path / "other")])
+    assert "frames have camera corner2, but the run asks for corner" in capsys.readouterr().err
+
+
+def test_killed_sweep_leaves_no_run_going_and_resumes(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "analysis.finding1",
+        "--task",
+        "mini_lever",
+        "--preset",
+        "smoke",
+        "--w-r",
+        "1",
+        "10",
+    ]
+    command += ["--set", "train.steps=1500", "log.checkpoint_every=50", *folders(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    metrics = [
+        tmp_path / "runs" / "online_smoke" / "mini_lever" / m / "0" / "metrics.jsonl" for m in ("w_r=1", "w_r=10")
+    ]
+    while not all(any(line["step"] >= 200 for line in read_metrics(path)) for path in metrics):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    sizes = [path.stat().st_size for path in metrics]
+    time.sleep(2)
+    assert sizes == [path.stat().st_size for path in metrics]  # nobody writes on
+    subprocess.run(command, check=True, capture_output=True)
+    written = load(tmp_path / "results" / "finding1_mini_lever_smoke.h5")
+    assert written.attributes["complete"] and written.axes["step"][-1] == 1500
 
 
 @pytest.mark.parametrize(
@@ -172,7 +222,10 @@ def test_plan_only_starts_nothing(tmp_path, capsys):
         (["--set", "model.depth"], "expected name=value"),
         (["--set", "model.depth=x"], "must be of type int"),
         (["--w-r", "1", "1"], "different values"),
-        (["--w-r", "-5"], "must be finite and 0 or more"),
+        (["--w-r", "-5"], "must be finite and above 0"),
+        (["--set", "seed=4"], "use its own flag"),
+        (["--set", "balancer.w_o=0"], "use its own flag"),
+        (["--seeds", "-1"], "seed is -1"),
         (["--mode", "offline", "--buffer", "nowhere"], "no complete buffer"),
     ],
 )
@@ -197,11 +250,62 @@ def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
     assert sweep.runs.is_done(tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=10" / "0")
 
 
-def test_workers():
-    cores = sweep.cores()
-    assert sweep.pick_workers(3, 10) == 3 and sweep.pick_workers(9, 2) == 2
-    assert sweep.pick_workers(0, 100) == cores
-    assert sweep.pick_workers(0, 1) == 1
+def test_workers(monkeypatch):
+    monkeypatch.setattr(sweep, "cores", lambda: 2)
+    asked = {(0, 1): 1, (0, 2): 2, (0, 3): 3, (0, 4): 2, (0, 25): 2, (3, 10): 3, (9, 2): 2}
+    assert {key: sweep.pick_workers(*key) for key in asked} == asked  # three on two cores take turns
+
+
+def sweep_result(error, returns):
+    """A result of two methods with given per-seed held-out errors ``(method, seed, window)`` and final returns."""
+    r = result()
+    error, returns = np.asarray(error, float), np.asarray(returns, float)
+    r.axes |= {"seed": np.arange(error.shape[1]), "window": np.arange(error.shape[2]), "step": np.array([0, 50, 100])}
+    curve = np.stack([returns, returns, np.full_like(returns, np.nan)], -1)  # nobody has reached the last step
+    r.data = {"return": (("method", "seed", "step"), curve), "window/error": (("method", "seed", "window"), error)}
+    r.data["window/episode"] = (("window",), np.repeat(np.arange(error.shape[2] // 2), 2).astype(float))
+    r.notes = {"final": collect.final_intervals(r), "paired": collect.paired_differences(r)}
+    return r
+
+
+def test_final_intervals_take_the_last_step_that_every_run_reached():
+    r = sweep_result(np.zeros((2, 2, 4)), [[1, 3], [5, 7]])
+    assert r.notes["final"]["return"]["step"] == 50
+    assert r.notes["final"]["return"]["w_r=1"]["mean"] == 2 and r.notes["final"]["return"]["w_r=100"]["mean"] == 6
+
+
+def test_verdict_needs_both_episodes_and_seeds():
+    rng = np.random.default_rng(0)
+    base = rng.gamma(1.0, 1.0, (1, 3, 200))
+    better = np.concatenate([base, base - 0.3 + rng.normal(0, 0.1, base.shape)])
+    shown = sweep_result(better, [[1, 2, 3], [10, 11, 12]])
+    paired = shown.notes["paired"]["w_r=100"]
+    assert paired["mean"] == pytest.approx((better[1] - better[0]).mean())
+    assert paired["per_seed"] == pytest.approx((better[1] - better[0]).mean(1).tolist())
+    assert paired["high"] < 0 and paired["share_of_windows_better"] > 0.9
+    text = summary.verdict(shown, "w_r=100")
+    assert text.startswith("against w_r=1: return higher") and text.endswith(", lower")
+    # The same mean difference, but the seeds disagree wildly: episodes alone would call it lower.
+    seeds = np.array([-2.0, 0.2, 0.9])[None, :, None]
+    torn = sweep_result(np.concatenate([base, base + seeds + rng.normal(0, 0.1, base.shape)]), [[1, 5, 9], [2, 5, 11]])
+    assert torn.notes["paired"]["w_r=100"]["high"] < 0
+    text = summary.verdict(torn, "w_r=100")
+    assert "return not shown to differ" in text and text.endswith("not shown to differ at this scale")
+
+
+def test_verdict_of_one_seed_says_so():
+    one = sweep_result(np.stack([np.ones((1, 40)), np.full((1, 40), 0.5)]), [[1], [2]])
+    text = summary.verdict(one, "w_r=100")
+    assert "one seed has no interval" in text and text.endswith("lower in this one run")
+
+
+def test_scale_is_derived_and_reduced_never_poses_as_paper():
+    assert make_config("lever_pull", "paper").scale == "paper"
+    assert make_config("lever_pull", "paper", "harmony", {"seed": 3, "train.steps": 500}).scale == "paper"
+    for change in ({"model.depth": 16}, {"train.batch": 4}, {"behavior.starts": 9}, {"model.harmonizer_lr": 0.1}):
+        assert make_config("lever_pull", "paper", changes=change).scale == "reduced"
+    assert make_config("lever_pull", "cpu").scale == make_config("hammer", "smoke").scale == "reduced"
+    assert make_config("mini_lever", "cpu").scale == "miniature"
 
 
 def test_resolve_and_presets():

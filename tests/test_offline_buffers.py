@@ -1,15 +1,22 @@
 """Buffers: the commands, resuming a build, Minari's own reader, and refusing what is broken."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import h5py
 import numpy as np
 import pytest
 
-from hdream_core.minari_layout import DatasetError, convert, read_episode
+from hdream_core.config import ConfigError
+from hdream_core.minari_layout import DatasetError, convert, read_episode, read_metadata
 from hdream_core.offline import open_buffer
 from hdream_core.presets import make_config
+from hdream_core.sources import Offline
 from hdream_core.train import train
 from offline_buffers import build as build_module
 from offline_buffers import describe, validate
@@ -160,9 +167,12 @@ def test_half_written_files_are_never_taken_for_whole(copy, capsys):
     main = copy / "data" / "main_data.hdf5"
     main.write_bytes(main.read_bytes()[: main.stat().st_size // 2])
     for module in (validate, describe):
-        with pytest.raises((SystemExit, OSError)):
+        with pytest.raises(SystemExit):
             module.main([str(copy)])
-    assert "cannot be opened" in capsys.readouterr().err
+        assert "cannot be opened" in capsys.readouterr().err
+    shutil.rmtree(copy / "unpacked", ignore_errors=True)
+    with pytest.raises(DatasetError, match="cannot be opened"):
+        open_buffer(copy)
     (copy / "data" / "metadata.json").unlink()
     with pytest.raises(DatasetError, match="no complete buffer"):
         open_buffer(copy)
@@ -172,9 +182,11 @@ def test_half_written_files_are_never_taken_for_whole(copy, capsys):
     ("flags", "message"),
     [
         (["--source", "expert"], "take scripted, random or run:PATH"),
-        (["--steps", "0"], "has 1 or more"),
+        (["--steps", "0"], "steps is 0; it must be 1 or more"),
         (["--task", "mini_levr"], "mini_lever"),
         (["--source", "run:nowhere"], "not a run's folder"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--workers", "-1"], "workers is -1"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, flags, message):
@@ -183,6 +195,74 @@ def test_bad_input_is_one_line(tmp_path, capsys, flags, message):
     error = capsys.readouterr().err
     assert stop.value.code == 2 and message in error and error.count("\n") == 1
     assert not (tmp_path / "b" / "data").exists()
+
+
+def test_parts_of_two_jobs_never_mix(tmp_path, monkeypatch):
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module, "merge", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build(Build("mini_lever", 100, source="random", workers=1, out=tmp_path), show_progress=False)
+    monkeypatch.undo()
+    for other in ({"source": "scripted"}, {"seed": 3}, {"steps": 300}):
+        settings = {"steps": 100, "source": "random", "workers": 1, "out": tmp_path} | other
+        with pytest.raises(ConfigError, match=f"holds a buffer with {next(iter(other))}="):
+            build(Build("mini_lever", **settings), show_progress=False)
+
+
+def test_killed_build_leaves_no_process_and_resumes(tmp_path):
+    out = tmp_path / "b"
+    command = [
+        sys.executable,
+        "-m",
+        "offline_buffers.build",
+        "--task",
+        "mini_lever",
+        "--steps",
+        "5000",
+        "--workers",
+        "2",
+    ]
+    process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not list((out / "parts").glob("part_*.h5") if (out / "parts").exists() else []):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while (left := children_of(process.pid, str(out))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+    build(Build("mini_lever", 5000, workers=2, out=out), show_progress=False)
+    assert validate.validate(out) == 100
+
+
+def children_of(pid, word):
+    """Processes still running that a killed build started: spawned workers name their parent's pipe, not its folder."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [
+        line for line in listing.splitlines() if ("spawn_main" in line and f"parent_pid={pid}" in line) or word in line
+    ]
+
+
+def test_run_of_another_task_is_refused(tmp_path):
+    run = tmp_path / "run"
+    train(make_config("mini_lever", "smoke"), run)
+    with pytest.raises(ConfigError, match="is a run of mini_lever; give --task mini_lever"):
+        build(Build("lever_pull", 1, source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
+    facts = read_metadata(build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False))
+    assert facts["hdream"]["steps"] == facts["total_steps"] == 50 and facts["hdream"]["render"] == "numpy"
+
+
+def test_training_and_heldout_episodes_are_disjoint(buffer):
+    config = make_config("mini_lever", "smoke", changes={"offline_buffer": str(buffer), "eval.heldout_fraction": 0.3})
+    source = Offline(config)
+    assert not set(source.replay.usable(8)) & set(source.heldout.usable(8))
+    assert len(source.heldout.usable(8)) == 3
+    seen = source.replay.starts(np.random.default_rng(0), 500, 8)
+    episodes = set(np.searchsorted(source.store.starts, seen, "right") - 1)
+    assert episodes == set(source.replay.usable(8))
 
 
 def test_folder_of_another_buffer_is_refused(buffer, capsys):

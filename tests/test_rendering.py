@@ -211,7 +211,7 @@ def test_a_forked_process_is_told_to_be_spawned():
 def test_without_a_gl_library_one_line_says_what_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(opengl.ctypes, "CDLL", _no_library)
-    with pytest.raises(opengl.RenderingError, match="apt-get install libegl1 libgl1-mesa-dri libosmesa6") as caught:
+    with pytest.raises(opengl.RenderingError, match=opengl.INSTALL) as caught:
         opengl.load_mujoco()
     assert "\n" not in str(caught.value)
 

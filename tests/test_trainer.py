@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core import runs
+from hdream_core import processes, runs
 from hdream_core.checkpoint import CheckpointError, load
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import ConfigError
@@ -158,12 +158,12 @@ def test_folder_of_another_run_is_refused(tmp_path):
 
 
 def test_running_run_refuses_a_second_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.1)
-    runs.prepare(smoke(), tmp_path)
-    with runs.lock(tmp_path), pytest.raises(ConfigError, match="another process"), runs.lock(tmp_path):
-        pass
-    with runs.lock(tmp_path):
-        pass
+    monkeypatch.setattr(processes, "LOCK_SECONDS", 0.1)
+    taken = processes.exclusive(tmp_path / "lock", "training this run")
+    with taken, pytest.raises(ConfigError, match="another process is training this run"):
+        train(smoke(), tmp_path)
+    train(smoke(), tmp_path)  # and it is free afterwards
+    assert runs.is_done(tmp_path)
 
 
 def test_done_run_is_left_alone(tmp_path):
@@ -173,19 +173,53 @@ def test_done_run_is_left_alone(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != "lock"}
 
 
+def test_config_of_another_run_starts_the_same_run(tmp_path):
+    train(smoke(method="harmony"), tmp_path / "first")
+    for where in ("first", "first/config.json"):
+        folder = tmp_path / where.replace("/", "_") / "again"
+        main(["--config", str(tmp_path / where), "--folder", str(folder), "--quiet"])
+        assert (folder / "metrics.jsonl").read_bytes() == (tmp_path / "first" / "metrics.jsonl").read_bytes()
+
+
+def test_run_keeps_to_the_frames_it_started_with(tmp_path):
+    config = smoke()
+    run_until(config, tmp_path, 60)
+    assert runs.recorded(tmp_path)["render"] == "numpy"
+    facts = runs.recorded(tmp_path) | {"render": "paper"}
+    (tmp_path / "provenance.json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match="started with render paper, here it would go on with numpy"):
+        train(config, tmp_path)
+
+
+def test_diverged_run_stops_with_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--task", "mini_lever", "--preset", "smoke", "--model.lr", "1e30", "--folder", str(tmp_path), "--quiet"])
+    error = capsys.readouterr().err
+    assert "loss is nan" in error and error.count("\n") == 1 and not runs.is_done(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--task", "mini_levr"], "mini_lever"),
         (["--task", "mini_lever", "--preset", "smok"], "did you mean smoke"),
         (["--task", "mini_lever", "--preset", "smoke", "--method", "harmonie"], "did you mean harmony"),
-        (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "-1"], "must be finite and 0 or more"),
+        (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "-1"], "must be finite and above 0"),
         (
             ["--task", "mini_lever", "--preset", "smoke", "--method", "harmony", "--balancer.w-r", "10"],
             "harmony learns",
         ),
         (["--task", "mini_lever", "--preset", "smoke", "--offline-buffer", "nowhere"], "no complete buffer"),
         (["--task", "mini_lever", "--preset", "smoke", "--train.prefill", "10"], "must hold one episode"),
+        (["--task", "mini_lever", "--preset", "smoke", "--train.batch", "0"], "train.batch is 0"),
+        (["--task", "mini_lever", "--preset", "smoke", "--eval.every", "0"], "eval.every is 0"),
+        (["--task", "mini_lever", "--preset", "smoke", "--seed", "-1"], "seed is -1"),
+        (["--task", "mini_lever", "--preset", "smoke", "--model.lr", "nan"], "model.lr is nan"),
+        (["--task", "mini_lever", "--preset", "smoke", "--behavior.horizon", "1"], "behavior.horizon is 1"),
+        (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "0"], "balancer.w_r is 0"),
+        (["--task", "mini_lever", "--preset", "smoke", "--train.length", "60"], "train.length is 60"),
+        (["--config", "nowhere"], "cannot be read"),
+        (["--config", "nowhere", "--method", "harmony"], "leave out --task"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):

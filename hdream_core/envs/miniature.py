@@ -32,6 +32,7 @@ class Miniature(gymnasium.Env):
         task: its name, of which there is one.
         seed: of its episodes.
         render, camera: taken for the sake of the common interface; this task has one look.
+        size: of the image in pixels, 32.
     """
 
     task = "mini_lever"
@@ -40,7 +41,11 @@ class Miniature(gymnasium.Env):
     render_quality = "numpy"
     camera = "none"
 
-    def __init__(self, task: str = "mini_lever", seed: int = 0, render: str = "auto", camera: str = "none"):
+    def __init__(
+        self, task: str = "mini_lever", seed: int = 0, render: str = "auto", camera: str = "none", size: int = SIZE
+    ):
+        if size != SIZE:
+            raise ValueError(f"{task} is drawn at {SIZE} x {SIZE} pixels, not {size}")
         self.seed = seed
         self.episode = -1
         self.observation_space = gymnasium.spaces.Dict(

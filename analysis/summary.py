@@ -1,0 +1,74 @@
+"""What a sweep over the reward weight shows, in a few lines of text, by a rule written down beforehand.
+
+A method differs from the first one (w_r = 1) in a metric if the 95 % intervals allow it: for the policy, if the two
+intervals over seeds do not overlap; for held-out reward error, if the paired interval over episodes and, with several
+seeds, the one over seeds both leave out zero. One seed shows nothing about policies. Otherwise the verdict is "not
+shown at this scale".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from analysis.results import Result
+
+POLICY = {"success": "success", "return": "return"}
+
+
+def lines(result: Result) -> list[str]:
+    """The final table and, per metric, the verdict on Finding 1."""
+    final = result.notes.get("final", {})
+    methods = [str(m) for m in result.axes["method"]]
+    text = [_row(["method", *(name for name in final if name != "interval")])]
+    for method in methods:
+        text.append(_row([method, *(_show(row[method]) for name, row in final.items() if name != "interval")]))
+    text += [f"{method}: {verdict(result, method)}" for method in methods[1:]]
+    return text
+
+
+def verdict(result: Result, method: str) -> str:
+    """How ``method`` compares with the first one, for policies and for held-out reward error."""
+    parts = []
+    final = result.notes.get("final", {})
+    reference = str(result.axes["method"][0])
+    for name in POLICY:
+        if name in final:
+            parts.append(f"{name} {_compare(final[name][reference], final[name][method])}")
+    paired = result.notes.get("paired", {}).get(method)
+    if paired:
+        parts.append(
+            f"held-out reward error differs by {paired['mean']:+.3g} [{paired['low']:+.3g}, {paired['high']:+.3g}] "
+            f"(lower in {100 * paired['share_of_windows_better']:.0f} % of windows, median {paired['median']:+.2g}), "
+            f"{_paired_verdict(paired, len(result.axes['seed']))}"
+        )
+    return f"against {reference}: " + "; ".join(parts)
+
+
+def _compare(reference: dict[str, float], other: dict[str, float]) -> str:
+    if not all(math.isfinite(x[end]) for x in (reference, other) for end in ("low", "high")):
+        return "not shown (one seed has no interval)"
+    if other["low"] > reference["high"]:
+        return "higher"
+    return "lower" if other["high"] < reference["low"] else "not shown to differ at this scale"
+
+
+def _paired_verdict(paired: dict[str, Any], seeds: int) -> str:
+    spans = [paired] + ([paired["over_seeds"]] if seeds > 1 else [])
+    if all(span["high"] < 0 for span in spans):
+        shown = "lower"
+    elif all(span["low"] > 0 for span in spans):
+        shown = "higher"
+    else:
+        return "not shown to differ at this scale"
+    return shown if seeds > 1 else f"{shown} in this one run"
+
+
+def _show(interval: dict[str, float]) -> str:
+    if not math.isfinite(interval["low"]):
+        return f"{interval['mean']:.3g}"
+    return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
+
+
+def _row(cells: list[str]) -> str:
+    return "  ".join(f"{cell:<22}" for cell in cells).rstrip()

@@ -1,0 +1,78 @@
+"""Which settings make sense: one clear line before anything starts."""
+
+from __future__ import annotations
+
+from hdream_core.config import Config, ConfigError
+from hdream_core.settings import flatten
+
+AT_LEAST = {
+    "seed": 0,
+    "model.depth": 1,
+    "model.hidden": 1,
+    "model.layers": 1,
+    "model.rssm.deter": 1,
+    "model.rssm.hidden": 1,
+    "model.rssm.stoch": 1,
+    "model.rssm.classes": 2,
+    "model.rssm.free_nats": 0,
+    "behavior.horizon": 2,  # the first imagined step is the first that an action bears on
+    "behavior.entropy": 0,
+    "behavior.hidden": 1,
+    "behavior.layers": 1,
+    "behavior.slow_update": 1,
+    "behavior.starts": 1,
+    "balancer.w_o": 0,
+    "balancer.w_d": 0,
+    "train.steps": 1,
+    "train.prefill": 0,
+    "train.pretrain": 1,
+    "train.train_every": 1,
+    "train.batch": 1,
+    "train.length": 2,
+    "train.capacity": 1,
+    "train.threads": 0,
+    "eval.every": 1,
+    "eval.episodes": 1,
+    "eval.windows": 2,
+    "eval.final_windows": 2,
+    "eval.samples": 1,
+    "eval.context": 1,
+    "eval.horizon": 1,
+    "log.every": 1,
+    "log.checkpoint_every": 1,
+}
+ABOVE_ZERO = (
+    "balancer.w_r",
+    "model.lr",
+    "model.grad_clip",
+    "model.harmonizer_lr",
+    "behavior.actor_lr",
+    "behavior.critic_lr",
+    "behavior.grad_clip",
+)
+UP_TO_ONE = ("model.rssm.kl_balance", "behavior.gamma", "behavior.lam", "eval.heldout_fraction")
+
+
+def check(config: Config) -> Config:
+    """Returns the config; raises ConfigError naming the first setting that cannot work."""
+    values = flatten(config)
+    for name, least in AT_LEAST.items():
+        if values[name] is not None and not least <= values[name] < float("inf"):
+            raise ConfigError(f"{name} is {values[name]}; it must be finite and {least} or more")
+    for name in ABOVE_ZERO:
+        if values[name] is not None and not 0 < values[name] < float("inf"):
+            raise ConfigError(f"{name} is {values[name]}; it must be finite and above 0")
+    for name in UP_TO_ONE:
+        if not 0 < values[name] <= 1:
+            raise ConfigError(f"{name} is {values[name]}; it must be above 0 and at most 1")
+    return config
+
+
+def check_windows(config: Config, rows: int) -> None:
+    """Raises ConfigError if training or held-out windows do not fit into episodes of so many rows."""
+    windows = {"train.length": config.train.length}
+    if config.offline_buffer:
+        windows["eval.context + eval.horizon"] = config.eval.context + config.eval.horizon
+    for name, length in windows.items():
+        if length > rows:
+            raise ConfigError(f"{name} is {length}, but the longest episode of {config.task} here has {rows} frames")

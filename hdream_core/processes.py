@@ -1,0 +1,59 @@
+"""Processes beside each other on one machine: how many, and none left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hdream_core.config import ConfigError
+
+LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to let go
+PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks Linux to end this process when its parent ends, even by ``kill -9``; elsewhere it does nothing.
+
+    Args:
+        parent: the parent's process id as the parent knew it. If it is gone by now, this process ends at once.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path, what: str) -> Iterator[None]:
+    """Keeps a second process out while the block runs; a dead process holds no lock.
+
+    Args:
+        lock: file to lock.
+        what: for the message, e.g. "training this run".
+
+    Raises:
+        ConfigError: if another process holds the lock.
+    """
+    guard = FileLock(lock)
+    try:
+        guard.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise ConfigError(f"{lock.parent}: another process is {what}; wait for it, or stop it first") from None
+    try:
+        yield
+    finally:
+        guard.release()

@@ -1,0 +1,144 @@
+"""Where a buffer's episodes come from: played for it in worker processes, or taken from a finished online run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from hdream_core import checkpoint, envs, runs
+from hdream_core.config import ConfigError
+from hdream_core.minari_layout import convert
+from hdream_core.processes import cores, die_with_parent
+from hdream_core.store import EpisodeStore
+from offline_buffers.behaviors import behavior_of, play
+from offline_buffers.parts import write_part
+
+EPISODES_PER_PART = 5
+
+
+class Job(Protocol):
+    """What ``PlayedSource`` asks of a build's settings (``build.Build``)."""
+
+    task: str
+    steps: int
+    source: str
+    workers: int
+    seed: int
+    render: Literal["auto", "fast", "paper"]
+    camera: Literal["corner", "corner2"]
+
+
+class PlayedSource:
+    """Episodes played for the buffer, by the expert or by chance."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        env = envs.make(job.task, seed=job.seed, render=job.render, camera=job.camera)  # says at once what is wrong
+        self.time_limit = env.time_limit
+        self.episodes = -(-job.steps // env.time_limit)
+        self.identity = {
+            "task": job.task,
+            "source": job.source,
+            "steps": self.episodes * env.time_limit,
+            "seed": job.seed,
+            "render": env.render_quality,
+            "camera": env.camera,
+            "time_limit": env.time_limit,
+        }
+
+    def collect(self, folder: Path, show_progress: bool) -> list[Path]:
+        """Plays what is missing, in worker processes; returns all parts in order."""
+        folder.mkdir(exist_ok=True)
+        chunks = np.array_split(np.arange(self.episodes), -(-self.episodes // EPISODES_PER_PART))
+        parts = {folder / f"part_{i:05d}.h5": chunk.tolist() for i, chunk in enumerate(chunks)}
+        missing = {path: chunk for path, chunk in parts.items() if not path.exists()}
+        workers = min(self.job.workers or cores(), max(len(missing), 1))
+        done = self.episodes - sum(map(len, missing.values()))
+        bar = tqdm(
+            total=self.episodes * self.time_limit,
+            initial=done * self.time_limit,
+            unit="step",
+            disable=not show_progress,
+            desc=f"collecting {self.job.task}",
+        )
+        context = multiprocessing.get_context("spawn")  # a forked GL context would be broken
+        pool = ProcessPoolExecutor(workers, context, initializer=die_with_parent, initargs=(os.getpid(),))
+        try:
+            with bar:
+                for future in as_completed([pool.submit(_play_part, self.job, *item) for item in missing.items()]):
+                    bar.update(future.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return list(parts)
+
+
+class RunSource:
+    """The episodes of a finished online run: what C.4 does."""
+
+    def __init__(self, run: Path, task: str):
+        config = runs.read_config(run)
+        if config.offline_buffer is not None:
+            raise ConfigError(f"{run}: trained offline, so it has no episodes of its own; give an online run")
+        if config.task != task:
+            raise ConfigError(f"{run}: is a run of {config.task}; give --task {config.task}")
+        if not runs.is_done(run):
+            raise ConfigError(f"{run}: is not finished; resume it first")
+        self.seed = config.seed
+        self.store = EpisodeStore(run / "replay")
+        self.store.rewind(checkpoint.load(run / "checkpoint.pt")["episodes"].numpy())
+        frames = runs.recorded(run)
+        self.identity = {
+            "task": config.task,
+            "source": f"run:{run}",
+            "steps": self.store.rows - self.store.episodes,
+            "seed": config.seed,
+            "render": frames["render"],
+            "camera": frames["camera"],
+            "time_limit": max(self.store.lengths) - 1,
+        }
+
+    def collect(self, folder: Path, show_progress: bool) -> list[Path]:
+        """Copies all episodes into one part."""
+        folder.mkdir(exist_ok=True)
+        part = folder / "part_00000.h5"
+        write_part(part, self._episodes())
+        return [part]
+
+    def _episodes(self) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
+        for index in range(self.store.episodes):
+            episode = convert(self.store.episode(index), to="minari")
+            truncated = np.zeros(len(episode["rewards"]), bool)
+            truncated[-1] = not episode["terminations"][-1]
+            yield index, self.seed, episode | {"truncations": truncated}
+
+
+def _play_part(job: Job, path: Path, episodes: list[int]) -> int:
+    """Plays some episodes in a worker process; returns the steps played."""
+    env = _worker_env(job)
+    steps = 0
+
+    def played() -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
+        nonlocal steps
+        for episode in episodes:
+            arrays = play(env, behavior_of(job.source, job.seed, episode), episode)
+            steps += len(arrays["rewards"])
+            yield episode, job.seed, arrays
+
+    write_part(path, played())
+    return steps
+
+
+_envs: dict[Job, Any] = {}  # one environment, and so one renderer, a worker process
+
+
+def _worker_env(job: Job) -> Any:
+    if job not in _envs:
+        _envs[job] = envs.make(job.task, seed=job.seed, render=job.render, camera=job.camera)
+    return _envs[job]
