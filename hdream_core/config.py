@@ -133,7 +133,8 @@ class EvalConfig:
     every: int = 10_000
     """Environment steps between evaluations."""
     episodes: int = 10
-    """Episodes per evaluation, each with a seed of its own that no training episode has."""
+    """Episodes per evaluation. Their seeds are no training episode's, and the same ones at every evaluation and for
+    every method, so that curves are compared in pairs."""
     heldout_fraction: float = 0.1
     """Offline: share of the buffer's episodes kept out of training, the same ones for every run on that buffer."""
     windows: int = 256

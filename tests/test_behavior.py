@@ -1,9 +1,11 @@
 """Appendix A: lambda-returns, what the actor's and the critic's losses reach."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 
 from hdream_core.agent import DreamerV2
 from hdream_core.behavior import lambda_return
@@ -85,3 +87,8 @@ def test_slow_critic_follows_every_hundred_updates():
     agent.updates = 99
     agent._update_behavior(start)
     assert slow() == agent.behavior.critic.output.bias.item() != first
+
+
+def test_shape_annotations_are_checked_here():
+    with pytest.raises(TypeCheckError):
+        lambda_return(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 2), 0.95)  # one value too few

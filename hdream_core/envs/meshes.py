@@ -31,7 +31,7 @@ CREASE_DEGREES = 40.0  # faces that meet at a sharper angle do not share a norma
 
 
 class Mesh(NamedTuple):
-    """A triangle mesh in its own frame, in metres. A face's corners index `vertices` and `normals` apart."""
+    """A triangle mesh in its own frame, in metres. A face's corners index ``vertices`` and ``normals`` apart."""
 
     vertices: np.ndarray  # (V, 3) float32
     faces: np.ndarray  # (F, 3) int32, into vertices
@@ -40,7 +40,7 @@ class Mesh(NamedTuple):
 
 
 def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy of `model`, its large meshes decimated, to make an `MjrContext` from. `model` stays as it is."""
+    """A copy of ``model``, its large meshes decimated, to make an ``MjrContext`` from. ``model`` stays as it is."""
     drawn = copy.copy(model)
     for index in range(model.nmesh):
         # Texture coordinates would have to be decimated along; Meta-world's meshes have none.
@@ -50,7 +50,7 @@ def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
 
 
 def cache_folder() -> Path:
-    """Where decimated meshes are kept: `$HDREAM_CACHE`, else `hdream` in the user's cache folder."""
+    """Where decimated meshes are kept: ``$HDREAM_CACHE``, else ``hdream`` in the user's cache folder."""
     if chosen := os.environ.get("HDREAM_CACHE"):
         return Path(chosen).expanduser() / "meshes"
     if sys.platform == "darwin":
@@ -63,7 +63,7 @@ def cache_folder() -> Path:
 
 
 def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """Reduce a mesh of vertices `(V, 3)` and faces `(F, 3)` to about a tenth of its faces."""
+    """Reduce a mesh of vertices ``(V, 3)`` and faces ``(F, 3)`` to about a tenth of its faces."""
     import fast_simplification
 
     # MuJoCo stores a vertex once per normal. Welded by position, the surface cannot tear along those seams.
@@ -81,9 +81,9 @@ def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
 
 
 def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A normal per face corner, averaged over the faces around that vertex which lie within `CREASE_DEGREES`.
+    """A normal per face corner, averaged over the faces around that vertex which lie within ``CREASE_DEGREES``.
 
-    Returns the distinct normals `(N, 3)` and, for each corner, the index of its own `(F, 3)`.
+    Returns the distinct normals ``(N, 3)`` and, for each corner, the index of its own ``(F, 3)``.
     """
     a, b, c = (points[faces[:, corner]].astype(np.float64) for corner in range(3))
     area_normal = np.cross(b - a, c - a)  # length: twice the area, the weight in the average
@@ -103,7 +103,7 @@ def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
 
 
 def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """`decimate`, from the cache folder if it has been done before on this machine."""
+    """``decimate``, from the cache folder if it has been done before on this machine."""
     recipe = (RECIPE, KEPT_FRACTION, AGGRESSIVENESS, CREASE_DEGREES, vertices.shape)
     digest = hashlib.sha256(repr(recipe).encode())
     digest.update(vertices.tobytes())
@@ -131,7 +131,7 @@ def _store(path: Path, mesh: Mesh) -> None:
 
 
 def _read(model: mujoco.MjModel, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices `(V, 3)` and faces `(F, 3)` of mesh number `index`."""
+    """Vertices ``(V, 3)`` and faces ``(F, 3)`` of mesh number ``index``."""
     vertex, face = int(model.mesh_vertadr[index]), int(model.mesh_faceadr[index])
     return (
         model.mesh_vert[vertex : vertex + model.mesh_vertnum[index]].copy(),
@@ -140,7 +140,7 @@ def _read(model: mujoco.MjModel, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _overwrite(model: mujoco.MjModel, index: int, mesh: Mesh) -> None:
-    """Put `mesh` into the slot of mesh number `index`, which must be no smaller, and shorten the slot."""
+    """Put ``mesh`` into the slot of mesh number ``index``, which must be no smaller, and shorten the slot."""
     room = (model.mesh_vertnum[index], model.mesh_facenum[index], model.mesh_normalnum[index])
     need = (len(mesh.vertices), len(mesh.faces), len(mesh.normals))
     if any(n > r for n, r in zip(need, room, strict=True)):

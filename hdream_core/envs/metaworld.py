@@ -18,9 +18,9 @@ from metaworld import policies  # noqa: E402
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS  # noqa: E402
 
 # Where each camera stands, in metres; None: where the model has it. Published Meta-world experiments move
-# `corner2` closer to the table. From `corner` (the authors' released configuration) the arm hides the goal of
-# lever_pull in seven frames of ten and the lever's end in over half; from the moved `corner2` both always
-# show. The default is therefore `corner2`.
+# ``corner2`` closer to the table. From ``corner`` (the authors' released configuration) the arm hides the goal of
+# lever_pull in seven frames of ten and the lever's end in over half; from the moved ``corner2`` both always
+# show. The default is therefore ``corner2``.
 CAMERAS: dict[str, tuple[float, float, float] | None] = {"corner2": (0.75, 0.075, 0.7), "corner": None}
 TIME_LIMIT = 500  # environment steps; Meta-world's own tasks refuse to go further
 
@@ -28,11 +28,9 @@ TIME_LIMIT = 500  # environment steps; Meta-world's own tasks refuse to go furth
 class MetaWorld(gymnasium.Env):
     """One Meta-world task: a random goal per episode, observable; dense reward 0 to 10; never terminal.
 
-    Observations: `image`, uint8 `(size, size, 3)`, upright; `state`, float64 `(39,)`, Meta-world's own
-        observation
-    (hand, gripper, objects, the same one step ago, goal; positions in metres). Actions: float32 `(4,)` in
-        [-1, 1],
-    the hand's motion in hundredths of a metre and the gripper. Episode k depends on `(seed, k)` alone.
+    Observations: ``image``, uint8 ``(size, size, 3)``, upright; ``state``, float64 ``(39,)``, Meta-world's own
+    observation (hand, gripper, objects, the same one step ago, goal; positions in metres). Actions: float32 ``(4,)``
+    in [-1, 1], the hand's motion in hundredths of a metre and the gripper. Episode k depends on ``(seed, k)`` alone.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 80}
@@ -45,11 +43,11 @@ class MetaWorld(gymnasium.Env):
     ) -> None:
         """
         Args:
-            task: a name of `hdream_core.envs.tasks()`.
+            task: a name of ``hdream_core.envs.tasks()``.
             seed: of the sequence of episodes, not negative.
-            render: `fast`, `paper` (MuJoCo's own quality), or `auto`: fast on a software renderer, paper on a
+            render: ``fast``, ``paper`` (MuJoCo's own quality), or ``auto``: fast on a software renderer, paper on a
                 GPU.
-            camera: one of `CAMERAS`.
+            camera: one of ``CAMERAS``.
             size: of the image, in pixels.
         """
         if camera not in CAMERAS:
@@ -74,7 +72,7 @@ class MetaWorld(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begin the next episode; with `seed`, episode 0 of it; with `options={"episode": k}`, episode k."""
+        """Begin the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
         if seed is not None:
             self.seed, self.episode = _natural(seed, "seed"), -1
         self.episode = _natural((options or {}).get("episode", self.episode + 1), "episode")
@@ -83,7 +81,7 @@ class MetaWorld(gymnasium.Env):
         return self._observation(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """One step; `info` has `success` and Meta-world's own measures. Truncates after 500 steps."""
+        """One step; ``info`` has ``success`` and Meta-world's own measures. Truncates after 500 steps."""
         action = np.asarray(action, np.float32)
         if action.shape != (4,) or not np.isfinite(action).all():
             raise ValueError(f"{self.task}: an action is 4 finite numbers in [-1, 1], got {action.tolist()}")
@@ -95,7 +93,7 @@ class MetaWorld(gymnasium.Env):
         return self._observation(), float(reward), False, bool(truncated), info
 
     def save_state(self) -> np.ndarray:
-        """Everything the future depends on, float64 `(n,)`; n depends on the task alone.
+        """Everything the future depends on, float64 ``(n,)``; n depends on the task alone.
 
         Seed and episode come first, then the task's physics, model arrays and attributes.
         """
@@ -112,7 +110,7 @@ class MetaWorld(gymnasium.Env):
         return self._observation()
 
     def render_image(self, render: str | None = None, size: int | None = None) -> np.ndarray:
-        """Draw the current state, uint8 `(size, size, 3)`, by default as the environment does."""
+        """Draw the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
         # The buffer's bottom row comes first. These cameras are rolled by 180 degrees, so just as it is, not
         # flipped as mujoco.Renderer does, the picture is upright (and mirrored), like those that the paper
         # trained on.
@@ -130,14 +128,14 @@ class MetaWorld(gymnasium.Env):
         return self.render_image()
 
     def expert_action(self) -> np.ndarray:
-        """What Meta-world's scripted policy does in the current state, float32 `(4,)` in [-1, 1]."""
+        """What Meta-world's scripted policy does in the current state, float32 ``(4,)`` in [-1, 1]."""
         with warnings.catch_warnings():  # the policies warn whenever they move at full speed
             warnings.filterwarnings("ignore", message="Constant.s. may be too high", category=UserWarning)
             action = self._policy.get_action(self._task._last_stable_obs)
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def object_positions(self) -> dict[str, np.ndarray]:
-        """True positions in metres, each `(3,)`: `hand`, `object` (some tasks `object2` too), `goal`."""
+        """True positions in metres, each ``(3,)``: ``hand``, ``object`` (some tasks ``object2`` too), ``goal``."""
         objects = np.array(self._task._get_pos_objects(), np.float64).reshape(-1, 3)
         names = ["object"] + [f"object{number}" for number in range(2, len(objects) + 1)]
         return {
@@ -157,7 +155,7 @@ def _natural(number: Any, what: str) -> int:
 
 
 def _make_task(task: str) -> Any:
-    """Meta-world's environment of `task`, its goal part of the observation."""
+    """Meta-world's environment of ``task``, its goal part of the observation."""
     environment = ALL_V3_ENVIRONMENTS[task.replace("_", "-") + "-v3"]()
     # What Meta-world's goal-observable classes do, but for their reset, which draws from NumPy's global
     # generator.
@@ -169,13 +167,13 @@ def _make_task(task: str) -> Any:
 
 
 def _make_policy(task: str) -> Any:
-    """Meta-world's scripted policy of `task`."""
+    """Meta-world's scripted policy of ``task``."""
     name = {"peg_insert_side": "peg_insertion_side"}.get(task, task)
     return getattr(policies, f"Sawyer{name.title().replace('_', '')}V3Policy")()
 
 
 def _fixed_camera(model: Any, name: str) -> Any:
-    """A camera for `rendering.draw`, moved in `model` where `CAMERAS` says so."""
+    """A camera for ``rendering.draw``, moved in ``model`` where ``CAMERAS`` says so."""
     number = model.camera(name).id
     if CAMERAS[name] is not None:
         model.cam_pos[number] = CAMERAS[name]
@@ -185,7 +183,7 @@ def _fixed_camera(model: Any, name: str) -> Any:
 
 
 def _begin(task: Any, state: TaskState, seeds: np.random.SeedSequence) -> None:
-    """Begin an episode that depends on `seeds` alone; its first observation is in `_last_stable_obs`."""
+    """Begin an episode that depends on ``seeds`` alone; its first observation is in ``_last_stable_obs``."""
     # The first reset draws positions, again and again until the task accepts them. The second holds them
     # fixed, as Meta-world's benchmarks do: its own reset draws twice, and its first observation shows the
     # first draw.

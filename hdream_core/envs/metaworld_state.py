@@ -49,7 +49,7 @@ class TaskState:
         self.restore_pristine()
 
     def save(self) -> np.ndarray:
-        """The state, float64 `(size,)`."""
+        """The state, float64 ``(size,)``."""
         vector = np.empty(self.size)
         vector[: len(self._pristine)] = self._simulation()
         attributes = vars(self._task)
@@ -62,7 +62,7 @@ class TaskState:
         return vector
 
     def restore(self, vector: np.ndarray) -> None:
-        """Bring the task to a saved state, float64 `(size,)`."""
+        """Bring the task to a saved state, float64 ``(size,)``."""
         self._set_simulation(vector[: len(self._pristine)])
         for slot in self._slots:
             setattr(self._task, slot.name, _decoded(slot, vector[slot.part]))

@@ -17,9 +17,9 @@ class RenderingError(RuntimeError):
 
 
 def load_mujoco() -> ModuleType:
-    """Import mujoco with an OpenGL backend that works without a display, or raise `RenderingError`.
+    """Import mujoco with an OpenGL backend that works without a display, or raise ``RenderingError``.
 
-    mujoco reads `MUJOCO_GL` once, on import, so it is set before: the user's own choice, else EGL, else
+    mujoco reads ``MUJOCO_GL`` once, on import, so it is set before: the user's own choice, else EGL, else
     OSMesa.
     """
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
@@ -44,7 +44,7 @@ def load_mujoco() -> ModuleType:
 
 
 def new_context() -> Any:
-    """A current OpenGL context without a window. Its `free()` gives it back."""
+    """A current OpenGL context without a window. Its ``free()`` gives it back."""
     mujoco = load_mujoco()
     backend = os.environ.get("MUJOCO_GL", "").lower()
     try:
@@ -64,7 +64,7 @@ def new_context() -> Any:
 
 
 def device_name() -> str:
-    """What the current context calls the device that draws, such as `llvmpipe (LLVM 15.0.6, 256 bits)`."""
+    """What the current context calls the device that draws, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
     from OpenGL import GL
 
     name = GL.glGetString(GL.GL_RENDERER)

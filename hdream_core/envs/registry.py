@@ -1,4 +1,4 @@
-"""Task names, and which class makes each. A new benchmark: one adapter module, one line in `_ADAPTERS`."""
+"""Task names, and which class makes each. A new benchmark: one adapter module, one line in ``_ADAPTERS``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import importlib
 from typing import Any
 
-# Meta-world's fifty tasks under the paper's names: `lever_pull` is Meta-world's `lever-pull-v3`.
+# Meta-world's fifty tasks under the paper's names: ``lever_pull`` is Meta-world's ``lever-pull-v3``.
 METAWORLD_TASKS = tuple(
     """
     assembly basketball bin_picking box_close button_press button_press_topdown button_press_topdown_wall
@@ -37,11 +37,11 @@ def tasks() -> tuple[str, ...]:
 
 
 def make(task: str, **options: Any) -> Any:
-    """Make the environment of `task`, one of `tasks()`.
+    """Make the environment of ``task``, one of ``tasks()``.
 
-    Options common to all: `seed` (episode k depends on `(seed, k)` alone), `render`, `camera` and `size`, as
-    `hdream_core.envs.metaworld.MetaWorld` explains them. Observations are dicts of `image`, uint8
-    `(size, size, 3)`, and `state`, float64 `(n,)`.
+    Options common to all: ``seed`` (episode k depends on ``(seed, k)`` alone), ``render``, ``camera`` and ``size``, as
+    ``hdream_core.envs.metaworld.MetaWorld`` explains them. Observations are dicts of ``image``, uint8
+    ``(size, size, 3)``, and ``state``, float64 ``(n,)``.
     """
     for names, module, class_name in _ADAPTERS:
         if task in names:

@@ -1,10 +1,10 @@
 """One OpenGL context per process, shared by every environment instance that draws with MuJoCo.
 
-Several `mujoco.Renderer`s in one process own a GL context each, and have corrupted each other's frames. Here
-there is one GL context, and in it one `MjrContext` (meshes and textures on the device) per model, quality and
+Several ``mujoco.Renderer``s in one process own a GL context each, and have corrupted each other's frames. Here
+there is one GL context, and in it one ``MjrContext`` (meshes and textures on the device) per model, quality and
 size.
 
-Two qualities. `paper` is MuJoCo's own: shadows, reflections, 4x multisampling. `fast` leaves those out and
+Two qualities. ``paper`` is MuJoCo's own: shadows, reflections, 4x multisampling. ``fast`` leaves those out and
 draws decimated meshes, for some forty times the frames per second on a software renderer. Neither touches
 physics.
 """
@@ -53,7 +53,7 @@ _device = _Device()
 
 
 def resolve_quality(render: str) -> str:
-    """The quality that `render` means here: `auto` is `fast` on a software renderer and `paper` on a GPU."""
+    """The quality that ``render`` means here: ``auto`` is ``fast`` on a software renderer and ``paper`` on a GPU."""
     if render in QUALITIES:
         return render
     if render != "auto":
@@ -66,10 +66,10 @@ def resolve_quality(render: str) -> str:
 def draw(
     model: mujoco.MjModel, data: mujoco.MjData, camera: mujoco.MjvCamera, *, key: str, quality: str, size: int
 ) -> np.ndarray:
-    """Draw `data` as an image, uint8 `(size, size, 3)`, the bottom row of the picture first.
+    """Draw ``data`` as an image, uint8 ``(size, size, 3)``, the bottom row of the picture first.
 
-    `key` names the XML file behind `model`: instances with the same key share meshes and textures on the
-    device. All else (poses, colours, lights) is read from `model` and `data` anew for every frame.
+    ``key`` names the XML file behind ``model``: instances with the same key share meshes and textures on the
+    device. All else (poses, colours, lights) is read from ``model`` and ``data`` anew for every frame.
     """
     import mujoco
 
