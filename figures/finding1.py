@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -75,11 +76,16 @@ def _curves(axes: Axes, result: Result, name: str) -> None:
 
 def main() -> None:
     """Entry point: draws the given result files, or the shipped ones."""
-    files = [Path(name) for name in sys.argv[1:]] or sorted((Path(__file__).parent / "data").glob("finding1_*.h5"))
-    for file in files:
+    parser = argparse.ArgumentParser(
+        prog="python -m figures.finding1", description="Draw results of analysis.finding1."
+    )
+    parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
+    parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
+    chosen = parser.parse_args()
+    for file in chosen.files or sorted((Path(__file__).parent / "data").glob("finding1_*.h5")):
         try:
-            print(draw(file, Path("figures/out")))
-        except ResultError as error:
+            print(draw(file, chosen.out))
+        except (ResultError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
 

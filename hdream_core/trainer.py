@@ -155,7 +155,9 @@ class Trainer:
         self.agent.load_training_state(state)
         self.step, self.latest, self.wall_seconds = state["step"], state["latest"], state["wall_seconds"]
         self.logger.rewind(state["metrics"])
-        self.window.update({name: list(values.unbind()) for name, values in state["window"].items()})
+        self.window.update(
+            {name: list(values.to(self.agent.device).unbind()) for name, values in state["window"].items()}
+        )
         self.source.rewind(state["episodes"].cpu().numpy())
         for name, rng in self.rngs.items():
             checkpoint.set_rng_state(rng, state["rngs"][name])
