@@ -43,11 +43,8 @@ def draw(source: Path, out: Path) -> Path:
         _curves(axes, result, name)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     task = result.attributes["task"].replace("_", " ").title()
-    figure.suptitle(f"Finding 1: weight of the reward loss, {task}\n", fontsize=10)  # a line for the legend
-    style.footer(figure, result, Path(source))
+    style.frame(figure, f"Finding 1: weight of the reward loss, {task}", result, Path(source))
     return style.save(figure, out, Path(source).stem)
 
 

@@ -23,6 +23,7 @@ COLORS = {
     "harmony": "#009E73",
 }
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
+HEAD, FOOT = 0.5, 0.38  # inches above and beneath the panels
 LABELS = {"harmony": "HarmonyDream", "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$"}
 
 
@@ -63,17 +64,22 @@ def steps_axis(axes: Axes, last: float) -> None:
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
 
 
-def footer(figure: Figure, result: Result, source: Path, remark: str = "") -> None:
-    """What was measured, at which scale, and the file that it comes from, under a figure of constrained layout."""
+def frame(figure: Figure, title: str, result: Result, source: Path) -> None:
+    """Around the panels of a figure of constrained layout: title and legend above; beneath, what was measured, at which
+    scale, and the file that it comes from.
+    """
+    height = figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, FOOT / height, 1, 1 - (HEAD + FOOT) / height))
+    figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    anchor = (0.5, 1 - 0.22 / height)
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=anchor, columnspacing=1.2)
     a = result.attributes
     seeds = len(result.axes["seed"])
     spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
     state = "" if a.get("complete", True) else " RUNS STILL GOING ON."
-    what = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state} {remark}"
-    text = f"{what}\nSource: {source.name}"
-    figure.text(0.01, 0.01, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
-    room = 0.38 / figure.get_figheight()  # two lines, in inches
-    figure.get_layout_engine().set(rect=(0, room, 1, 1 - room))
+    text = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state}\nSource: {source.name}"
+    figure.text(0.01, 0.04 / height, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
 
 
 def save(figure: Figure, out: Path, stem: str) -> Path:
