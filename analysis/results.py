@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,8 @@ def save(result: Result, path: Path) -> Path:
     with h5py.File(temporary, "w") as file:
         file.attrs.update(result.attributes)
         for name, value in (("config", result.config), ("notes", result.notes)):
-            file.create_dataset(name, data=json.dumps(value, sort_keys=True), dtype=h5py.string_dtype())
+            text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
+            file.create_dataset(name, data=text, dtype=h5py.string_dtype())
         for name, values in result.axes.items():
             strings = values.dtype.kind in "UO"
             data = values.astype(object) if strings else values
@@ -119,6 +121,15 @@ def load(path: str | Path) -> Result:
         raise ResultError(f"{path}: not a result file of schema {SCHEMA_VERSION} ({error})") from None
     check(result, str(path))
     return result
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _metrics(group: h5py.Group):

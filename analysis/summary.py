@@ -46,7 +46,7 @@ def verdict(result: Result, method: str) -> str:
 
 
 def _compare(reference: dict[str, float], other: dict[str, float]) -> str:
-    if not all(math.isfinite(x[end]) for x in (reference, other) for end in ("low", "high")):
+    if not all(_finite(x[end]) for x in (reference, other) for end in ("low", "high")):
         return "not shown (one seed has no interval)"
     if other["low"] > reference["high"]:
         return "higher"
@@ -64,8 +64,13 @@ def _paired_verdict(paired: dict[str, Any], seeds: int) -> str:
     return shown if seeds > 1 else f"{shown} in this one run"
 
 
+def _finite(value: float | None) -> bool:
+    """Whether an interval's end is known; a result read from a file has None for NaN."""
+    return value is not None and math.isfinite(value)
+
+
 def _show(interval: dict[str, float]) -> str:
-    if not math.isfinite(interval["low"]):
+    if not _finite(interval["low"]):
         return f"{interval['mean']:.3g}"
     return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
 

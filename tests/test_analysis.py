@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -297,6 +298,23 @@ def test_verdict_of_one_seed_says_so():
     one = sweep_result(np.stack([np.ones((1, 40)), np.full((1, 40), 0.5)]), [[1], [2]])
     text = summary.verdict(one, "w_r=100")
     assert "one seed has no interval" in text and text.endswith("lower in this one run")
+
+
+def test_summary_of_a_file_is_that_of_the_result(tmp_path):
+    one = sweep_result(np.stack([np.ones((1, 40)), np.full((1, 40), 0.5)]), [[1], [2]])
+    assert summary.lines(load(save(one, tmp_path / "r.h5"))) == summary.lines(one)
+
+
+def test_readme_quotes_the_shipped_result():
+    root = Path(__file__).parents[1]
+    shipped, text = load(root / "figures/data/finding1_lever_pull_quick.h5"), (root / "README.md").read_text()
+    final = shipped.notes["final"]
+    for metric, digits in (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2)):
+        row = " | ".join(f"{final[metric][f'w_r={w}']['mean']:.{digits}f}" for w in (1, 10, 100))
+        assert f"| {row} |" in text, (metric, row)
+    for method in ("w_r=10", "w_r=100"):
+        paired = shipped.notes["paired"][method]
+        assert f"{paired['mean']:+.2f} [{paired['low']:+.2f}, {paired['high']:+.2f}]" in text
 
 
 def test_scale_is_derived_and_reduced_never_poses_as_paper():
