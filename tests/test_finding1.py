@@ -1,0 +1,186 @@
+"""Finding 1 through its command: sweeps, skips, kills, refusals."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from analysis import finding1, sweep
+from analysis.results import load
+from hdream_core.config import ConfigError
+from hdream_core.logger import read_metrics
+from hdream_core.presets import make_config
+from offline_buffers.build import Build, build
+
+
+def folders(tmp_path):
+    return [f"--{name}={tmp_path / name}" for name in ("runs", "results", "out")]
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_path, capsys, mode):
+    command = [
+        "--task",
+        "mini_lever",
+        "--preset",
+        "smoke",
+        "--mode",
+        mode,
+        "--w-r",
+        "1",
+        "100",
+        "--implicit",
+        "--harmony",
+    ]
+    command += ["--set", "eval.context=5", "eval.horizon=10", "--workers", "2", *folders(tmp_path)]
+    if mode == "offline":
+        command += [
+            "--buffer",
+            str(build(Build("mini_lever", 300, workers=1, out=tmp_path / "b"), show_progress=False)),
+        ]
+    finding1.main(command)
+    printed = capsys.readouterr().out
+    assert "4 runs of 80 steps" in printed and "about" in printed
+    written = load(tmp_path / "results" / "finding1_mini_lever_smoke.h5")
+    assert list(written.axes["method"]) == ["w_r=1", "w_r=100", "w_o=0,w_r=100", "harmony"]
+    assert np.isfinite(written.values("return")).all()
+    assert (
+        written.attributes["mode"] == mode
+        and written.attributes["scale"] == "miniature"
+        and written.attributes["complete"]
+    )
+    weights = written.values("weight/reward")[:, 0]
+    assert (weights[1] == 100).all() and not np.allclose(weights[3], 1)
+    analytic = written.values("analytic_weight/reward")[:, 0]
+    assert np.isfinite(analytic[3]).all() and np.isnan(analytic[1]).all()
+    assert np.isnan(written.values("loss/observation")[2]).all()  # the decoder-free model has no such loss
+    if mode == "offline":
+        assert written.attributes["buffer_sha256"]
+        assert np.isfinite(written.values("window/error")).all()
+        assert set(written.notes["paired"]) >= {"w_r=100", "harmony", "reference"}
+    else:
+        assert "window/error" not in written.data
+    assert (tmp_path / "out" / "finding1_mini_lever_smoke.png").exists()
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("metrics.jsonl")}
+    finding1.main(command)
+    assert capsys.readouterr().out.count(" done ") == 4
+    assert times == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("metrics.jsonl")}
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_plan_only_starts_nothing_and_builds_nothing(tmp_path, capsys, monkeypatch, mode):
+    monkeypatch.setattr(finding1, "build", lambda *_: pytest.fail("built a buffer"))
+    finding1.main(["--task", "mini_lever", "--preset", "smoke", "--mode", mode, "--plan-only", *folders(tmp_path)])
+    assert "3 runs" in capsys.readouterr().out and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.render
+def test_finding1_on_real_metaworld_frames(tmp_path, capsys):
+    """64 x 64 frames, the renderer in worker and training processes, states with NaN: all of it, once."""
+    out = build(Build("lever_pull", 1000, workers=2, out=tmp_path / "b"), show_progress=False)
+    command = ["--task", "lever_pull", "--preset", "smoke", "--mode", "offline", "--w-r", "1", "--buffer", str(out)]
+    finding1.main([*command, *folders(tmp_path)])
+    written = load(tmp_path / "results" / "finding1_lever_pull_smoke.h5")
+    assert written.attributes["scale"] == "reduced" and written.attributes["render"] in ("fast", "paper")
+    assert np.isfinite(written.values("reward_error")).all() and np.isfinite(written.values("return")).all()
+    with pytest.raises(SystemExit):
+        finding1.main([*command, "--set", "env.camera=corner", *folders(tmp_path / "other")])
+    assert "frames have camera corner2, but the run asks for corner" in capsys.readouterr().err
+
+
+def test_killed_sweep_leaves_no_run_going_and_resumes(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "analysis.finding1",
+        "--task",
+        "mini_lever",
+        "--preset",
+        "smoke",
+        "--w-r",
+        "1",
+        "10",
+    ]
+    command += ["--set", "train.steps=1500", "log.checkpoint_every=50", *folders(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    metrics = [
+        tmp_path / "runs" / "online_smoke" / "mini_lever" / m / "0" / "metrics.jsonl" for m in ("w_r=1", "w_r=10")
+    ]
+    while not all(any(line["step"] >= 200 for line in read_metrics(path)) for path in metrics):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    sizes = [path.stat().st_size for path in metrics]
+    time.sleep(2)
+    assert sizes == [path.stat().st_size for path in metrics]  # nobody writes on
+    subprocess.run(command, check=True, capture_output=True)
+    written = load(tmp_path / "results" / "finding1_mini_lever_smoke.h5")
+    assert written.attributes["complete"] and written.axes["step"][-1] == 1500
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--preset", "paperr"], "no preset 'paperr'"),
+        (["--set", "model.dept=3"], "model.depth"),
+        (["--set", "model.depth"], "expected name=value"),
+        (["--set", "model.depth=x"], "must be of type int"),
+        (["--w-r", "1", "1"], "different values"),
+        (["--w-r", "-5"], "must be finite and above 0"),
+        (["--set", "seed=4"], "use its own flag"),
+        (["--set", "balancer.w_o=0"], "use its own flag"),
+        (["--seeds", "-1"], "seed is -1"),
+        (["--mode", "offline", "--buffer", "nowhere"], "no complete buffer"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
+    with pytest.raises(SystemExit) as stop:
+        finding1.main(["--task", "mini_lever", "--preset", "smoke", *flags, *folders(tmp_path)])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and message in error and error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
+    command = ["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", "10", *folders(tmp_path)]
+    broken = tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=1" / "0"
+    broken.mkdir(parents=True)
+    (broken / "checkpoint.pt").write_bytes(b"junk")
+    with pytest.raises(SystemExit) as stop:
+        finding1.main(command)
+    assert stop.value.code == 1
+    error = capsys.readouterr().err
+    assert "1 of 2 runs failed: w_r=1, seed 0" in error and "Traceback" not in error
+    assert sweep.runs.is_done(tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=10" / "0")
+
+
+def test_workers(monkeypatch):
+    monkeypatch.setattr(sweep, "cores", lambda: 2)
+    asked = {(0, 1): 1, (0, 2): 2, (0, 3): 3, (0, 4): 2, (0, 25): 2, (3, 10): 3, (9, 2): 2}
+    assert {key: sweep.pick_workers(*key) for key in asked} == asked  # three on two cores take turns
+
+
+def test_scale_is_derived_and_reduced_never_poses_as_paper():
+    assert make_config("lever_pull", "paper").scale == "paper"
+    assert make_config("lever_pull", "paper", "harmony", {"seed": 3, "train.steps": 500}).scale == "paper"
+    for change in ({"model.depth": 16}, {"train.batch": 4}, {"behavior.starts": 9}, {"model.harmonizer_lr": 0.1}):
+        assert make_config("lever_pull", "paper", changes=change).scale == "reduced"
+    assert make_config("lever_pull", "cpu").scale == make_config("hammer", "smoke").scale == "reduced"
+    assert make_config("mini_lever", "cpu").scale == "miniature"
+
+
+def test_resolve_and_presets():
+    preset, mode = finding1.resolve(finding1.Finding1(task="mini_lever"))
+    assert (preset, mode) == ("quick", "online")
+    with pytest.raises(ConfigError):
+        finding1.resolve(finding1.Finding1(task="mini_lever", preset="paper"))
+    methods = [c.method for c in finding1.configs(finding1.Finding1(seeds=(0,)), "cpu", None)]
+    assert methods == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
+    harmony = finding1.configs(finding1.Finding1(seeds=(0,)), "paper", None)[-1]
+    assert harmony.balancer.kind == "harmony" and harmony.model.harmonizer_lr is None and harmony.scale == "paper"
+    assert json.dumps(harmony.train.steps) == "250000"

@@ -1,0 +1,84 @@
+"""Statistics against hand-computed cases, and the schema of result files."""
+
+import h5py
+import numpy as np
+import pytest
+
+from analysis.results import Result, ResultError, load, save
+from analysis.stats import paired_interval, seed_interval
+
+
+def test_seed_interval_by_hand():
+    # Values 1, 2, 3: mean 2, standard deviation 1, t(0.975, 2) = 4.30265.
+    mean, low, high = seed_interval(np.array([1.0, 2.0, 3.0]))
+    assert (mean, low, high) == pytest.approx((2, 2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5), rel=1e-5)
+    assert seed_interval(np.array([1.0, np.nan, 3.0])).mean == 2
+    one = seed_interval(np.array([5.0]))
+    assert one.mean == 5 and np.isnan(one.low) and np.isnan(one.high)
+    assert np.isnan(seed_interval(np.array([np.nan])).mean)
+
+
+def test_paired_interval_resamples_clusters():
+    # Within a cluster all values agree, so the interval is that of four clusters, not of 400 windows.
+    cluster = np.repeat(np.arange(4), 100)
+    difference = np.repeat([0.0, 1.0, 2.0, 3.0], 100)
+    mean, low, high = paired_interval(difference, cluster)
+    assert mean == 1.5
+    assert low == pytest.approx(0.5, abs=0.26) and high == pytest.approx(2.5, abs=0.26)
+    alone = paired_interval(difference, np.arange(400))
+    assert alone.high - alone.low < 0.5 * (high - low)
+    assert paired_interval(np.full(10, 2.0), np.arange(10)) == (2, 2, 2)
+
+
+def result():
+    attributes = {
+        "schema_version": 1, "paper": "p", "study": "s", "command": "c", "git_commit": "0", "git_dirty": False,
+        "package_versions": "{}", "device": "d", "created_utc": "now", "scale": "reduced", "preset": "smoke",
+        "task": "lever_pull", "buffer_sha256": "", "wall_seconds": 1.0, "mode": "offline",
+    }  # fmt: skip
+    axes = {"method": np.array(["w_r=1", "w_r=100"]), "seed": np.array([0, 1]), "step": np.array([0, 50, 100])}
+    values = np.arange(12.0).reshape(2, 2, 3)
+    values[1, 1, 2] = np.nan
+    data = {"return": (("method", "seed", "step"), values), "success": (("method", "seed", "step"), values / 12)}
+    return Result(attributes, axes, data, {"w_r=1": {"train": {"steps": 100}}}, {"note": [1.5]})
+
+
+def test_results_round_trip_with_dimension_scales(tmp_path):
+    path = save(result(), tmp_path / "r.h5")
+    again = load(path)
+    assert again.attributes == result().attributes
+    assert again.config == result().config and again.notes == result().notes
+    for name, (axes, values) in result().data.items():
+        assert again.data[name][0] == axes
+        np.testing.assert_array_equal(again.data[name][1], values)
+    np.testing.assert_array_equal(again.axes["method"], result().axes["method"])
+    with h5py.File(path) as file:
+        assert file["data/return"].dims[2].label == "step"
+        np.testing.assert_array_equal(file["data/return"].dims[2][0], [0, 50, 100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda r: r.attributes.pop("device"), "attribute device is missing"),
+        (lambda r: r.attributes.update(scale="huge"), "scale is 'huge'"),
+        (lambda r: r.attributes.update(schema_version=2), "schema_version is 2"),
+        (lambda r: r.attributes.update(git_dirty="no"), "attribute git_dirty"),
+        (lambda r: r.data.update(x=(("method",), np.zeros(3))), r"data/x has shape \(3,\)"),
+        (lambda r: r.data.update(x=(("colour",), np.zeros(3))), "axis 'colour'"),
+    ],
+)
+def test_schema_is_checked_and_nothing_is_written(tmp_path, spoil, message):
+    spoiled = result()
+    spoil(spoiled)
+    with pytest.raises(ResultError, match=message):
+        save(spoiled, tmp_path / "r.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_names_the_file(tmp_path):
+    with pytest.raises(ResultError, match="no such result"):
+        load(tmp_path / "none.h5")
+    (tmp_path / "bad.h5").write_bytes(b"junk")
+    with pytest.raises(ResultError, match=r"bad\.h5: not a result file"):
+        load(tmp_path / "bad.h5")

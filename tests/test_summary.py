@@ -1,0 +1,70 @@
+"""Intervals and verdicts of a sweep, by the rule written down beforehand; the README quotes what is shipped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import collect, summary
+from analysis.results import load, save
+from tests.test_results import result
+
+
+def sweep_result(error, returns):
+    """A result of two methods with given per-seed held-out errors ``(method, seed, window)`` and final returns."""
+    r = result()
+    error, returns = np.asarray(error, float), np.asarray(returns, float)
+    r.axes |= {"seed": np.arange(error.shape[1]), "window": np.arange(error.shape[2]), "step": np.array([0, 50, 100])}
+    curve = np.stack([returns, returns, np.full_like(returns, np.nan)], -1)  # nobody has reached the last step
+    r.data = {"return": (("method", "seed", "step"), curve), "window/error": (("method", "seed", "window"), error)}
+    r.data["window/episode"] = (("window",), np.repeat(np.arange(error.shape[2] // 2), 2).astype(float))
+    r.notes = {"final": collect.final_intervals(r), "paired": collect.paired_differences(r)}
+    return r
+
+
+def test_final_intervals_take_the_last_step_that_every_run_reached():
+    r = sweep_result(np.zeros((2, 2, 4)), [[1, 3], [5, 7]])
+    assert r.notes["final"]["return"]["step"] == 50
+    assert r.notes["final"]["return"]["w_r=1"]["mean"] == 2 and r.notes["final"]["return"]["w_r=100"]["mean"] == 6
+
+
+def test_verdict_needs_both_episodes_and_seeds():
+    rng = np.random.default_rng(0)
+    base = rng.gamma(1.0, 1.0, (1, 3, 200))
+    better = np.concatenate([base, base - 0.3 + rng.normal(0, 0.1, base.shape)])
+    shown = sweep_result(better, [[1, 2, 3], [10, 11, 12]])
+    paired = shown.notes["paired"]["w_r=100"]
+    assert paired["mean"] == pytest.approx((better[1] - better[0]).mean())
+    assert paired["per_seed"] == pytest.approx((better[1] - better[0]).mean(1).tolist())
+    assert paired["high"] < 0 and paired["share_of_windows_better"] > 0.9
+    text = summary.verdict(shown, "w_r=100")
+    assert text.startswith("against w_r=1: return higher") and text.endswith(", lower")
+    # The same mean difference, but the seeds disagree wildly: episodes alone would call it lower.
+    seeds = np.array([-2.0, 0.2, 0.9])[None, :, None]
+    torn = sweep_result(np.concatenate([base, base + seeds + rng.normal(0, 0.1, base.shape)]), [[1, 5, 9], [2, 5, 11]])
+    assert torn.notes["paired"]["w_r=100"]["high"] < 0
+    text = summary.verdict(torn, "w_r=100")
+    assert "return not shown to differ" in text and text.endswith("not shown to differ at this scale")
+
+
+def test_verdict_of_one_seed_says_so():
+    one = sweep_result(np.stack([np.ones((1, 40)), np.full((1, 40), 0.5)]), [[1], [2]])
+    text = summary.verdict(one, "w_r=100")
+    assert "one seed has no interval" in text and text.endswith("lower in this one run")
+
+
+def test_summary_of_a_file_is_that_of_the_result(tmp_path):
+    one = sweep_result(np.stack([np.ones((1, 40)), np.full((1, 40), 0.5)]), [[1], [2]])
+    assert summary.lines(load(save(one, tmp_path / "r.h5"))) == summary.lines(one)
+
+
+def test_readme_quotes_the_shipped_result():
+    root = Path(__file__).parents[1]
+    shipped, text = load(root / "figures/data/finding1_lever_pull_quick.h5"), (root / "README.md").read_text()
+    final = shipped.notes["final"]
+    for metric, digits in (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2)):
+        row = " | ".join(f"{final[metric][f'w_r={w}']['mean']:.{digits}f}" for w in (1, 10, 100))
+        assert f"| {row} |" in text, (metric, row)
+    for method in ("w_r=10", "w_r=100"):
+        paired = shipped.notes["paired"][method]
+        assert f"{paired['mean']:+.2f} [{paired['low']:+.2f}, {paired['high']:+.2f}]" in text
