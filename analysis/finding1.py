@@ -140,7 +140,8 @@ def print_plan(planned: Sequence[sweep.Run], workers: int) -> None:
 def run(job: Finding1) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
     preset, mode = resolve(job)
-    recipe = Build(job.task, BUFFER_STEPS[preset])
+    frames = configs(job, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
+    recipe = Build(job.task, BUFFER_STEPS[preset], render=frames.render, camera=frames.camera)
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, preset, buffer), job.runs)
     workers = sweep.pick_workers(job.workers, sum(not run.done for run in planned))
@@ -165,7 +166,7 @@ def _prepare_buffer(config: Config, recipe: Build | None) -> str:
     if config.offline_buffer is None:
         return ""
     if recipe is not None:
-        build(replace(recipe, out=Path(config.offline_buffer), render=config.env.render, camera=config.env.camera))
+        build(replace(recipe, out=Path(config.offline_buffer)))
     facts = open_buffer(config.offline_buffer).facts
     check_buffer(config, facts)
     return facts["sha256"]

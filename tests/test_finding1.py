@@ -77,6 +77,15 @@ def test_plan_only_starts_nothing_and_builds_nothing(tmp_path, capsys, monkeypat
     assert "3 runs" in capsys.readouterr().out and not (tmp_path / "runs").exists()
 
 
+def test_another_camera_means_another_buffer(tmp_path, capsys):
+    command = ["--task", "mini_lever", "--preset", "smoke", "--mode", "offline", "--plan-only", *folders(tmp_path)]
+    planned = {}
+    for camera in ("corner", "corner2"):
+        finding1.main([*command, "--set", f"env.camera={camera}"])
+        planned[camera] = capsys.readouterr().out.split("offline on ")[1].split(",")[0]
+    assert planned["corner"] == planned["corner2"] + "_corner"
+
+
 @pytest.mark.render
 def test_finding1_on_real_metaworld_frames(tmp_path, capsys):
     """64 x 64 frames, the renderer in worker and training processes, states with NaN: all of it, once."""
