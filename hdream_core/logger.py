@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,8 @@ class Logger:
     def __init__(self, folder: Path, tensorboard: bool = False):
         self.path = folder / "metrics.jsonl"
         self.path.touch()
-        self.writer = None
-        if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise ConfigError("log.tensorboard needs the extra: pip install 'hdream[tensorboard]'") from None
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.writer: Any = None
+        self.make_writer = _summary_writer(folder / "tensorboard") if tensorboard else None
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Appends one line and makes sure that it is on disk."""
@@ -37,7 +33,9 @@ class Logger:
             file.write(json.dumps({"step": step, "kind": kind, **clean}) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        if self.writer:
+        if self.make_writer:
+            # Made with the first line, whose step says which points of a killed process never happened.
+            self.writer = self.writer or self.make_writer(purge_step=step)
             for name, value in clean.items():
                 if isinstance(value, float | int):
                     self.writer.add_scalar(f"{kind}/{name}", value, step)
@@ -49,6 +47,15 @@ class Logger:
     def rewind(self, position: int) -> None:
         """Drops what was written after a checkpoint."""
         os.truncate(self.path, min(position, self.path.stat().st_size))
+
+
+def _summary_writer(folder: Path) -> Callable[..., Any]:
+    """Makes TensorBoard writers; ConfigError if the extra is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError("log.tensorboard needs the extra: pip install 'hdream[tensorboard]'") from None
+    return functools.partial(SummaryWriter, str(folder))
 
 
 def _json_number(value: Any) -> float | int | None:

@@ -253,6 +253,17 @@ def test_logger_drops_what_was_cut_short_and_writes_null_for_nan(tmp_path):
     assert json.loads(logger.path.read_text().splitlines()[0])["b"] is None
 
 
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(smoke(**{"log.tensorboard": True}), tmp_path)
+    events = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "eval"]
+    points = events.Scalars("eval/return")
+    assert [point.step for point in points] == [line["step"] for line in lines]
+    assert [point.value for point in points] == pytest.approx([line["return"] for line in lines], rel=1e-5)
+
+
 def test_due_fires_once_per_multiple_whatever_the_stride():
     for stride, every in ((5, 10), (4, 10), (7, 7), (5, 12)):
         fired = [step for step in range(0, 400, stride) if due(step, every, stride)]
