@@ -23,7 +23,7 @@ from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.offline import open_buffer
 from hdream_core.precision import pick_device
-from hdream_core.presets import make_config, presets_for
+from hdream_core.presets import check_preset, make_config
 from hdream_core.processes import cores
 from hdream_core.settings import parse_value
 from hdream_core.sources import check_buffer
@@ -83,8 +83,7 @@ def resolve(job: Finding1) -> tuple[str, str]:
     """Preset and mode for this machine, where they were left to ``auto``."""
     gpu, miniature = pick_device().type == "cuda", job.task in MINIATURE_TASKS
     preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
-    if preset not in presets_for(job.task):
-        raise ConfigError(f"no preset {preset!r} for {job.task}; there are {', '.join(presets_for(job.task))}")
+    check_preset(job.task, preset)
     mode = job.mode if job.mode != "auto" else "online" if gpu or miniature else "offline"
     return preset, mode
 

@@ -124,15 +124,21 @@ def presets_for(task: str) -> dict[str, tuple[str, dict[str, Any]]]:
     return MINIATURE_PRESETS if task in MINIATURE_TASKS else PRESETS
 
 
+def check_preset(task: str, preset: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The presets that exist for a task; raises ConfigError, naming them, if ``preset`` is not one."""
+    table = presets_for(task)
+    if preset not in table:
+        raise ConfigError(f"no preset {preset!r} for {task}; there are {', '.join(table)}{_nearest(preset, table)}")
+    return table
+
+
 def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict[str, Any] | None = None) -> Config:
     """Preset, then method, then single changes by dotted name.
 
     Raises:
         ConfigError: for an unknown preset, method or setting, naming what there is.
     """
-    table = presets_for(task)
-    if preset not in table:
-        raise ConfigError(f"no preset {preset!r} for {task}; there are {', '.join(table)}{_nearest(preset, table)}")
+    table = check_preset(task, preset)
     if method not in METHODS:
         raise ConfigError(f"no method {method!r}; there are {', '.join(METHODS)}{_nearest(method, METHODS)}")
     config = override(Config(task=task, preset=preset, method=method), table[preset][1] | METHODS[method])
