@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hdream_core.balancers import Balancer, FixedWeights, Harmony
 from hdream_core.behavior import Behavior
 from hdream_core.config import BalancerConfig, Config, ConfigError
+from hdream_core.kernels import pick
 from hdream_core.precision import autocast, pick_device
 from hdream_core.rssm import State
 from hdream_core.world_model import WorldModel
@@ -48,7 +49,8 @@ class DreamerV2(nn.Module):
         self.config, self.image_size, self.action = config, image_size, action
         self.device = device or pick_device()
         self.balancer = make_balancer(config.balancer, config.model.discount_head)
-        self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma)
+        kernels = pick(config.train.kernels, self.device)
+        self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma, kernels)
         self.behavior = Behavior(config.behavior, self.model.rssm.feat_size, action)
         self.to(self.device)
         self.updates = 0
@@ -60,7 +62,7 @@ class DreamerV2(nn.Module):
         if harmonizers := list(self.balancer.parameters()):
             # Eq. 5 has no weight decay on s; the authors' 1e-6 on it is too small to be seen.
             groups.append({"params": harmonizers, "lr": model.harmonizer_lr or model.lr, "weight_decay": 0.0})
-        settings: dict[str, Any] = {"eps": 1e-5, "weight_decay": 1e-6}
+        settings: dict[str, Any] = {"eps": 1e-5, "weight_decay": 1e-6, "fused": self.config.train.kernels == "tuned"}
         return {
             "model": torch.optim.Adam(groups, **settings),
             "actor": torch.optim.Adam(self.behavior.actor.parameters(), lr=behavior.actor_lr, **settings),

@@ -62,9 +62,10 @@ class Behavior(nn.Module):
     def imagine(self, model: WorldModel, start: State) -> Imagined:
         """Rolls the policy out for H steps from ``start`` ``(N, ...)``; gradients flow through the dynamics."""
         state, feats, entropies = start, [start.feat], []
+        step = model.rssm.imagination()
         for _ in range(self.config.horizon):
             policy = self.policy(feats[-1].detach())  # the policy reads features, it does not shape them
-            state = model.rssm.imagine_step(state, policy.rsample())
+            state = step(state, policy.rsample())
             feats.append(state.feat)
             entropies.append(policy.entropy())
         return Imagined(torch.stack(feats), torch.stack(entropies))

@@ -124,6 +124,8 @@ class TrainConfig:
     """Online: steps that the replay can hold."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the networks; auto takes bfloat16 autocast where the processor multiplies it natively."""
+    kernels: Literal["tuned", "plain"] = "tuned"
+    """Forms of the costliest operations, the same mathematics: tuned for a CPU, or plain to compare with."""
     threads: int = 0
     """Threads of PyTorch on a CPU; 0 leaves its own choice."""
 
@@ -188,7 +190,7 @@ class Config:
         """
         if self.task in MINIATURE_TASKS:
             return "miniature"
-        free = ("steps", "capacity", "precision", "threads")
+        free = ("steps", "capacity", "precision", "kernels", "threads")
         train = replace(self.train, **{name: getattr(TrainConfig, name) for name in free})
         full = (self.model, self.behavior, train) == (ModelConfig(), BehaviorConfig(), TrainConfig())
         return "paper" if full else "reduced"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -55,32 +56,38 @@ class Encoder(nn.Module):
         return x.flatten(1)
 
 
+ConvTranspose = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def conv_transpose(
+    x: Float[Tensor, "N c_in h w"], weight: Float[Tensor, "c_in c_out k k"], bias: Float[Tensor, " c_out"]
+) -> Float[Tensor, "N c_out h_out w_out"]:
+    """Transposed convolution of stride 2 without padding: ``h_out = 2 (h - 1) + k``."""
+    return F.conv_transpose2d(x, weight, bias, stride=2)
+
+
 class Decoder(nn.Module):
     """Features to the mean of the image: a linear layer to a 1x1 map, then stride-2 transposed convolutions."""
 
-    def __init__(self, image_size: int, depth: int, feat: int):
+    def __init__(self, image_size: int, depth: int, feat: int, conv_transpose: ConvTranspose = conv_transpose):
         super().__init__()
-        kernels = DECODER_KERNELS[check_image_size(image_size)]
-        inner = [depth * 2**i for i in reversed(range(len(kernels) - 1))]  # 4d, 2d, d at 64 x 64
-        start = 4 * depth * 2 ** (len(kernels) - 1)  # as many as the encoder's features
+        self.conv_transpose = conv_transpose
+        sizes = DECODER_KERNELS[check_image_size(image_size)]
+        inner = [depth * 2**i for i in reversed(range(len(sizes) - 1))]  # 4d, 2d, d at 64 x 64
+        start = 4 * depth * 2 ** (len(sizes) - 1)  # as many as the encoder's features
         channels = [start, *inner, 3]
         self.linear = nn.Linear(feat, start)
         self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(c_in, c_out, kernel, stride=2)
-            for c_in, c_out, kernel in zip(channels[:-1], channels[1:], kernels, strict=True)
+            nn.ConvTranspose2d(c_in, c_out, size, stride=2)
+            for c_in, c_out, size in zip(channels[:-1], channels[1:], sizes, strict=True)
         )
         self.apply(init_weights)
 
     def forward(self, feat: Float[Tensor, "N feat"]) -> Float[Tensor, "N 3 size size"]:
         """``(N, feat)`` to ``(N, 3, size, size)``; no activation at the end, pixels are in [-0.5, 0.5]."""
-        first, *rest = self.convs
-        x = self.linear(feat)  # (N, start): a 1x1 map
-        # On a 1x1 map a transposed convolution is a matrix product; as one it is several times faster on a CPU.
-        x = (x @ first.weight.flatten(1)).unflatten(1, first.weight.shape[1:])
-        # Channels last, as the encoder's input is by itself: faster on a CPU, and what tensor cores read.
-        x = x.contiguous(memory_format=torch.channels_last) + first.bias.to(x.dtype)[:, None, None]
-        for conv in rest:
-            x = conv(F.elu(x))
+        x = self.linear(feat)[:, :, None, None]  # (N, start, 1, 1): neither this map nor the image has an activation
+        for i, conv in enumerate(self.convs):
+            x = self.conv_transpose(F.elu(x) if i else x, conv.weight, conv.bias)
         return x
 
 

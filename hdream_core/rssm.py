@@ -5,6 +5,7 @@ Shapes: B batch, T time, A action, E embedding, D deterministic state, S x K cat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,8 @@ from torch.nn import functional as F
 from hdream_core.config import RSSMConfig
 from hdream_core.distributions import categorical_kl, sample_one_hot
 from hdream_core.networks import init_weights
+
+NORM_EPS = 1e-3  # of the GRU's LayerNorm, as in the TensorFlow original
 
 
 class State(NamedTuple):
@@ -52,7 +55,7 @@ class GRUCell(nn.Module):
     def __init__(self, inputs: int, deter: int):
         super().__init__()
         self.linear = nn.Linear(inputs + deter, 3 * deter)
-        self.norm = nn.LayerNorm(3 * deter, eps=1e-3)
+        self.norm = nn.LayerNorm(3 * deter, eps=NORM_EPS)
 
     def forward(self, x: Float[Tensor, "N inputs"], deter: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """``(N, inputs), (N, D)`` to the next ``(N, D)``."""
@@ -68,7 +71,7 @@ class RSSM(nn.Module):
     def __init__(self, config: RSSMConfig, action: int, embed: int):
         super().__init__()
         self.config = config
-        latent = config.stoch * config.classes
+        self.latent = latent = config.stoch * config.classes
         self.feat_size = config.deter + latent
         self.in_layer = nn.Linear(latent + action, config.hidden)
         self.cell = GRUCell(config.hidden, config.deter)
@@ -107,8 +110,8 @@ class RSSM(nn.Module):
         """
         state = state or self.initial(len(embed), embed.device)
         posts = []
-        for t in range(embed.shape[1]):
-            state = self.observe_step(state, embed[:, t], action[:, t], is_first[:, t])
+        for step in zip(embed.unbind(1), action.unbind(1), is_first.unbind(1), strict=True):
+            state = self.observe_step(state, *step)
             posts.append(state)
         post = stack(posts)
         # The prior's logits feed nothing inside the loop, so they are computed for all steps at once.
@@ -130,11 +133,18 @@ class RSSM(nn.Module):
 
     def imagine(self, state: State, action: Float[Tensor, "N T A"]) -> State:
         """Open-loop prediction from ``(N, ...)`` with actions ``(N, T, A)``; returns ``(N, T, ...)``."""
-        states = []
-        for t in range(action.shape[1]):
-            state = self.imagine_step(state, action[:, t])
+        states, step = [], self.imagination()
+        for a in action.unbind(1):
+            state = step(state, a)
             states.append(state)
         return stack(states)
+
+    def imagination(self) -> Callable[[State, Tensor], State]:
+        """``imagine_step`` for a whole dream, inside a model that is not to change.
+
+        Gradients flow through states and actions; whether they reach the weights is left open.
+        """
+        return self.imagine_step
 
     def kl_loss(
         self, post_logits: Float[Tensor, "B T S K"], prior_logits: Float[Tensor, "B T S K"]

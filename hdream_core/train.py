@@ -18,7 +18,7 @@ from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
-from hdream_core.processes import die_with_parent, exclusive
+from hdream_core.processes import die_with_parent, exclusive, keep_freed_memory
 from hdream_core.trainer import Trainer
 
 DEFAULT_PRESET = "cpu"
@@ -110,6 +110,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     if PARENT in os.environ:  # a sweep's run: it must not go on alone when the sweep is killed
         die_with_parent(int(os.environ[PARENT]))
+    keep_freed_memory()
     with exit_on_user_error():
         job = parse(sys.argv[1:] if args is None else args)
         folder = job.folder or default_folder(job.run)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdream_core.config import ModelConfig
+from hdream_core.kernels import PLAIN, Kernels
 from hdream_core.networks import MLP, Decoder, Encoder
-from hdream_core.rssm import RSSM, State
+from hdream_core.rssm import State
 
 
 class Dream(NamedTuple):
@@ -34,6 +35,7 @@ class WorldModel(nn.Module):
         image_size: pixels per side, 32 or 64.
         action: number of action dimensions.
         gamma: discount that the discount head predicts where an episode goes on.
+        kernels: plain or tuned forms of the costly operations; the mathematics is the same.
 
     Raises:
         ValueError: for a loss that this model does not have, or without the reward loss that behaviour needs.
@@ -41,19 +43,29 @@ class WorldModel(nn.Module):
 
     LOSSES = ("observation", "reward", "dynamics", "discount")
 
-    def __init__(self, config: ModelConfig, names: Iterable[str], image_size: int, action: int, gamma: float):
+    def __init__(
+        self,
+        config: ModelConfig,
+        names: Iterable[str],
+        image_size: int,
+        action: int,
+        gamma: float,
+        kernels: Kernels = PLAIN,
+    ):
         super().__init__()
-        self.names, self.gamma = tuple(names), gamma
+        self.names, self.gamma, self.kernels = tuple(names), gamma, kernels
         unknown = set(self.names) - set(self.LOSSES)
         if unknown:
             raise ValueError(f"the world model has no loss {sorted(unknown)[0]!r}; it has {', '.join(self.LOSSES)}")
         if "reward" not in self.names:
             raise ValueError("the reward loss needs a weight above 0: behaviour is learned from predicted rewards")
         self.encoder = Encoder(image_size, config.depth)
-        self.rssm = RSSM(config.rssm, action, self.encoder.features)
+        self.rssm = kernels.rssm(config.rssm, action, self.encoder.features)
         feat = self.rssm.feat_size
         self.reward_head = MLP(feat, 1, config.hidden, config.layers)
-        self.decoder = Decoder(image_size, config.depth, feat) if "observation" in self.names else None
+        self.decoder = (
+            Decoder(image_size, config.depth, feat, kernels.conv_transpose) if "observation" in self.names else None
+        )
         self.discount_head = MLP(feat, 1, config.hidden, config.layers) if "discount" in self.names else None
         self.to(memory_format=torch.channels_last)  # of the convolutions' weights; frames come channels last, too
 
@@ -77,15 +89,17 @@ class WorldModel(nn.Module):
             The named losses (scalars, float32), the posterior states ``(B, T, ...)`` for behaviour to start from, and
             further scalars worth logging.
         """
-        post, prior_logits = self.rssm.observe(self.encode(batch["image"]), batch["action"], batch["is_first"])
+        shape = batch["image"].shape[:2]
+        image = self.preprocess(batch["image"]).flatten(0, 1)  # (B * T, C, H, W)
+        embed = self.encoder(image).unflatten(0, shape)
+        post, prior_logits = self.rssm.observe(embed, batch["action"], batch["is_first"])
         feat = post.feat  # (B, T, F)
         dynamics, kl = self.rssm.kl_loss(post.logits, prior_logits)
-        losses = {"reward": half_squared_error(self.reward(feat), batch["reward"])}
+        losses = {"reward": self.kernels.half_squared_error(self.reward(feat), batch["reward"])}
         if "dynamics" in self.names:
             losses["dynamics"] = dynamics
         if self.decoder is not None:
-            target = self.preprocess(batch["image"]).flatten(0, 1)  # (B * T, C, H, W)
-            losses["observation"] = half_squared_error(self.decoder(feat.flatten(0, 1)), target, dims=3)
+            losses["observation"] = self.kernels.half_squared_error(self.decoder(feat.flatten(0, 1)), image, dims=3)
         if self.discount_head is not None:
             target = self.gamma * (~batch["is_terminal"]).float()
             logit = self.discount_head(feat).squeeze(-1)
@@ -136,17 +150,3 @@ class WorldModel(nn.Module):
         future = batch["action"][:, context:].repeat(samples, 1, 1)
         feat = self.rssm.imagine(last, future).feat
         return Dream(feat, self.reward(feat), post.feat)
-
-
-def half_squared_error(
-    prediction: Float[Tensor, "*n"], target: Float[Tensor, "*n"], dims: int = 0
-) -> Float[Tensor, ""]:
-    """``1/2 (x - x_hat)^2``, SUMMED over the last ``dims`` dimensions and averaged over the others; scalar, float32.
-
-    The unit-variance Gaussian's negative log-likelihood without its constant. Sum and mean set the loss scales that
-    the paper is about: 12,288 pixel terms against one reward.
-    """
-    error = 0.5 * (prediction.float() - target.float()).square()
-    if dims:
-        error = error.flatten(-dims).sum(-1)
-    return error.mean()

@@ -7,10 +7,10 @@ import torch
 
 from hdream_core.agent import DreamerV2
 from hdream_core.config import Config, RSSMConfig
-from hdream_core.distributions import TruncatedNormal, categorical_kl, sample_one_hot
+from hdream_core.distributions import TruncatedNormal, categorical_kl, half_squared_error, sample_one_hot
 from hdream_core.presets import make_config
 from hdream_core.rssm import RSSM
-from hdream_core.world_model import WorldModel, half_squared_error
+from hdream_core.world_model import WorldModel
 
 
 def smoke_batch(b=2, t=6, size=32, actions=2):

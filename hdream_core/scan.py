@@ -1,0 +1,248 @@
+"""The RSSM with the gradient of its recurrence written out, for a CPU: the equations of ``rssm`` in fewer operations.
+
+Autograd records some forty small operations a step and adds up the weights' gradients step by step. Here a step is one
+forward and one backward function; what does not depend on the previous state (``drive``, ``evidence``) is computed for
+all steps at once before, and the weights' gradients in one product each after. The tests hold it to the plain RSSM.
+
+Shapes: T time, N batch, A action, E embedding, D deterministic state, L = S x K one-hot latents, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdream_core.rssm import NORM_EPS, RSSM, State
+
+aten = torch.ops.aten
+
+
+class Weights(NamedTuple):
+    """Of one step: the transition to ``deter``, then the layers from it to the latents' logits.
+
+    Matrices are ``(out, in)`` in the arithmetic's dtype; ``norm`` and ``norm_bias`` are float32.
+    """
+
+    stoch: Tensor  # (H, L)
+    joint: Tensor  # (3 D, H + D)
+    joint_bias: Tensor  # (3 D,)
+    norm: Tensor  # (3 D,)
+    norm_bias: Tensor  # (3 D,)
+    hidden: Tensor  # (H, D)
+    logits: Tensor  # (L, H)
+    logits_bias: Tensor  # (L,)
+
+
+class Saved(NamedTuple):
+    """What a step's backward needs."""
+
+    stoch: Tensor  # (N, L) before the step
+    deter: Tensor  # (N, D) before the step, float32
+    inputs: Tensor  # (N, H + D) of the joint layer
+    joint: Tensor  # (N, 3 D) its output, float32
+    mean: Tensor
+    rstd: Tensor
+    gates: tuple[Tensor, Tensor, Tensor, Tensor]  # reset, candidate before the reset, candidate, update; (N, D)
+    new_deter: Tensor  # (N, D) in the arithmetic's dtype
+    hidden: Tensor  # (N, H)
+    probs: Tensor  # (N, S, K)
+
+
+def step(w: Weights, stoch: Tensor, deter: Tensor, drive: Tensor, evidence: Tensor, classes: int) -> tuple[Any, ...]:
+    """``(deter, stoch, logits, saved)`` after one step.
+
+    Args:
+        w: weights.
+        stoch, deter: ``(N, L)`` and ``(N, D)``, already zeroed where an episode begins.
+        drive: ``(N, H)``, the action's part of the input layer, with its bias.
+        evidence: ``(N, H)``, the embedding's part of the hidden layer, with its bias; without one, the bias.
+        classes: K.
+    """
+    dtype, size = drive.dtype, deter.shape[1]
+    stoch = stoch.to(dtype)
+    inputs = torch.cat([aten.elu_(torch.addmm(drive, stoch, w.stoch.T)), deter.to(dtype)], 1)
+    joint = torch.addmm(w.joint_bias, inputs, w.joint.T).float()
+    normed, mean, rstd = aten.native_layer_norm(joint, joint.shape[1:], w.norm, w.norm_bias, NORM_EPS)
+    reset, raw, update = normed.split(size, 1)
+    reset, update = reset.sigmoid(), (update - 1).sigmoid_()
+    candidate = (reset * raw).tanh_()
+    next_deter = torch.lerp(deter, candidate, update)
+    new_deter = next_deter.to(dtype)
+    hidden = aten.elu_(torch.addmm(evidence, new_deter, w.hidden.T))
+    logits = torch.addmm(w.logits_bias, hidden, w.logits.T).float().unflatten(1, (-1, classes))
+    probs = torch.softmax(logits, -1)
+    one_hot = torch.zeros_like(probs).scatter_(-1, draw(probs), 1.0)
+    gates = (reset, raw, candidate, update)
+    saved = Saved(stoch, deter, inputs, joint, mean, rstd, gates, new_deter, hidden, probs)
+    return next_deter, one_hot.flatten(1), logits, saved
+
+
+def draw(probs: Tensor) -> Tensor:
+    """Random classes ``(..., S, 1)``, by the inverse distribution function as in ``sample_one_hot``."""
+    below = probs.cumsum(-1) < torch.rand(*probs.shape[:-1], 1)
+    return below.sum(-1, keepdim=True).clamp_(max=probs.shape[-1] - 1)
+
+
+class Gradients(NamedTuple):
+    """Of one step; the last two feed the weights' gradients alone."""
+
+    stoch: Tensor  # (N, L)
+    deter: Tensor  # (N, D)
+    drive: Tensor  # (N, H)
+    evidence: Tensor  # (N, H)
+    logits: Tensor  # (N, L)
+    joint: Tensor  # (N, 3 D)
+    normed: Tensor  # (N, 3 D)
+
+
+def step_backward(w: Weights, s: Saved, deter: Tensor, stoch: Tensor, logits: Tensor | None) -> Gradients:
+    """Gradients of a step from those of its three outputs."""
+    dtype = s.hidden.dtype
+    # Straight through: the sample's gradient is the probabilities'.
+    through = aten._softmax_backward_data(stoch.view_as(s.probs), s.probs, -1, torch.float32)
+    logits = (through if logits is None else through + logits).flatten(1).to(dtype)
+    evidence = aten.elu_backward(logits @ w.logits, 1, 1, 1, True, s.hidden)
+    deter = deter + evidence @ w.hidden
+    reset, raw, candidate, update = s.gates
+    through_candidate = aten.tanh_backward(deter * update, candidate)
+    normed = torch.cat(
+        [
+            aten.sigmoid_backward(through_candidate * raw, reset),
+            through_candidate * reset,
+            aten.sigmoid_backward(deter * (candidate - s.deter), update),
+        ],
+        1,
+    )
+    shape = s.joint.shape[1:]
+    joint = aten.native_layer_norm_backward(
+        normed, s.joint, shape, s.mean, s.rstd, w.norm, w.norm_bias, [True, False, False]
+    )[0].to(dtype)
+    inputs = joint @ w.joint
+    size = w.stoch.shape[0]
+    drive = aten.elu_backward(inputs[:, :size], 1, 1, 1, True, s.inputs[:, :size])
+    previous = torch.addcmul(deter, deter, update, value=-1) + inputs[:, size:]
+    return Gradients((drive @ w.stoch).float(), previous, drive, evidence, logits, joint, normed)
+
+
+class Observe(torch.autograd.Function):
+    """A whole sequence: ``apply(stoch, deter, drive, evidence, keep, classes, *weights)``.
+
+    ``drive`` and ``evidence`` are ``(T, N, H)``, ``keep`` is ``(T, N, 1)`` with 0 where an episode begins. Returns
+    ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, stoch: Tensor, deter: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        drive, evidence, keep, classes, *weights = inputs
+        ctx.weights, ctx.keep, ctx.steps = Weights(*weights), keep, []
+        deters, stochs, logits = [], [], []
+        for t in range(len(drive)):
+            deter, stoch, logit, saved = step(
+                ctx.weights, stoch * keep[t], deter * keep[t], drive[t], evidence[t], classes
+            )
+            ctx.steps.append(saved)
+            deters.append(deter)
+            stochs.append(stoch)
+            logits.append(logit)
+        return torch.stack(deters), torch.stack(stochs), torch.stack(logits)
+
+    @staticmethod
+    def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
+        w, steps, grads = ctx.weights, ctx.steps, []
+        carry_stoch, carry_deter = torch.zeros_like(stoch[0]), torch.zeros_like(deter[0])
+        for t in reversed(range(len(steps))):
+            g = step_backward(w, steps[t], deter[t] + carry_deter, stoch[t] + carry_stoch, logits[t])
+            carry_stoch, carry_deter = g.stoch * ctx.keep[t], g.deter * ctx.keep[t]
+            grads.append(g)
+        drive, evidence, logit, joint, normed = _all(reversed(grads), Gradients._fields[2:])
+        before, inputs, outputs, mean, rstd, new_deter, hidden = _all(
+            steps, ("stoch", "inputs", "joint", "mean", "rstd", "new_deter", "hidden")
+        )
+        norm, norm_bias = aten.native_layer_norm_backward(
+            normed, outputs, normed.shape[1:], mean, rstd, w.norm, w.norm_bias, [False, True, True]
+        )[1:]
+        weights = Weights(
+            stoch=drive.T @ before,
+            joint=joint.T @ inputs,
+            joint_bias=joint.sum(0),
+            norm=norm,
+            norm_bias=norm_bias,
+            hidden=evidence.T @ new_deter,
+            logits=logit.T @ hidden,
+            logits_bias=logit.sum(0),
+        )
+        shape = (len(steps), -1, w.stoch.shape[0])
+        return carry_stoch, carry_deter, drive.view(shape), evidence.view(shape), None, None, *weights
+
+
+def _all(steps: Iterable[NamedTuple], names: Sequence[str]) -> list[Tensor]:
+    """Fields of all steps, each ``(T * N, ...)``."""
+    return [torch.cat(rows) for rows in zip(*([getattr(s, name) for name in names] for s in steps), strict=True)]
+
+
+class Imagine(torch.autograd.Function):
+    """One step inside a model that is not to change: ``apply(stoch, deter, drive, evidence, classes, *weights)``.
+
+    Returns ``deter``, ``stoch`` and ``logits``, ``(N, ...)``; the logits and the weights get no gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, stoch: Tensor, deter: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
+        drive, evidence, classes, *weights = inputs
+        ctx.weights = Weights(*weights)
+        *state, ctx.saved = step(ctx.weights, stoch, deter, drive, evidence, classes)
+        ctx.mark_non_differentiable(state[2])
+        return tuple(state)
+
+    @staticmethod
+    def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
+        g = step_backward(ctx.weights, ctx.saved, deter, stoch, None)
+        return g.stoch, g.deter, g.drive, *[None] * (2 + len(Weights._fields))
+
+
+class FusedRSSM(RSSM):
+    """An ``RSSM`` whose ``observe`` is one node of the graph, and whose dreams have one a step."""
+
+    def observe(
+        self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None
+    ) -> tuple[State, Tensor]:
+        state = state or self.initial(len(embed), embed.device)
+        keep = (~is_first).to(action.dtype).T[..., None]  # (T, B, 1)
+        drive = F.linear(action.transpose(0, 1) * keep, self.in_layer.weight[:, self.latent :], self.in_layer.bias)
+        embed_weight = self.post_layer.weight[:, self.config.deter :]
+        evidence = F.linear(embed.transpose(0, 1), embed_weight, self.post_layer.bias)
+        weights = self._weights(self.post_layer, self.post_logits)
+        fields = Observe.apply(state.stoch, state.deter, drive, evidence, keep, self.config.classes, *weights)
+        post = State(deter=fields[0], stoch=fields[1], logits=fields[2]).map(lambda x: x.transpose(0, 1))
+        return post, self._prior_logits(post.deter)
+
+    def imagination(self) -> Callable[[State, Tensor], State]:
+        weights = [w.detach() for w in self._weights(self.prior_layer, self.prior_logits)]
+        action_weight, action_bias = self.in_layer.weight[:, self.latent :].detach(), self.in_layer.bias.detach()
+        bias = self.prior_layer.bias.detach().to(weights[0].dtype)
+
+        def step(state: State, action: Tensor) -> State:
+            drive, evidence = F.linear(action, action_weight, action_bias), bias.expand(len(action), -1)
+            return State(*Imagine.apply(state.stoch, state.deter, drive, evidence, self.config.classes, *weights))
+
+        return step
+
+    def _weights(self, hidden: nn.Linear, logits: nn.Linear) -> Weights:
+        """Those of a step that ends in the given layers, in the dtype of the products."""
+        kind = self.in_layer.weight.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.in_layer.weight.dtype
+        joint, norm = self.cell.linear, self.cell.norm
+        return Weights(
+            stoch=self.in_layer.weight[:, : self.latent].to(dtype),
+            joint=joint.weight.to(dtype),
+            joint_bias=joint.bias.to(dtype),
+            norm=norm.weight,
+            norm_bias=norm.bias,
+            hidden=hidden.weight[:, : self.config.deter].to(dtype),
+            logits=logits.weight.to(dtype),
+            logits_bias=logits.bias.to(dtype),
+        )
