@@ -33,7 +33,7 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
     """Opens a buffer made by ``offline_buffers.build``.
 
     The compressed HDF5 file is unpacked once, to ``<folder>/unpacked`` (12 KB a step at 64 x 64 pixels), from where
-    every run maps it into memory; processes that start together wait for the first.
+    every run reads its windows; processes that start together wait for the first.
 
     Raises:
         DatasetError: if the folder holds no complete buffer, or an episode in it is damaged.

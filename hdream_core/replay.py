@@ -66,8 +66,7 @@ class Replay:
     def windows(self, starts: np.ndarray, length: int) -> Batch:
         """The windows that begin at the given rows of the store. A window's first row has ``is_first``."""
         names = ("image", "action", "reward", "is_terminal")
-        fields = {name: self.store.field(name) for name in names}
-        batch = {name: np.stack([rows[s : s + length] for s in starts]) for name, rows in fields.items()}
+        batch = {name: self.store.windows(name, starts, length) for name in names}
         # The state before a window is unknown, and windows do not cross episodes: only first rows are "first".
         batch["is_first"] = np.zeros(batch["reward"].shape, bool)
         batch["is_first"][:, 0] = True

@@ -1,16 +1,17 @@
-"""Episodes on disk as flat rows of uint8 and float32, appended whole and read through the page cache.
+"""Episodes on disk as flat rows of uint8 and float32, appended whole, windows read through the page cache.
 
 A store is a folder with one raw file per field and, in ``layout.json``, each field's dtype and row shape. Row 0 of an
 episode is the reset frame; row t holds the frame that ``action[t]`` led to and the reward that came with it. The
 list of episodes (first row, length) is not a file of the store: a checkpoint carries it, so that what was appended
-after the checkpoint never happened. Memory use does not grow with the store: rows are memory-mapped, and several
-processes that read one store share its pages.
+after the checkpoint never happened. A window is one read per field, so a process holds what it asked for and no more,
+however large the store; the system's page cache keeps what fits, once for all processes that read the store.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ class EpisodeStore:
             write_atomically(layout, text.encode())
         self.starts: list[int] = []
         self.lengths: list[int] = []
-        self._maps: dict[str, np.ndarray] = {}
+        self._descriptors: dict[str, int] = {}
+        weakref.finalize(self, _close, self._descriptors)
 
     @staticmethod
     def _read_layout(path: Path) -> dict[str, Field]:
@@ -97,23 +99,40 @@ class EpisodeStore:
                 file.write(values.data if values.size else b"")
         self.starts.append(start)
         self.lengths.append(lengths.pop())
-        self._maps.clear()  # the files grew; map them again when next read
 
-    def field(self, name: str) -> np.ndarray:
-        """All rows of a field, ``(rows, ...)``, memory-mapped read-only."""
-        if name not in self._maps:
-            field = self.fields[name]
+    def windows(self, name: str, starts: np.ndarray, length: int) -> np.ndarray:
+        """Rows ``s`` to ``s + length`` of a field for every start s: ``(len(starts), length, ...)``.
+
+        Raises:
+            StoreError: if the file ends before the last of them.
+        """
+        field = self.fields[name]
+        out = np.empty((len(starts), length, *field.shape), field.dtype)
+        for start, rows in zip(starts, out, strict=True):
+            self._read(name, int(start), rows)
+        return out
+
+    def _read(self, name: str, start: int, out: np.ndarray) -> None:
+        # Not memory-mapped: mapping pages one fault at a time costs more, and they count as this process's memory.
+        offset = start * self.fields[name].row_bytes
+        got = os.preadv(self._descriptor(name), [out.data.cast("B")], offset) if out.size else 0
+        if got != out.nbytes:
+            raise StoreError(
+                f"{self.folder / name}.raw: is shorter than its episodes, it ends before row {start + len(out)}"
+            )
+
+    def _descriptor(self, name: str) -> int:
+        if name not in self._descriptors:
             path = self.folder / f"{name}.raw"
-            needed = self.rows * field.row_bytes
-            if not path.exists() or path.stat().st_size < needed:
-                raise StoreError(f"{path}: is shorter than the {needed} bytes that its episodes need")
-            self._maps[name] = np.memmap(path, field.dtype, "r", shape=(self.rows, *field.shape))
-        return self._maps[name]
+            if not path.exists():
+                raise StoreError(f"{path}: is missing")
+            self._descriptors[name] = os.open(path, os.O_RDONLY)
+        return self._descriptors[name]
 
     def episode(self, index: int) -> dict[str, np.ndarray]:
-        """One episode's rows by field name, views of the memory maps."""
-        rows = slice(self.starts[index], self.starts[index] + self.lengths[index])
-        return {name: self.field(name)[rows] for name in self.fields}
+        """One episode's rows by field name."""
+        start, length = self.starts[index], self.lengths[index]
+        return {name: self.windows(name, np.array([start]), length)[0] for name in self.fields}
 
     def position(self) -> np.ndarray:
         """``(episodes, 2)`` int64 of first row and length: what a checkpoint saves."""
@@ -122,11 +141,15 @@ class EpisodeStore:
     def rewind(self, position: np.ndarray) -> None:
         """Goes back (or, on a fresh object, forward) to a saved position and drops the rows beyond it."""
         self.starts, self.lengths = ([int(x) for x in column] for column in np.asarray(position).reshape(-1, 2).T)
-        self._maps.clear()
         for name, field in self.fields.items():
             path = self.folder / f"{name}.raw"
             if path.exists() and path.stat().st_size > self.rows * field.row_bytes:
                 os.truncate(path, self.rows * field.row_bytes)
+
+
+def _close(descriptors: dict[str, int]) -> None:
+    for descriptor in descriptors.values():
+        os.close(descriptor)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -107,7 +107,7 @@ def test_store_refuses_what_does_not_fit(tmp_path):
     again = EpisodeStore(tmp_path)
     again.starts, again.lengths = store.starts, store.lengths
     with pytest.raises(StoreError, match="shorter than"):
-        again.field("reward")
+        again.episode(0)
 
 
 @settings(max_examples=25, deadline=None)
