@@ -10,7 +10,7 @@ import torch
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
 from hdream_core.config import Config
-from hdream_core.replay import Batch
+from hdream_core.replay import random_batch
 
 UPDATES = 2
 ENV_STEPS = 20
@@ -42,7 +42,7 @@ def _seconds_per_update(config: Config, size: int, action: int) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.train.threads or threads)
     agent = DreamerV2(config, size, action)
-    batch = random_batch(config, size, action)
+    batch = random_batch(config.train.batch, config.train.length, size, action)
     seconds = _time(lambda: float(agent.update(batch)["loss/total"]), UPDATES)
     torch.set_num_threads(threads)
     return seconds
@@ -54,18 +54,3 @@ def _time(work, times: int) -> float:
     for _ in range(times):
         work()
     return (time.perf_counter() - start) / times
-
-
-def random_batch(config: Config, size: int, action: int) -> Batch:
-    """A batch of noise in the shapes of a run."""
-    rng = np.random.default_rng(0)
-    shape = config.train.batch, config.train.length
-    first = np.zeros(shape, bool)
-    first[:, 0] = True
-    return {
-        "image": rng.integers(0, 256, (*shape, size, size, 3), np.uint8),
-        "action": rng.uniform(-1, 1, (*shape, action)).astype(np.float32),
-        "reward": rng.uniform(0, 10, shape).astype(np.float32),
-        "is_first": first,
-        "is_terminal": np.zeros(shape, bool),
-    }

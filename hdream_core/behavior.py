@@ -78,8 +78,11 @@ class Behavior(nn.Module):
                 (``torch.autograd.grad``), so that no stray gradient reaches it.
             start: detached posterior states ``(N, ...)``.
         """
+        return self.imagined_losses(model, self.imagine(model, start))
+
+    def imagined_losses(self, model: WorldModel, imagined: Imagined) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """``losses`` of a dream that has been dreamt."""
         c = self.config
-        imagined = self.imagine(model, start)
         reward = model.reward(imagined.feat)  # (H + 1, N); reward[t] arrives with state t
         discount = model.discount(imagined.feat)  # (H + 1, N)
         value = self.slow_critic(imagined.feat).squeeze(-1)  # (H + 1, N)

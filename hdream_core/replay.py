@@ -81,3 +81,18 @@ def split_episodes(episodes: int, heldout_fraction: float) -> tuple[np.ndarray, 
     order = np.random.default_rng(0).permutation(episodes)
     held = min(max(round(heldout_fraction * episodes), 1), max(episodes - 1, 0))
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def random_batch(batch: int, length: int, size: int, action: int) -> Batch:
+    """Windows of noise in the shapes of a run's, for timings."""
+    rng = np.random.default_rng(0)
+    shape = batch, length
+    first = np.zeros(shape, bool)
+    first[:, 0] = True
+    return {
+        "image": rng.integers(0, 256, (*shape, size, size, 3), np.uint8),
+        "action": rng.uniform(-1, 1, (*shape, action)).astype(np.float32),
+        "reward": rng.uniform(0, 10, shape).astype(np.float32),
+        "is_first": first,
+        "is_terminal": np.zeros(shape, bool),
+    }

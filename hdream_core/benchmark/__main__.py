@@ -1,0 +1,162 @@
+"""The command: measure, print a table, and keep the numbers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from hdream_core import envs, provenance
+from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
+from hdream_core.benchmark.update import measure, measure_threads
+from hdream_core.config import ConfigError
+from hdream_core.errors import exit_on_user_error
+from hdream_core.presets import METHODS, make_config
+from hdream_core.store import write_atomically
+
+Part = Literal["update", "threads", "replay", "env", "build"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Time environments, rendering, sampling and updates on this machine.
+
+    An update is timed whole and in parts, tuned beside plain (float32, no tricks), in processes of their own that take
+    turns; figures are medians over rounds. Beside each stands the floor: its floating-point operations over the rate at
+    which this machine multiplies large matrices.
+    """
+
+    task: str = "lever_pull"
+    """Task by the paper's name; it sets image and action sizes."""
+    preset: str = "cpu"
+    """Sizes of the model and the batch: paper, cpu, quick or smoke."""
+    method: str = "dreamerv2"
+    """dreamerv2 or harmony."""
+    parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
+    """What to measure: update; threads (two runs side by side against one with two threads); replay; env (steps and
+    frames a second); build (a buffer, with start-up)."""
+    offline_buffer: Path | None = None
+    """Sample from this buffer, for replay; default: a store of noise."""
+    rounds: int = 7
+    """Turns that each process takes."""
+    updates: int = 4
+    """Updates on end in a turn."""
+    build_steps: int = 10_000
+    """Steps of the buffer that `build` makes and deletes."""
+    json: Path | None = None
+    """Write the numbers here, with the machine and the packages they were taken on."""
+
+
+def benchmark(job: Benchmark) -> dict[str, Any]:
+    """Measures what ``job`` asks for; nested by the dots of the names, e.g. ``["update"]["tuned_s"]``.
+
+    Raises:
+        ConfigError: for an unknown preset, method or buffer, or fewer than one round.
+    """
+    if job.rounds < 1 or job.updates < 1 or job.build_steps < 1:
+        raise ConfigError("--rounds, --updates and --build-steps must be 1 or more")
+    changes = {"offline_buffer": str(job.offline_buffer)} if job.offline_buffer else {}
+    config = make_config(job.task, job.preset, job.method, changes)
+    env = envs.make(job.task, seed=0, camera=config.env.camera)
+    size, action = env.observation_space["image"].shape[0], env.action_space.shape[0]
+    found: dict[str, float] = {}
+    for part in dict.fromkeys(job.parts):
+        print(f"measuring: {part}", file=sys.stderr)
+        match part:
+            case "update":
+                found |= measure(config, size, action, job.rounds, job.updates)
+            case "threads":
+                found |= measure_threads(config, size, action, job.rounds, job.updates)
+            case "replay":
+                found |= measure_replay(config, size, action, job.rounds, found.get("update.tuned_s"))
+            case "env":
+                found |= measure_environment(job.task, config.env.camera, job.rounds)
+            case "build":
+                found |= measure_build(job.task, config.env.camera, job.build_steps)
+    return nested(found) | {"about": _about(job)}
+
+
+def nested(flat: dict[str, float]) -> dict[str, Any]:
+    """``{"a.b": 1}`` to ``{"a": {"b": 1}}``."""
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        branch = tree
+        for key in path:
+            branch = branch.setdefault(key, {})
+        branch[last] = value
+    return tree
+
+
+def _about(job: Benchmark) -> dict[str, Any]:
+    commit, dirty = provenance.git_state()
+    settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(job).items()}
+    return {
+        "settings": settings,
+        "device": provenance.device_name(),
+        "package_versions": provenance.package_versions(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+    }
+
+
+UNITS = {
+    "_s": ("ms", 1e3),
+    "_mb": ("MiB", 1),
+    "_fps": ("frames/s", 1),
+    "_gflops": ("GFLOP/s", 1),
+    "gflop": ("GFLOP", 1),
+}
+
+
+def table(found: dict[str, Any]) -> str:
+    """The numbers as text."""
+    lines = []
+    update = found.get("update")
+    if update:
+        parts = {"whole update": update} | update["parts"]
+        lines.append(f"{'':<16}{'tuned ms':>10}{'plain ms':>10}{'plain/tuned':>13}{'floor ms':>10}{'tuned/floor':>13}")
+        for name, x in parts.items():
+            over = f"{x['tuned_s'] / x['floor_s']:.2f}" if x["floor_s"] else "-"
+            cells = f"{x['tuned_s'] * 1e3:>10.1f}{x['plain_s'] * 1e3:>10.1f}{x['speedup']:>13.2f}"
+            lines.append(f"{name:<16}{cells}{x['floor_s'] * 1e3:>10.1f}{over:>13}")
+        lines.append("")
+    for group, values in found.items():
+        if group in ("update", "about"):
+            continue
+        lines += [f"{f'{group}.{name}':<48}{_cell(name, value):>18}" for name, value in values.items()]
+    return "\n".join(lines)
+
+
+def _cell(name: str, value: float) -> str:
+    if name.startswith("share"):
+        return f"{value:.2%}"
+    if name.endswith("per_s") or "per_s_" in name:
+        return f"{value:,.4g} /s"
+    for ending, (unit, factor) in UNITS.items():
+        if name.endswith(ending):
+            return f"{value * factor:,.4g} {unit}"
+    return f"{value:,.4g}"
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error():
+        job = tyro.cli(Benchmark, args=args, prog="python -m hdream_core.benchmark")
+        if job.method not in METHODS:
+            raise ConfigError(f"no method {job.method!r}; there are {', '.join(METHODS)}")
+        found = benchmark(job)
+        print(f"{found['about']['device']}; preset {job.preset}, task {job.task}")
+        print(table(found))
+        if job.json:
+            write_atomically(job.json, (json.dumps(found, indent=1) + "\n").encode())
+            print(f"wrote {job.json}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Frames and windows: environments, rendering, building a buffer, sampling from one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from hdream_core import envs
+from hdream_core.benchmark.workers import Work, Worker, paired_ratio, side_by_side
+from hdream_core.config import MINIATURE_TASKS, Config
+from hdream_core.offline import open_buffer
+from hdream_core.processes import cores
+from hdream_core.replay import Replay
+from hdream_core.store import EpisodeStore, Field
+
+FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
+EPISODES, ROWS = 20, 500  # of the store that sampling is timed on
+SAMPLES = 50  # batches in a turn
+
+
+def measure_environment(task: str, camera: str, rounds: int) -> dict[str, float]:
+    """Environment steps (frame included) and frames alone a second, for each render quality, one process and N."""
+    found: dict[str, float] = {}
+    count = cores()
+    qualities = ["numpy"] if task in MINIATURE_TASKS else ["fast", "paper"]
+    with contextlib.ExitStack() as stack:
+        workers = {
+            quality: [stack.enter_context(Worker(make_environment, task, quality, camera)) for _ in range(count)]
+            for quality in qualities
+        }
+        for name, key in (("render", "render.{}_fps"), ("step", "env.{}_steps_per_s")):
+            taken: dict[str, list[float]] = {quality: [] for quality in qualities}
+            for several in workers.values():
+                several[0].ask("seconds", name, 1)
+            for _ in range(rounds):
+                for quality in qualities:
+                    taken[quality].append(workers[quality][0].ask("seconds", name, 1) / FRAMES[quality])
+            found |= {key.format(quality): 1 / median(seconds) for quality, seconds in taken.items()}
+            if len(qualities) == 2:
+                ratio = "render.ratio" if name == "render" else "env.ratio"
+                found[ratio] = paired_ratio(taken["paper"], taken["fast"])
+        for quality in qualities:
+            seconds = median(side_by_side(workers[quality], "step", rounds, 1)) / FRAMES[quality]
+            found[f"env.{quality}_steps_per_s_{count}_processes"] = count / seconds
+    return found
+
+
+def make_environment(task: str, quality: str, camera: str) -> dict[str, Work]:
+    """Random steps with their frames, and frames alone."""
+    env = envs.make(task, seed=0, render=quality if quality != "numpy" else "auto", camera=camera)
+    rng = np.random.default_rng(0)
+    env.reset()
+
+    def step() -> None:
+        for _ in range(FRAMES[quality]):
+            *_, truncated, _ = env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))
+            if truncated:
+                env.reset()
+
+    def render() -> None:
+        for _ in range(FRAMES[quality]):
+            env.render_image()
+
+    return {"step": step, "render": render}
+
+
+def measure_build(task: str, camera: str, steps: int) -> dict[str, float]:
+    """Steps a second of ``offline_buffers.build`` as a user runs it: start-up, compression and the disk included."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["--task", task, "--steps", str(steps), "--camera", camera, "--out", f"{folder}/buffer"]
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "offline_buffers.build", *words], capture_output=True, text=True)
+        seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"offline_buffers.build failed: {done.stderr.strip().splitlines()[-1]}")
+    return {"build.steps": float(steps), "build.steps_per_s": steps / seconds}
+
+
+def measure_replay(config: Config, size: int, action: int, rounds: int, update_s: float | None) -> dict[str, float]:
+    """Seconds of one batch from a store, its share of an update, and the memory that sampling takes.
+
+    Args:
+        config: of the run; its ``offline_buffer``, if there is one, is sampled, else a store of noise.
+        size, action: of the noise.
+        rounds: turns.
+        update_s: seconds of an update, if measured.
+    """
+    with _folder(config, size, action) as folder, Worker(make_sampler, config, folder) as worker:
+        before = worker.ask("peak_mb")
+        seconds = median(worker.ask("seconds", "sample", SAMPLES) for _ in range(rounds))
+        found = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("peak_mb") - before}
+        found["replay.steps"] = float(np.load(folder / "episodes.npy", allow_pickle=False)[:, 1].sum())
+    return found | ({"replay.share_of_update": seconds / update_s} if update_s else {})
+
+
+@contextlib.contextmanager
+def _folder(config: Config, size: int, action: int) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        if config.offline_buffer:
+            yield open_buffer(config.offline_buffer).store.folder
+            return
+        rng = np.random.default_rng(0)
+        store = EpisodeStore(folder, _fields(size, action))
+        for _ in range(EPISODES):
+            rows = {"image": rng.integers(0, 256, (ROWS, size, size, 3), np.uint8)}
+            rows |= {"action": np.zeros((ROWS, action)), "reward": np.zeros(ROWS), "is_terminal": np.zeros(ROWS, bool)}
+            store.append(rows)
+        np.save(Path(folder) / "episodes.npy", store.position())
+        yield Path(folder)
+
+
+def _fields(size: int, action: int) -> dict[str, Field]:
+    return {
+        "image": Field("|u1", (size, size, 3)),
+        "action": Field("<f4", (action,)),
+        "reward": Field("<f4", ()),
+        "is_terminal": Field("|b1", ()),
+    }
+
+
+def make_sampler(config: Config, folder: Path) -> dict[str, Any]:
+    """One batch from the store in ``folder``."""
+    store = EpisodeStore(folder)
+    store.rewind(np.load(folder / "episodes.npy", allow_pickle=False))
+    replay, rng = Replay(store), np.random.default_rng(0)
+    return {"sample": lambda: replay.sample(rng, config.train.batch, config.train.length)}

@@ -1,0 +1,200 @@
+"""One update, whole and in parts: tuned beside plain, and beside the floor that its arithmetic sets."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hdream_core.agent import DreamerV2, make_balancer
+from hdream_core.benchmark.workers import Work, Worker, in_turns, paired_ratio, side_by_side
+from hdream_core.config import BalancerConfig, Config
+from hdream_core.precision import autocast, native_bfloat16, pick_device
+from hdream_core.replay import random_batch
+
+MATRIX = 1024  # rows and columns of the products that measure the machine's rate
+PRODUCTS = 20
+BALANCES = 200  # the balancers' microseconds need many calls
+
+
+def plain(config: Config) -> Config:
+    """The same run in float32 and with the plain forms."""
+    return replace(config, train=replace(config.train, kernels="plain", precision="float32"))
+
+
+def measure(config: Config, size: int, action: int, rounds: int, times: int) -> dict[str, float]:
+    """Seconds of the tuned and the plain update and of their parts, the floor, memory, and what harmonizers cost.
+
+    Args:
+        config: of the run; its precision and threads are those of the tuned update.
+        size: pixels per side.
+        action: number of action dimensions.
+        rounds: turns of each process; the medians are over them.
+        times: updates on end in a turn.
+    """
+    args = size, action
+    with (
+        Worker(make_parts, config, *args) as tuned,
+        Worker(make_parts, plain(config), *args, keep_memory=False) as reference,
+        Worker(make_products, config.train.threads) as products,
+    ):
+        workers = {"tuned": tuned, "plain": reference}
+        rate = {name: _rate(products, name, rounds) for name in products.ask("names")}
+        best = max(rate.values())
+        found = {f"matrix.{name}_gflops": value / 1e9 for name, value in rate.items()}
+        for name in tuned.ask("names"):
+            whole = name == "update"
+            taken = in_turns(workers, name, rounds if whole else max(rounds // 2, 1), times)
+            key = "update" if whole else f"update.parts.{name}"
+            flops = reference.ask("flops", name)
+            found |= {f"{key}.{label}_s": median(seconds) for label, seconds in taken.items()}
+            found |= {f"{key}.floor_s": flops / best, f"{key}.gflop": flops / 1e9}
+            found[f"{key}.speedup"] = paired_ratio(taken["plain"], taken["tuned"])
+            if whole:
+                found["update.over_floor"] = found["update.tuned_s"] / found["update.floor_s"]
+                found |= {
+                    f"memory.{'peak' if k == 'tuned' else 'plain_peak'}_mb": w.ask("peak_mb")
+                    for k, w in workers.items()
+                }
+    return found | _harmonizers(config.train.threads, rounds, found["update.tuned_s"])
+
+
+def measure_threads(config: Config, size: int, action: int, rounds: int, times: int) -> dict[str, float]:
+    """Updates per second of two runs with one thread each, and of one run with two."""
+    one, two = (replace(config, train=replace(config.train, threads=n)) for n in (1, 2))
+    with (
+        Worker(make_parts, one, size, action) as first,
+        Worker(make_parts, one, size, action) as second,
+        Worker(make_parts, two, size, action) as threaded,
+    ):
+        pair, single = [], []
+        for _ in range(rounds):
+            pair += side_by_side([first, second], "update", 1, times)
+            single += side_by_side([threaded], "update", 1, times)
+    return {
+        "threads.two_runs_updates_per_s": 2 / median(pair),
+        "threads.one_run_of_two_threads_updates_per_s": 1 / median(single),
+        "threads.two_runs_advantage": 2 * paired_ratio(single, pair),
+    }
+
+
+def _rate(products: Worker, name: str, rounds: int) -> float:
+    products.ask("seconds", name, 2)
+    return PRODUCTS * 2 * MATRIX**3 / median(products.ask("seconds", name, 1) for _ in range(rounds))
+
+
+def make_products(threads: int) -> dict[str, Work]:
+    """Matrix products in each arithmetic that this device has."""
+    torch.set_num_threads(threads or torch.get_num_threads())
+    device = pick_device()
+    dtypes = [torch.float32] + [torch.bfloat16] * native_bfloat16(device)
+    pairs = {dtype: torch.randn(2, MATRIX, MATRIX, device=device, dtype=dtype) for dtype in dtypes}
+    return {
+        str(dtype).removeprefix("torch."): lambda ab=pair: [ab[0] @ ab[1] for _ in range(PRODUCTS)]
+        for dtype, pair in pairs.items()
+    }
+
+
+def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
+    """The update, and each part of it forwards and backwards on inputs like the update's."""
+    torch.set_num_threads(config.train.threads or torch.get_num_threads())
+    torch.manual_seed(0)
+    agent = DreamerV2(config, size, action)
+    batch = random_batch(config.train.batch, config.train.length, size, action)
+    agent.update(batch)
+    data, model, behavior = agent.to_device(batch), agent.model, agent.behavior
+    image = model.preprocess(data["image"]).flatten(0, 1)
+    precision = config.train.precision
+
+    def part(forward: Any, modules: Iterable[nn.Module], *inputs: Tensor) -> Work:
+        parameters = [p for module in modules for p in module.parameters()]
+
+        def work() -> None:
+            leaves = [x.detach().requires_grad_() for x in inputs]
+            with autocast(precision, agent.device):
+                loss = forward(*(x.view_as(x) for x in leaves))  # views: the counter of operations takes no leaves
+            torch.autograd.grad(loss, [*leaves, *parameters], allow_unused=True)
+
+        return work
+
+    def no_grad(f: Any) -> Any:
+        with torch.no_grad(), autocast(precision, agent.device):
+            return f()
+
+    embed = no_grad(lambda: model.encode(data["image"]))
+    post = no_grad(lambda: model.rssm.observe(embed, data["action"], data["is_first"]))[0]
+    starts = config.behavior.starts
+    start = post.flatten().map(lambda x: x[:starts])
+    dream = no_grad(lambda: behavior.imagine(model, start))
+
+    def observe(embed: Tensor) -> Tensor:
+        post, prior = model.rssm.observe(embed, data["action"], data["is_first"])
+        return model.rssm.kl_loss(post.logits, prior)[0] + post.feat.mean()
+
+    def decode(feat: Tensor) -> Tensor:
+        return model.kernels.half_squared_error(model.decoder(feat), image, 3)
+
+    def imagine() -> Tensor:
+        imagined = behavior.imagine(model, start)
+        return imagined.feat.mean() + imagined.entropy.mean()
+
+    def actor_critic(feat: Tensor) -> Tensor:
+        return sum(behavior.imagined_losses(model, dream._replace(feat=feat))[:2])
+
+    def step() -> None:
+        for name, module in (("model", model), ("actor", behavior.actor), ("critic", behavior.critic)):
+            nn.utils.clip_grad_norm_(module.parameters(), 100.0)
+            agent.optimizers[name].step()
+
+    feat = post.feat
+    heads = [h for h in (model.reward_head, model.discount_head) if h is not None]
+    parts = {
+        "data": lambda: agent.to_device(batch),
+        "encoder": part(lambda: model.encode(data["image"]).float().mean(), [model.encoder]),
+        "observe": part(observe, [model.rssm], embed),
+        "decoder": part(decode, [model.decoder], feat.flatten(0, 1)) if model.decoder is not None else None,
+        "heads": part(lambda x: sum(head(x).mean() for head in heads), heads, feat),
+        "imagination": part(imagine, [behavior.actor]),
+        "actor_critic": part(actor_critic, [behavior.critic], dream.feat),
+        "optimiser": step,
+    }
+    return {"update": lambda: agent.update(batch)} | {name: work for name, work in parts.items() if work is not None}
+
+
+def _harmonizers(threads: int, rounds: int, update_s: float) -> dict[str, float]:
+    """What HarmonyDream adds to an update: its loss and gradient, and three more scalars for Adam."""
+    with Worker(make_balancers, threads) as worker:
+        taken = {
+            name: median(worker.ask("seconds", name, BALANCES) for _ in range(rounds)) for name in ("fixed", "harmony")
+        }
+    extra = taken["harmony"] - taken["fixed"]
+    return {"harmonizers.extra_s": extra, "harmonizers.share_of_update": extra / update_s}
+
+
+def make_balancers(threads: int) -> dict[str, Work]:
+    """A balancer's total, its gradient and Adam's step, for fixed weights and for HarmonyDream."""
+    torch.set_num_threads(threads or torch.get_num_threads())
+    return {kind: _balance(kind) for kind in ("fixed", "harmony")}
+
+
+def _balance(kind: Any) -> Work:
+    balancer = make_balancer(BalancerConfig(kind=kind)).to(pick_device())
+    losses = {name: torch.rand((), device=pick_device(), requires_grad=True) for name in balancer.names}
+    leaves: Mapping[str, Tensor] = losses
+    mine = list(balancer.parameters())
+    adam = torch.optim.Adam(mine, fused=True) if mine else None
+
+    def work() -> None:
+        total, _ = balancer(losses)
+        gradients = torch.autograd.grad(total, [*leaves.values(), *mine])
+        for parameter, gradient in zip(mine, itertools.islice(gradients, len(leaves), None), strict=True):
+            parameter.grad = gradient
+        if adam:
+            adam.step()
+
+    return work
