@@ -12,14 +12,16 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from hdream_core import envs, provenance
+from hdream_core.benchmark.curves import measure_curves
 from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
 from hdream_core.benchmark.update import measure, measure_threads
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
+from hdream_core.offline import open_buffer
 from hdream_core.presets import METHODS, make_config
 from hdream_core.store import write_atomically
 
-Part = Literal["update", "threads", "replay", "env", "build"]
+Part = Literal["update", "threads", "curves", "replay", "env", "build"]
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,16 @@ class Benchmark:
     method: str = "dreamerv2"
     """dreamerv2 or harmony."""
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
-    """What to measure: update; threads (two runs side by side against one with two threads); replay; env (steps and
-    frames a second); build (a buffer, with start-up)."""
+    """What to measure: update; threads (two runs side by side against one with two threads); curves (do tuned and plain
+    learn the same); replay; env (steps and frames a second); build (a buffer, with start-up)."""
     offline_buffer: Path | None = None
-    """Sample from this buffer, for replay; default: a store of noise."""
+    """Sample from this buffer, for replay and curves; default: noise."""
     rounds: int = 7
     """Turns that each process takes."""
     updates: int = 4
     """Updates on end in a turn."""
+    curve_updates: int = 200
+    """Updates of each of the `curves`."""
     build_steps: int = 10_000
     """Steps of the buffer that `build` makes and deletes."""
     json: Path | None = None
@@ -58,8 +62,8 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     Raises:
         ConfigError: for an unknown preset, method or buffer, or fewer than one round.
     """
-    if job.rounds < 1 or job.updates < 1 or job.build_steps < 1:
-        raise ConfigError("--rounds, --updates and --build-steps must be 1 or more")
+    if min(job.rounds, job.updates, job.build_steps, job.curve_updates) < 1:
+        raise ConfigError("--rounds, --updates, --curve-updates and --build-steps must be 1 or more")
     changes = {"offline_buffer": str(job.offline_buffer)} if job.offline_buffer else {}
     config = make_config(job.task, job.preset, job.method, changes)
     env = envs.make(job.task, seed=0, camera=config.env.camera)
@@ -72,6 +76,9 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
                 found |= measure(config, size, action, job.rounds, job.updates)
             case "threads":
                 found |= measure_threads(config, size, action, job.rounds, job.updates)
+            case "curves":
+                folder = open_buffer(job.offline_buffer).store.folder if job.offline_buffer else None
+                found |= measure_curves(config, size, action, job.curve_updates, folder)
             case "replay":
                 found |= measure_replay(config, size, action, job.rounds, found.get("update.tuned_s"))
             case "env":

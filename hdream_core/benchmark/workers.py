@@ -53,7 +53,8 @@ class Worker:
         return answer
 
     def ask(self, what: str, *args: Any) -> Any:
-        """``names``; ``seconds`` of a piece of work so many times (mean); ``flops`` of it; or ``peak_mb`` so far."""
+        """``names``; of a piece of work what it returns (``call``), its mean ``seconds`` over so many calls, its
+        ``flops``; or ``peak_mb`` so far."""
         self.start(what, *args)
         return self.wait()
 
@@ -75,6 +76,7 @@ def _serve(pipe: Connection, make: Callable[..., Mapping[str, Work]], args: tupl
         return
     answers = {
         "names": lambda: list(work),
+        "call": lambda name: work[name](),
         "seconds": lambda name, times: _seconds(work[name], times),
         "flops": lambda name: _flops(work[name]),
         "peak_mb": _peak_mb,

@@ -1,0 +1,109 @@
+"""The benchmark command: what it counts and writes. Times themselves are not asserted: machines differ."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from hdream_core.benchmark.__main__ import main, nested, table
+from hdream_core.benchmark.experience import make_sampler
+from hdream_core.benchmark.update import make_parts, plain
+from hdream_core.benchmark.workers import Worker, paired_ratio, side_by_side
+from hdream_core.presets import make_config
+
+
+def make_product(n):
+    a, b = torch.randn(2, n, n)
+    return {"product": lambda: a @ b, "failure": lambda: 1 / 0}
+
+
+def test_worker_times_and_counts_its_work():
+    with Worker(make_product, 32) as one, Worker(make_product, 32) as two:
+        assert one.ask("names") == ["product", "failure"]
+        assert one.ask("flops", "product") == 2 * 32**3
+        assert one.ask("seconds", "product", 3) > 0
+        assert one.ask("peak_mb") > 10
+        assert all(s > 0 for s in side_by_side([one, two], "product", 2, 5))
+        with pytest.raises(RuntimeError, match="division by zero"):
+            one.ask("seconds", "failure", 1)
+        assert one.ask("seconds", "product", 1) > 0  # and it goes on
+
+
+def test_paired_ratio_is_taken_round_by_round():
+    assert paired_ratio([2, 30, 8], [1, 10, 2]) == 3
+
+
+def test_parts_are_the_whole_update():
+    """Nothing of an update is missing from its parts, and little is counted twice."""
+    config = make_config("mini_lever", "smoke", changes={"train.precision": "float32"})
+    with Worker(make_parts, plain(config), 32, 2) as worker:
+        flops = {name: worker.ask("flops", name) for name in worker.ask("names")}
+    whole = flops.pop("update")
+    assert set(flops) == {"data", "encoder", "observe", "decoder", "heads", "imagination", "actor_critic", "optimiser"}
+    assert flops["optimiser"] == flops["data"] == 0
+    assert sum(flops.values()) == pytest.approx(whole, rel=0.1)
+
+
+def test_decoder_free_model_has_no_decoder_part():
+    config = make_config("mini_lever", "smoke", changes={"balancer.w_o": 0.0})
+    assert "decoder" not in make_parts(config, 32, 2)
+
+
+def test_sampler_reads_the_store(tmp_path):
+    from tests.test_replay import store_of
+
+    store = store_of(tmp_path, [12, 9])
+    np.save(tmp_path / "episodes.npy", store.position())
+    config = make_config("mini_lever", "smoke")
+    batch = make_sampler(config, tmp_path)["sample"]()
+    assert batch["reward"].shape == (config.train.batch, config.train.length)
+
+
+def test_nesting_and_table():
+    found = nested({"update.tuned_s": 0.1, "update.parts.decoder.tuned_s": 0.05, "replay.share_of_update": 0.01})
+    assert found == {
+        "update": {"tuned_s": 0.1, "parts": {"decoder": {"tuned_s": 0.05}}},
+        "replay": {"share_of_update": 0.01},
+    }
+    assert "1.00%" in table({"replay": found["replay"]})
+
+
+def test_command_writes_what_it_promises(tmp_path):
+    out = tmp_path / "bench.json"
+    words = ["--task", "mini_lever", "--preset", "smoke", "--rounds", "1", "--updates", "1", "--build-steps", "60"]
+    words += ["--curve-updates", "3"]
+    words += ["--parts", "update", "threads", "curves", "replay", "env", "build", "--json", str(out)]
+    command = [sys.executable, "-m", "hdream_core.benchmark", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    update = found["update"]
+    assert update["speedup"] == pytest.approx(update["plain_s"] / update["tuned_s"])
+    assert update["floor_s"] == pytest.approx(update["gflop"] / max(found["matrix"].values()))
+    assert found["replay"]["sample_s"] > 0 and found["memory"]["peak_mb"] > 0
+    assert found["replay"]["share_of_update"] == pytest.approx(found["replay"]["sample_s"] / update["tuned_s"])
+    assert 0 <= found["curves"]["float32_mean"] <= found["curves"]["float32_max"] < 1e-4
+    assert found["render"]["numpy_fps"] > 0 and found["build"]["steps_per_s"] > 0
+    assert found["about"]["settings"]["preset"] == "smoke"
+    assert "whole update" in done.stdout and "decoder" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--preset", "cpuu"], "no preset 'cpuu'"),
+        (["--task", "mini_leverr"], "mini_lever"),
+        (["--method", "harmny"], "harmony"),
+        (["--rounds", "0"], "1 or more"),
+        (["--offline-buffer", "/nowhere", "--parts", "replay", "--task", "mini_lever"], "/nowhere"),
+    ],
+)
+def test_bad_input_is_one_line(words, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--task", "mini_lever", *words] if "--task" not in words else words)
+    assert stop.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("measuring")]
+    assert len(lines) == 1 and message in lines[0]
