@@ -65,18 +65,32 @@ def measure(config: Config, size: int, action: int, rounds: int, times: int) -> 
 
 
 def measure_threads(config: Config, size: int, action: int, rounds: int, times: int) -> dict[str, float]:
-    """Updates per second of two runs with one thread each, and of one run with two."""
+    """Two runs at once: one thread each side by side, one after the other with two threads, or as one batched model.
+
+    The batched model is bounded from above: one model on twice the batch has the arithmetic of two members with a
+    leading axis, in products twice as large, which is the best that such an axis could do.
+    """
     one, two = (replace(config, train=replace(config.train, threads=n)) for n in (1, 2))
+    starts = config.behavior.starts
+    double = replace(
+        one,
+        train=replace(one.train, batch=2 * one.train.batch),
+        behavior=replace(one.behavior, starts=starts and 2 * starts),
+    )
     with (
         Worker(make_parts, one, size, action) as first,
         Worker(make_parts, one, size, action) as second,
         Worker(make_parts, two, size, action) as threaded,
+        Worker(make_parts, double, size, action) as batched,
     ):
-        pair, single = [], []
+        pair, single, alone, both = [], [], [], []
         for _ in range(rounds):
             pair += side_by_side([first, second], "update", 1, times)
             single += side_by_side([threaded], "update", 1, times)
+            alone += side_by_side([first], "update", 1, times)
+            both += side_by_side([batched], "update", 1, max(times // 2, 1))
     return {
+        "threads.batched_model_advantage_at_most": 2 * paired_ratio(alone, both),
         "threads.two_runs_updates_per_s": 2 / median(pair),
         "threads.one_run_of_two_threads_updates_per_s": 1 / median(single),
         "threads.two_runs_advantage": 2 * paired_ratio(single, pair),
