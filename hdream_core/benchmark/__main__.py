@@ -40,8 +40,9 @@ class Benchmark:
     method: str = "dreamerv2"
     """dreamerv2 or harmony."""
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
-    """What to measure: update; threads (two runs side by side, against one with two threads and against one batched model);
-    curves (do tuned and plain learn the same); replay; env (steps and frames a second); build (a buffer, with start-up)."""
+    """What to measure: update; threads (two runs side by side, against one with two threads and against one batched
+    model); curves (do tuned and plain learn the same); replay; env (steps and frames a second); build (a buffer, with
+    start-up)."""
     offline_buffer: Path | None = None
     """Sample from this buffer, for replay and curves; default: noise."""
     rounds: int = 7
