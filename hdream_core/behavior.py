@@ -61,14 +61,15 @@ class Behavior(nn.Module):
 
     def imagine(self, model: WorldModel, start: State) -> Imagined:
         """Rolls the policy out for H steps from ``start`` ``(N, ...)``; gradients flow through the dynamics."""
-        state, feats, entropies = start, [start.feat], []
+        state, feats, policies = start, [start.feat], []
         step = model.rssm.imagination()
         for _ in range(self.config.horizon):
             policy = self.policy(feats[-1].detach())  # the policy reads features, it does not shape them
             state = step(state, policy.rsample())
             feats.append(state.feat)
-            entropies.append(policy.entropy())
-        return Imagined(torch.stack(feats), torch.stack(entropies))
+            policies.append(policy)
+        policy = TruncatedNormal(torch.stack([p.loc for p in policies]), torch.stack([p.scale for p in policies]))
+        return Imagined(torch.stack(feats), policy.entropy())
 
     def losses(self, model: WorldModel, start: State) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Actor loss (Eq. 9), critic loss (Eq. 7) and scalars worth logging.
