@@ -1,0 +1,63 @@
+"""Documents tell the truth: the commands, targets and files that they show exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_project import PACKAGES, ROOT
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """Name and text of each document that shows commands; README.md must be there."""
+    yield "README.md", (ROOT / "README.md").read_text()
+    for path in [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("*/README.md"))]:
+        if path.parent.name != ".venv":
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def runs_as_command(module: str) -> bool:
+    """Whether `python -m module` exists; a module of ours must also do something when it is run."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return False
+    if spec is None:
+        return False
+    if spec.submodule_search_locations is not None:
+        return importlib.util.find_spec(f"{module}.__main__") is not None
+    ours = module.partition(".")[0] in PACKAGES
+    return not ours or "__main__" in Path(str(spec.origin)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [("pip", True), ("venv", True), ("hdream_core", False), ("analysis.no_such_study", False)],
+)
+def test_commands_are_told_from_other_modules(module: str, expected: bool) -> None:
+    assert runs_as_command(module) is expected
+
+
+def test_documented_python_commands_exist() -> None:
+    for name, text in documents():
+        for module in set(re.findall(r"\bpython3? -m ([A-Za-z_][\w.]*\w)(?!\S*<)", text)):
+            assert runs_as_command(module), f"{name} shows `python -m {module}`, which does not exist"
+
+
+def test_documented_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for name, text in documents():
+        for target in set(re.findall(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z0-9-]*)", text, re.MULTILINE)):
+            assert target in targets, f"{name} shows `make {target}`, which does not exist"
+
+
+def test_documented_files_exist() -> None:
+    for name, text in documents():
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if "://" not in target:
+                path = (ROOT / name).parent / target
+                assert path.exists(), f"{name} links to {target}, which does not exist"

@@ -1,0 +1,187 @@
+"""make and setup.sh: what a fresh machine runs first, in a copy with stand-ins for Python, pip and apt-get."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_project import ROOT
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@pytest.mark.parametrize("name", ["tools/setup.sh", ".ci/run"])
+def test_shell_scripts_parse_and_are_executable(name: str) -> None:
+    subprocess.run(["bash", "-n", ROOT / name], check=True)
+    assert os.access(ROOT / name, os.X_OK)
+
+
+def run_make(*arguments: str) -> str:
+    """What make prints, in an environment without the variables that the Makefile takes."""
+    taken = "TASK PRESET MODE SEEDS WORKERS ARGS EXTRAS CONSTRAINTS PIP_ARGS MAKEFLAGS MFLAGS".split()
+    clean = {name: value for name, value in os.environ.items() if name not in taken}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True).stdout
+
+
+@needs_make
+def test_make_alone_lists_every_target() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    listed = re.findall(r"^  ([a-z0-9-]+) ", run_make(), re.MULTILINE)
+    assert set(phony[1].split()) <= set(listed)
+
+
+@needs_make
+def test_make_finding1_hands_its_variables_on() -> None:
+    command = run_make("-n", "finding1").splitlines()[-1].split()
+    assert command[1:] == "-m analysis.finding1 --task lever_pull --preset auto".split()
+    variables = ["TASK=hammer", "PRESET=smoke", "SEEDS=0 1", "MODE=offline", "WORKERS=2", "ARGS=-x"]
+    given = run_make("-n", "finding1", *variables)
+    expected = "--task hammer --preset smoke --mode offline --seeds 0 1 --workers 2 -x"
+    assert " ".join(given.splitlines()[-1].split()).endswith(expected)
+
+
+@needs_make
+def test_the_miniature_asks_for_no_gl_library() -> None:
+    assert "setup.sh gl" in run_make("-n", "finding1")
+    assert "setup.sh gl" not in run_make("-n", "finding1", "TASK=mini_lever")
+
+
+def test_check_gl_says_one_line() -> None:
+    command = [sys.executable, ROOT / "tools/check_gl.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+STAND_IN_PYTHON = """\
+#!/bin/bash
+# A Python whose pip only records its arguments. VERSION is its minor version.
+case "$*" in
+    *version_info*"(3, "*) [ "${VERSION:-11}" -ge 11 ] && [ "${VERSION:-11}" -le 13 ] ;;
+    --version) echo "Python 3.${VERSION:-11}.0" ;;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "venv" >>log ;;
+    "-m pip --version") ;;
+    "-m pip install"*) echo "pip" >>log; exit "${PIP_FAILS:-0}" ;;
+    tools/check_gl.py) if [ -e gl ]; then echo EGL; else echo "EGL: nothing"; exit 1; fi ;;
+esac
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with setup.sh and what it reads, and a stand-in python3 and apt-get in `bin`."""
+    (tmp_path / "tools").mkdir()
+    for name in ("tools/setup.sh", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "bin").mkdir()
+    scripts = {
+        "python3": STAND_IN_PYTHON,
+        "apt-get": '#!/bin/bash\necho "apt-get $*" >>log\ncase "$*" in *" install "*) touch gl ;; esac\n',
+        "apt-cache": "#!/bin/bash\n",
+        "id": '#!/bin/bash\necho "${USER_ID:-0}"\n',
+    }
+    for name, text in scripts.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path
+
+
+def setup(copy: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run setup.sh in `copy`, with the stand-ins before everything else."""
+    taken = ("PYTHON", "EXTRAS", "CONSTRAINTS", "PIP_ARGS")
+    clean = {name: value for name, value in os.environ.items() if name not in taken}
+    clean |= {"PATH": f"{copy / 'bin'}:{os.environ['PATH']}"} | environment
+    return subprocess.run(
+        ["bash", "tools/setup.sh", command], cwd=copy, env=clean, capture_output=True, text=True, check=False
+    )
+
+
+def log(copy: Path) -> list[str]:
+    """What the stand-ins were asked for, once read forgotten."""
+    path = copy / "log"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+def test_setup_installs_once(copy: Path) -> None:
+    first = setup(copy, "venv")
+    assert first.returncode == 0, first.stderr
+    assert log(copy) == ["venv", "pip"]
+    second = setup(copy, "venv")
+    assert second.stdout == "hdream: .venv is up to date\n"
+    assert log(copy) == []
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_setup_installs_again_when_the_requirements_change(copy: Path, name: str) -> None:
+    setup(copy, "venv")
+    log(copy)
+    with (copy / name).open("a") as file:
+        file.write("# changed\n")
+    assert setup(copy, "venv").returncode == 0
+    assert log(copy) == ["pip"]
+
+
+def test_setup_starts_afresh_after_an_interrupted_install(copy: Path) -> None:
+    setup(copy, "venv")
+    (copy / ".venv/hdream-installed").unlink()
+    (copy / ".venv/hdream-installing").touch()
+    (copy / ".venv/half").touch()
+    log(copy)
+    assert "interrupted" in setup(copy, "venv").stdout
+    assert log(copy) == ["venv", "pip"]
+    assert not (copy / ".venv/half").exists()
+
+
+@pytest.mark.parametrize("content", [[], ["pyvenv.cfg"], ["pyvenv.cfg", "bin/python"]])
+def test_setup_replaces_a_broken_environment(copy: Path, content: list[str]) -> None:
+    (copy / ".venv/bin").mkdir(parents=True)
+    for name in content:
+        (copy / ".venv" / name).write_text("#!/bin/false\n")
+        (copy / ".venv" / name).chmod(0o755)
+    assert setup(copy, "venv").returncode == 0
+    assert log(copy) == ["venv", "pip"]
+
+
+def test_setup_keeps_the_environment_when_pip_fails(copy: Path) -> None:
+    setup(copy, "venv")
+    (copy / "constraints.txt").write_text("")
+    log(copy)
+    failed = setup(copy, "venv", PIP_FAILS="1")
+    assert failed.returncode != 0
+    assert "install.log" in failed.stderr
+    assert log(copy) == ["pip"]
+    assert setup(copy, "venv").returncode == 0
+    assert log(copy) == ["pip"]
+
+
+def test_setup_says_which_python_is_missing(copy: Path) -> None:
+    done = setup(copy, "python", PYTHON=str(copy / "bin/python3"), VERSION="10")
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1
+    assert "Python 3.11 to 3.13" in done.stderr
+
+
+def test_setup_installs_a_gl_library_as_root_once(copy: Path) -> None:
+    assert setup(copy, "gl").returncode == 0
+    update, install = log(copy)
+    assert update == "apt-get update"
+    assert "libegl1 libgl1-mesa-dri" in install
+    assert setup(copy, "gl").stdout == "hdream: renders off screen with EGL\n"
+    assert log(copy) == []
+
+
+def test_setup_tells_others_which_gl_library_to_install(copy: Path) -> None:
+    done = setup(copy, "gl", USER_ID="1000")
+    assert done.returncode != 0
+    assert done.stderr == ("hdream: run: sudo apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6\n")
+    assert log(copy) == []
