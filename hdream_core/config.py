@@ -23,7 +23,7 @@ class EnvConfig:
     """Render quality of Meta-world; auto takes `paper` on a GPU renderer and `fast` on a software one."""
     camera: Literal["corner", "corner2"] = "corner2"
     """Camera of Meta-world: corner2, moved to (0.75, 0.075, 0.7), or corner as the released configs. On lever_pull at
-    64 x 64 corner hides the goal in 72 % of an expert's frames; the paper's text has lever and goal in view."""
+    64 x 64 corner hides the goal in most of an expert's frames; the paper's text has lever and goal in view."""
 
 
 @dataclass(frozen=True)
