@@ -58,9 +58,23 @@ def test_summary_of_a_file_is_that_of_the_result(tmp_path):
     assert summary.lines(load(save(one, tmp_path / "r.h5"))) == summary.lines(one)
 
 
+ROOT = Path(__file__).parents[1]
+
+
+def test_readme_quotes_the_shipped_miniature():
+    shipped, text = load(ROOT / "figures/data/finding1_mini_lever_cpu.h5"), (ROOT / "README.md").read_text()
+    final = shipped.notes["final"]
+    cells = [final["return"][str(method)] for method in shipped.axes["method"]]
+    assert " | ".join(f"{x['mean']:.0f} [{x['low']:.0f}, {x['high']:.0f}]" for x in cells) in text
+    assert {row["mean"] for name, row in final["success"].items() if name != "step"} == {0.02}
+    early = shipped.data["return"][1][:, :, 1].mean(1)  # after 1,000 steps
+    assert f"({early.min():.0f} to {early.max():.0f} after 1,000 steps)" in text
+    verdicts = [summary.verdict(shipped, str(method)) for method in shipped.axes["method"][1:]]
+    assert all("return not shown to differ at this scale" in v for v in verdicts)
+
+
 def test_readme_quotes_the_shipped_result():
-    root = Path(__file__).parents[1]
-    shipped, text = load(root / "figures/data/finding1_lever_pull_quick.h5"), (root / "README.md").read_text()
+    shipped, text = load(ROOT / "figures/data/finding1_lever_pull_quick.h5"), (ROOT / "README.md").read_text()
     final = shipped.notes["final"]
     for metric, digits in (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2)):
         row = " | ".join(f"{final[metric][f'w_r={w}']['mean']:.{digits}f}" for w in (1, 10, 100))

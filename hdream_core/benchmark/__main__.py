@@ -104,6 +104,7 @@ def nested(flat: dict[str, float]) -> dict[str, Any]:
 def _about(job: Benchmark) -> dict[str, Any]:
     commit, dirty = provenance.git_state()
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(job).items()}
+    del settings["json"]  # where the numbers lie says nothing about them
     return {
         "settings": settings,
         "device": provenance.device_name(),
