@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from hdream_core.balancers import Balancer, FixedWeights, Harmony
 from hdream_core.behavior import Behavior
 from hdream_core.config import BalancerConfig, Config, ConfigError
-from hdream_core.kernels import pick
+from hdream_core.dream import FusedBehavior
+from hdream_core.kernels import TUNED, pick
 from hdream_core.precision import autocast, pick_device
 from hdream_core.rssm import State
 from hdream_core.world_model import WorldModel
@@ -51,7 +52,8 @@ class DreamerV2(nn.Module):
         self.balancer = make_balancer(config.balancer, config.model.discount_head)
         kernels = pick(config.train.kernels, self.device)
         self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma, kernels)
-        self.behavior = Behavior(config.behavior, self.model.rssm.feat_size, action)
+        behavior = FusedBehavior if kernels is TUNED else Behavior
+        self.behavior = behavior(config.behavior, self.model.rssm.feat_size, action)
         self.to(self.device)
         self.updates = 0
         self.optimizers = self._make_optimizers()

@@ -184,24 +184,40 @@ def _all(steps: Iterable[NamedTuple], names: Sequence[str]) -> list[Tensor]:
     return [torch.cat(rows) for rows in zip(*([getattr(s, name) for name in names] for s in steps), strict=True)]
 
 
-class Imagine(torch.autograd.Function):
-    """One step inside a model that is not to change: ``apply(stoch, deter, drive, evidence, classes, *weights)``.
+class PriorStep(NamedTuple):
+    """One step inside a model that is not to change: no gradient for weights and logits."""
 
-    Returns ``deter``, ``stoch`` and ``logits``, ``(N, ...)``; the logits and the weights get no gradient.
-    """
+    weights: Weights
+    action: Tensor  # (H, A) the action's columns of the input layer
+    action_bias: Tensor  # (H,)
+    bias: Tensor  # (H,) of the hidden layer
+    classes: int
+
+    def forward(self, stoch: Tensor, deter: Tensor, action: Tensor) -> tuple[Any, ...]:
+        """``(deter, stoch, logits, saved)`` after ``action`` ``(N, A)``."""
+        drive = torch.addmm(self.action_bias, action.to(self.action.dtype), self.action.T)
+        return step(self.weights, stoch, deter, drive, self.bias.expand(len(action), -1), self.classes)
+
+    def backward(self, saved: Saved, deter: Tensor, stoch: Tensor) -> tuple[Gradients, Tensor]:
+        """Gradients of the step, and of its action ``(N, A)``."""
+        g = step_backward(self.weights, saved, deter, stoch, None)
+        return g, (g.drive @ self.action).float()
+
+
+class Imagine(torch.autograd.Function):
+    """A ``PriorStep`` in the graph: ``apply(stoch, deter, action, prior_step)`` to deter, stoch and logits."""
 
     @staticmethod
-    def forward(ctx: Any, stoch: Tensor, deter: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
-        drive, evidence, classes, *weights = inputs
-        ctx.weights = Weights(*weights)
-        *state, ctx.saved = step(ctx.weights, stoch, deter, drive, evidence, classes)
+    def forward(ctx: Any, stoch: Tensor, deter: Tensor, action: Tensor, prior: PriorStep) -> tuple[Tensor, ...]:
+        ctx.prior = prior
+        *state, ctx.saved = prior.forward(stoch, deter, action)
         ctx.mark_non_differentiable(state[2])
         return tuple(state)
 
     @staticmethod
     def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
-        g = step_backward(ctx.weights, ctx.saved, deter, stoch, None)
-        return g.stoch, g.deter, g.drive, *[None] * (2 + len(Weights._fields))
+        g, action = ctx.prior.backward(ctx.saved, deter, stoch)
+        return g.stoch, g.deter, action, None
 
 
 class FusedRSSM(RSSM):
@@ -221,15 +237,15 @@ class FusedRSSM(RSSM):
         return post, self._prior_logits(post.deter)
 
     def imagination(self) -> Callable[[State, Tensor], State]:
-        weights = [w.detach() for w in self._weights(self.prior_layer, self.prior_logits)]
-        action_weight, action_bias = self.in_layer.weight[:, self.latent :].detach(), self.in_layer.bias.detach()
-        bias = self.prior_layer.bias.detach().to(weights[0].dtype)
+        prior = self.prior_step()
+        return lambda state, action: State(*Imagine.apply(state.stoch, state.deter, action, prior))
 
-        def step(state: State, action: Tensor) -> State:
-            drive, evidence = F.linear(action, action_weight, action_bias), bias.expand(len(action), -1)
-            return State(*Imagine.apply(state.stoch, state.deter, drive, evidence, self.config.classes, *weights))
-
-        return step
+    def prior_step(self) -> PriorStep:
+        """``imagine_step`` with the weights as they are now."""
+        weights = Weights(*(w.detach() for w in self._weights(self.prior_layer, self.prior_logits)))
+        dtype = weights.stoch.dtype
+        others = self.in_layer.weight[:, self.latent :], self.in_layer.bias, self.prior_layer.bias
+        return PriorStep(weights, *(w.detach().to(dtype) for w in others), self.config.classes)
 
     def _weights(self, hidden: nn.Linear, logits: nn.Linear) -> Weights:
         """Those of a step that ends in the given layers, in the dtype of the products."""

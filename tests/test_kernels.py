@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from hdream_core import distributions, networks, pixels
+from hdream_core import distributions, dream, networks, pixels
 from hdream_core.agent import DreamerV2
 from hdream_core.config import RSSMConfig
 from hdream_core.kernels import PLAIN, TUNED, pick
@@ -145,3 +145,36 @@ def test_whole_updates_in_float32_agree():
     tuned, plain = curves("tuned", "float32", 20), curves("plain", "float32", 20)
     np.testing.assert_allclose(tuned, plain, rtol=1e-4, atol=1e-6)
     assert F.mse_loss(torch.tensor(plain[0]), torch.tensor(plain[-1])) > 0.01  # and the curves do move
+
+
+def test_action_sample_has_the_plain_ones_value_and_slopes():
+    torch.manual_seed(0)
+    loc, scale = torch.randn(400, 3).mul(2).tanh().requires_grad_(), torch.rand(400, 3).mul(2).add(0.1).requires_grad_()
+    torch.manual_seed(1)
+    plain = distributions.TruncatedNormal(loc, scale).rsample()
+    slopes = torch.autograd.grad(plain.sum(), (loc, scale))
+    torch.manual_seed(1)
+    ours, *our_slopes = dream.sample(loc.detach(), scale.detach())
+    assert_alike([ours, *our_slopes], [plain.detach(), *slopes], 1e-3)
+
+
+def test_fused_imagination_has_the_plain_ones_dream_and_gradients():
+    changes = {"train.precision": "float32", "behavior.horizon": 6}
+    plain, fused = (
+        DreamerV2(make_config("mini_lever", "smoke", changes=changes | {"train.kernels": kernels}), 32, 2)
+        for kernels in ("plain", "tuned")
+    )
+    fused.load_state_dict(plain.state_dict())
+    assert type(plain.behavior) is not type(fused.behavior)
+
+    def run(agent):
+        start = agent.model.rssm.initial(7)._replace(deter=torch.linspace(-1, 1, 56).view(7, 8))
+        torch.manual_seed(3)
+        imagined = agent.behavior.imagine(agent.model, start)
+        torch.manual_seed(4)
+        total = sum((x * torch.randn(x.shape)).sum() for x in imagined)
+        return [*imagined], torch.autograd.grad(total, list(agent.behavior.actor.parameters()))
+
+    (dream_, grads), (fused_dream, fused_grads) = run(plain), run(fused)
+    assert_alike(fused_dream, dream_, 1e-5)
+    assert_alike(fused_grads, grads)
