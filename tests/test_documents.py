@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.test_project import PACKAGES, ROOT
 def documents() -> Iterator[tuple[str, str]]:
     """Name and text of each document that shows commands; README.md must be there."""
     yield "README.md", (ROOT / "README.md").read_text()
-    for path in [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("*/README.md"))]:
+    for path in [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glob("docs/*.md"))]:
         if path.parent.name != ".venv":
             yield str(path.relative_to(ROOT)), path.read_text()
 
@@ -61,3 +62,18 @@ def test_documented_files_exist() -> None:
             if "://" not in target:
                 path = (ROOT / name).parent / target
                 assert path.exists(), f"{name} links to {target}, which does not exist"
+
+
+def test_performance_page_quotes_its_file() -> None:
+    measured = json.loads((ROOT / "docs/performance_cpu.json").read_text())
+    text = (ROOT / "docs/performance.md").read_text()
+    for part in (measured["update"], *measured["update"]["parts"].values()):
+        if part["floor_s"]:
+            times = f"{part['tuned_s'] * 1e3:.0f} | {part['plain_s'] * 1e3:.0f}"
+            assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
+    threads, replay, render = measured["threads"], measured["replay"], measured["render"]
+    assert f"{threads['two_runs_advantage']:.2f} times the updates" in text
+    assert f"at most {threads['batched_model_advantage_at_most']:.2f} times" in text
+    assert f"{replay['sample_s'] * 1e3:.1f} ms, {replay['share_of_update']:.1%} of an update" in text
+    assert f"{render['fast_fps']:.0f} / {render['paper_fps']:.1f}, ratio {render['ratio']:.0f}" in text
+    assert f"{measured['harmonizers']['share_of_update']:.2%} of an update" in text
