@@ -86,6 +86,7 @@ def test_command_writes_what_it_promises(tmp_path):
     assert found["replay"]["sample_s"] > 0 and found["memory"]["peak_mb"] > 0
     assert found["replay"]["share_of_update"] == pytest.approx(found["replay"]["sample_s"] / update["tuned_s"])
     assert 0 <= found["curves"]["float32_mean"] <= found["curves"]["float32_max"] < 1e-4
+    assert found["curves"]["float32_noise_max"] > 0 and found["curves"]["float32_updates_alike"] == 3
     assert found["render"]["numpy_fps"] > 0 and found["build"]["steps_per_s"] > 0
     assert found["about"]["settings"]["preset"] == "smoke"
     assert "whole update" in done.stdout and "decoder" in done.stdout

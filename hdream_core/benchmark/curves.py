@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,41 +17,68 @@ from hdream_core.precision import native_bfloat16, pick_device
 from hdream_core.replay import Replay, random_batch
 from hdream_core.store import EpisodeStore
 
+TOLERANCE = 1e-4
 LOSSES = ("loss/observation", "loss/reward", "loss/dynamics", "loss/actor", "loss/critic")
+
+
+NUDGE = 2.0**-23  # relative: one rounding of float32
+
+
+class Learner(NamedTuple):
+    """Which update draws a curve."""
+
+    kernels: Literal["plain", "tuned"]
+    precision: Literal["float32", "bfloat16"]
+    nudge: bool = False  # start from weights that are off by one rounding
 
 
 def measure_curves(config: Config, size: int, action: int, updates: int, folder: Path | None) -> dict[str, float]:
     """How far loss curves of ``updates`` updates lie apart, relative to the plain ones' size.
 
+    Latents are sampled: where two updates differ by a rounding, some day one sample falls to another class, and from
+    then on the curves are two draws of the same randomness. So each difference stands beside that of plain curves
+    which differ by a rounding alone (``_noise``).
+
     Returns:
-        ``curves.float32``: tuned against plain in float32. Where bfloat16 is native also ``curves.bfloat16``, tuned
-        against plain in bfloat16, and ``curves.bfloat16_noise``, plain in bfloat16 against plain in float32. Of each
-        the mean and the largest over updates and losses.
+        For ``curves.float32``, tuned against plain, and ``curves.float32_noise``, plain against plain from nudged
+        weights: the mean and the largest difference over updates and losses, and how many updates pass before one
+        exceeds ``TOLERANCE``. Where bfloat16 is native also ``curves.bfloat16``, tuned against plain in bfloat16, and
+        ``curves.bfloat16_noise``, plain in bfloat16 against plain in float32.
     """
-    precisions = ["float32"] + ["bfloat16"] * native_bfloat16(pick_device())
-    curves = {}
-    for precision in precisions:
-        for kernels in ("plain", "tuned"):
-            train = replace(config.train, precision=precision, kernels=kernels)
-            with Worker(make_learner, replace(config, train=train), size, action, folder) as worker:
-                curves[kernels, precision] = np.array([worker.ask("call", "update") for _ in range(updates)])
-    scale = np.abs(curves["plain", "float32"]).mean(0)  # (losses,)
-    pairs = {"float32": (("tuned", "float32"), ("plain", "float32"))}
-    if len(precisions) == 2:
-        pairs["bfloat16"] = ("tuned", "bfloat16"), ("plain", "bfloat16")
-        pairs["bfloat16_noise"] = ("plain", "bfloat16"), ("plain", "float32")
-    found = {"curves.updates": float(updates)}
+    plain, tuned = Learner("plain", "float32"), Learner("tuned", "float32")
+    pairs = {"float32": (tuned, plain), "float32_noise": (plain._replace(nudge=True), plain)}
+    if native_bfloat16(pick_device()):
+        plain_16, tuned_16 = (learner._replace(precision="bfloat16") for learner in (plain, tuned))
+        pairs |= {"bfloat16": (tuned_16, plain_16), "bfloat16_noise": (plain_16, plain)}
+    learners = dict.fromkeys(learner for pair in pairs.values() for learner in pair)
+    curves = {learner: _curve(config, size, action, updates, folder, learner) for learner in learners}
+    scale = np.abs(curves[plain]).mean(0)  # (losses,)
+    found = {"curves.updates": float(updates), "curves.tolerance": TOLERANCE}
     for name, (ours, theirs) in pairs.items():
-        apart = np.abs(curves[ours] - curves[theirs]) / scale  # (updates, losses)
+        apart = (np.abs(curves[ours] - curves[theirs]) / scale).max(1)  # (updates,)
         found |= {f"curves.{name}_mean": float(apart.mean()), f"curves.{name}_max": float(apart.max())}
+        if ours.precision == "float32":
+            beyond = np.flatnonzero(apart > TOLERANCE)
+            found[f"curves.{name}_updates_alike"] = float(beyond[0] if len(beyond) else updates)
     return found
 
 
-def make_learner(config: Config, size: int, action: int, folder: Path | None) -> dict[str, Any]:
+def _curve(config: Config, size: int, action: int, updates: int, folder: Path | None, learner: Learner) -> np.ndarray:
+    """``(updates, losses)``."""
+    train = replace(config.train, precision=learner.precision, kernels=learner.kernels)
+    with Worker(make_learner, replace(config, train=train), size, action, folder, learner.nudge) as worker:
+        return np.array([worker.ask("call", "update") for _ in range(updates)])
+
+
+def make_learner(config: Config, size: int, action: int, folder: Path | None, nudge: bool) -> dict[str, Any]:
     """An agent and its batches; ``update`` returns the losses."""
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
     agent = DreamerV2(config, size, action)
+    if nudge:
+        with torch.no_grad():
+            for parameter in agent.parameters():
+                parameter.mul_(1 + NUDGE)
     batches = _batches(config, size, action, folder)
 
     def update() -> list[float]:
