@@ -12,10 +12,17 @@ from hdream_core.balancers import Balancer, FixedWeights, Harmony
 from hdream_core.behavior import Behavior
 from hdream_core.config import BalancerConfig, Config, ConfigError
 from hdream_core.dream import FusedBehavior
-from hdream_core.kernels import TUNED, pick
+from hdream_core.kernels import pick
 from hdream_core.precision import autocast, pick_device
 from hdream_core.rssm import State
 from hdream_core.world_model import WorldModel
+
+
+def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def make_balancer(config: BalancerConfig, discount_head: bool = False) -> Balancer:
@@ -52,19 +59,19 @@ class DreamerV2(nn.Module):
         self.balancer = make_balancer(config.balancer, config.model.discount_head)
         kernels = pick(config.train.kernels, self.device)
         self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma, kernels)
-        behavior = FusedBehavior if kernels is TUNED else Behavior
+        behavior = FusedBehavior if kernels.fused_dream else Behavior
         self.behavior = behavior(config.behavior, self.model.rssm.feat_size, action)
         self.to(self.device)
         self.updates = 0
-        self.optimizers = self._make_optimizers()
+        self.optimizers = self._make_optimizers(kernels.fused_adam)
 
-    def _make_optimizers(self) -> dict[str, torch.optim.Adam]:
+    def _make_optimizers(self, fused: bool) -> dict[str, torch.optim.Adam]:
         model, behavior = self.config.model, self.config.behavior
         groups: list[dict[str, Any]] = [{"params": list(self.model.parameters()), "lr": model.lr}]
         if harmonizers := list(self.balancer.parameters()):
             # Eq. 5 has no weight decay on s; the authors' 1e-6 on it is too small to be seen.
             groups.append({"params": harmonizers, "lr": model.harmonizer_lr or model.lr, "weight_decay": 0.0})
-        settings: dict[str, Any] = {"eps": 1e-5, "weight_decay": 1e-6, "fused": self.config.train.kernels == "tuned"}
+        settings: dict[str, Any] = {"eps": 1e-5, "weight_decay": 1e-6, "fused": fused}
         return {
             "model": torch.optim.Adam(groups, **settings),
             "actor": torch.optim.Adam(self.behavior.actor.parameters(), lr=behavior.actor_lr, **settings),
@@ -115,7 +122,7 @@ class DreamerV2(nn.Module):
         # Gradients of these parameters and no others: the actor's loss flows through the world model, not into it.
         # Unused parameters (say, the prior's with w_d = 0) get none.
         for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
-            p.grad = gradient
+            p.grad = like(p, gradient)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
         self.optimizers[name].step()
         return norm.detach()

@@ -20,12 +20,15 @@ def sample_one_hot(logits: Float[Tensor, "*n stoch classes"]) -> Float[Tensor, "
         ``(..., stoch, classes)``: in value one-hot (to rounding), in gradient the probabilities.
     """
     probs = torch.softmax(logits.float(), -1)
+    return draw_one_hot(probs.detach()) + (probs - probs.detach())
+
+
+def draw_one_hot(probs: Float[Tensor, "*n stoch classes"]) -> Float[Tensor, "*n stoch classes"]:
+    """One-hot samples of ``(..., stoch, classes)`` probabilities, without a gradient."""
     # By the inverse distribution function: one uniform number per variable, where the Gumbel trick needs one per class.
-    uniform = torch.rand(*probs.shape[:-1], 1, device=probs.device)
-    below = probs.detach().cumsum(-1) < uniform
-    index = below.sum(-1, keepdim=True).clamp(max=probs.shape[-1] - 1)  # rounding may leave the last sum under 1
-    one_hot = torch.zeros_like(probs).scatter_(-1, index, 1.0)
-    return one_hot + (probs - probs.detach())
+    below = probs.cumsum(-1) < torch.rand(*probs.shape[:-1], 1, device=probs.device)
+    index = below.sum(-1, keepdim=True).clamp_(max=probs.shape[-1] - 1)  # rounding may leave the last sum under 1
+    return torch.zeros_like(probs).scatter_(-1, index, 1.0)
 
 
 def categorical_kl(

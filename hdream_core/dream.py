@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from hdream_core import scan
@@ -74,6 +75,7 @@ class _Dream(torch.autograd.Function):
         return torch.stack(feats), torch.stack(locs), torch.stack(scales)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, feat: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor | None, ...]:
         step, actor, size = ctx.step, ctx.actor, ctx.saved[0].step.deter.shape[1]
         deter, stoch = feat[-1].split([size, feat.shape[2] - size], 1)

@@ -23,10 +23,14 @@ class Kernels:
     rssm: type[rssm.RSSM]
     conv_transpose: networks.ConvTranspose
     half_squared_error: Callable[..., Tensor]
+    fused_dream: bool  # behaviour's dreams as in ``dream``
+    fused_adam: bool
 
 
-PLAIN = Kernels(rssm.RSSM, networks.conv_transpose, distributions.half_squared_error)
-TUNED = Kernels(scan.FusedRSSM, pixels.conv_transpose, pixels.half_squared_error)
+PLAIN = Kernels(
+    rssm.RSSM, networks.conv_transpose, distributions.half_squared_error, fused_dream=False, fused_adam=False
+)
+TUNED = Kernels(scan.FusedRSSM, pixels.conv_transpose, pixels.half_squared_error, fused_dream=True, fused_adam=True)
 
 
 def pick(form: Literal["tuned", "plain"], device: torch.device) -> Kernels:

@@ -1,6 +1,6 @@
 """The decoder's transposed convolutions and the squared error of its pixels, in the forms that a CPU runs fastest.
 
-They were two thirds of a small world model's update, and PyTorch runs them several times slower on a CPU than the
+They are the largest part of a small model's update, and PyTorch runs them several times slower on a CPU than the
 processor could. Same sums in another order: the tests hold them to the plain forms.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
@@ -113,6 +114,7 @@ class _HalfSquaredError(torch.autograd.Function):
         return 0.5 * total / ctx.terms
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (error,) = ctx.saved_tensors
         return error * (grad / ctx.terms), None, None

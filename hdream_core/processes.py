@@ -43,7 +43,7 @@ def keep_freed_memory() -> None:
     """Asks glibc to keep what is freed for the next allocation; elsewhere it does nothing.
 
     An update frees and allocates the same tensors again. Given back to the system each time, their pages are zeroed
-    and mapped anew, 24,000 of them an update, a tenth of its time (see docs/performance.md).
+    and mapped anew.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)

@@ -3,6 +3,7 @@
 Autograd records some forty small operations a step and adds up the weights' gradients step by step. Here a step is one
 forward and one backward function; what does not depend on the previous state (``drive``, ``evidence``) is computed for
 all steps at once before, and the weights' gradients in one product each after. The tests hold it to the plain RSSM.
+As with any graph, backward comes before the optimiser's step; there are no second derivatives.
 
 Shapes: T time, N batch, A action, E embedding, D deterministic state, L = S x K one-hot latents, H hidden.
 """
@@ -14,8 +15,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from hdream_core.distributions import draw_one_hot
 from hdream_core.rssm import NORM_EPS, RSSM, State
 
 aten = torch.ops.aten
@@ -75,16 +78,9 @@ def step(w: Weights, stoch: Tensor, deter: Tensor, drive: Tensor, evidence: Tens
     hidden = aten.elu_(torch.addmm(evidence, new_deter, w.hidden.T))
     logits = torch.addmm(w.logits_bias, hidden, w.logits.T).float().unflatten(1, (-1, classes))
     probs = torch.softmax(logits, -1)
-    one_hot = torch.zeros_like(probs).scatter_(-1, draw(probs), 1.0)
     gates = (reset, raw, candidate, update)
     saved = Saved(stoch, deter, inputs, joint, mean, rstd, gates, new_deter, hidden, probs)
-    return next_deter, one_hot.flatten(1), logits, saved
-
-
-def draw(probs: Tensor) -> Tensor:
-    """Random classes ``(..., S, 1)``, by the inverse distribution function as in ``sample_one_hot``."""
-    below = probs.cumsum(-1) < torch.rand(*probs.shape[:-1], 1)
-    return below.sum(-1, keepdim=True).clamp_(max=probs.shape[-1] - 1)
+    return next_deter, draw_one_hot(probs).flatten(1), logits, saved
 
 
 class Gradients(NamedTuple):
@@ -151,6 +147,7 @@ class Observe(torch.autograd.Function):
         return torch.stack(deters), torch.stack(stochs), torch.stack(logits)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
         w, steps, grads = ctx.weights, ctx.steps, []
         carry_stoch, carry_deter = torch.zeros_like(stoch[0]), torch.zeros_like(deter[0])
@@ -204,24 +201,8 @@ class PriorStep(NamedTuple):
         return g, (g.drive @ self.action).float()
 
 
-class Imagine(torch.autograd.Function):
-    """A ``PriorStep`` in the graph: ``apply(stoch, deter, action, prior_step)`` to deter, stoch and logits."""
-
-    @staticmethod
-    def forward(ctx: Any, stoch: Tensor, deter: Tensor, action: Tensor, prior: PriorStep) -> tuple[Tensor, ...]:
-        ctx.prior = prior
-        *state, ctx.saved = prior.forward(stoch, deter, action)
-        ctx.mark_non_differentiable(state[2])
-        return tuple(state)
-
-    @staticmethod
-    def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
-        g, action = ctx.prior.backward(ctx.saved, deter, stoch)
-        return g.stoch, g.deter, action, None
-
-
 class FusedRSSM(RSSM):
-    """An ``RSSM`` whose ``observe`` is one node of the graph, and whose dreams have one a step."""
+    """An ``RSSM`` whose ``observe`` is one node of the graph."""
 
     def observe(
         self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None
@@ -237,8 +218,10 @@ class FusedRSSM(RSSM):
         return post, self._prior_logits(post.deter)
 
     def imagination(self) -> Callable[[State, Tensor], State]:
+        if torch.is_grad_enabled():
+            return self.imagine_step  # dreams that are differentiated are in ``dream``
         prior = self.prior_step()
-        return lambda state, action: State(*Imagine.apply(state.stoch, state.deter, action, prior))
+        return lambda state, action: State(*prior.forward(state.stoch, state.deter, action)[:3])
 
     def prior_step(self) -> PriorStep:
         """``imagine_step`` with the weights as they are now."""

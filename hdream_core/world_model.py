@@ -72,7 +72,7 @@ class WorldModel(nn.Module):
     @staticmethod
     def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
         """uint8 ``(..., H, W, C)`` to float ``(..., C, H, W)`` in [-0.5, 0.5]."""
-        return image.movedim(-1, -3).float().div_(255).sub_(0.5)
+        return image.movedim(-1, -3).to(torch.float32, copy=True).div_(255).sub_(0.5)
 
     def encode(self, image: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B T E"]:
         """uint8 ``(B, T, H, W, C)`` to ``(B, T, E)``."""
