@@ -28,16 +28,23 @@ USER_ERRORS = (
 
 
 @contextlib.contextmanager
-def exit_on_user_error() -> Iterator[None]:
-    """Turns the errors that a user can mend into one line on standard error and exit status 2."""
+def exit_on_user_error(
+    *more: type[Exception], interrupted: str = "the same command goes on from here"
+) -> Iterator[None]:
+    """Turns the errors that a user can mend into one line on standard error and exit status 2.
+
+    Args:
+        more: errors of this command's own.
+        interrupted: what to say after Ctrl-C.
+    """
     try:
         yield
-    except USER_ERRORS as error:
+    except (*USER_ERRORS, *more) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # full disk, no permission, a file where a folder should be
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        print(f"\nstopped; {interrupted}", file=sys.stderr)
         sys.exit(130)

@@ -11,7 +11,7 @@ import torch
 from hdream_core.benchmark.__main__ import main, nested, table
 from hdream_core.benchmark.experience import make_sampler
 from hdream_core.benchmark.update import make_parts, plain
-from hdream_core.benchmark.workers import Worker, paired_ratio, side_by_side
+from hdream_core.benchmark.workers import BenchmarkError, Worker, paired_ratio, side_by_side
 from hdream_core.presets import make_config
 
 
@@ -25,11 +25,22 @@ def test_worker_times_and_counts_its_work():
         assert one.ask("names") == ["product", "failure"]
         assert one.ask("flops", "product") == 2 * 32**3
         assert one.ask("seconds", "product", 3) > 0
-        assert one.ask("peak_mb") > 10
+        assert 10 < one.ask("memory_mb") <= one.ask("peak_mb")
         assert all(s > 0 for s in side_by_side([one, two], "product", 2, 5))
-        with pytest.raises(RuntimeError, match="division by zero"):
+        with pytest.raises(BenchmarkError, match="ZeroDivisionError: division by zero"):
             one.ask("seconds", "failure", 1)
         assert one.ask("seconds", "product", 1) > 0  # and it goes on
+
+
+def make_nothing():
+    raise ValueError("no such thing")
+
+
+def test_worker_whose_work_cannot_be_made_says_why():
+    with Worker(make_nothing) as worker:
+        worker._process.join(60)
+        with pytest.raises(BenchmarkError, match="ValueError: no such thing"):
+            worker.ask("names")
 
 
 def test_paired_ratio_is_taken_round_by_round():
@@ -99,6 +110,8 @@ def test_command_writes_what_it_promises(tmp_path):
         (["--task", "mini_leverr"], "mini_lever"),
         (["--method", "harmny"], "harmony"),
         (["--rounds", "0"], "1 or more"),
+        (["--json", "/nowhere/b.json"], "no folder /nowhere"),
+        (["--json", "/"], "is a folder"),
         (["--offline-buffer", "/nowhere", "--parts", "replay", "--task", "mini_lever"], "/nowhere"),
     ],
 )

@@ -15,10 +15,12 @@ from hdream_core import envs, provenance
 from hdream_core.benchmark.curves import measure_curves
 from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
 from hdream_core.benchmark.update import measure, measure_threads
+from hdream_core.benchmark.workers import BenchmarkError
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.offline import open_buffer
-from hdream_core.presets import METHODS, make_config
+from hdream_core.presets import make_config
+from hdream_core.sources import check_buffer
 from hdream_core.store import write_atomically
 
 Part = Literal["update", "threads", "curves", "replay", "env", "build"]
@@ -67,6 +69,12 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
         raise ConfigError("--rounds, --updates, --curve-updates and --build-steps must be 1 or more")
     changes = {"offline_buffer": str(job.offline_buffer)} if job.offline_buffer else {}
     config = make_config(job.task, job.preset, job.method, changes)
+    if job.json and not job.json.resolve().parent.is_dir():
+        raise ConfigError(f"--json {job.json}: there is no folder {job.json.parent}")
+    if job.json and job.json.is_dir():
+        raise ConfigError(f"--json {job.json}: is a folder; name a file")
+    if job.offline_buffer:
+        check_buffer(config, open_buffer(job.offline_buffer).facts)
     env = envs.make(job.task, seed=0, camera=config.env.camera)
     size, action = env.observation_space["image"].shape[0], env.action_space.shape[0]
     found: dict[str, float] = {}
@@ -155,10 +163,8 @@ def _cell(name: str, value: float) -> str:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
-    with exit_on_user_error():
+    with exit_on_user_error(BenchmarkError, interrupted="nothing was written"):
         job = tyro.cli(Benchmark, args=args, prog="python -m hdream_core.benchmark")
-        if job.method not in METHODS:
-            raise ConfigError(f"no method {job.method!r}; there are {', '.join(METHODS)}")
         found = benchmark(job)
         print(f"{found['about']['device']}; preset {job.preset}, task {job.task}")
         print(table(found))

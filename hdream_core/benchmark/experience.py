@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from hdream_core import envs
-from hdream_core.benchmark.workers import Work, Worker, paired_ratio, side_by_side
+from hdream_core.benchmark.curves import make_learner
+from hdream_core.benchmark.workers import BenchmarkError, Work, Worker, paired_ratio, side_by_side
 from hdream_core.config import MINIATURE_TASKS, Config
+from hdream_core.minari_layout import read_metadata
 from hdream_core.offline import open_buffer
 from hdream_core.processes import cores
 from hdream_core.replay import Replay
@@ -25,6 +27,7 @@ from hdream_core.store import EpisodeStore, Field
 FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
 EPISODES, ROWS = 20, 500  # of the store that sampling is timed on
 SAMPLES = 50  # batches in a turn
+TRAINER_UPDATES = 30
 
 
 def measure_environment(task: str, camera: str, rounds: int) -> dict[str, float]:
@@ -80,8 +83,9 @@ def measure_build(task: str, camera: str, steps: int) -> dict[str, float]:
         start = time.perf_counter()
         done = subprocess.run([sys.executable, "-m", "offline_buffers.build", *words], capture_output=True, text=True)
         seconds = time.perf_counter() - start
+        steps = read_metadata(Path(folder) / "buffer")["total_steps"] if done.returncode == 0 else 0  # whole episodes
     if done.returncode:
-        raise RuntimeError(f"offline_buffers.build failed: {done.stderr.strip().splitlines()[-1]}")
+        raise BenchmarkError(f"offline_buffers.build failed: {done.stderr.strip().splitlines()[-1]}")
     return {"build.steps": float(steps), "build.steps_per_s": steps / seconds}
 
 
@@ -95,11 +99,23 @@ def measure_replay(config: Config, size: int, action: int, rounds: int, update_s
         update_s: seconds of an update, if measured.
     """
     with _folder(config, size, action) as folder, Worker(make_sampler, config, folder) as worker:
-        before = worker.ask("peak_mb")
+        before = worker.ask("memory_mb")
         seconds = median(worker.ask("seconds", "sample", SAMPLES) for _ in range(rounds))
-        found = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("peak_mb") - before}
+        found = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("memory_mb") - before}
         found["replay.steps"] = float(np.load(folder / "episodes.npy", allow_pickle=False)[:, 1].sum())
-    return found | ({"replay.share_of_update": seconds / update_s} if update_s else {})
+        if update_s:
+            found["replay.share_of_update"] = seconds / update_s
+        if config.offline_buffer:
+            found["memory.trainer_peak_mb"] = _trainer_peak_mb(config, size, action, folder)
+    return found
+
+
+def _trainer_peak_mb(config: Config, size: int, action: int, folder: Path) -> float:
+    """Resident memory, at most, of a process that trains on the store, model and all."""
+    with Worker(make_learner, config, size, action, folder, False) as trainer:
+        for _ in range(TRAINER_UPDATES):
+            trainer.ask("call", "update")
+        return trainer.ask("peak_mb")
 
 
 @contextlib.contextmanager

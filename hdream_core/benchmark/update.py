@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from hdream_core.agent import DreamerV2, make_balancer
+from hdream_core.behavior import Imagined
 from hdream_core.benchmark.workers import Work, Worker, in_turns, paired_ratio, side_by_side
 from hdream_core.config import BalancerConfig, Config
 from hdream_core.precision import autocast, native_bfloat16, pick_device
 from hdream_core.replay import random_batch
+from hdream_core.rssm import State
 
 MATRIX = 1024  # rows and columns of the products that measure the machine's rate
 PRODUCTS = 20
@@ -57,10 +59,10 @@ def measure(config: Config, size: int, action: int, rounds: int, times: int) -> 
             found[f"{key}.speedup"] = paired_ratio(taken["plain"], taken["tuned"])
             if whole:
                 found["update.over_floor"] = found["update.tuned_s"] / found["update.floor_s"]
-                found |= {
-                    f"memory.{'peak' if k == 'tuned' else 'plain_peak'}_mb": w.ask("peak_mb")
-                    for k, w in workers.items()
-                }
+                found["memory.peak_mb"] = tuned.ask("peak_mb")
+                found["memory.plain_peak_mb"] = reference.ask("peak_mb")
+                if torch.cuda.is_available():
+                    found["memory.gpu_peak_mb"] = tuned.ask("gpu_peak_mb")
     return found | _harmonizers(config.train.threads, rounds, found["update.tuned_s"])
 
 
@@ -121,30 +123,20 @@ def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
     agent = DreamerV2(config, size, action)
     batch = random_batch(config.train.batch, config.train.length, size, action)
     agent.update(batch)
-    data, model, behavior = agent.to_device(batch), agent.model, agent.behavior
+    data = agent.to_device(batch)
+    with torch.no_grad(), autocast(config.train.precision, agent.device):
+        embed = agent.model.encode(data["image"])
+        post, _ = agent.model.rssm.observe(embed, data["action"], data["is_first"])
+        dream = agent.behavior.imagine(agent.model, _starts(agent, post))
+    parts = _model_parts(agent, data, embed, post) | _behavior_parts(agent, post, dream)
+    whole = {"update": lambda: agent.update(batch), "data": lambda: agent.to_device(batch)}
+    return whole | parts | {"optimiser": lambda: _step(agent)}
+
+
+def _model_parts(agent: DreamerV2, data: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:
+    model, feat = agent.model, post.feat
     image = model.preprocess(data["image"]).flatten(0, 1)
-    precision = config.train.precision
-
-    def part(forward: Any, modules: Iterable[nn.Module], *inputs: Tensor) -> Work:
-        parameters = [p for module in modules for p in module.parameters()]
-
-        def work() -> None:
-            leaves = [x.detach().requires_grad_() for x in inputs]
-            with autocast(precision, agent.device):
-                loss = forward(*(x.view_as(x) for x in leaves))  # views: the counter of operations takes no leaves
-            torch.autograd.grad(loss, [*leaves, *parameters], allow_unused=True)
-
-        return work
-
-    def no_grad(f: Any) -> Any:
-        with torch.no_grad(), autocast(precision, agent.device):
-            return f()
-
-    embed = no_grad(lambda: model.encode(data["image"]))
-    post = no_grad(lambda: model.rssm.observe(embed, data["action"], data["is_first"]))[0]
-    starts = config.behavior.starts
-    start = post.flatten().map(lambda x: x[:starts])
-    dream = no_grad(lambda: behavior.imagine(model, start))
+    heads = [h for h in (model.reward_head, model.discount_head) if h is not None]
 
     def observe(embed: Tensor) -> Tensor:
         post, prior = model.rssm.observe(embed, data["action"], data["is_first"])
@@ -153,6 +145,19 @@ def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
     def decode(feat: Tensor) -> Tensor:
         return model.kernels.half_squared_error(model.decoder(feat), image, 3)
 
+    parts = {
+        "encoder": _part(agent, lambda: model.encode(data["image"]).float().mean(), [model.encoder]),
+        "observe": _part(agent, observe, [model.rssm], embed),
+        "heads": _part(agent, lambda x: sum(head(x).mean() for head in heads), heads, feat),
+    }
+    if model.decoder is not None:
+        parts["decoder"] = _part(agent, decode, [model.decoder], feat.flatten(0, 1))
+    return parts
+
+
+def _behavior_parts(agent: DreamerV2, post: State, dream: Imagined) -> dict[str, Work]:
+    model, behavior, start = agent.model, agent.behavior, _starts(agent, post)
+
     def imagine() -> Tensor:
         imagined = behavior.imagine(model, start)
         return imagined.feat.mean() + imagined.entropy.mean()
@@ -160,24 +165,34 @@ def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
     def actor_critic(feat: Tensor) -> Tensor:
         return sum(behavior.imagined_losses(model, dream._replace(feat=feat))[:2])
 
-    def step() -> None:
-        for name, module in (("model", model), ("actor", behavior.actor), ("critic", behavior.critic)):
-            nn.utils.clip_grad_norm_(module.parameters(), 100.0)
-            agent.optimizers[name].step()
-
-    feat = post.feat
-    heads = [h for h in (model.reward_head, model.discount_head) if h is not None]
-    parts = {
-        "data": lambda: agent.to_device(batch),
-        "encoder": part(lambda: model.encode(data["image"]).float().mean(), [model.encoder]),
-        "observe": part(observe, [model.rssm], embed),
-        "decoder": part(decode, [model.decoder], feat.flatten(0, 1)) if model.decoder is not None else None,
-        "heads": part(lambda x: sum(head(x).mean() for head in heads), heads, feat),
-        "imagination": part(imagine, [behavior.actor]),
-        "actor_critic": part(actor_critic, [behavior.critic], dream.feat),
-        "optimiser": step,
+    return {
+        "imagination": _part(agent, imagine, [behavior.actor]),
+        "actor_critic": _part(agent, actor_critic, [behavior.critic], dream.feat),
     }
-    return {"update": lambda: agent.update(batch)} | {name: work for name, work in parts.items() if work is not None}
+
+
+def _part(agent: DreamerV2, forward: Any, modules: Iterable[nn.Module], *inputs: Tensor) -> Work:
+    """``forward(*inputs)``, a scalar, and its gradients for the inputs and the modules' parameters."""
+    parameters = [p for module in modules for p in module.parameters()]
+
+    def work() -> None:
+        leaves = [x.detach().requires_grad_() for x in inputs]
+        with autocast(agent.config.train.precision, agent.device):
+            loss = forward(*(x.view_as(x) for x in leaves))  # views: the counter of operations takes no leaves
+        torch.autograd.grad(loss, [*leaves, *parameters], allow_unused=True)
+
+    return work
+
+
+def _starts(agent: DreamerV2, post: State) -> State:
+    return post.flatten().map(lambda x: x[: agent.config.behavior.starts])
+
+
+def _step(agent: DreamerV2) -> None:
+    """Clipping and Adam, on the gradients that the last update left."""
+    for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
+        nn.utils.clip_grad_norm_(module.parameters(), 100.0)
+        agent.optimizers[name].step()
 
 
 def _harmonizers(threads: int, rounds: int, update_s: float) -> dict[str, float]:

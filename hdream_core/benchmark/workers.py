@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,6 +16,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hdream_core.processes import keep_freed_memory
+
+
+class BenchmarkError(RuntimeError):
+    """A benchmark could not be taken; the message is one line for the user."""
+
 
 Work = Callable[[], Any]
 WARM_UP = 2  # calls: the first allocates, and a process that was idle has lost its place in the caches
@@ -36,25 +43,32 @@ class Worker:
 
     def start(self, what: str, *args: Any) -> None:
         """Asks without waiting; ``wait`` has the answer."""
-        self._pipe.send((what, *args))
+        with contextlib.suppress(BrokenPipeError):  # it ended at its own work's making; ``wait`` says why
+            self._pipe.send((what, *args))
 
     def wait(self) -> Any:
         """The answer to what was asked last.
 
         Raises:
-            RuntimeError: if the work failed.
+            BenchmarkError: if the work failed.
         """
         try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("a benchmark's process ended unexpectedly; is there enough memory?") from None
-        if isinstance(answer, Exception):
-            raise RuntimeError(f"a benchmark failed: {answer}") from answer
+            failure, answer = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            raise BenchmarkError("a benchmark's process ended unexpectedly; is there enough memory?") from None
+        if failure:
+            raise BenchmarkError(f"a benchmark failed: {failure}")
         return answer
 
     def ask(self, what: str, *args: Any) -> Any:
-        """``names``; of a piece of work what it returns (``call``), its mean ``seconds`` over so many calls, its
-        ``flops``; or ``peak_mb`` so far."""
+        """Asks and waits.
+
+        Args:
+            what: ``"names"`` of the work; ``"call"``, what it returns; ``"seconds"``, the mean over so many calls;
+                ``"flops"``, floating-point operations; ``"memory_mb"`` and ``"peak_mb"``, the process's resident
+                memory now and at most; ``"gpu_peak_mb"``, of tensors on a GPU.
+            args: name of the work, and for seconds the number of calls.
+        """
         self.start(what, *args)
         return self.wait()
 
@@ -72,14 +86,16 @@ def _serve(pipe: Connection, make: Callable[..., Mapping[str, Work]], args: tupl
     try:
         work = make(*args)
     except Exception as error:
-        pipe.send(error)
+        pipe.send((_line(error), None))
         return
     answers = {
         "names": lambda: list(work),
         "call": lambda name: work[name](),
         "seconds": lambda name, times: _seconds(work[name], times),
         "flops": lambda name: _flops(work[name]),
-        "peak_mb": _peak_mb,
+        "memory_mb": lambda: _status_mb("VmRSS"),
+        "peak_mb": lambda: _status_mb("VmHWM"),
+        "gpu_peak_mb": lambda: torch.cuda.max_memory_allocated() / 2**20,
     }
     while True:
         try:
@@ -87,9 +103,13 @@ def _serve(pipe: Connection, make: Callable[..., Mapping[str, Work]], args: tupl
         except EOFError:
             return
         try:
-            pipe.send(answers[what](*rest))
+            pipe.send((None, answers[what](*rest)))
         except Exception as error:
-            pipe.send(error)
+            pipe.send((_line(error), None))
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _seconds(work: Work, times: int) -> float:
@@ -113,10 +133,11 @@ def _flops(work: Work) -> int:
     return counter.get_total_flops()
 
 
-def _peak_mb() -> float:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+def _status_mb(name: str) -> float:
+    """A line of Linux's /proc/self/status; getrusage's maximum would begin at the parent's. NaN elsewhere."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 2**10 for line in lines if line.startswith(f"{name}:")), math.nan)
 
 
 def in_turns(workers: Mapping[str, Worker], name: str, rounds: int, times: int) -> dict[str, list[float]]:
