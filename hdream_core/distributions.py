@@ -60,6 +60,11 @@ def half_squared_error(
     return error.mean()
 
 
+def normal_density(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Of the standard normal."""
+    return torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+
+
 class TruncatedNormal:
     """Independent normals truncated to [-1, 1]: the policy over continuous actions.
 
@@ -88,7 +93,7 @@ class TruncatedNormal:
 
     def entropy(self) -> Float[Tensor, "*n"]:
         """``(...)``: differential entropy in nats, summed over the action dimensions."""
-        density_alpha, density_beta = (torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi) for z in (self.alpha, self.beta))
+        density_alpha, density_beta = normal_density(self.alpha), normal_density(self.beta)
         log_volume = torch.log(math.sqrt(2 * math.pi * math.e) * self.scale * self.mass)
         slope = (self.alpha * density_alpha - self.beta * density_beta) / (2 * self.mass)
         return (log_volume + slope).sum(-1)

@@ -8,7 +8,6 @@ Shapes: H horizon, N start states, A action, F features.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +17,7 @@ from torch.nn import functional as F
 
 from hdream_core import scan
 from hdream_core.behavior import Behavior, Imagined
-from hdream_core.distributions import TruncatedNormal
+from hdream_core.distributions import TruncatedNormal, normal_density
 from hdream_core.rssm import State
 from hdream_core.scan import FusedRSSM
 from hdream_core.world_model import WorldModel
@@ -128,12 +127,8 @@ def sample(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     wide = loc + scale * z
     action = wide.clamp(-1 + edge, 1 - edge)
     inside = (wide == action).float()  # a clamped value has no slope
-    moves = (exact == quantile).float() / _density(z)
-    low, high = (1 - u) * _density(normal.alpha), u * _density(normal.beta)
+    moves = (exact == quantile).float() / normal_density(z)
+    low, high = (1 - u) * normal_density(normal.alpha), u * normal_density(normal.beta)
     by_loc = 1 - moves * (low + high)
     by_scale = z - moves * (low * normal.alpha + high * normal.beta)
     return action, by_loc * inside, by_scale * inside
-
-
-def _density(z: Tensor) -> Tensor:
-    return (z.square() * -0.5).exp_().mul_(1 / math.sqrt(2 * math.pi))

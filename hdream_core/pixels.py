@@ -14,14 +14,15 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from hdream_core.precision import product_dtype
+
 FEW_CHANNELS = 16  # with so few outputs a product of vectors is hardly filled, and the sub-pixel form is faster
 CHUNK = 32  # images of 64 x 64 whose errors, 1.5 MB, stay in a core's cache
 
 
 def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``networks.conv_transpose``, channels last, in whichever of three equal forms is fastest for the shape."""
-    kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    dtype = product_dtype(x)
     return _ConvTranspose.apply(channels_last(x.to(dtype)), channels_last(weight.to(dtype)), bias.to(dtype))
 
 

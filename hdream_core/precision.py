@@ -27,6 +27,12 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def product_dtype(x: torch.Tensor) -> torch.dtype:
+    """In which dtype autocast multiplies ``x`` here; its own without autocast."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
     """Autocast for the networks of a run, or nothing in float32."""
     enabled = resolve_precision(precision, device) == "bfloat16"

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from hdream_core.distributions import draw_one_hot
+from hdream_core.precision import product_dtype
 from hdream_core.rssm import NORM_EPS, RSSM, State
 
 aten = torch.ops.aten
@@ -232,8 +233,7 @@ class FusedRSSM(RSSM):
 
     def _weights(self, hidden: nn.Linear, logits: nn.Linear) -> Weights:
         """Those of a step that ends in the given layers, in the dtype of the products."""
-        kind = self.in_layer.weight.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.in_layer.weight.dtype
+        dtype = product_dtype(self.in_layer.weight)
         joint, norm = self.cell.linear, self.cell.norm
         return Weights(
             stoch=self.in_layer.weight[:, : self.latent].to(dtype),
