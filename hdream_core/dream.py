@@ -88,8 +88,8 @@ class _Dream(torch.autograd.Function):
             before = feat[t].split([size, feat.shape[2] - size], 1)
             deter, stoch = before[0] + g.deter, before[1] + g.stoch
         # The features that the policy reads get no gradient from it, so neither does the start through the policy.
-        inputs = [torch.cat(rows) for rows in zip(*(s.layers for s in reversed(ctx.saved)), strict=True)]
-        outputs = [torch.cat(rows) for rows in zip(*grads, strict=True)]
+        inputs = scan.merge(s.layers for s in reversed(ctx.saved))
+        outputs = scan.merge(grads)
         inputs[-1] = inputs[-1].float()
         weights = [x for i, g in zip(inputs, outputs, strict=True) for x in (g.T @ i, g.sum(0))]
         return stoch, deter, None, None, *weights

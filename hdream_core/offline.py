@@ -44,9 +44,14 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
     with FileLock(folder / "unpacked.lock"):
         if not (target / "episodes.npy").exists():
             _unpack(folder / "data" / MAIN_FILE, metadata, target)
-    store = EpisodeStore(target)
-    store.rewind(np.load(target / "episodes.npy", allow_pickle=False))
-    return OfflineBuffer(store, metadata)
+    return OfflineBuffer(open_unpacked(target), metadata)
+
+
+def open_unpacked(folder: Path) -> EpisodeStore:
+    """A store whose episodes are listed beside it, in ``episodes.npy``."""
+    store = EpisodeStore(folder)
+    store.rewind(np.load(folder / "episodes.npy", allow_pickle=False))
+    return store
 
 
 def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:

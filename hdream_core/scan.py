@@ -156,9 +156,9 @@ class Observe(torch.autograd.Function):
             g = step_backward(w, steps[t], deter[t] + carry_deter, stoch[t] + carry_stoch, logits[t])
             carry_stoch, carry_deter = g.stoch * ctx.keep[t], g.deter * ctx.keep[t]
             grads.append(g)
-        drive, evidence, logit, joint, normed = _all(reversed(grads), Gradients._fields[2:])
-        before, inputs, outputs, mean, rstd, new_deter, hidden = _all(
-            steps, ("stoch", "inputs", "joint", "mean", "rstd", "new_deter", "hidden")
+        drive, evidence, logit, joint, normed = merge(g[2:] for g in reversed(grads))
+        before, inputs, outputs, mean, rstd, new_deter, hidden = merge(
+            (s.stoch, s.inputs, s.joint, s.mean, s.rstd, s.new_deter, s.hidden) for s in steps
         )
         norm, norm_bias = aten.native_layer_norm_backward(
             normed, outputs, normed.shape[1:], mean, rstd, w.norm, w.norm_bias, [False, True, True]
@@ -177,9 +177,9 @@ class Observe(torch.autograd.Function):
         return carry_stoch, carry_deter, drive.view(shape), evidence.view(shape), None, None, *weights
 
 
-def _all(steps: Iterable[NamedTuple], names: Sequence[str]) -> list[Tensor]:
-    """Fields of all steps, each ``(T * N, ...)``."""
-    return [torch.cat(rows) for rows in zip(*([getattr(s, name) for name in names] for s in steps), strict=True)]
+def merge(steps: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+    """The same tensors of all steps in one, each ``(T * N, ...)``."""
+    return [torch.cat(rows) for rows in zip(*steps, strict=True)]
 
 
 class PriorStep(NamedTuple):

@@ -13,9 +13,9 @@ import torch
 from hdream_core.agent import DreamerV2
 from hdream_core.benchmark.workers import Worker
 from hdream_core.config import Config
+from hdream_core.offline import open_unpacked
 from hdream_core.precision import native_bfloat16, pick_device
 from hdream_core.replay import Replay, random_batch
-from hdream_core.store import EpisodeStore
 
 TOLERANCE = 1e-4
 LOSSES = ("loss/observation", "loss/reward", "loss/dynamics", "loss/actor", "loss/critic")
@@ -92,8 +92,6 @@ def _batches(config: Config, size: int, action: int, folder: Path | None) -> Ite
     if folder is None:
         while True:
             yield random_batch(config.train.batch, config.train.length, size, action)
-    store, rng = EpisodeStore(folder), np.random.default_rng(config.seed)
-    store.rewind(np.load(folder / "episodes.npy", allow_pickle=False))
-    replay = Replay(store)
+    replay, rng = Replay(open_unpacked(folder)), np.random.default_rng(config.seed)
     while True:
         yield replay.sample(rng, config.train.batch, config.train.length)

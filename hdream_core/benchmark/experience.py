@@ -19,7 +19,7 @@ from hdream_core.benchmark.curves import make_learner
 from hdream_core.benchmark.workers import BenchmarkError, Work, Worker, paired_ratio, side_by_side
 from hdream_core.config import MINIATURE_TASKS, Config
 from hdream_core.minari_layout import read_metadata
-from hdream_core.offline import open_buffer
+from hdream_core.offline import open_buffer, open_unpacked
 from hdream_core.processes import cores
 from hdream_core.replay import Replay
 from hdream_core.store import EpisodeStore, Field
@@ -145,7 +145,5 @@ def _fields(size: int, action: int) -> dict[str, Field]:
 
 def make_sampler(config: Config, folder: Path) -> dict[str, Any]:
     """One batch from the store in ``folder``."""
-    store = EpisodeStore(folder)
-    store.rewind(np.load(folder / "episodes.npy", allow_pickle=False))
-    replay, rng = Replay(store), np.random.default_rng(0)
+    replay, rng = Replay(open_unpacked(folder)), np.random.default_rng(0)
     return {"sample": lambda: replay.sample(rng, config.train.batch, config.train.length)}
