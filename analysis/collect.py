@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.results import PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
-from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, paired_interval, seed_interval
+from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core import provenance, runs
 from hdream_core.logger import read_metrics
 
+if TYPE_CHECKING:
+    from analysis.study import Plan
 
-def attributes(study: str, planned: Sequence[Run], buffer_sha256: str = "") -> dict[str, Any]:
-    """Root attributes of a result: where it comes from."""
-    config = planned[0].config
+
+def origin(study: str) -> dict[str, Any]:
+    """The root attributes that say which command, code and machine made a result, and when."""
     commit, dirty = provenance.git_state()
-    wall = [runs.wall_seconds(run.folder) for run in planned if run.done]
-    frames = next((runs.recorded(run.folder) for run in planned if run.started), {})
     return {
         "schema_version": SCHEMA_VERSION,
         "paper": PAPER,
         "study": study,
-        "command": f"python -m analysis.{study} {' '.join(sys.argv[1:])}".strip(),
+        "command": f"python -m analysis.{study} {shlex.join(sys.argv[1:])}".strip(),
         "git_commit": commit,
         "git_dirty": dirty,
         "package_versions": json.dumps(provenance.package_versions()),
         "device": provenance.device_name(),
         "created_utc": now_utc(),
+    }
+
+
+def attributes(study: str, planned: Sequence[Run], buffer_sha256: str = "") -> dict[str, Any]:
+    """Root attributes of a result: where it comes from."""
+    config = planned[0].config
+    wall = [runs.wall_seconds(run.folder) for run in planned if run.done]
+    frames = next((runs.recorded(run.folder) for run in planned if run.started), {})
+    return origin(study) | {
         "scale": config.scale,
         "preset": config.preset,
         "task": config.task,
@@ -135,13 +145,41 @@ def paired_differences(result: Result) -> dict[str, Any]:
         if both.any():
             difference = (values[i][both] - values[0][both]).mean(0)
             per_seed = (values[i][both] - values[0][both]).mean(1)
-            table[method] = paired_interval(difference, episode)._asdict() | {
+            table[method] = cluster_interval(difference, episode)._asdict() | {
                 "over_seeds": seed_interval(per_seed)._asdict(),
                 "per_seed": per_seed.tolist(),
                 "share_of_windows_better": float((difference < 0).mean()),
                 "median": float(np.median(difference)),
             }
     return table
+
+
+def models(
+    plan: Plan,
+    sha256: str,
+    found: Mapping[tuple[int, int], Mapping[str, np.ndarray]],
+    axes: Mapping[str, np.ndarray],
+    layout: Mapping[str, tuple[str, ...]],
+) -> Result:
+    """One result of what was measured on every trained model of a plan.
+
+    Args:
+        plan: whose runs the models come from.
+        sha256: of the buffer, empty online.
+        found: place of a model (method, seed) to its arrays by metric.
+        axes: coordinates of the further axes.
+        layout: metric to its further axes, after ``method`` and ``seed``.
+    """
+    known = {"method": np.array(plan.methods), "seed": np.array(plan.seeds, np.int64), **axes}
+    data = {}
+    for name, further in layout.items():
+        shape = tuple(len(known[axis]) for axis in ("method", "seed", *further))
+        values = np.full(shape, np.nan)
+        for place, metrics in found.items():
+            values[place] = metrics.get(name, np.nan)
+        data[name] = (("method", "seed", *further), values)
+    configs = {run.config.method: dataclasses.asdict(run.config) for run in plan.runs}
+    return Result(attributes(plan.study, plan.runs, sha256), known, data, configs)
 
 
 def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:

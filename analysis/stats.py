@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,18 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+def known(end: float | None) -> bool:
+    """Whether an interval's end is known; a result read from a file has None for NaN."""
+    return end is not None and math.isfinite(end)
+
+
+def show(interval: Mapping[str, float | None]) -> str:
+    """An interval as text: ``0.58 [0.45, 0.74]``, without the brackets where one seed has none."""
+    if interval["mean"] is None or not known(interval["low"]):
+        return "-" if interval["mean"] is None else f"{interval['mean']:.3g}"
+    return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
 
 
 def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -36,23 +50,23 @@ def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def paired_interval(difference: np.ndarray, cluster: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Mean of paired differences with a percentile bootstrap over clusters.
+def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Mean of what was measured on many windows, with a percentile bootstrap over clusters of them.
 
     Windows of one episode are alike, so whole episodes are resampled; resampling windows would make the interval too
     narrow.
 
     Args:
-        difference: ``(W,)``, one per held-out window (already averaged over seeds).
+        values: ``(W,)``, one per held-out window (already averaged over seeds), e.g. paired differences.
         cluster: ``(W,)``, the episode of each window.
         confidence: of the interval.
     """
-    difference = np.asarray(difference, np.float64)
+    values = np.asarray(values, np.float64)
     _, index = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(index, difference)  # (episodes,)
+    sums = np.bincount(index, values)  # (episodes,)
     counts = np.bincount(index)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = rng.integers(0, len(sums), (RESAMPLES, len(sums)))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Interval(float(difference.mean()), float(low), float(high))
+    return Interval(float(values.mean()), float(low), float(high))

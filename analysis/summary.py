@@ -8,10 +8,10 @@ shown at this scale".
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from analysis.results import Result
+from analysis.stats import known, show
 
 POLICY = {"success": "success", "return": "return"}
 
@@ -22,7 +22,7 @@ def lines(result: Result) -> list[str]:
     methods = [str(m) for m in result.axes["method"]]
     text = [_row(["method", *(name for name in final if name != "interval")])]
     for method in methods:
-        text.append(_row([method, *(_show(row[method]) for name, row in final.items() if name != "interval")]))
+        text.append(_row([method, *(show(row[method]) for name, row in final.items() if name != "interval")]))
     text += [f"{method}: {verdict(result, method)}" for method in methods[1:]]
     return text
 
@@ -46,7 +46,7 @@ def verdict(result: Result, method: str) -> str:
 
 
 def _compare(reference: dict[str, float], other: dict[str, float]) -> str:
-    if not all(_finite(x[end]) for x in (reference, other) for end in ("low", "high")):
+    if not all(known(x[end]) for x in (reference, other) for end in ("low", "high")):
         return "not shown (one seed has no interval)"
     if other["low"] > reference["high"]:
         return "higher"
@@ -62,17 +62,6 @@ def _paired_verdict(paired: dict[str, Any], seeds: int) -> str:
     else:
         return "not shown to differ at this scale"
     return shown if seeds > 1 else f"{shown} in this one run"
-
-
-def _finite(value: float | None) -> bool:
-    """Whether an interval's end is known; a result read from a file has None for NaN."""
-    return value is not None and math.isfinite(value)
-
-
-def _show(interval: dict[str, float]) -> str:
-    if not _finite(interval["low"]):
-        return f"{interval['mean']:.3g}"
-    return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
 
 
 def _row(cells: list[str]) -> str:

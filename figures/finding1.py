@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
-from analysis.results import Result, ResultError, load
+from analysis.results import Result, load
 from analysis.stats import seed_interval
 from figures import style
 
@@ -43,8 +41,7 @@ def draw(source: Path, out: Path) -> Path:
         _curves(axes, result, name)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    task = result.attributes["task"].replace("_", " ").title()
-    style.frame(figure, f"Finding 1: weight of the reward loss, {task}", result, Path(source))
+    style.frame(figure, f"Finding 1: weight of the reward loss, {style.task(result)}", result, Path(source))
     return style.save(figure, out, Path(source).stem)
 
 
@@ -71,21 +68,5 @@ def _curves(axes: Axes, result: Result, name: str) -> None:
     style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
 
 
-def main() -> None:
-    """Entry point: draws the given result files, or the shipped ones."""
-    parser = argparse.ArgumentParser(
-        prog="python -m figures.finding1", description="Draw results of analysis.finding1."
-    )
-    parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
-    parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
-    chosen = parser.parse_args()
-    for file in chosen.files or sorted((Path(__file__).parent / "data").glob("finding1_*.h5")):
-        try:
-            print(draw(file, chosen.out))
-        except (ResultError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    style.main("finding1", draw)

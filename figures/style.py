@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.results import Result
+from analysis.results import Result, ResultError
+from analysis.stats import seed_interval
+
+SHIPPED = Path(__file__).parent / "data"
 
 # Okabe and Ito's palette, in the order of the methods that the paper compares.
 COLORS = {
@@ -23,6 +30,7 @@ COLORS = {
     "harmony": "#009E73",
 }
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
+GROUP = 0.8  # width of a group of bars
 HEAD, FOOT = 0.5, 0.38  # inches above and beneath the panels
 LABELS = {"harmony": "HarmonyDream", "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$"}
 
@@ -57,6 +65,32 @@ def label(method: str) -> str:
     return f"$w_r={method[4:]}$" if method.startswith("w_r=") else method
 
 
+def task(result: Result) -> str:
+    """A result's task as a title has it."""
+    return result.attributes["task"].replace("_", " ").title()
+
+
+def bars(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str]) -> None:
+    """Groups of bars, one a method: mean, 95 % interval over seeds, and every seed as a dot.
+
+    Args:
+        axes: to draw on.
+        result: whose methods the bars are.
+        values: ``(method, seed, group)``, NaN where missing.
+        groups: their names.
+    """
+    methods = [str(method) for method in result.axes["method"]]
+    width = GROUP / len(methods)
+    for i, method in enumerate(methods):
+        at = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
+        spans = np.array([seed_interval(values[i, :, j]) for j in range(len(groups))])  # (groups, 3)
+        axes.bar(at, spans[:, 0], width * 0.9, color=color(method, i), label=label(method))
+        axes.vlines(at, spans[:, 1], spans[:, 2], color="0.15", linewidth=0.9)
+        for seed in values[i]:
+            axes.plot(at, seed, ".", color="0.15", markersize=3)
+    axes.set_xticks(range(len(groups)), groups)
+
+
 def steps_axis(axes: Axes, last: float) -> None:
     """An x-axis in environment steps."""
     axes.set_xlim(0, max(last, 1))
@@ -80,6 +114,20 @@ def frame(figure: Figure, title: str, result: Result, source: Path) -> None:
     state = "" if a.get("complete", True) else " RUNS STILL GOING ON."
     text = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state}\nSource: {source.name}"
     figure.text(0.01, 0.04 / height, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
+
+
+def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
+    """Entry point of a figure: draws the given result files, or the shipped ones."""
+    parser = argparse.ArgumentParser(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
+    parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
+    parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
+    chosen = parser.parse_args()
+    for file in chosen.files or sorted(SHIPPED.glob(f"{study}*.h5")):
+        try:
+            print(draw(file, chosen.out))
+        except (ResultError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
 
 
 def save(figure: Figure, out: Path, stem: str) -> Path:

@@ -13,6 +13,7 @@ from hdream_core.behavior import Behavior
 from hdream_core.config import BalancerConfig, Config, ConfigError
 from hdream_core.dream import FusedBehavior
 from hdream_core.kernels import pick
+from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting
 from hdream_core.precision import autocast, pick_device
 from hdream_core.rssm import State
 from hdream_core.world_model import WorldModel
@@ -25,21 +26,37 @@ def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
     return torch.empty_like(parameter).copy_(gradient)
 
 
-def make_balancer(config: BalancerConfig, discount_head: bool = False) -> Balancer:
+def make_balancer(config: BalancerConfig, discount_head: bool = False, image_size: int = 64) -> Balancer:
     """The balancer that a config describes.
 
+    Args:
+        config: kind and settings.
+        discount_head: whether there is a discount loss, too.
+        image_size: pixels per side; only uncertainty weighting counts them.
+
     Raises:
-        ConfigError: if fixed weights are given for HarmonyDream, which learns them.
+        ConfigError: if a fixed weight is given for a loss whose weight the balancer finds itself.
     """
     extra = {"discount": 1.0} if discount_head else {}
     given = {name: w for name in ("w_o", "w_r", "w_d") if (w := getattr(config, name)) is not None}
     if config.kind == "fixed":
         return FixedWeights(**given, **extra)
+    # E.4 fixes w_d while o and r are balanced; the tuned w_o and w_r of E.5 are DreamerV2's, that is, kind=fixed.
+    fixed = {"dynamics": given.pop("w_d")} if config.kind == "harmony" and "w_d" in given else {}
     if given:
         raise ConfigError(
-            f"balancer.{next(iter(given))} is set, but harmony learns its weights; unset it or take kind=fixed"
+            f"balancer.{next(iter(given))} is set, but {config.kind} learns its weights; unset it or take kind=fixed"
         )
-    return Harmony(("observation", "reward", "dynamics", *extra), rectified=config.rectified)
+    names = ("observation", "reward", "dynamics", *extra)
+    match config.kind:
+        case "harmony":
+            return Harmony(names, config.rectified, fixed)
+        case "uw":
+            return UncertaintyWeighting(names, {"observation": image_size**2 * 3, "reward": 1})
+        case "dwa":
+            return DynamicWeightAverage(names, config.dwa_temperature, config.dwa_window)
+        case "nashmtl":
+            return NashMTL(names, config.nash_every, config.nash_max_norm)
 
 
 class DreamerV2(nn.Module):
@@ -56,14 +73,23 @@ class DreamerV2(nn.Module):
         super().__init__()
         self.config, self.image_size, self.action = config, image_size, action
         self.device = device or pick_device()
-        self.balancer = make_balancer(config.balancer, config.model.discount_head)
+        self.balancer = make_balancer(config.balancer, config.model.discount_head, image_size)
         kernels = pick(config.train.kernels, self.device)
         self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma, kernels)
         behavior = FusedBehavior if kernels.fused_dream else Behavior
         self.behavior = behavior(config.behavior, self.model.rssm.feat_size, action)
         self.to(self.device)
+        self.balancer.attach(self._shared())
         self.updates = 0
         self.optimizers = self._make_optimizers(kernels.fused_adam)
+
+    def _shared(self) -> list[nn.Parameter]:
+        """The parameters that every loss's gradient flows through: what leads from frames to features.
+
+        Not the RSSM's prior: the dynamics loss alone reaches its layers, which are a head in this sense.
+        """
+        rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
+        return [*self.model.encoder.parameters(), *rssm]
 
     def _make_optimizers(self, fused: bool) -> dict[str, torch.optim.Adam]:
         model, behavior = self.config.model, self.config.behavior
@@ -101,6 +127,7 @@ class DreamerV2(nn.Module):
         )
         metrics = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
         metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
+        metrics |= {f"balancer/{name}": value for name, value in self.balancer.diagnostics().items()}
         metrics |= extra | {"loss/total": total.detach(), "grad_norm/model": norm}
         return metrics, post.detach().flatten()
 

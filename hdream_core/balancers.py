@@ -8,7 +8,7 @@ name without a loss, is an error. This file depends on torch alone, so that anot
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,17 @@ class Balancer(nn.Module, abc.ABC):
     @abc.abstractmethod
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The balancer's rule, for losses whose names are already checked."""
+
+    def attach(self, shared: Sequence[nn.Parameter]) -> None:
+        """Told once, before training, which parameters all losses share.
+
+        For balancers that look at the losses' gradients; the others ignore it. They are the world model's: a balancer
+        that keeps them must not register them as its own.
+        """
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Further scalars worth logging after an update, float and detached; a run logs them as ``balancer/<name>``."""
+        return {}
 
     def analytic_weights(self, mean_losses: Mapping[str, float]) -> dict[str, float]:
         """The weights this balancer would settle at for constant losses; empty where it has no such notion."""
@@ -90,32 +101,54 @@ class Harmony(Balancer):
     Args:
         names: the losses to balance.
         rectified: Eq. 5 (True) or Eq. 4 (False).
+        fixed: constant weights of those losses that are not to be balanced: no ``sigma``, no regulariser, just
+            ``w_i L_i``. ``{"dynamics": 1.0}`` is the ablation of E.4, "HarmonyDream w_d = 1" in Fig. 17.
+
+    Raises:
+        BalancerError: if ``fixed`` names a loss that is not in ``names``, or has a weight that is not above 0.
     """
 
-    def __init__(self, names: Iterable[str] = ("observation", "reward", "dynamics"), rectified: bool = True):
+    def __init__(
+        self,
+        names: Iterable[str] = ("observation", "reward", "dynamics"),
+        rectified: bool = True,
+        fixed: Mapping[str, float] | None = None,
+    ):
         super().__init__(names)
         self.rectified = rectified
-        self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.names})
+        self.fixed = {name: float(weight) for name, weight in (fixed or {}).items()}
+        for name, weight in self.fixed.items():
+            if name not in self.names:
+                raise BalancerError(f"the weight of {name} is fixed, but the losses are {', '.join(self.names)}")
+            if not 0 < weight < float("inf"):
+                raise BalancerError(f"the fixed weight of {name} is {weight}; it must be finite and above 0")
+        learned = [name for name in self.names if name not in self.fixed]
+        self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in learned})
 
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         terms, weights = [], {}
         for name in self.names:
-            s = self.s[name].float()
-            weight = torch.exp(-s)  # 1 / sigma, the coefficient of Fig. 23
-            # log(1 + sigma) = softplus(s); log sigma = s.
-            terms.append(weight * losses[name].float() + (F.softplus(s) if self.rectified else s))
+            loss = losses[name].float()
+            if name in self.fixed:
+                weight = loss.new_tensor(self.fixed[name])
+                terms.append(weight * loss)
+            else:
+                s = self.s[name].float()
+                weight = torch.exp(-s)  # 1 / sigma, the coefficient of Fig. 23
+                # log(1 + sigma) = softplus(s); log sigma = s.
+                terms.append(weight * loss + (F.softplus(s) if self.rectified else s))
             weights[name] = weight.detach()
         return torch.stack(terms).sum(), weights
 
     def analytic_weights(self, mean_losses: Mapping[str, float]) -> dict[str, float]:
-        """``1 / sigma*`` for the expected losses (Eq. 13; Prop. 3.1 if not rectified)."""
-        return {name: analytic_weight(mean_losses[name], self.rectified) for name in self.names}
+        """``1 / sigma*`` for the expected losses (Eq. 13; Prop. 3.1 if not rectified); a fixed weight as it is."""
+        return self.fixed | {name: analytic_weight(mean_losses[name], self.rectified) for name in self.s}
 
     @torch.no_grad()
     def start_at(self, mean_losses: Mapping[str, float]) -> None:
         """Sets every ``sigma`` to its optimum for these losses. Not in the paper: a labelled deviation."""
-        for name, weight in self.analytic_weights(mean_losses).items():
-            self.s[name].fill_(-torch.log(torch.tensor(weight)))
+        for name, s in self.s.items():
+            s.fill_(-torch.log(torch.tensor(analytic_weight(mean_losses[name], self.rectified))))
 
 
 def analytic_weight(mean_loss: float, rectified: bool = True) -> float:

@@ -23,6 +23,8 @@ AT_LEAST = {
     "behavior.starts": 1,
     "balancer.w_o": 0,
     "balancer.w_d": 0,
+    "balancer.dwa_window": 1,
+    "balancer.nash_every": 1,
     "train.steps": 1,
     "train.prefill": 0,
     "train.pretrain": 1,
@@ -43,6 +45,8 @@ AT_LEAST = {
 }
 ABOVE_ZERO = (
     "balancer.w_r",
+    "balancer.dwa_temperature",
+    "balancer.nash_max_norm",
     "model.lr",
     "model.grad_clip",
     "model.harmonizer_lr",

@@ -92,16 +92,25 @@ class BehaviorConfig:
 
 @dataclass(frozen=True)
 class BalancerConfig:
-    kind: Literal["fixed", "harmony"] = "fixed"
-    """Constant weights (Eq. 3) or HarmonyDream's learned ones."""
+    kind: Literal["fixed", "harmony", "uw", "dwa", "nashmtl"] = "fixed"
+    """Constant weights (Eq. 3), HarmonyDream's learned ones, or what Fig. 9b compares them with: uncertainty weighting,
+    dynamic weight average, NashMTL."""
     w_o: float | None = None
     """Weight of the observation loss L_o, 1 if not given; 0 builds no decoder. Fixed weights only."""
     w_r: float | None = None
     """Weight of the reward loss L_r, 1 if not given. Fixed weights only."""
     w_d: float | None = None
-    """Weight of the dynamics loss L_d, 1 if not given. Fixed weights only."""
+    """Weight of the dynamics loss L_d. Fixed weights: 1 if not given. Harmony: learned if not given (1: E.4)."""
     rectified: bool = True
     """Harmony only: regulariser log(1 + sigma) of Eq. 5 (rectified) or log sigma of Eq. 4."""
+    dwa_temperature: float = 2.0
+    """DWA only: temperature T of the softmax over the losses' rates of descent."""
+    dwa_window: int = 25
+    """DWA only: updates in each of the two windows whose mean losses are compared."""
+    nash_every: int = 1
+    """NashMTL only: updates between two solutions of the bargain."""
+    nash_max_norm: float | None = None
+    """NashMTL only: all weights are scaled down until the shared gradient's norm is at most this; None: never."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ class Config:
     task: str = "lever_pull"
     """Task by the paper's name, e.g. lever_pull, hammer, mini_lever."""
     method: str = "dreamerv2"
-    """Name of the method, also of its folder; dreamerv2 and harmony set the balancer by themselves."""
+    """Name of the method, also of its folder; dreamerv2, harmony, uw, dwa and nashmtl set the balancer."""
     seed: int = 0
     """Seed of everything random in the run."""
     preset: str = "paper"

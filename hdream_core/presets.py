@@ -116,6 +116,9 @@ MINIATURE_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 METHODS: dict[str, dict[str, Any]] = {
     "dreamerv2": {"balancer.kind": "fixed"},
     "harmony": {"balancer.kind": "harmony"},
+    "uw": {"balancer.kind": "uw"},
+    "dwa": {"balancer.kind": "dwa"},
+    "nashmtl": {"balancer.kind": "nashmtl"},
 }
 
 

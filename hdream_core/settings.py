@@ -75,7 +75,13 @@ def _parse(kind: Any, text: str, dotted: str) -> Any:
 
 
 def from_dict(data: dict[str, Any]) -> Config:
-    """Rebuilds a config from ``dataclasses.asdict``; raises ConfigError naming what is missing, unknown or mistyped."""
+    """Rebuilds a config from ``dataclasses.asdict``.
+
+    A setting that is not there takes its default: a new setting's default is what runs did before there was one.
+
+    Raises:
+        ConfigError: naming what is unknown or mistyped.
+    """
     return _build(Config, data, "")
 
 
@@ -83,12 +89,11 @@ def _build(cls: type, data: Any, prefix: str) -> Any:
     if not isinstance(data, dict):
         raise ConfigError(f"config: {prefix.rstrip('.') or 'top level'} must be a mapping")
     hints = typing.get_type_hints(cls)
-    if set(data) != set(hints):
-        odd = sorted(set(data) ^ set(hints))[0]
-        raise ConfigError(f"config: {prefix}{odd} is {'unknown' if odd in data else 'missing'}")
+    if unknown := sorted(set(data) - set(hints)):
+        raise ConfigError(f"config: {prefix}{unknown[0]} is unknown")
     values = {}
-    for name, kind in hints.items():
-        value = data[name]
+    for name, value in data.items():
+        kind = hints[name]
         if dataclasses.is_dataclass(kind):
             value = _build(kind, value, f"{prefix}{name}.")
         elif not _fits(kind, value):

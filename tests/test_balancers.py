@@ -74,6 +74,43 @@ def test_harmony_starts_at_weight_one_and_can_start_at_the_optimum():
     assert weights["reward"].item() == pytest.approx(analytic_weight(0.02), rel=1e-5)
 
 
+def test_harmony_with_a_fixed_weight_is_the_ablation_of_e4():
+    """w_d = 1: the dynamics loss as it is, without sigma or regulariser; the other two as in Eq. 5."""
+    balancer = Harmony(NAMES, fixed={"dynamics": 1.0})
+    assert set(balancer.s) == {"observation", "reward"} and len(list(balancer.parameters())) == 2
+    total, weights = balancer(losses(50.0, 0.01, 2.0))
+    assert total.item() == pytest.approx(50 + 0.01 + 2 * math.log(2) + 2, rel=1e-6)
+    balancer.start_at({"observation": 40.0, "reward": 0.02, "dynamics": 3.0})
+    without = Harmony(NAMES[:2])
+    without.start_at({"observation": 40.0, "reward": 0.02})
+    total, weights = balancer(losses(50.0, 0.01, 2.0))
+    rest = without({"observation": torch.tensor(50.0), "reward": torch.tensor(0.01)})[0]
+    assert total.item() == pytest.approx(rest.item() + 2.0, rel=1e-6)
+    assert weights["dynamics"].item() == 1 and weights["reward"].item() == pytest.approx(analytic_weight(0.02), 1e-5)
+    assert balancer.analytic_weights({"observation": 40.0, "reward": 0.02, "dynamics": 3.0}) == {
+        "observation": analytic_weight(40.0),
+        "reward": analytic_weight(0.02),
+        "dynamics": 1.0,
+    }
+
+
+@given(losses_of, st.floats(0.01, 100))
+def test_fixed_weight_scales_its_loss_and_its_gradient(loss, weight):
+    balancer, leaf = Harmony(NAMES, fixed={"dynamics": weight}), torch.tensor(loss, requires_grad=True)
+    total, weights = balancer(losses(1.0, 1.0, 1.0) | {"dynamics": leaf})
+    (gradient,) = torch.autograd.grad(total, leaf)
+    assert weights["dynamics"].item() == gradient.item() == pytest.approx(weight, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [({"colour": 1.0}, "colour is fixed"), ({"dynamics": 0.0}, "above 0"), ({"reward": math.nan}, "reward is nan")],
+)
+def test_unusable_fixed_weights_are_refused(fixed, message):
+    with pytest.raises(BalancerError, match=message):
+        Harmony(NAMES, fixed=fixed)
+
+
 def test_harmony_stays_in_float32_under_autocast():
     balancer = Harmony(["reward"])
     balancer.s["reward"].data.fill_(1e-4)  # smaller than bfloat16 resolves beside 1

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from analysis import finding1, sweep
+from analysis import finding1, study, sweep
 from analysis.results import load
 from hdream_core.config import ConfigError
 from hdream_core.logger import read_metrics
@@ -72,7 +72,7 @@ def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_pa
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_plan_only_starts_nothing_and_builds_nothing(tmp_path, capsys, monkeypatch, mode):
-    monkeypatch.setattr(finding1, "build", lambda *_: pytest.fail("built a buffer"))
+    monkeypatch.setattr(study, "build", lambda *_: pytest.fail("built a buffer"))
     finding1.main(["--task", "mini_lever", "--preset", "smoke", "--mode", mode, "--plan-only", *folders(tmp_path)])
     assert "3 runs" in capsys.readouterr().out and not (tmp_path / "runs").exists()
 
@@ -184,12 +184,12 @@ def test_scale_is_derived_and_reduced_never_poses_as_paper():
 
 
 def test_resolve_and_presets():
-    preset, mode = finding1.resolve(finding1.Finding1(task="mini_lever"))
+    preset, mode = study.resolve(finding1.Finding1(task="mini_lever"))
     assert (preset, mode) == ("quick", "online")
     with pytest.raises(ConfigError):
-        finding1.resolve(finding1.Finding1(task="mini_lever", preset="paper"))
-    methods = [c.method for c in finding1.configs(finding1.Finding1(seeds=(0,)), "cpu", None)]
-    assert methods == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
-    harmony = finding1.configs(finding1.Finding1(seeds=(0,)), "paper", None)[-1]
+        study.resolve(finding1.Finding1(task="mini_lever", preset="paper"))
+    job = finding1.Finding1(seeds=(0,))
+    assert finding1.methods_of(job, "cpu") == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
+    harmony = study.configs(job, finding1.methods_of(job, "paper"), "paper", None)[-1]
     assert harmony.balancer.kind == "harmony" and harmony.model.harmonizer_lr is None and harmony.scale == "paper"
     assert json.dumps(harmony.train.steps) == "250000"

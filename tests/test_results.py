@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from analysis.results import Result, ResultError, load, save
-from analysis.stats import paired_interval, seed_interval
+from analysis.stats import cluster_interval, seed_interval
 
 
 def test_seed_interval_by_hand():
@@ -18,16 +18,16 @@ def test_seed_interval_by_hand():
     assert np.isnan(seed_interval(np.array([np.nan])).mean)
 
 
-def test_paired_interval_resamples_clusters():
+def test_cluster_interval_resamples_clusters():
     # Within a cluster all values agree, so the interval is that of four clusters, not of 400 windows.
     cluster = np.repeat(np.arange(4), 100)
     difference = np.repeat([0.0, 1.0, 2.0, 3.0], 100)
-    mean, low, high = paired_interval(difference, cluster)
+    mean, low, high = cluster_interval(difference, cluster)
     assert mean == 1.5
     assert low == pytest.approx(0.5, abs=0.26) and high == pytest.approx(2.5, abs=0.26)
-    alone = paired_interval(difference, np.arange(400))
+    alone = cluster_interval(difference, np.arange(400))
     assert alone.high - alone.low < 0.5 * (high - low)
-    assert paired_interval(np.full(10, 2.0), np.arange(10)) == (2, 2, 2)
+    assert cluster_interval(np.full(10, 2.0), np.arange(10)) == (2, 2, 2)
 
 
 def result():

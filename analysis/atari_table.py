@@ -1,0 +1,137 @@
+"""Table 2 (App. E.1, Atari 100K) as data: its aggregates computed again, and every sentence about it checked.
+
+``python -m analysis.atari_table`` reads ``analysis/data/atari100k.csv``, which is the table as printed, computes
+human-normalised scores ``(score - random) / (human - random)``, writes ``results/atari_table.h5`` and draws the figure.
+Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+import figures.atari_table
+from analysis import collect
+from analysis.atari_checks import checks
+from analysis.atari_scores import (
+    BASE,
+    COLUMNS,
+    METHODS,
+    OURS,
+    PRINTED,
+    STATISTICS,
+    TOLERANCE,
+    Table,
+    TableError,
+    percent,
+    read_table,
+    resampled,
+)
+from analysis.results import Result, save
+from analysis.stats import BOOTSTRAP_SEED, RESAMPLES
+from hdream_core.errors import exit_on_user_error
+
+STUDY = "atari_table"
+TABLE = Path(__file__).parent / "data" / "atari100k.csv"
+
+
+@dataclass(frozen=True)
+class AtariTable:
+    """Check what the paper says of its Atari 100K table (Table 2)."""
+
+    table: Path | None = None
+    """Table to read, as CSV. Default: the paper's, as printed."""
+    results: Path = Path("results")
+    """Folder of the result file."""
+    out: Path = Path("figures/out")
+    """Folder of the figure."""
+
+
+def result(table: Table, root_attributes: dict[str, Any]) -> Result:
+    """The table, its aggregates and the checks as one result; scores are fractions of the human's."""
+    scores = table.scores[list(METHODS)].to_numpy().T  # (method, game)
+    normalised = table.normalised[list(METHODS)].to_numpy().T
+    by_method, both = ("method",), ("method", "game")
+    data = {
+        "score": (both, scores),
+        "human_normalised": (both, normalised),
+        "random": (("game",), table.scores["random"].to_numpy()),
+        "human": (("game",), table.scores["human"].to_numpy()),
+    }
+    for name, samples in resampled(normalised).items():
+        low, high = np.quantile(samples, [0.025, 0.975], axis=1)
+        data |= {name: (by_method, STATISTICS[name](normalised)), f"{name}_low": (by_method, low)}
+        data[f"{name}_high"] = (by_method, high)
+    for name in PRINTED:
+        printed = np.array([percent(table.printed.at[name, method])[0] for method in METHODS])
+        data[f"{name}_printed"] = (by_method, printed)
+    axes = {"method": np.array(METHODS), "game": np.array(table.scores.index, dtype=str)}
+    notes = {
+        "labels": {method: COLUMNS[method] for method in METHODS},
+        "tolerance": TOLERANCE,
+        "compared": [OURS, BASE],
+        "interval": f"percentile bootstrap over games, 95 %, {RESAMPLES} resamples, the same games for every method",
+        "resampling_seed": BOOTSTRAP_SEED,
+        "caution": "The paper gives one mean a game and method: seeds cannot be resampled, intervals are over games.",
+        "iqm": "mean of the middle half of the games, scipy's trim_mean with 25 %; the paper prints none",
+        "checks": [dataclasses.asdict(check) for check in checks(table)],
+    }
+    return Result(root_attributes, axes, data, {}, notes)
+
+
+def attributes(started: float) -> dict[str, Any]:
+    """Root attributes: no run stands behind this result, the paper's table does."""
+    return collect.origin(STUDY) | {
+        "scale": "paper",
+        "preset": "none",
+        "task": "atari100k",
+        "buffer_sha256": "",
+        "wall_seconds": time.perf_counter() - started,
+    }
+
+
+def lines(found: Result) -> list[str]:
+    """The aggregates and the checks, to be read in a terminal."""
+    text = [f"{'human-normalised, %':<24}" + "".join(f"{name:>24}" for name in STATISTICS)]
+    for i, label in enumerate(found.notes["labels"].values()):
+        cells = [[100 * found.values(name + end)[i] for end in ("", "_low", "_high")] for name in STATISTICS]
+        text.append(f"{label:<24}" + "".join(f"{f'{m:.1f} [{low:.1f}, {high:.1f}]':>24}" for m, low, high in cells))
+    text.append(found.notes["caution"])
+    for check in found.notes["checks"]:
+        text += ["", f"{check['name']} ({check['where']})", f"  claim   {check['claim']}"]
+        text += [f"  {key:<8}{_words(check[key])}" for key in ("stated", "ours", "holds")]
+    return text
+
+
+def _words(value: Any) -> str:
+    """A check's value in plain words."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_words(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return {True: "yes", False: "no", None: "-"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    arguments = sys.argv[1:] if args is None else list(args)
+    with exit_on_user_error(TableError):
+        job = tyro.cli(AtariTable, args=arguments, prog=f"python -m analysis.{STUDY}")
+        started = time.perf_counter()
+        found = result(read_table(job.table or TABLE), {})
+        found.attributes = attributes(started)
+        path = save(found, job.results / f"{STUDY}.h5")
+        print("\n".join(lines(found)))
+        print(f"\nresult: {path}\nfigure: {figures.atari_table.draw(path, job.out)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Finding 2 as a number: how often a model dreams of rewards that the simulator does not pay.
+
+``python -m analysis.counterfactual --task lever_pull`` branches held-out episodes at recorded states, plays altered
+actions (stop short of contact, pass beside the object, ...) in the simulator and in every model's dreams, and
+compares. A hallucination is a dream whose reward rises above a threshold where the true reward stays below it; a miss
+is the reverse. The same for motion of the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import figures.counterfactual
+from analysis import collect, methods, results, study
+from analysis.branching import ALTERNATIVES, Truth, moved_threshold, simulate
+from analysis.hallucination import EVENTS, REFERENCES, Dreamed, dream, happened_in, measures, reference
+from analysis.probes import MLPProbe, ProbeConfig
+from analysis.representation import features
+from analysis.segments import PLAYED_SEED, Segments, draw, make_env, unseen_episodes
+from analysis.stats import cluster_interval, seed_interval, show
+from hdream_core.agent import DreamerV2
+from hdream_core.config import ConfigError
+from hdream_core.envs.layout import main_object
+
+STUDY = "counterfactual"
+CONTEXT, HORIZON = 15, 35  # C.4
+PROBE_LENGTH = 50
+QUANTILE = 0.9  # of the recorded rewards: where the threshold lies unless it is given
+
+
+@dataclass(frozen=True)
+class Counterfactual(study.Study):
+    """Count dreamed rewards and motions that the simulator contradicts (Finding 2), per reward-loss weight."""
+
+    methods: tuple[str, ...] | None = None
+    """Methods to compare. Default: w_r=1 and the task's balanced weight."""
+    branches: int = 400
+    """Recorded states to branch from."""
+    samples: int = 5
+    """Dreams of each branch and alternative."""
+    episodes: int = 50
+    """Episodes never trained on; the probe is fitted on one half, branches are drawn from the other."""
+    threshold: float | None = None
+    """Reward that counts as risen. Default: the 0.9 quantile of the rewards in those episodes."""
+    probe_segments: int = 400
+    """Segments of 50 steps that the probe is fitted on."""
+    probe: ProbeConfig = field(default_factory=lambda: ProbeConfig(updates=1000))
+    """The probe that reads the object's position off a dream."""
+
+
+def run(job: Counterfactual) -> Path:
+    """Trains, branches, dreams, counts, writes and draws; returns the result file."""
+    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    plan = study.plan(job, STUDY, names)
+    path = collect.save_path(job.results, STUDY, plan.runs)
+    if job.plan_only:
+        return path
+    sha256 = study.train(plan)
+    episodes = unseen_episodes(plan, job.episodes)
+    if len(episodes) < 2:
+        raise ConfigError(f"{len(episodes)} episode is too few: one is for the probe, another to branch from")
+    half = len(episodes) // 2
+    probing = draw(job.task, episodes[:half], job.probe_segments, PROBE_LENGTH, seed=1)
+    branches = draw(job.task, episodes[half:], job.branches, CONTEXT + HORIZON, seed=2)
+    level = job.threshold
+    if level is None:
+        level = float(np.quantile(np.concatenate([episode["reward"] for episode in episodes]), QUANTILE))
+    thresholds = {"reward": level, "object": moved_threshold(job.task)}
+    env = make_env(plan.config, PLAYED_SEED)
+    truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
+    found = {}
+    for place, agent in plan.agents():
+        dreams = _dreams(agent, branches, truths, _object_probe(agent, probing, job.probe), job.samples)
+        found[place] = measures(dreams, truths, thresholds)
+    axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
+    layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
+    result = collect.models(plan, sha256, found, axes, layout)
+    _add_truth(result, branches, truths, thresholds)
+    result.notes["final"] = intervals(result)
+    result.notes["protocol"] = {
+        "thresholds": thresholds,
+        "threshold_rule": "given" if job.threshold is not None else f"{QUANTILE} quantile of recorded rewards",
+        "context": CONTEXT,
+        "horizon": HORIZON,
+        "samples": job.samples,
+        "episodes": len(episodes),
+        "probe": asdict(job.probe),
+    }
+    return study.finish(result, path, job.out, figures.counterfactual.draw, lines(result))
+
+
+def _object_probe(agent: DreamerV2, segments: Segments, config: ProbeConfig) -> MLPProbe:
+    """Reads the main object's position off an agent's features."""
+    feat = features(agent, segments, CONTEXT).posterior
+    target = segments.positions()[main_object(segments.task)]
+    return MLPProbe(feat.reshape(-1, feat.shape[-1]), target.reshape(-1, target.shape[-1]), config, seed=0)
+
+
+def _dreams(
+    agent: DreamerV2, branches: Segments, truths: dict[str, Truth], probe: MLPProbe, samples: int
+) -> dict[str, Dreamed]:
+    return {name: dream(agent, branches, CONTEXT, truth.action, probe, samples) for name, truth in truths.items()}
+
+
+def _add_truth(
+    result: results.Result, branches: Segments, truths: dict[str, Truth], thresholds: dict[str, float]
+) -> None:
+    """What truly happens, and the rates of the two reference predictors."""
+    result.axes["reference"] = np.array(REFERENCES)
+    result.data["branch/episode"] = (("branch",), branches.episode.astype(np.int64))
+    known = {name: measures(reference(name, truths), truths, thresholds) for name in REFERENCES}
+    for event in EVENTS:
+        result.data[f"{event}/happened"] = (("alternative", "branch"), happened_in(truths, event, thresholds))
+        for rate in ("hallucination_rate", "miss_rate"):
+            values = np.stack([known[name][f"{event}/{rate}"] for name in REFERENCES])
+            result.data[f"reference/{event}/{rate}"] = (("reference", "alternative"), values)
+
+
+def altered(result: results.Result) -> np.ndarray:
+    """Indices of the alternatives that alter something."""
+    return np.flatnonzero(result.axes["alternative"] != "recorded")
+
+
+def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, np.ndarray]:
+    """Wrong dreams over all altered alternatives together.
+
+    Args:
+        result: of this study.
+        event: ``reward`` or ``object``.
+        wrong: ``hallucination`` or ``miss``.
+
+    Returns:
+        Share of wrong dreams per case, ``(method, seed, cases)``, and the episode of each case.
+    """
+    which = altered(result)
+    happened = result.values(f"{event}/happened")[which]  # (alternatives, B)
+    cases = happened == (0 if wrong == "hallucination" else 1)
+    probability = result.values(f"{event}/probability")[:, :, which][:, :, cases]
+    episode = np.broadcast_to(result.values("branch/episode"), happened.shape)[cases]
+    return (probability if wrong == "hallucination" else 1 - probability), episode
+
+
+def intervals(result: results.Result) -> dict[str, Any]:
+    """Rates over all altered actions, per method: over training seeds and over held-out episodes; and paired to the
+    first method.
+    """
+    names = [str(method) for method in result.axes["method"]]
+    table: dict[str, Any] = {
+        "interval": "Student t over training seeds, 95 %",
+        "interval_over_episodes": "percentile bootstrap over held-out episodes, seeds averaged, 95 %",
+        "reference": names[0],
+    }
+    for event in EVENTS:
+        for wrong in ("hallucination", "miss"):
+            values, episode = pooled(result, event, wrong)
+            row: dict[str, Any] = {"cases": int(values.shape[-1])}
+            if not values.size:
+                continue
+            for i, method in enumerate(names):
+                difference = values[i] - values[0]
+                row[method] = {
+                    "over_seeds": seed_interval(values[i].mean(-1))._asdict(),
+                    "over_episodes": cluster_interval(values[i].mean(0), episode)._asdict(),
+                    "paired_over_seeds": seed_interval(difference.mean(-1))._asdict(),
+                    "paired_over_episodes": cluster_interval(difference.mean(0), episode)._asdict(),
+                }
+            table[f"{event}/{wrong}_rate"] = row
+    return table
+
+
+def lines(result: results.Result) -> list[str]:
+    """The rates as a table."""
+    text = ["wrong dreams over all altered actions, per method; [95 % over seeds]"]
+    for name, row in result.notes["final"].items():
+        if isinstance(row, dict):
+            cells = [f"{m} {show(spans['over_seeds'])}" for m, spans in row.items() if m != "cases"]
+            text.append(f"  {name:<26} ({row['cases']} cases): " + "; ".join(cells))
+    return text
+
+
+if __name__ == "__main__":
+    study.main(Counterfactual, run)

@@ -1,0 +1,54 @@
+"""The methods that studies compare, by the names that folders, files and figures use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hdream_core.config import ConfigError
+from hdream_core.presets import METHODS
+
+WEIGHTS = ("w_o", "w_r", "w_d")
+IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3
+ORIGINAL = "w_r=1"  # DreamerV2 as it is: "original weight" in C.4
+# C.4's "balanced weight" of each task of the analysis; 100 is the paper's choice on Lever Pull.
+BALANCED = {"lever_pull": "w_r=100", "handle_pull_side": "w_r=10", "hammer": "w_r=10"}
+# Methods that are a preset's method with a change.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"unrectified": ("harmony", {"balancer.rectified": False})}  # Eq. 4
+
+
+def balanced(task: str) -> str:
+    """The balanced weight of a task."""
+    return BALANCED.get(task, "w_r=100")
+
+
+def weight_name(w_r: float) -> str:
+    """The name of DreamerV2 with this reward-loss weight: ``w_r=10``."""
+    return f"w_r={w_r:g}"
+
+
+def parse(method: str) -> tuple[str, dict[str, Any]]:
+    """The preset method and the changed settings that a name stands for.
+
+    A name is a list with commas: at most one of the presets' methods or variants, and fixed weights, e.g.
+    ``w_r=100``, ``w_o=0,w_r=100``, ``harmony``, ``harmony,w_d=1`` (E.4), ``unrectified`` (Eq. 4).
+
+    Raises:
+        ConfigError: for a name that means nothing.
+    """
+    base, changes = "dreamerv2", {}
+    for part in method.split(","):
+        name, equals, value = part.partition("=")
+        if equals and name in WEIGHTS:
+            try:
+                changes[f"balancer.{name}"] = float(value)
+            except ValueError:
+                raise ConfigError(f"method {method!r}: {value!r} is not a weight") from None
+        elif not equals and part in VARIANTS:
+            base, more = VARIANTS[part]
+            changes |= more
+        elif not equals and part in METHODS:
+            base = part
+        else:
+            known = ", ".join((*METHODS, *VARIANTS))
+            raise ConfigError(f"no method {method!r}; combine fixed weights such as w_r=100 with one of {known}")
+    return base, changes | {"method": method}

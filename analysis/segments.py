@@ -1,0 +1,126 @@
+"""Whole episodes with states, and the windows of them that models are examined on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.study import Plan
+from hdream_core import envs
+from hdream_core.agent import DreamerV2
+from hdream_core.config import Config, ConfigError
+from hdream_core.envs.layout import positions
+from hdream_core.evaluate import own_randomness
+from hdream_core.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
+from hdream_core.replay import split_episodes
+from offline_buffers.behaviors import behavior_of, play
+
+PLAYED_SEED = 2_000_000  # added to a study's seed: no training or evaluation episode has such a seed
+FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
+Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``
+
+
+@dataclass(frozen=True)
+class Segments:
+    """N windows of T rows from whole episodes, which are kept once however much the windows overlap."""
+
+    task: str
+    episodes: Sequence[Rows]
+    episode: np.ndarray  # (N,) which episode each window is from
+    start: np.ndarray  # (N,) its first row there
+    length: int  # T
+
+    def __len__(self) -> int:
+        return len(self.episode)
+
+    def take(self, chosen: np.ndarray) -> Segments:
+        """Some of the windows."""
+        return Segments(self.task, self.episodes, self.episode[chosen], self.start[chosen], self.length)
+
+    def rows(self, name: str) -> np.ndarray:
+        """A field of all windows, ``(N, T, ...)``."""
+        parts = zip(self.episode, self.start, strict=True)
+        return np.stack([self.episodes[e][name][s : s + self.length] for e, s in parts])
+
+    def positions(self) -> dict[str, np.ndarray]:
+        """Positions of hand and objects by name, ``(N, T, d)``."""
+        return positions(self.task, self.rows("state"))
+
+    def batch(self) -> dict[str, np.ndarray]:
+        """The windows as a world model takes them."""
+        found = {name: self.rows(name) for name in ("image", "action", "reward", "is_terminal")}
+        first = np.zeros(found["reward"].shape, bool)
+        first[:, 0] = True
+        return found | {"is_first": first, "is_terminal": found["is_terminal"].astype(bool)}
+
+
+def draw(task: str, episodes: Sequence[Rows], count: int, length: int, seed: int) -> Segments:
+    """``count`` random windows: an episode uniformly, then a start uniformly.
+
+    Raises:
+        ConfigError: if no episode holds so many rows.
+    """
+    rows = np.array([len(episode["reward"]) for episode in episodes])
+    long_enough = np.flatnonzero(rows >= length)
+    if not len(long_enough):
+        raise ConfigError(f"windows of {length} rows do not fit into episodes of {rows.max(initial=0)}")
+    rng = np.random.default_rng(seed)
+    episode = rng.choice(long_enough, count)
+    return Segments(task, episodes, episode, rng.integers(0, rows[episode] - length + 1), length)
+
+
+def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
+    """Up to ``count`` episodes that none of the plan's models has trained on.
+
+    Offline they are the buffer's held-out episodes; online, new ones of the scripted behaviour over the whole range of
+    skill.
+    """
+    config = plan.config
+    if config.offline_buffer:
+        return _heldout(Path(config.offline_buffer), config.eval.heldout_fraction, count)
+    env = make_env(config, PLAYED_SEED)
+    return [_rows(play(env, behavior_of("scripted", PLAYED_SEED, i), i)) for i in range(count)]
+
+
+def evaluation_episodes(agent: DreamerV2, env: Any, count: int) -> list[Rows]:
+    """New episodes of an agent's policy, by its mode as in evaluation, with states (C.4, Fig. 2c)."""
+    return [_rows(play(env, _Policy(agent), index)) for index in range(count)]
+
+
+def make_env(config: Config, seed: int) -> Any:
+    """An environment of the run's task that renders as its training frames were rendered."""
+    render = config.env.render
+    if config.offline_buffer:
+        facts = read_metadata(Path(config.offline_buffer))["hdream"]
+        render = facts["render"] if facts["render"] in ("fast", "paper") else render
+    return envs.make(config.task, seed=seed, render=render, camera=config.env.camera)
+
+
+class _Policy:
+    """An agent as ``play`` takes players."""
+
+    skill = float("nan")
+
+    def __init__(self, agent: DreamerV2):
+        self.agent, self.state, self.steps = agent, None, 0
+
+    def __call__(self, env: Any) -> np.ndarray:
+        with own_randomness(self.steps):
+            actions, self.state = self.agent.act(env.render_image()[None], self.state, explore=False)
+        self.steps += 1
+        return actions[0]
+
+
+def _heldout(folder: Path, fraction: float, count: int) -> list[Rows]:
+    metadata = read_metadata(folder)
+    _, heldout = split_episodes(metadata["total_episodes"], fraction)
+    with open_main(folder / "data" / MAIN_FILE) as file:
+        return [_rows(read_episode(file, int(index), FIELDS)) for index in heldout[:count]]
+
+
+def _rows(episode: Rows) -> Rows:
+    return convert({name: episode[name] for name in FIELDS}, to="rows")

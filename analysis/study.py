@@ -1,0 +1,210 @@
+"""What all studies of trained models share: their flags, the runs they need, and having those runs trained."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from analysis import methods as naming
+from analysis import sweep
+from analysis.estimate import seconds_per_run
+from analysis.results import Result, save
+from hdream_core.agent import DreamerV2
+from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
+from hdream_core.errors import exit_on_user_error
+from hdream_core.load import load_agent
+from hdream_core.offline import open_buffer
+from hdream_core.precision import pick_device
+from hdream_core.presets import check_preset, make_config
+from hdream_core.processes import cores
+from hdream_core.settings import parse_value
+from hdream_core.sources import check_buffer
+from offline_buffers.build import Build, build
+
+# What a preset sweeps unless told otherwise.
+SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
+MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
+OWN = ("task", "method", "seed", "preset", "offline_buffer")  # settings with flags of their own
+BUFFER_STEPS = {"paper": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
+
+Job = TypeVar("Job", bound="Study")
+
+
+@dataclass(frozen=True)
+class Study:
+    task: str = "lever_pull"
+    """Task by the paper's name; mini_lever is the miniature."""
+    mode: Literal["auto", "online", "offline"] = "auto"
+    """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
+    without a GPU, which is what a small machine can carry, else online."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds of every method. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on mini_lever), 0 to 4 for paper."""
+    preset: str = "auto"
+    """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
+    workers: int = 0
+    """Runs side by side; 0: one a processor."""
+    buffer: Path | None = None
+    """Offline: an existing buffer's folder. Default: a scripted one, built first if need be."""
+    runs: Path = Path("runs")
+    """Folder of the runs."""
+    results: Path = Path("results")
+    """Folder of the result file."""
+    out: Path = Path("figures/out")
+    """Folder of the figure."""
+    set: tuple[str, ...] = ()
+    """Further settings of every run, as name=value, e.g. train.steps=20000 model.rssm.deter=512."""
+    plan_only: bool = False
+    """Print the plan and stop."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs that a study reads, and the buffer they train on."""
+
+    study: str
+    runs: list[sweep.Run]
+    workers: int
+    recipe: Build | None  # of the buffer, if it is ours to build
+
+    @property
+    def config(self) -> Config:
+        """Of the first run; task, preset and mode are those of all."""
+        return self.runs[0].config
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(run.config.method for run in self.runs))
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({run.config.seed for run in self.runs})
+
+    def agents(self) -> Iterator[tuple[tuple[int, int], DreamerV2]]:
+        """Every trained agent with its place on the axes of methods and seeds, loaded one at a time."""
+        if self.config.train.threads:
+            torch.set_num_threads(cores())  # nothing trains now
+        for run in tqdm(self.runs, desc=self.study, unit="model"):
+            yield self.place(run), load_agent(run.folder)
+
+    def place(self, run: sweep.Run) -> tuple[int, int]:
+        """Indices of a run's method and seed."""
+        return self.methods.index(run.config.method), self.seeds.index(run.config.seed)
+
+
+def resolve(job: Study) -> tuple[str, str]:
+    """Preset and mode for this machine, where they were left to ``auto``."""
+    gpu, miniature = pick_device().type == "cuda", job.task in MINIATURE_TASKS
+    preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
+    check_preset(job.task, preset)
+    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature else "offline"
+    return preset, mode
+
+
+def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:
+    """Every run of the study: each method with each seed."""
+    changes: dict[str, Any] = {"offline_buffer": str(buffer) if buffer else None}
+    for text in job.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: expected name=value")
+        if name in OWN or name.startswith("balancer."):
+            raise ConfigError(f"--set {text}: the sweep sets {name} itself; use its own flag")
+        changes[name] = parse_value(name, value)
+    seeds = job.seeds
+    if seeds is None:
+        seeds = tuple(range((MINIATURE_SEEDS if job.task in MINIATURE_TASKS else SEEDS)[preset]))
+    for flag, values in (("--seeds", seeds), ("the methods", methods)):
+        if not values or len(set(values)) < len(values):
+            raise ConfigError(f"{flag}: one or more different values are needed, got {' '.join(map(str, values))}")
+    found = []
+    for seed in seeds:
+        for method in methods:
+            base, own = naming.parse(method)
+            found.append(make_config(job.task, preset, base, changes | own | {"seed": seed}))
+    return found
+
+
+def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
+    """Plans the runs of a study and prints the plan; starts nothing and builds nothing."""
+    preset, mode = resolve(job)
+    frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
+    recipe = Build(job.task, BUFFER_STEPS[preset], render=frames.render, camera=frames.camera)
+    buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
+    planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
+    workers = sweep.pick_workers(job.workers, sum(not run.done for run in planned))
+    ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
+    whole = Plan(study, planned, workers, ours)
+    _print(whole)
+    return whole
+
+
+def prepare_buffer(plan: Plan) -> str:
+    """Builds the buffer if there is a recipe for it, checks that it suits the runs, and returns its hash."""
+    config = plan.config
+    if config.offline_buffer is None:
+        return ""
+    if plan.recipe is not None:
+        build(plan.recipe)
+    facts = open_buffer(config.offline_buffer).facts
+    check_buffer(config, facts)
+    return facts["sha256"]
+
+
+def train(plan: Plan) -> str:
+    """Has every run of the plan trained, building the buffer first if need be; returns the buffer's hash."""
+    sha256 = prepare_buffer(plan)
+    total, done = (sum(steps) for steps in zip(*((r.config.train.steps, r.step) for r in plan.runs), strict=True))
+    if done < total:
+        with tqdm(total=total, initial=done, unit="step", desc="training", smoothing=0.05) as bar:
+            sweep.execute(plan.runs, plan.workers, lambda: bar.update(sum(r.step for r in plan.runs) - bar.n))
+    return sha256
+
+
+def finish(result: Result, path: Path, out: Path, draw: Callable[[Path, Path], Path], lines: Sequence[str]) -> Path:
+    """Writes the result, draws its figure, prints what came and returns the result's path."""
+    save(result, path)
+    figure = draw(path, out)
+    print("\n".join(lines))
+    print(f"result: {path}\nfigure: {figure}")
+    return path
+
+
+def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None = None) -> None:
+    """Entry point of a study: its flags from the command line, its errors as one line."""
+    with exit_on_user_error():
+        try:
+            run(tyro.cli(job, args=args, prog=f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
+        except sweep.SweepError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+
+
+def _print(plan: Plan) -> None:
+    """The runs, what is done of each, and how long the rest may take."""
+    config = plan.config
+    mode = f"offline on {config.offline_buffer}" if config.offline_buffer else "online"
+    size = f"preset {config.preset} (scale: {config.scale}), {len(plan.runs)} runs of {config.train.steps} steps"
+    print(f"{plan.study}: {config.task}, {mode}, {size}")
+    for run in plan.runs:
+        print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
+    left = sum(1 - run.step / run.config.train.steps for run in plan.runs)
+    if left > 0:
+        minutes = seconds_per_run(config) * left / min(plan.workers, cores()) / 60
+        estimate = (
+            "no estimate for full size on a CPU" if math.isnan(minutes) else f"about {max(minutes, 1):.0f} minutes"
+        )
+        print(f"{estimate} for what is left, {plan.workers} at a time")
+
+
+def _shortest(folder: Path) -> Path:
+    """Relative to the current folder where it lies inside: a run's config then holds no path of one machine."""
+    absolute = folder.resolve()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else folder

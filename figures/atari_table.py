@@ -1,0 +1,129 @@
+"""Table 2 (Atari 100K): aggregates of every method, and what HarmonyDream changes in each game."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from analysis.results import Result, ResultError, load
+from figures import style
+
+STATISTICS = {"mean": "Mean", "median": "Median", "iqm": "Interquartile mean (not in the paper)"}
+HIGHER, WITHIN, LOWER, OTHERS = "#0072B2", "#E69F00", "#D55E00", "0.45"  # Okabe and Ito's, as in style
+SMALL = 7  # points, of the names of 26 games
+
+
+def draw(source: Path, out: Path) -> Path:
+    """Draws a result of ``analysis.atari_table`` to ``<out>/<name>.png`` and ``.pdf``; returns the PNG's path.
+
+    Raises:
+        ResultError: naming the file, if it is not a result of that study.
+    """
+    result = load(source)
+    if result.attributes["study"] != "atari_table":
+        raise ResultError(f"{source}: is a result of {result.attributes['study']}, not of atari_table")
+    style.apply()
+    figure = plt.figure(figsize=(7.6, 5.4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.05))
+    for axes, name in zip(left.subplots(len(STATISTICS), 1), STATISTICS, strict=True):
+        _aggregates(axes, result, name)
+    _games(right.subplots(), result)
+    _frame(figure, "Atari 100K (Table 2): human-normalised scores, 0 % random play, 100 % human", result, Path(source))
+    return style.save(figure, out, Path(source).stem)
+
+
+def _aggregates(axes: Axes, result: Result, name: str) -> None:
+    """One aggregate of every method, a point with its interval, the printed value as a vertical bar."""
+    methods = [str(method) for method in result.axes["method"]]
+    ours = result.notes["compared"][0]
+    values, low, high = (100 * result.values(name + end) for end in ("", "_low", "_high"))
+    for i, method in enumerate(methods):
+        color = style.color("harmony", 0) if method == ours else OTHERS
+        axes.plot([low[i], high[i]], [i, i], color=color, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(values[i], i, "o", color=color, markersize=4.5)
+        axes.text(high[i] + 4, i, f"{values[i]:.1f}", fontsize=SMALL, va="center", color=color)
+    if f"{name}_printed" in result.data:
+        printed = 100 * result.values(f"{name}_printed")
+        axes.plot(printed, range(len(methods)), "|", color="black", markersize=11, label="as printed")
+        if name == next(iter(STATISTICS)):
+            axes.legend(loc="upper right", handletextpad=0.1, borderaxespad=0)
+    axes.axvline(100, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_title(STATISTICS[name], loc="left")
+    axes.set_yticks(range(len(methods)), [result.notes["labels"][method] for method in methods], fontsize=SMALL)
+    axes.set_ylim(len(methods) - 0.4, -0.6)
+    axes.set_xlim(0, 1.18 * 100 * max(result.values(f"{each}_high").max() for each in STATISTICS))
+    if name == list(STATISTICS)[-1]:
+        axes.set_xlabel("% of human")
+
+
+def _games(axes: Axes, result: Result) -> None:
+    """Difference of the two compared methods in every game; a bar that dwarfs the rest is cut and says so."""
+    ours, base = (list(result.axes["method"]).index(method) for method in result.notes["compared"])
+    normalised, score = result.values("human_normalised"), result.values("score")
+    difference = 100 * (normalised[ours] - normalised[base])
+    within = score[ours] >= score[base] - result.notes["tolerance"] * np.abs(score[base])
+    color = np.where(score[ours] >= score[base], HIGHER, np.where(within, WITHIN, LOWER))
+    order = np.argsort(difference)
+    largest = np.sort(np.abs(difference))[::-1]
+    # Twice as long as the next one: with it in full, the other bars could not be read.
+    limit = 1.15 * largest[1] if largest[0] > 2 * largest[1] > 0 else np.inf
+    shown = np.clip(difference, -limit, limit)
+    axes.barh(range(len(order)), shown[order], color=color[order], height=0.7)
+    for place, game in enumerate(order):
+        cut = difference[game] != shown[game]
+        side = 1 if difference[game] >= 0 else -1
+        text = f"{difference[game]:+.1f}".replace("-", "−") if difference[game] else "0"
+        if cut:
+            axes.plot(shown[game] * np.array([0.95, 0.97]), [place - 0.45, place + 0.45], color="white", linewidth=2)
+        axes.annotate(
+            f"{text} (bar cut)" if cut else text,
+            (shown[game], place),
+            xytext=(-12 * side if cut else 3 * side, 0),
+            textcoords="offset points",
+            ha="right" if (side > 0) == cut else "left",
+            va="center",
+            fontsize=SMALL - 1,
+            color="white" if cut else "0.25",
+        )
+    axes.axvline(0, color="0.3", linewidth=0.8)
+    axes.set_yticks(range(len(order)), result.axes["game"][order], fontsize=SMALL)
+    axes.set_ylim(-0.7, len(order) - 0.3)
+    axes.margins(x=0.12)
+    labels = [result.notes["labels"][method] for method in result.notes["compared"]]
+    axes.set_title(f"{labels[0]} minus {labels[1]}", loc="right")
+    axes.set_xlabel("Difference, percentage points of human")
+    _legend(axes, color, result.notes["tolerance"])
+
+
+def _legend(axes: Axes, color: np.ndarray, tolerance: float) -> None:
+    """How many games are higher, nearly as high, lower: what the paper's '23 of 26' counts."""
+    texts = {
+        HIGHER: "score equal or higher",
+        WITHIN: f"lower by at most {100 * tolerance:g} %",
+        LOWER: f"lower by more than {100 * tolerance:g} %",
+    }
+    handles = [Patch(color=key, label=f"{(color == key).sum()} games: {text}") for key, text in texts.items()]
+    axes.legend(handles=handles, loc="lower right")
+
+
+def _frame(figure: Figure, title: str, result: Result, source: Path) -> None:
+    """Title above and footer beneath. ``style.frame`` speaks of seeds and runs; here there are neither."""
+    height = figure.get_figheight()
+    head, foot = 0.28, style.FOOT
+    figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
+    figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
+    a = result.attributes
+    text = (
+        f"Scale: {a['scale']}; computed from the scores that the paper prints, nothing trained. Left: 95 % intervals "
+        f"over the {len(result.axes['game'])} games (bootstrap), not over seeds.\nSource: {source.name}"
+    )
+    figure.text(0.01, 0.04 / height, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
+
+
+if __name__ == "__main__":
+    style.main("atari_table", draw)

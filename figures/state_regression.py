@@ -1,0 +1,43 @@
+"""Fig. 2c: errors of regressing object positions from representations, per object, beside what no features reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from analysis.results import Result, load
+from figures import style
+
+KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}
+
+
+def draw(source: Path, out: Path) -> Path:
+    """Draws a result of ``analysis.state_regression``; returns the PNG's path."""
+    result = load(source)
+    style.apply()
+    figure, axes = plt.subplots(1, len(KINDS), figsize=(7.2, 3.2), sharey=True, layout="constrained")
+    for panel, kind in zip(axes, KINDS, strict=True):
+        _bars(panel, result, kind)
+    unit = "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
+    axes[0].set_ylabel(f"Mean squared distance ({unit})")
+    style.frame(figure, f"State regression (Fig. 2c), {style.task(result)}", result, Path(source))
+    return style.save(figure, out, Path(source).stem)
+
+
+def _bars(axes: Axes, result: Result, kind: str) -> None:
+    objects = [str(name) for name in result.axes["object"]]
+    style.bars(axes, result, result.values(f"mlp/{kind}").mean(2), objects)  # probe seeds averaged
+    for name, dash in (("constant", "-"), ("linear", "--"), ("shuffled", ":")):
+        level = result.values(f"{name}/{kind}").mean((0, 1))  # (object,)
+        label = {"constant": "best constant", "linear": "linear probe, mean", "shuffled": "shuffled control"}[name]
+        for j, y in enumerate(level):
+            ends = j - style.GROUP / 2, j + style.GROUP / 2
+            axes.hlines(y, *ends, color="0.3", linestyle=dash, linewidth=1, label=None if j else label)
+    axes.set_yscale("log")
+    axes.set_title(KINDS[kind])
+
+
+if __name__ == "__main__":
+    style.main("state_regression", draw)

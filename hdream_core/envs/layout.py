@@ -1,0 +1,36 @@
+"""Where the objects are in a task's ``state`` vector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Meta-world's observation: hand, gripper, two objects with their quaternions, all that one step ago, the goal.
+_METAWORLD = {"hand": slice(0, 3), "object": slice(4, 7), "object2": slice(11, 14), "goal": slice(36, 39)}
+
+
+def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions of hand and task-relevant objects, by name, as ``env.object_positions()`` has them.
+
+    Args:
+        task: a name of ``hdream_core.envs.tasks()``.
+        state: ``(..., n)``, the observation's ``state`` at many steps.
+
+    Returns:
+        Meta-world: metres, ``(..., 3)`` each; ``object2`` only where the task has one. Miniature: pixels, ``(..., 2)``.
+    """
+    if task == "mini_lever":
+        return {"tip": state[..., :2], "lever": np.stack([state[..., 2], state[..., 3] - state[..., 4]], -1)}
+    found = {name: state[..., part] for name, part in _METAWORLD.items()}
+    if not found["object2"].any():  # padding
+        del found["object2"]
+    return found
+
+
+def centimetres(task: str) -> float:
+    """Factor from the units of ``positions`` to those that results are reported in: centimetres, or pixels."""
+    return 1.0 if task == "mini_lever" else 100.0
+
+
+def main_object(task: str) -> str:
+    """The object that the task's reward is about."""
+    return "lever" if task == "mini_lever" else "object"

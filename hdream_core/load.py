@@ -1,0 +1,83 @@
+"""Trained agents read back, from a run's folder or from one exported file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hdream_core import checkpoint, runs
+from hdream_core.agent import DreamerV2
+from hdream_core.checkpoint import CheckpointError
+from hdream_core.config import Config, ConfigError
+from hdream_core.networks import ENCODER_KERNELS
+from hdream_core.settings import from_dict
+
+
+def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV2:
+    """The agent of a run's folder, as of its latest checkpoint, or of a file that ``export`` wrote.
+
+    Raises:
+        ConfigError: if the folder holds no run.
+        CheckpointError: if the file is missing, damaged, or of another shape than its config says.
+    """
+    path = Path(path)
+    if path.is_dir():
+        config, weights = runs.read_config(path), _of_checkpoint(path / "checkpoint.pt")
+    else:
+        config, weights = _of_export(path)
+    try:
+        agent = DreamerV2(config, *_shapes(weights), device)
+        agent.load_state_dict(weights)
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: the weights do not fit the config beside them ({reason})") from None
+    return agent.eval()
+
+
+def export(agent: DreamerV2, path: Path) -> Path:
+    """Writes an agent's weights in float16 with its config, as safetensors: small, and safe to open.
+
+    Optimisers and data are left out, so an exported agent can dream and act but not go on training.
+    """
+    weights = {name: value.to(torch.float16).contiguous() for name, value in agent.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path, metadata={"config": json.dumps(dataclasses.asdict(agent.config))})
+    return path
+
+
+def _of_checkpoint(path: Path) -> dict[str, Tensor]:
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such checkpoint; has the run begun?")
+    return checkpoint.load(path)["agent"]
+
+
+def _of_export(path: Path) -> tuple[Config, dict[str, Tensor]]:
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with safe_open(path, "pt") as file:
+            config = from_dict(json.loads(file.metadata()["config"]))
+            return config, {name: _single(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not an exported agent ({error})") from None
+
+
+def _single(weights: Tensor) -> Tensor:
+    return weights.float() if weights.is_floating_point() else weights
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Image size and number of action dimensions that the weights are made for."""
+    layers = len({name for name in weights if name.startswith("model.encoder.convs.") and name.endswith("weight")})
+    sizes = [size for size, kernels in ENCODER_KERNELS.items() if len(kernels) == layers]
+    if not sizes:
+        raise ValueError(f"an encoder of {layers} layers")
+    latent = weights["model.rssm.prior_logits.weight"].shape[0]
+    return sizes[0], weights["model.rssm.in_layer.weight"].shape[1] - latent

@@ -1,0 +1,381 @@
+"""UW, DWA and NashMTL (D.2): closed forms, gradients through the tuned model, failures, resume, and the command."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import root
+
+from hdream_core import runs
+from hdream_core.agent import DreamerV2, make_balancer
+from hdream_core.balancers import BalancerError
+from hdream_core.checkpoint import load
+from hdream_core.config import BalancerConfig, ConfigError
+from hdream_core.logger import read_metrics
+from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting, bargain
+from hdream_core.presets import make_config
+from hdream_core.replay import random_batch
+from hdream_core.train import main, train
+from hdream_core.trainer import Trainer
+
+NAMES = ("observation", "reward", "dynamics")
+
+
+def losses(*values):
+    return dict(zip(NAMES, map(torch.tensor, values), strict=True))
+
+
+# Uncertainty weighting
+
+
+def test_uw_is_the_formula_of_d2():
+    balancer = UncertaintyWeighting(NAMES, {"observation": 12288, "reward": 1})
+    balancer.s["observation"].data.fill_(-4.0)
+    balancer.s["reward"].data.fill_(0.5)
+    total, weights = balancer(losses(60.0, 0.01, 3.0))
+    sigma_o, sigma_r = math.exp(-4.0), math.exp(0.5)
+    want = 60 / sigma_o + 12288 * math.log(sigma_o) + 0.01 / sigma_r + math.log(sigma_r) + 3
+    assert total.item() == pytest.approx(want, rel=1e-6)
+    assert weights["observation"].item() == pytest.approx(1 / sigma_o, rel=1e-6)
+    assert weights["dynamics"].item() == 1
+
+
+def test_descent_on_uw_leaves_every_weighted_loss_at_its_dimension():
+    balancer, values = UncertaintyWeighting(NAMES, {"observation": 12288, "reward": 1}), losses(60.0, 0.02, 3.0)
+    optimizer = torch.optim.Adam(balancer.parameters(), lr=0.1, betas=(0.9, 0.9))
+    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+    for _ in range(700):
+        total, weights = balancer(values)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        decay.step()
+    assert weights["observation"].item() * 60 == pytest.approx(12288, rel=0.01)
+    assert weights["reward"].item() * 0.02 == pytest.approx(1, rel=0.01)
+    analytic = balancer.analytic_weights({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
+    assert analytic == {"observation": 12288 / 60, "reward": 50.0, "dynamics": 1.0}
+    balancer.start_at({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
+    for name, weight in balancer(values)[1].items():
+        assert weight.item() == pytest.approx(analytic[name], rel=1e-5)
+
+
+def test_uw_stays_in_float32_under_autocast():
+    balancer = UncertaintyWeighting(["reward"], {"reward": 1})
+    balancer.s["reward"].data.fill_(1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        total, weights = balancer({"reward": torch.tensor(1.0, dtype=torch.bfloat16)})
+    assert total.dtype == torch.float32 and 0 < 1 - weights["reward"].item() < 2e-4
+
+
+# Dynamic weight average
+
+
+def naive_dwa(rows, temperature, window):
+    """The weights after each row, from whole lists."""
+    found = []
+    for t in range(1, len(rows) + 1):
+        if t < 2 * window:
+            found.append(np.ones(len(rows[0])))
+            continue
+        lately, before = rows[t - window : t], rows[t - 2 * window : t - window]
+        r = np.array(
+            [sum(x) / sum(y) for x, y in zip(zip(*lately, strict=True), zip(*before, strict=True), strict=True)]
+        )
+        found.append(len(r) * np.exp(r / temperature) / np.exp(r / temperature).sum())
+    return np.array(found)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.floats(0.3, 5), st.integers(0, 2**31), st.integers(1, 24))
+def test_dwa_against_a_naive_loop_and_across_a_resume(window, temperature, seed, stop):
+    rows = np.random.default_rng(seed).uniform(0.1, 3, (25, 3)) * [100, 1, 0.01]
+    balancer, found = DynamicWeightAverage(NAMES, temperature, window), []
+    for t, row in enumerate(rows):
+        if t == stop:  # what a checkpoint keeps is enough to go on
+            state = copy.deepcopy(balancer.state_dict())
+            balancer = DynamicWeightAverage(NAMES, temperature, window)
+            balancer.load_state_dict(state)
+        total, weights = balancer(losses(*row))
+        found.append([weights[name].item() for name in NAMES])
+        assert total.item() == pytest.approx(np.dot(found[-1], row), rel=1e-5)
+    np.testing.assert_allclose(found, naive_dwa(rows, temperature, window), rtol=1e-4)
+    np.testing.assert_allclose(np.sum(found, 1), 3, rtol=1e-5)
+
+
+def test_dwa_weighs_a_loss_that_stands_still_more_than_one_that_falls():
+    balancer = DynamicWeightAverage(NAMES, window=2)
+    for observation in (8.0, 8.0, 4.0, 4.0):
+        _, weights = balancer(losses(observation, 1.0, 1.0))
+    share = math.exp(0.5 / 2) / (math.exp(0.5 / 2) + 2 * math.exp(1 / 2))
+    assert weights["observation"].item() == pytest.approx(3 * share) and weights["reward"].item() > 1
+    for _ in range(4):
+        _, weights = balancer(losses(4.0, 0.0, 1.0))  # also where a loss is 0 all along
+    assert {name: weight.item() for name, weight in weights.items()} == balancer.analytic_weights({})
+
+
+# NashMTL
+
+
+def quadratics(gradients):
+    """A shared parameter and losses that have these gradients there, each with a head of its own."""
+    shared = torch.nn.Parameter(torch.zeros(len(gradients[0])))
+    heads = [torch.nn.Parameter(torch.ones(())) for _ in gradients]
+    rows = [torch.tensor(g, dtype=torch.float32) for g in gradients]
+    return shared, lambda: {
+        f"loss{i}": head * (shared @ row + 1) for i, (head, row) in enumerate(zip(heads, rows, strict=True))
+    }
+
+
+def nash(gradients, **options):
+    shared, make = quadratics(gradients)
+    balancer = NashMTL([f"loss{i}" for i in range(len(gradients))], **options)
+    balancer.attach([shared])
+    return balancer, shared, make
+
+
+@given(st.floats(-0.95, 1), st.floats(-3, 3), st.floats(-3, 3))
+def test_two_losses_have_the_bargain_known_in_closed_form(cosine, a, b):
+    """By symmetry beta_1 = beta_2 = 1 / sqrt(1 + cosine), and alpha_i = beta_i / |g_i| of the normalised gradients."""
+    g = np.array([[10**a, 0], [10**b * cosine, 10**b * math.sqrt(1 - cosine**2)]])
+    gram = g @ g.T
+    norms = np.linalg.norm(g, axis=1) / math.sqrt(np.linalg.norm(gram))
+    np.testing.assert_allclose(bargain(gram), 1 / (norms * math.sqrt(1 + cosine)), rtol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 4), st.floats(0, 5), st.integers(0, 2**31))
+def test_bargain_satisfies_its_equation_and_is_the_one_scipy_finds(k, more, spread, seed):
+    rng = np.random.default_rng(seed)
+    g = rng.standard_normal((k, k + more)) * 10 ** rng.uniform(-spread, spread, (k, 1))
+    gram = g @ g.T
+    alpha, matrix = bargain(gram), gram / np.linalg.norm(gram)
+    assert (alpha > 0).all()
+    np.testing.assert_allclose(alpha * (matrix @ alpha), 1, atol=1e-6)
+    start = np.log(alpha) + rng.uniform(-0.3, 0.3, k)
+    other = root(lambda x: np.exp(x) * (matrix @ np.exp(x)) - 1, start, tol=1e-12)
+    if other.success:
+        np.testing.assert_allclose(np.exp(other.x), alpha, rtol=1e-4)
+
+
+def test_losses_contribute_alike_and_heads_get_their_weighted_gradient():
+    gradients = [[3.0, 0.0, 1.0], [0.01, 0.02, 0.0], [0.0, -1.0, 0.5]]
+    balancer, shared, make = nash(gradients)
+    values = make()
+    total, weights = balancer(values)
+    alpha = np.array([weight.item() for weight in weights.values()])
+    assert total.item() == pytest.approx(sum(alpha), rel=1e-5)  # all losses are 1 here
+    (joint,) = torch.autograd.grad(total, shared)
+    parts = [a * np.dot(g, joint.numpy()) for a, g in zip(alpha, gradients, strict=True)]
+    np.testing.assert_allclose(parts, parts[0], rtol=1e-4)
+    assert joint.norm().item() == pytest.approx(sum(parts) ** 0.5, rel=1e-5)
+
+
+def test_single_loss_has_weight_one():
+    balancer, _, make = nash([[3.0, 4.0]])
+    assert balancer(make())[1]["loss0"].item() == pytest.approx(1, rel=1e-6)
+
+
+def test_loss_without_a_shared_gradient_keeps_its_weight_and_the_others_bargain_without_it():
+    balancer, shared, make = nash([[3.0, 0.0], [0.0, 0.1], [0.0, 0.0]])
+    two, _, make_two = nash([[3.0, 0.0], [0.0, 0.1]])
+    want = two(make_two())[1]
+    elsewhere = torch.nn.Parameter(torch.ones(()))
+    for absent in (make()["loss2"], elsewhere * 2, torch.tensor(2.0)):  # gradient 0, elsewhere, none at all
+        weights = balancer(make() | {"loss2": absent})[1]
+        assert weights["loss2"].item() == 1
+        assert all(weights[name].item() == pytest.approx(want[name].item()) for name in want)
+    assert balancer.failures == 0
+    alone = NashMTL(["loss2"])
+    alone.attach([shared])
+    assert alone({"loss2": elsewhere * 2})[1]["loss2"].item() == 1 and alone.failures == 0
+
+
+def test_failures_are_counted_and_the_last_good_weights_stay():
+    balancer, shared, make = nash([[3.0, 0.0], [0.0, 0.1]])
+    good = balancer(make())[1]
+    broken = {name: shared.sum() * math.nan for name in good}
+    against = {"loss0": shared[0] * 3, "loss1": shared[0] * -1.5}
+    for count, values in ((1, against), (2, broken), (2, make())):
+        weights = balancer(values)[1]
+        assert {name: weight.item() for name, weight in weights.items()} == pytest.approx(
+            {name: weight.item() for name, weight in good.items()}
+        )
+        assert balancer.diagnostics()["solver_failures"].item() == count
+
+
+def test_extreme_weights_are_not_clipped():
+    balancer, _, make = nash([[1e4, 0.0], [0.0, 1e-4]])
+    assert balancer(make())[1]["loss1"].item() == pytest.approx(1e8, rel=1e-4)
+
+
+def test_max_norm_bounds_the_shared_gradient():
+    gradients = [[3.0, 0.0], [1.0, 1.0]]
+    balancer, shared, make = nash(gradients, max_norm=0.5)
+    free, _, _ = nash(gradients)
+    free.attach([shared])
+    (joint,) = torch.autograd.grad(balancer(make())[0], shared)
+    (unbound,) = torch.autograd.grad(free(make())[0], shared)
+    assert joint.norm().item() == pytest.approx(0.5, rel=1e-5) and unbound.norm() > 0.5
+    torch.testing.assert_close(joint, unbound * 0.5 / unbound.norm())
+
+
+def test_weights_are_kept_between_solutions_and_across_a_resume():
+    shared = torch.nn.Parameter(torch.zeros(2))
+
+    def at(t):
+        return {"a": shared @ torch.tensor([1.0, 0.1 * t]), "b": shared @ torch.tensor([0.0, 2.0 + t])}
+
+    def run(stop):
+        balancer, found = NashMTL("ab", every=3), []
+        for t in range(8):
+            if t == stop:
+                state = copy.deepcopy(balancer.state_dict())
+                balancer = NashMTL("ab", every=3)
+                balancer.load_state_dict(state)
+            balancer.attach([shared])
+            found.append([weight.item() for weight in balancer(at(t))[1].values()])
+        return found
+
+    whole = run(None)
+    assert whole[0] == whole[1] == whole[2] != whole[3] == whole[5] != whole[6]
+    assert all(run(stop) == whole for stop in (1, 3, 5, 7))
+
+
+def test_nash_needs_to_be_attached():
+    with pytest.raises(BalancerError, match="attach"):
+        NashMTL(NAMES)(losses(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: UncertaintyWeighting(NAMES, {"colour": 3}),
+        lambda: UncertaintyWeighting(NAMES, {"reward": 0}),
+        lambda: DynamicWeightAverage(NAMES, temperature=0.0),
+        lambda: DynamicWeightAverage(NAMES, window=0),
+        lambda: NashMTL(NAMES, every=0),
+        lambda: NashMTL(NAMES, max_norm=0.0),
+    ],
+)
+def test_unusable_settings_are_refused(make):
+    with pytest.raises(BalancerError):
+        make()
+
+
+# In the agent
+
+
+def agent_of(kind, **changes):
+    torch.manual_seed(0)
+    changes = {"train.precision": "float32", **changes}
+    return DreamerV2(make_config("mini_lever", "smoke", kind, changes), 32, 2)
+
+
+def test_shared_parameters_are_the_models_alone():
+    agent = agent_of("nashmtl")
+    shared = {id(p) for p in agent.balancer.shared}
+    assert not list(agent.balancer.parameters())
+    assert {name for name in agent.state_dict() if name.startswith("balancer.")} == {
+        f"balancer.{name}" for name in ("weights", "updates", "failures")
+    }
+    optimised = [p for group in agent.optimizers["model"].param_groups for p in group["params"]]
+    assert len(optimised) == len({id(p) for p in optimised}) == len(list(agent.model.parameters()))
+    assert shared < {id(p) for p in agent.model.parameters()}
+    # Every loss reaches all of them, and no other parameter is reached by every loss.
+    named, _, _ = agent.model.losses(agent.to_device(random_batch(2, 6, 32, 2)))
+    everything = list(agent.model.parameters())
+    reached = [torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True) for loss in named.values()]
+    by_all = {
+        id(p)
+        for p, *rows in zip(everything, *reached, strict=True)
+        if all(row is not None and row.any() for row in rows)
+    }
+    assert by_all == shared
+
+
+def test_tuned_path_gives_each_losss_gradient_again_and_again_as_the_plain_one_does():
+    found = {}
+    for kernels in ("tuned", "plain"):
+        agent = agent_of("nashmtl", **{"train.kernels": kernels})
+        torch.manual_seed(1)
+        named, _, _ = agent.model.losses(agent.to_device(random_batch(2, 6, 32, 2)))
+        shared = agent.balancer.shared
+
+        def of(loss, shared=shared):
+            return torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
+
+        first = [of(named[name]) for name in NAMES]
+        second = [of(named[name]) for name in NAMES]
+        for a, b in zip(first, second, strict=True):
+            assert all(map(torch.equal, a, b))
+        total, weights = agent.balancer(named)
+        for joint, *rows in zip(of(total), *first, strict=True):
+            want = sum(weights[name] * row for name, row in zip(NAMES, rows, strict=True))
+            torch.testing.assert_close(joint, want, rtol=1e-4, atol=1e-4 * want.abs().max().item())
+        found[kernels] = [g for rows in first for g in rows] + [torch.stack([weights[name] for name in NAMES])]
+    for a, b in zip(found["tuned"], found["plain"], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.abs().max().item())
+
+
+def test_make_balancer_knows_every_kind():
+    uw = make_balancer(BalancerConfig(kind="uw"), discount_head=True, image_size=32)
+    assert uw.dimensions == {"observation": 3072, "reward": 1} and uw.names == (*NAMES, "discount")
+    dwa = make_balancer(BalancerConfig(kind="dwa", dwa_temperature=3.0, dwa_window=7))
+    assert (dwa.temperature, dwa.window, len(dwa.history)) == (3.0, 7, 14)
+    nashmtl = make_balancer(BalancerConfig(kind="nashmtl", nash_every=4, nash_max_norm=2.0))
+    assert (nashmtl.every, nashmtl.max_norm) == (4, 2.0)
+    assert make_balancer(BalancerConfig(kind="harmony", w_d=1.0)).fixed == {"dynamics": 1.0}
+    for kind, weight in (("harmony", "w_o"), ("harmony", "w_r"), ("uw", "w_d"), ("dwa", "w_r"), ("nashmtl", "w_o")):
+        with pytest.raises(ConfigError, match=f"balancer.{weight} is set, but {kind} learns"):
+            make_balancer(BalancerConfig(kind=kind, **{weight: 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (["--method", "uw"], {"analytic_weight/observation"}),
+        (["--method", "dwa", "--balancer.dwa-window", "3"], {"analytic_weight/reward"}),
+        (["--method", "nashmtl"], {"balancer/solver_failures"}),
+        (["--method", "harmony", "--balancer.w-d", "1"], {"analytic_weight/dynamics"}),
+    ],
+)
+def test_command_trains_with_each(tmp_path, flags, names):
+    main(["--task", "mini_lever", "--preset", "smoke", *flags, "--folder", str(tmp_path), "--quiet"])
+    assert runs.is_done(tmp_path)
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    wanted = names | {f"{what}/{name}" for what in ("loss", "weight") for name in NAMES}
+    assert all(wanted <= set(line) and None not in line.values() for line in lines)
+    fixed = {line["weight/dynamics"] for line in lines} == {1.0}
+    assert fixed == (flags[1] in ("uw", "harmony"))
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("method", "option"), [("dwa", "balancer.dwa_window"), ("nashmtl", "balancer.nash_every")])
+def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, method, option):
+    changes = {"train.steps": 200, "log.checkpoint_every": 50, "eval.every": 100, option: 4}
+    config = make_config("mini_lever", "smoke", method, changes)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+    for step in (85, 170):
+
+        def die(now, latest, step=step):
+            if now >= step:
+                raise Interrupted
+
+        runs.prepare(config, broken)
+        with pytest.raises(Interrupted):
+            Trainer(config, broken, die).run()
+    train(config, broken)
+    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
+    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
+    assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+    weights = {json.dumps(line.get("weight/reward")) for line in read_metrics(whole / "metrics.jsonl")}
+    assert len(weights) > 3  # they do move
