@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import figures.finding1
-from analysis import collect, methods, study, summary, sweep
-from analysis.reporter import Reporter
+from analysis import compare, methods, study, summary
 from hdream_core.config import ConfigError
 
 STUDY = "finding1"
@@ -50,19 +49,7 @@ def run(job: Finding1) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
     preset, _ = study.resolve(job)
     plan = study.plan(job, STUDY, methods_of(job, preset))
-    path = collect.save_path(job.results, STUDY, plan.runs)
-    if job.plan_only:
-        return path
-    for folder in (job.results, job.out):
-        folder.mkdir(parents=True, exist_ok=True)
-    sha256 = study.prepare_buffer(plan)
-    reporter = Reporter(STUDY, plan.runs, path, job.out, sha256, figures.finding1.draw)
-    with reporter.bar:
-        sweep.execute(plan.runs, plan.workers, reporter.tick)
-    result = reporter.write()
-    print("\n".join(summary.lines(result)))
-    print(f"result: {path}\nfigure: {reporter.figure}")
-    return path
+    return compare.run(job, plan, figures.finding1.draw, summary.lines)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from analysis.results import Result, ResultError, load
@@ -33,7 +32,12 @@ def draw(source: Path, out: Path) -> Path:
     for axes, name in zip(left.subplots(len(STATISTICS), 1), STATISTICS, strict=True):
         _aggregates(axes, result, name)
     _games(right.subplots(), result)
-    _frame(figure, "Atari 100K (Table 2): human-normalised scores, 0 % random play, 100 % human", result, Path(source))
+    note = (
+        f"From the scores that the paper prints. Left: 95 % intervals over the {len(result.axes['game'])} games "
+        "(bootstrap), not over seeds."
+    )
+    title = "Atari 100K (Table 2): human-normalised scores, 0 % random play, 100 % human"
+    style.frame(figure, title, result, Path(source), note)
     return style.save(figure, out, Path(source).stem)
 
 
@@ -50,8 +54,6 @@ def _aggregates(axes: Axes, result: Result, name: str) -> None:
     if f"{name}_printed" in result.data:
         printed = 100 * result.values(f"{name}_printed")
         axes.plot(printed, range(len(methods)), "|", color="black", markersize=11, label="as printed")
-        if name == next(iter(STATISTICS)):
-            axes.legend(loc="upper right", handletextpad=0.1, borderaxespad=0)
     axes.axvline(100, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axes.set_title(STATISTICS[name], loc="left")
     axes.set_yticks(range(len(methods)), [result.notes["labels"][method] for method in methods], fontsize=SMALL)
@@ -109,20 +111,6 @@ def _legend(axes: Axes, color: np.ndarray, tolerance: float) -> None:
     }
     handles = [Patch(color=key, label=f"{(color == key).sum()} games: {text}") for key, text in texts.items()]
     axes.legend(handles=handles, loc="lower right")
-
-
-def _frame(figure: Figure, title: str, result: Result, source: Path) -> None:
-    """Title above and footer beneath. ``style.frame`` speaks of seeds and runs; here there are neither."""
-    height = figure.get_figheight()
-    head, foot = 0.28, style.FOOT
-    figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
-    figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
-    a = result.attributes
-    text = (
-        f"Scale: {a['scale']}; computed from the scores that the paper prints, nothing trained. Left: 95 % intervals "
-        f"over the {len(result.axes['game'])} games (bootstrap), not over seeds.\nSource: {source.name}"
-    )
-    figure.text(0.01, 0.04 / height, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
 
 
 if __name__ == "__main__":

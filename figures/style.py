@@ -28,11 +28,24 @@ COLORS = {
     "w_r=100": "#D55E00",
     "w_o=0,w_r=100": "#999999",
     "harmony": "#009E73",
+    "unrectified": "#CC79A7",
+    "harmony,w_d=1": "#56B4E9",
+    "uw": "#CC79A7",
+    "dwa": "#56B4E9",
+    "nashmtl": "#000000",
 }
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
 GROUP = 0.8  # width of a group of bars
-HEAD, FOOT = 0.5, 0.38  # inches above and beneath the panels
-LABELS = {"harmony": "HarmonyDream", "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$"}
+HEAD, BARE_HEAD, FOOT, LINE = 0.5, 0.28, 0.38, 0.12  # inches: above (with legend, without), beneath, a line more
+LABELS = {
+    "harmony": "HarmonyDream",
+    "unrectified": "Unrectified",
+    "harmony,w_d=1": r"HarmonyDream, $w_d=1$",
+    "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$",
+    "uw": "Uncertainty weighting",
+    "dwa": "DWA",
+    "nashmtl": "NashMTL",
+}
 
 
 def apply() -> None:
@@ -98,22 +111,39 @@ def steps_axis(axes: Axes, last: float) -> None:
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
 
 
-def frame(figure: Figure, title: str, result: Result, source: Path) -> None:
+def frame(figure: Figure, title: str, result: Result, source: Path, note: str = "") -> None:
     """Around the panels of a figure of constrained layout: title and legend above; beneath, what was measured, at which
     scale, and the file that it comes from.
+
+    Args:
+        figure: with a legend, if its first panel has labels.
+        title: of the figure.
+        result: that it shows.
+        source: the result's file.
+        note: further words for the footer.
     """
     height = figure.get_figheight()
-    figure.get_layout_engine().set(rect=(0, FOOT / height, 1, 1 - (HEAD + FOOT) / height))
-    figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    anchor = (0.5, 1 - 0.22 / height)
-    figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=anchor, columnspacing=1.2)
-    a = result.attributes
-    seeds = len(result.axes["seed"])
+    head, foot = HEAD if labels else BARE_HEAD, FOOT + (LINE if note else 0)
+    figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
+    figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
+    if labels:
+        anchor = (0.5, 1 - 0.22 / height)
+        figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=anchor, columnspacing=1.2)
+    text = f"{origin(result)}\nSource: {source.name}"
+    figure.text(
+        0.01, 0.04 / height, f"{note}\n{text}" if note else text, fontsize=6.5, color="0.35", va="bottom", ha="left"
+    )
+
+
+def origin(result: Result) -> str:
+    """Scale, mode and seeds of a result in a line."""
+    a, seeds = result.attributes, len(result.axes.get("seed", ()))
+    if not seeds:
+        return f"Scale: {a['scale']}; nothing trained."
     spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
     state = "" if a.get("complete", True) else " RUNS STILL GOING ON."
-    text = f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state}\nSource: {source.name}"
-    figure.text(0.01, 0.04 / height, text, fontsize=6.5, color="0.35", va="bottom", ha="left")
+    return f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state}"
 
 
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:

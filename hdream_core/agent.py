@@ -79,11 +79,11 @@ class DreamerV2(nn.Module):
         behavior = FusedBehavior if kernels.fused_dream else Behavior
         self.behavior = behavior(config.behavior, self.model.rssm.feat_size, action)
         self.to(self.device)
-        self.balancer.attach(self._shared())
+        self.balancer.attach(self.shared_parameters())
         self.updates = 0
         self.optimizers = self._make_optimizers(kernels.fused_adam)
 
-    def _shared(self) -> list[nn.Parameter]:
+    def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that every loss's gradient flows through: what leads from frames to features.
 
         Not the RSSM's prior: the dynamics loss alone reaches its layers, which are a head in this sense.

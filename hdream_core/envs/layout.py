@@ -34,3 +34,8 @@ def centimetres(task: str) -> float:
 def main_object(task: str) -> str:
     """The object that the task's reward is about."""
     return "lever" if task == "mini_lever" else "object"
+
+
+def image_values(task: str) -> int:
+    """H W C, the numbers that an observation loss adds up over."""
+    return 3 * (32 if task == "mini_lever" else 64) ** 2

@@ -1,0 +1,34 @@
+"""HarmonyDream's ablations: unrectified (Figs. 15, 16), w_d fixed to 1 (E.4, Fig. 17), tuned weights (E.5, Fig. 18).
+
+``python -m analysis.ablations --task lever_pull`` trains them beside DreamerV2 and HarmonyDream and draws their curves
+and weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import figures.ablations
+from analysis import compare, study, summary
+
+STUDY = "ablations"
+METHODS = ("w_r=1", "harmony", "unrectified", "harmony,w_d=1", "w_r=10", "w_r=100")
+
+
+@dataclass(frozen=True)
+class Ablations(study.Study):
+    """Train HarmonyDream, its ablations and tuned weights (Eq. 4, E.4, E.5)."""
+
+    methods: tuple[str, ...] = METHODS
+    """Methods; the first is the one that the others are compared with. The paper's tuned weight is the better of w_r=10
+    and w_r=100."""
+
+
+def run(job: Ablations) -> Path:
+    """Plans, runs, collects and draws; returns the result file."""
+    return compare.run(job, study.plan(job, STUDY, job.methods), figures.ablations.draw, summary.lines)
+
+
+if __name__ == "__main__":
+    study.main(Ablations, run)

@@ -1,0 +1,46 @@
+"""Fig. 23: the coefficients that HarmonyDream learns, beside the values that Eq. 13 says they settle at.
+
+``python -m analysis.coefficients --task lever_pull`` trains HarmonyDream and collects ``exp(-s)`` of each loss through
+training, with the analytic weight for the loss's running mean. Fig. 22 (other weights on Hammer) is
+``python -m analysis.finding1 --task hammer``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import figures.coefficients
+from analysis import compare, study
+from analysis.results import Result
+from analysis.stats import seed_interval, show
+
+STUDY = "coefficients"
+LOSSES = ("observation", "reward", "dynamics")
+
+
+@dataclass(frozen=True)
+class Coefficients(study.Study):
+    """Train HarmonyDream and compare its coefficients with Eq. 13 (Fig. 23)."""
+
+
+def run(job: Coefficients) -> Path:
+    """Plans, runs, collects and draws; returns the result file."""
+    return compare.run(job, study.plan(job, STUDY, ["harmony"]), figures.coefficients.draw, lines)
+
+
+def lines(result: Result) -> list[str]:
+    """Learned and analytic coefficients at the end, and how far apart they still are."""
+    text = [f"coefficients after {int(result.axes['log_step'][-1])} steps; [95 % over seeds]"]
+    for loss in LOSSES:
+        learned, analytic = (result.values(f"{kind}/{loss}")[0, :, -1] for kind in ("weight", "analytic_weight"))
+        apart = np.abs(np.log(learned / analytic)).mean()
+        spans = [show(seed_interval(values)._asdict()) for values in (learned, analytic)]
+        text.append(f"  {loss:<12} learned {spans[0]}, Eq. 13 {spans[1]}; apart by {apart:.2f} in log")
+    return text
+
+
+if __name__ == "__main__":
+    study.main(Coefficients, run)

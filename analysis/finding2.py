@@ -1,0 +1,194 @@
+"""Finding 2 (Sec. 2.3, Fig. 3): what models with different reward-loss weights dream, frame by frame.
+
+``python -m analysis.finding2 --task lever_pull`` shows 15 frames of held-out windows to every model and lets it dream
+the next 35 from the actions alone. A dreamed reward is correct within a stated tolerance; a dream is right if enough of
+its rewards are. The command says how often each of the two models is right, and picks the windows to show by a rule, so
+that no picture stands without its frequency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import figures.finding2
+from analysis import collect, methods, results, study
+from analysis.segments import Segments, draw, unseen_episodes
+from analysis.stats import cluster_interval, seed_interval, show
+from hdream_core.agent import DreamerV2
+from hdream_core.config import ConfigError
+from hdream_core.evaluate import WINDOWS_AT_ONCE, own_randomness
+from hdream_core.precision import autocast
+
+STUDY = "finding2"
+CONTEXT, HORIZON, EVERY = 15, 35, 5  # C.4: frames seen, steps dreamed, every fifth frame drawn
+CASES = ("only second right", "only first right", "both wrong", "both right")  # of the two methods, in their order
+SPLITS = ("all", "eventful")
+
+
+@dataclass(frozen=True)
+class Finding2(study.Study):
+    """Compare the dreams of two models with different reward-loss weights on held-out windows (Finding 2, Fig. 3)."""
+
+    methods: tuple[str, ...] | None = None
+    """The two methods to compare. Default: w_r=1 and the task's balanced weight."""
+    windows: int = 400
+    """Held-out windows of 50 frames."""
+    episodes: int = 50
+    """Episodes never trained on that they are drawn from."""
+    tolerance: float = 1.0
+    """A dreamed reward is correct if it is this near to the true one (rewards go from 0 to 10)."""
+    share: float = 0.8
+    """A dream is right if this share of its rewards is correct."""
+
+
+def run(job: Finding2) -> Path:
+    """Trains, dreams, counts, writes and draws; returns the result file."""
+    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    if len(names) != 2:
+        raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
+    plan = study.plan(job, STUDY, names)
+    path = collect.save_path(job.results, STUDY, plan.runs)
+    if job.plan_only:
+        return path
+    sha256 = study.train(plan)
+    windows = draw(job.task, unseen_episodes(plan, job.episodes), job.windows, CONTEXT + HORIZON, seed=3)
+    truth = windows.rows("reward")[:, CONTEXT:]  # (W, H)
+    found = {place: _rewards(agent, windows) for place, agent in plan.agents()}
+    axes = {"window": np.arange(len(windows)), "horizon": np.arange(HORIZON)}
+    result = collect.models(plan, sha256, found, axes, {"dreamed_reward": ("window", "horizon")})
+    result.data["true_reward"] = (("window", "horizon"), truth.astype(np.float64))
+    result.data["window/episode"] = (("window",), windows.episode)
+    result.notes["protocol"] = {"tolerance": job.tolerance, "share": job.share, "context": CONTEXT, "horizon": HORIZON}
+    result.notes["final"] = frequencies(result)
+    _add_pictures(result, plan, windows)
+    return study.finish(result, path, job.out, figures.finding2.draw, lines(result))
+
+
+@torch.no_grad()
+def _rewards(agent: DreamerV2, windows: Segments) -> dict[str, np.ndarray]:
+    """One dream of each window: its rewards, ``(W, H)``."""
+    dreamed = []
+    with own_randomness(0), autocast(agent.config.train.precision, agent.device):
+        for some in np.split(np.arange(len(windows)), range(WINDOWS_AT_ONCE, len(windows), WINDOWS_AT_ONCE)):
+            dream = agent.model.open_loop(agent.to_device(windows.take(some).batch()), CONTEXT)
+            dreamed.append(dream.reward.float().cpu().numpy())
+    return {"dreamed_reward": np.concatenate(dreamed)}
+
+
+def right(result: results.Result) -> np.ndarray:
+    """Which dreams are right, bool ``(method, seed, window)``."""
+    protocol = result.notes["protocol"]
+    correct = np.abs(result.values("dreamed_reward") - result.values("true_reward")) <= protocol["tolerance"]
+    return correct.mean(-1) >= protocol["share"]
+
+
+def eventful(result: results.Result) -> np.ndarray:
+    """Windows with something to predict, bool ``(window,)``: the true reward moves by more than the tolerance."""
+    return np.ptp(result.values("true_reward"), axis=-1) > result.notes["protocol"]["tolerance"]
+
+
+def case_of(found: np.ndarray) -> np.ndarray:
+    """Index into CASES from ``right`` of the two methods, ``(2, ...)`` to ``(...)``."""
+    first, second = found
+    return np.select([second & ~first, first & ~second, ~first & ~second], [0, 1, 2], 3)
+
+
+def frequencies(result: results.Result) -> dict[str, Any]:
+    """How often each case occurs, over all windows and over eventful ones, with intervals over seeds and episodes."""
+    cases = case_of(right(result))  # (seed, window)
+    episode = result.values("window/episode")
+    chosen = {"all": np.ones(len(episode), bool), "eventful": eventful(result)}
+    table: dict[str, Any] = {
+        "interval": "Student t over training seeds, 95 %",
+        "interval_over_episodes": "percentile bootstrap over held-out episodes, seeds averaged, 95 %",
+    }
+    for split, some in chosen.items():
+        row: dict[str, Any] = {"windows": int(some.sum())}
+        for i, name in enumerate(CASES):
+            if some.any():
+                hits = (cases[:, some] == i).astype(float)
+                row[name] = {
+                    "over_seeds": seed_interval(hits.mean(1))._asdict(),
+                    "over_episodes": cluster_interval(hits.mean(0), episode[some])._asdict(),
+                }
+        table[split] = row
+    return table
+
+
+def choose(result: results.Result) -> dict[str, int]:
+    """The window to show of each case that occurs with the first seed's models.
+
+    Among the case's eventful windows (all, if none is), the one whose difference in error between the two dreams is the
+    median: typical of its case, not its most striking.
+    """
+    cases = case_of(right(result)[:, 0])  # (window,)
+    error = np.square(result.values("dreamed_reward")[:, 0] - result.values("true_reward")).mean(-1)
+    difference = error[0] - error[1]
+    shown = {}
+    for i, name in enumerate(CASES):
+        some = np.flatnonzero((cases == i) & eventful(result))
+        some = some if len(some) else np.flatnonzero(cases == i)
+        if len(some):
+            shown[name] = int(some[np.argsort(difference[some], kind="stable")[len(some) // 2]])
+    return shown
+
+
+def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -> None:
+    """Frames of the chosen windows, true and as the first seed's models see and dream them."""
+    shown = choose(result)
+    chosen = windows.take(np.array(list(shown.values())))
+    seen = np.arange(0, CONTEXT + HORIZON, EVERY)
+    truth = chosen.rows("image")[:, seen]  # (case, frame, y, x, channel)
+    result.axes |= {"case": np.array(list(shown)), "frame": seen}
+    result.axes |= {name: np.arange(n) for name, n in zip(("y", "x", "channel"), truth.shape[2:], strict=True)}
+    picture = ("case", "frame", "y", "x", "channel")
+    result.data["picture/true"] = (picture, truth)
+    dreamed = np.zeros((len(plan.methods), *truth.shape), np.uint8)
+    for (method, seed), agent in plan.agents():
+        if seed == 0 and agent.model.decoder is not None:
+            dreamed[method] = reconstruct(agent, chosen, CONTEXT)[:, seen]
+    result.data["picture/dreamed"] = (("method", *picture), dreamed)
+    result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))
+
+
+@torch.no_grad()
+def reconstruct(agent: DreamerV2, windows: Segments, context: int, action: np.ndarray | None = None) -> np.ndarray:
+    """Frames as a model sees them (the context) and dreams them (the rest), uint8 ``(N, T, H, W, C)``.
+
+    Args:
+        agent: with a decoder.
+        windows: N windows of T rows.
+        context: frames seen.
+        action: ``(N, T - context, A)`` to dream instead of the recorded ones.
+    """
+    batch = windows.batch()
+    if action is not None:
+        batch["action"][:, context:] = action
+    with own_randomness(0), autocast(agent.config.train.precision, agent.device):
+        dream = agent.model.open_loop(agent.to_device(batch), context)
+        image = agent.model.decode(torch.cat([dream.observed, dream.feat], 1))
+    return (image.float().cpu().numpy() * 255).round().astype(np.uint8)
+
+
+def lines(result: results.Result) -> list[str]:
+    """How often each case occurs."""
+    first, second = (str(method) for method in result.axes["method"])
+    protocol = result.notes["protocol"]
+    text = [
+        f"first: {first}, second: {second}; right: {100 * protocol['share']:.0f} % of {HORIZON} dreamed rewards within "
+        f"{protocol['tolerance']:g}; [95 % over seeds]"
+    ]
+    for split in SPLITS:
+        row = result.notes["final"][split]
+        cells = [f"{name} {show(row[name]['over_seeds'])}" for name in CASES if name in row]
+        text.append(f"  {split} windows ({row['windows']}): " + "; ".join(cells))
+    return text
+
+
+if __name__ == "__main__":
+    study.main(Finding2, run)

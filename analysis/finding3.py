@@ -1,0 +1,93 @@
+"""Finding 3 (Sec. 2.3): rewards alone, without observations (w_o = 0), are not enough.
+
+``python -m analysis.finding3 --task lever_pull`` compares the decoder-free model with w_r in {1, 10, 100}: reward error
+and return of its runs, object positions read off its representation, and how much seeds differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import figures.finding3
+from analysis import collect, methods, results, study
+from analysis.probes import ProbeConfig
+from analysis.representation import KINDS, regress
+from analysis.segments import draw, unseen_episodes
+from analysis.stats import seed_interval, show
+from hdream_core.envs.layout import main_object
+
+STUDY = "finding3"
+LENGTH, CONTEXT = 50, 15  # of a segment, and the frames of it seen before open-loop features (C.4)
+CURVES = ("return", "success", "reward_error", "return_rank_correlation")
+
+
+@dataclass(frozen=True)
+class Finding3(study.Study):
+    """Compare the decoder-free model, w_o = 0, with models that learn observations too (Finding 3)."""
+
+    methods: tuple[str, ...] = ("w_r=1", "w_r=10", "w_r=100", methods.IMPLICIT)
+    """Methods to compare."""
+    segments: int = 1000
+    """Segments of 50 steps for the probes, from episodes never trained on."""
+    episodes: int = 50
+    """Episodes that they are drawn from."""
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    """The MLP that reads positions off the representation."""
+
+
+def run(job: Finding3) -> Path:
+    """Trains, regresses, collects and draws; returns the result file."""
+    plan = study.plan(job, STUDY, job.methods)
+    path = collect.save_path(job.results, STUDY, plan.runs)
+    if job.plan_only:
+        return path
+    sha256 = study.train(plan)
+    segments = draw(job.task, unseen_episodes(plan, job.episodes), job.segments, LENGTH, seed=4)
+    where = list(segments.positions()).index(main_object(job.task))
+    found = {
+        place: _object_errors(regress(agent, segments, CONTEXT, job.probe, 1), where) for place, agent in plan.agents()
+    }
+    result = collect.models(plan, sha256, found, {}, dict.fromkeys(found[0, 0], ()))
+    curves = collect.gather(plan.runs, result.attributes)
+    result.axes["step"] = curves.axes["step"]
+    result.data |= {name: curves.data[name] for name in CURVES if name in curves.data}
+    result.notes["final"] = final(result)
+    result.notes["protocol"] = {"segments": job.segments, "object": main_object(job.task), "probe": asdict(job.probe)}
+    return study.finish(result, path, job.out, figures.finding3.draw, lines(result))
+
+
+def _object_errors(errors: dict[str, np.ndarray], where: int) -> dict[str, np.ndarray]:
+    """``<probe>/<kind>`` to the error of one object."""
+    return {name: values[..., where].reshape(-1)[0] for name, values in errors.items()}
+
+
+def final(result: results.Result) -> dict[str, Any]:
+    """Mean and interval over seeds of every measure, and the standard deviation between seeds."""
+    measures = {name: result.values(name)[..., -1] for name in CURVES if name in result.data}
+    measures |= {f"mlp/{kind}": result.values(f"mlp/{kind}") for kind in KINDS}
+    table: dict[str, Any] = {"interval": "Student t over training seeds, 95 %"}
+    for name, values in measures.items():
+        table[name] = {
+            str(method): seed_interval(values[i])._asdict()
+            | {"sd_over_seeds": float(values[i].std(ddof=1)) if values.shape[1] > 1 else float("nan")}
+            for i, method in enumerate(result.axes["method"])
+        }
+    return table
+
+
+def lines(result: results.Result) -> list[str]:
+    """Every measure, per method."""
+    text = ["at the end of training; [95 % over seeds]; sd: between seeds"]
+    for name, row in result.notes["final"].items():
+        if isinstance(row, dict):
+            cells = [f"{method} {show(found)} (sd {found['sd_over_seeds']:.2g})" for method, found in row.items()]
+            text.append(f"  {name:<24} " + "; ".join(cells))
+    return text
+
+
+if __name__ == "__main__":
+    study.main(Finding3, run)

@@ -1,0 +1,102 @@
+"""Fig. 2b: the three losses through training, and what the shared representation feels of them.
+
+``python -m analysis.loss_scales --task lever_pull`` collects the losses of all runs. The paper argues from their scale:
+the reward loss is two orders of magnitude smaller than the observation loss. Scale alone moves no parameter, so the
+trained models' gradients at the shared parameters are measured too, on batches like those they trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import figures.loss_scales
+from analysis import collect, methods, results, study
+from analysis.segments import draw, unseen_episodes
+from analysis.stats import seed_interval, show
+from hdream_core.agent import DreamerV2
+from hdream_core.envs.layout import image_values
+from hdream_core.gradients import gradient_norms
+
+STUDY = "loss_scales"
+LOSSES = ("observation", "reward", "dynamics")
+
+
+@dataclass(frozen=True)
+class LossScales(study.Study):
+    """Collect the losses through training and the gradients that they send (Fig. 2b)."""
+
+    methods: tuple[str, ...] | None = None
+    """Methods. Default: w_r=1, the task's balanced weight and harmony."""
+    batches: int = 8
+    """Batches of unseen windows, in the size of training, that gradients are measured on."""
+
+
+def run(job: LossScales) -> Path:
+    """Trains, measures, collects and draws; returns the result file."""
+    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task), "harmony")
+    plan = study.plan(job, STUDY, names)
+    path = collect.save_path(job.results, STUDY, plan.runs)
+    if job.plan_only:
+        return path
+    sha256 = study.train(plan)
+    episodes = unseen_episodes(plan, 50)
+    train = plan.config.train
+    found = {}
+    for place, agent in plan.agents():
+        batches = [draw(job.task, episodes, train.batch, train.length, seed).batch() for seed in range(job.batches)]
+        found[place] = _gradients(agent, batches)
+    layout = {f"gradient_norm/{loss}": () for loss in LOSSES}
+    result = collect.models(plan, sha256, found, {}, layout)
+    curves = collect.gather(plan.runs, result.attributes)
+    result.axes["log_step"] = curves.axes["log_step"]
+    wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in LOSSES]
+    result.data |= {name: curves.data[name] for name in wanted if name in curves.data}
+    _add_shares(result)
+    result.notes["dimensions"] = {"observation": image_values(job.task), "reward": 1}
+    result.notes["final"] = final(result)
+    return study.finish(result, path, job.out, figures.loss_scales.draw, lines(result))
+
+
+def _gradients(agent: DreamerV2, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Mean over batches of every loss's gradient norm."""
+    measured = [gradient_norms(agent, batch, seed) for seed, batch in enumerate(batches)]
+    return {f"gradient_norm/{name}": np.mean([norms[name] for norms in measured]) for name in measured[0]}
+
+
+def _add_shares(result: results.Result) -> None:
+    """Each loss's part of the sum of the norms, weighted as at the end of training; ``(method, seed)``, sum 1."""
+    pull = [result.values(f"gradient_norm/{loss}") * result.values(f"weight/{loss}")[..., -1] for loss in LOSSES]
+    total = np.nansum(pull, axis=0)
+    result.data |= {
+        f"gradient_share/{loss}": (("method", "seed"), part / total) for loss, part in zip(LOSSES, pull, strict=True)
+    }
+
+
+def final(result: results.Result) -> dict[str, Any]:
+    """Ratio of observation to reward loss, unweighted, in the second half of training; and the gradients' shares."""
+    steps = result.axes["log_step"]
+    late = steps > steps[-1] / 2
+    ratio = (result.values("loss/observation") / result.values("loss/reward"))[..., late].mean(-1)  # (method, seed)
+    table: dict[str, Any] = {"interval": "Student t over training seeds, 95 %"}
+    measures = {"loss ratio observation / reward": ratio}
+    measures |= {f"gradient share of {loss}": result.values(f"gradient_share/{loss}") for loss in LOSSES}
+    for name, values in measures.items():
+        table[name] = {str(m): seed_interval(values[i])._asdict() for i, m in enumerate(result.axes["method"])}
+    return table
+
+
+def lines(result: results.Result) -> list[str]:
+    """The ratio of the losses, and the shares of the gradients."""
+    text = ["losses in the second half of training, gradients at its end; [95 % over seeds]"]
+    for name, row in result.notes["final"].items():
+        if isinstance(row, dict):
+            text.append(f"  {name:<32} " + "; ".join(f"{method} {show(found)}" for method, found in row.items()))
+    return text
+
+
+if __name__ == "__main__":
+    study.main(LossScales, run)

@@ -1,0 +1,49 @@
+"""Fig. 9b and D.2: HarmonyDream beside uncertainty weighting, dynamic weight average and NashMTL.
+
+``python -m analysis.multitask --task lever_pull`` trains all of them and draws their curves and the weights that they
+find.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import figures.multitask
+from analysis import compare, study, summary
+from analysis.results import Result
+
+STUDY = "multitask"
+METHODS = ("w_r=1", "harmony", "uw", "dwa", "nashmtl")
+
+
+@dataclass(frozen=True)
+class MultiTask(study.Study):
+    """Train HarmonyDream and the multi-task balancers that the paper compares it with (Fig. 9b)."""
+
+    methods: tuple[str, ...] = METHODS
+    """Methods; the first is the one that the others are compared with."""
+
+
+def run(job: MultiTask) -> Path:
+    """Plans, runs, collects and draws; returns the result file."""
+    return compare.run(job, study.plan(job, STUDY, job.methods), figures.multitask.draw, lines)
+
+
+def lines(result: Result) -> list[str]:
+    """The comparison, and the extremes of the weights: D.2 says that NashMTL's can be."""
+    text = summary.lines(result)
+    names = [name for name in result.data if name.startswith("weight/")]
+    for i, method in enumerate(result.axes["method"]):
+        spans = []
+        for name in names:
+            values = result.values(name)[i]
+            spans.append(f"{name.removeprefix('weight/')} {values.min():.3g} to {values.max():.3g}")
+        text.append(f"weights of {method}: " + ", ".join(spans))
+    if "balancer/solver_failures" in result.data:
+        text.append(f"solver failures of NashMTL: {float(result.values('balancer/solver_failures')[..., -1].max()):g}")
+    return text
+
+
+if __name__ == "__main__":
+    study.main(MultiTask, run)

@@ -1,0 +1,81 @@
+"""Learning curves of a sweep: one line a method, its mean over seeds and 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+from analysis.results import Result
+from analysis.stats import seed_interval
+from figures import style
+
+# Metric: label of the axis, title, limits.
+PANELS = {
+    "success": ("Success rate", "Policy: success", (-0.03, 1.03)),
+    "return": ("Episode return", "Policy: return", None),
+    "reward_error": ("Open-loop reward error", "Dreams, held out: error (lower is better)", None),
+    "return_rank_correlation": ("Rank correlation of return", "Dreams, held out: dreamed vs true return", None),
+    "weight/observation": (r"$\exp(-s_o)$ or $w_o$", "Weight of the observation loss", None),
+    "weight/reward": (r"$\exp(-s_r)$ or $w_r$", "Weight of the reward loss", None),
+    "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss", None),
+}
+EVALUATION = ("success", "return", "reward_error", "return_rank_correlation")
+WEIGHTS = ("weight/observation", "weight/reward", "weight/dynamics")
+
+
+def draw(result: Result, source: Path, out: Path, title: str, panels: Sequence[str], columns: int = 2) -> Path:
+    """Draws those of the panels that the result has; returns the PNG's path."""
+    style.apply()
+    found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
+    columns = min(columns, len(found))
+    rows = -(-len(found) // columns)
+    size = (3.4 * columns, 2.3 * rows + style.HEAD + style.FOOT)
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axes, name in zip(grid.flat, found, strict=False):
+        panel(axes, result, name)
+    for axes in grid.flat[len(found) :]:
+        axes.set_visible(False)
+    style.frame(figure, title, result, source)
+    return style.save(figure, out, source.stem)
+
+
+def panel(axes: Axes, result: Result, name: str) -> None:
+    """One metric of all methods against environment steps."""
+    along, values = result.data[name][0][2], result.values(name)  # (method, seed, step)
+    for i, method in enumerate(str(m) for m in result.axes["method"]):
+        line(axes, result.axes[along], values[i], style.color(method, i), style.label(method), dots=along == "step")
+    text, title, limits = PANELS[name]
+    axes.set_title(title)
+    axes.set_ylabel(text)
+    if limits:
+        axes.set_ylim(*limits)
+    if name == "reward_error" or name in WEIGHTS:
+        axes.set_yscale("log")  # errors fall by an order of magnitude; weights differ by several
+    if name == "reward_error":
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.8)))
+    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
+
+
+def line(
+    axes: Axes,
+    steps: np.ndarray,
+    values: np.ndarray,
+    color: str,
+    label: str | None,
+    dots: bool = False,
+    dash: str = "-",
+) -> None:
+    """Mean of ``(seed, step)`` values over seeds as a line, with its interval as a band."""
+    seen = np.isfinite(values).any(0)
+    if not seen.any():
+        return
+    spans = np.array([seed_interval(values[:, t]) for t in np.flatnonzero(seen)])  # (steps, 3)
+    marker = "o" if dots else None
+    axes.plot(steps[seen], spans[:, 0], color=color, label=label, marker=marker, markersize=2.5, linestyle=dash)
+    axes.fill_between(steps[seen], spans[:, 1], spans[:, 2], color=color, alpha=0.15, linewidth=0)

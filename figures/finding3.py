@@ -1,0 +1,39 @@
+"""Finding 3: what is lost without observations: return, reward error and object positions, every seed a dot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from analysis.results import load
+from figures import style
+
+PANELS = {
+    "return": "Episode return",
+    "reward_error": "Open-loop reward error",
+    "mlp/posterior": "Object position, posterior features",
+    "mlp/open_loop": "Object position, open-loop features",
+}
+
+
+def draw(source: Path, out: Path) -> Path:
+    """Draws a result of ``analysis.finding3``; returns the PNG's path."""
+    result = load(source)
+    style.apply()
+    found = [name for name in PANELS if name in result.data]
+    figure, grid = plt.subplots(1, len(found), figsize=(2.7 * len(found), 3.0), layout="constrained")
+    unit = "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
+    for axes, name in zip(grid, found, strict=True):
+        values = result.values(name)
+        style.bars(axes, result, (values[..., -1] if values.ndim == 3 else values)[..., None], [""])
+        axes.set_title(PANELS[name])
+        if name.startswith("mlp/"):
+            axes.axhline(result.values(f"constant/{name[4:]}").mean(), color="0.4", linestyle="--", linewidth=1)
+            axes.set_ylabel(f"Mean squared distance ({unit}); dashed: constant")
+    style.frame(figure, f"Finding 3: without observations, {style.task(result)}", result, Path(source))
+    return style.save(figure, out, Path(source).stem)
+
+
+if __name__ == "__main__":
+    style.main("finding3", draw)
