@@ -1,0 +1,192 @@
+"""What the studies are made of: windows, branches, probes, loaded models, method names, gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import branching, methods
+from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
+from analysis.representation import features, split
+from analysis.segments import Segments, _rows, draw
+from hdream_core import envs
+from hdream_core.agent import DreamerV2
+from hdream_core.checkpoint import CheckpointError
+from hdream_core.config import ConfigError
+from hdream_core.envs.layout import positions
+from hdream_core.gradients import gradient_norms
+from hdream_core.load import export, load_agent
+from hdream_core.presets import make_config
+from hdream_core.replay import random_batch
+from hdream_core.train import train
+from offline_buffers.behaviors import behavior_of, play
+
+
+@pytest.fixture(scope="module")
+def episodes():
+    env = envs.make("mini_lever", seed=5)
+    return [_rows(play(env, behavior_of("scripted", 5, i), i)) for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def segments(episodes):
+    return draw("mini_lever", episodes, 40, 30, seed=0)
+
+
+@pytest.fixture
+def agent():
+    return DreamerV2(make_config("mini_lever", "smoke"), 32, 2).eval()
+
+
+def test_segments_are_windows_of_whole_episodes(segments, episodes):
+    assert len(segments) == 40 and segments.rows("image").shape == (40, 30, 32, 32, 3)
+    for i in (0, 17, 39):
+        e, s = segments.episode[i], segments.start[i]
+        assert (segments.rows("action")[i] == episodes[e]["action"][s : s + 30]).all() and s + 30 <= 51
+    batch = segments.batch()
+    assert batch["is_first"][:, 0].all() and not batch["is_first"][:, 1:].any()
+    chosen = segments.take(np.array([3, 3]))
+    assert (chosen.rows("reward")[0] == segments.rows("reward")[3]).all()
+    with pytest.raises(ConfigError, match="windows of 99 rows"):
+        draw("mini_lever", episodes, 4, 99, seed=0)
+
+
+@pytest.mark.parametrize(
+    "task", ["mini_lever", *(pytest.param(t, marks=pytest.mark.render) for t in ("lever_pull", "hammer"))]
+)
+def test_positions_in_the_state_are_the_simulators(task):
+    env = envs.make(task, seed=1)
+    obs, _ = env.reset()
+    for step in range(20):
+        expected = env.object_positions()
+        found = positions(task, obs["state"])
+        assert set(found) == set(expected)
+        for name, where in expected.items():
+            assert found[name] == pytest.approx(where, abs=1e-6), (name, step)
+        obs, *_ = env.step(env.expert_action())
+
+
+def test_recorded_branch_replays_the_record(segments):
+    truth = branching.simulate(envs.make("mini_lever", seed=9), segments, 10, "recorded")
+    assert truth.reward == pytest.approx(segments.rows("reward")[:, 10:], abs=1e-5) and truth.valid.all()
+    where = segments.positions()["lever"]
+    moved = np.linalg.norm(where[:, 10:] - where[:, 9:10], axis=-1)
+    assert truth.displacement == pytest.approx(moved, abs=1e-9)
+
+
+@pytest.mark.render
+def test_recorded_branch_replays_the_record_on_metaworld():
+    env = envs.make("lever_pull", seed=3)
+    episode = _rows(play(env, behavior_of("scripted", 3, 7), 7))
+    windows = draw("lever_pull", [episode], 3, 50, seed=0)
+    truth = branching.simulate(envs.make("lever_pull", seed=4), windows, 15, "recorded")
+    assert truth.reward == pytest.approx(windows.rows("reward")[:, 15:], abs=1e-5)
+
+
+def test_altered_actions_do_what_they_are_named_for(segments, episodes):
+    env = envs.make("mini_lever", seed=9)
+    action = segments.rows("action")[:, 10:]
+    halt = branching.simulate(env, segments, 10, "halt")
+    assert (halt.action == 0).all() and halt.displacement.max() == 0  # a tip at rest pushes nothing
+    mirrored = branching.simulate(env, segments, 10, "mirrored")
+    assert (mirrored.action[..., 0] == -action[..., 0]).all() and (mirrored.action[..., 1] == action[..., 1]).all()
+    short = branching.simulate(env, draw("mini_lever", episodes, 100, 50, seed=1), 5, "stop_short")
+    assert short.valid.any() and not short.valid.all()  # not every window has a contact to prevent
+    assert np.nanmax(short.displacement) == 0 and np.isnan(short.reward[~short.valid]).all()
+    aside = branching.simulate(env, segments, 10, "beside").action
+    away = segments.positions()
+    side = np.sign(away["lever"][:, 9, 0] - away["tip"][:, 9, 0])
+    assert (aside[:, : branching.ASIDE, 0] == -side[:, None]).all() and (aside[:, : branching.ASIDE, 1] == 0).all()
+    assert (aside[:, branching.ASIDE :] == action[:, : -branching.ASIDE]).all()
+
+
+def test_gripper_goes_on_while_a_metaworld_hand_rests():
+    action = np.ones((20, 4), np.float32)
+    still = branching.halt(action, np.zeros(20), np.zeros(3), 0.1)
+    assert (still[:, :3] == 0).all() and (still[:, 3] == 1).all() and (action == 1).all()
+
+
+def test_split_keeps_episodes_whole(segments):
+    train_rows, validation = split(segments, 0.3)
+    assert not set(segments.episode[train_rows]) & set(segments.episode[validation])
+    assert len(train_rows) + len(validation) == len(segments) and len(validation)
+
+
+def test_features_of_both_kinds(agent, segments):
+    found = features(agent, segments.take(np.arange(5)), 10)
+    feat = agent.model.rssm.feat_size
+    assert found.posterior.shape == (5, 30, feat) and found.open_loop.shape == (5, 20, feat)
+    again = features(agent, segments.take(np.arange(5)), 10)
+    assert (found.open_loop == again.open_loop).all()
+
+
+def test_probes_find_what_is_there_and_nothing_else():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 12))
+    y = x[:, :2] @ np.array([[3.0, 1.0], [0.0, 2.0]]) + 7
+    noise = rng.normal(size=y.shape)
+    error = {
+        name: np.square(probe(x[1500:]) - y[1500:]).mean()
+        for name, probe in {
+            "mlp": MLPProbe(x[:1500], y[:1500], ProbeConfig(hidden=64, layers=2, updates=400), 0),
+            "linear": LinearProbe(x[:1500], y[:1500]),
+            "constant": ConstantProbe(x[:1500], y[:1500]),
+        }.items()
+    }
+    assert error["linear"] < 1e-2 and error["mlp"] < 0.1 * error["constant"]
+    assert error["constant"] == pytest.approx(np.square(y[1500:] - y[:1500].mean(0)).mean())
+    lost = MLPProbe(x[:1500], noise[:1500], ProbeConfig(hidden=16, layers=1, updates=100), 0)
+    assert np.square(lost(x[1500:]) - noise[1500:]).mean() > 0.9  # nothing to be found in noise
+
+
+def test_method_names():
+    assert methods.parse("w_o=0,w_r=100")[1] == {
+        "balancer.w_o": 0.0,
+        "balancer.w_r": 100.0,
+        "method": "w_o=0,w_r=100",
+    }
+    assert methods.parse("harmony,w_d=1") == ("harmony", {"balancer.w_d": 1.0, "method": "harmony,w_d=1"})
+    assert methods.parse("unrectified")[1]["balancer.rectified"] is False
+    assert methods.balanced("hammer") == "w_r=10" and methods.balanced("lever_pull") == "w_r=100"
+    for odd in ("w_q=1", "w_r=", "", "harmony w_d=1"):
+        with pytest.raises(ConfigError):
+            methods.parse(odd)
+
+
+def test_run_and_export_load_as_the_agent_that_was_trained(tmp_path, segments):
+    config = make_config("mini_lever", "smoke", changes={"train.steps": 40})
+    train(config, tmp_path / "run")
+    agent = load_agent(tmp_path / "run")
+    assert agent.config == config and agent.action == 2 and agent.image_size == 32
+    small = load_agent(export(agent, tmp_path / "agent.safetensors"))
+    some = segments.take(np.arange(4))
+    apart = np.abs(features(agent, some, 10).posterior - features(small, some, 10).posterior)
+    assert np.median(apart) < 1e-2  # float16 weights; single latents may fall to another class
+    whole = sum(p.numel() for p in agent.state_dict().values())
+    assert (tmp_path / "agent.safetensors").stat().st_size < 2.2 * whole + 20_000
+
+
+def test_damaged_models_are_one_line(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_agent(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="not an exported agent"):
+        load_agent(tmp_path / "bad.safetensors")
+    with pytest.raises(ConfigError, match="is not a run's folder"):
+        load_agent(tmp_path)
+
+
+def test_gradient_norms_against_a_backward_pass(agent):
+    batch = random_batch(2, 8, 32, 2)
+    norms = gradient_norms(agent, batch)
+    assert set(norms) == {"observation", "reward", "dynamics"} and all(value > 0 for value in norms.values())
+    torch.manual_seed(0)
+    losses, _, _ = agent.model.losses(agent.to_device(batch))
+    losses["reward"].backward()
+    expected = torch.cat([p.grad.flatten() for p in agent.shared_parameters() if p.grad is not None]).norm()
+    assert norms["reward"] == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_windows_object_is_what_it_says():
+    rows = {"reward": np.arange(5.0)}
+    windows = Segments("mini_lever", [rows], np.array([0]), np.array([2]), 3)
+    assert windows.rows("reward").tolist() == [[2, 3, 4]]

@@ -1,0 +1,206 @@
+"""Every study of trained models through its command, on one small buffer and the same few runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis import (
+    ablations,
+    coefficients,
+    counterfactual,
+    finding2,
+    finding3,
+    loss_scales,
+    multitask,
+    reward_mse,
+    state_regression,
+    study,
+)
+from analysis.results import load
+from offline_buffers.build import Build, build
+
+STUDIES = {
+    "counterfactual": (counterfactual, counterfactual.Counterfactual),
+    "finding2": (finding2, finding2.Finding2),
+    "finding3": (finding3, finding3.Finding3),
+    "loss_scales": (loss_scales, loss_scales.LossScales),
+    "reward_mse": (reward_mse, reward_mse.RewardMSE),
+    "state_regression": (state_regression, state_regression.StateRegression),
+    "coefficients": (coefficients, coefficients.Coefficients),
+    "ablations": (ablations, ablations.Ablations),
+    "multitask": (multitask, multitask.MultiTask),
+}
+PROBE = ["--probe.updates", "10", "--probe.hidden", "16", "--probe.batch", "32"]
+SMALL = {
+    "counterfactual": ["--branches", "12", "--samples", "2", "--episodes", "4", "--probe-segments", "6", *PROBE],
+    "finding2": ["--windows", "30", "--episodes", "4"],
+    "finding3": ["--segments", "8", "--episodes", "4", *PROBE],
+    "loss_scales": ["--batches", "2"],
+    "reward_mse": ["--segments", "20"],
+    "state_regression": ["--segments", "8", "--episodes", "4", *PROBE],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a buffer; runs gather there, so that each is trained once for all tests of this file."""
+    root = tmp_path_factory.mktemp("studies")
+    build(Build("mini_lever", 600, workers=1, out=root / "buffer"), show_progress=False)
+    return root
+
+
+def run(name, folder, *more):
+    module, job = STUDIES[name]
+    command = ["--task", "mini_lever", "--preset", "smoke", "--mode", "offline", "--buffer", str(folder / "buffer")]
+    command += ["--runs", str(folder / "runs"), "--results", str(folder / "results"), "--out", str(folder / "out")]
+    command += [*SMALL.get(name, []), *more]
+    command += ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
+    study.main(job, module.run, command)
+    return load(folder / "results" / f"{name}_mini_lever_smoke.h5")
+
+
+def test_state_regression(folder, capsys):
+    found = run("state_regression", folder)
+    assert list(found.axes["object"]) == ["tip", "lever"] and list(found.axes["method"]) == ["w_r=1", "w_r=100"]
+    assert found.values("mlp/posterior").shape == (2, 1, 2, 2)  # (method, seed, probe seed, object)
+    for probe in ("mlp", "linear", "shuffled", "constant"):
+        for kind in ("posterior", "open_loop"):
+            assert (found.values(f"{probe}/{kind}") >= 0).all()
+    constant = found.values("constant/posterior")
+    assert (constant[0] == constant[1]).all()  # no features in it, so it cannot differ between models
+    assert found.notes["protocol"]["data"] == "agents"
+    assert (folder / "out" / "state_regression_mini_lever_smoke.png").exists()
+    assert "mean squared distance, px^2" in capsys.readouterr().out
+    unseen = run("state_regression", folder, "--data", "unseen", "--methods", "w_r=1")
+    assert unseen.notes["protocol"]["data"] == "unseen" and unseen.values("mlp/posterior").shape[0] == 1
+
+
+def test_counterfactual_and_its_reference_predictors(folder, capsys):
+    found = run("counterfactual", folder)
+    assert (folder / "out" / "counterfactual_mini_lever_smoke.png").exists()
+    assert "reward/hallucination_rate" in capsys.readouterr().out
+    simulator, blind = 0, 1
+    recorded = list(found.axes["alternative"]).index("recorded")
+    for event in ("reward", "object"):
+        happened = found.values(f"{event}/happened")  # (alternative, branch)
+        for rate, truth in (("hallucination", 0), ("miss", 1)):
+            rates = found.values(f"reference/{event}/{rate}_rate")  # (reference, alternative)
+            assert np.nan_to_num(rates[simulator]).max() == 0  # the simulator as its own model is never wrong
+            for j in range(len(happened)):  # one that ignores actions dreams the record: by a naive loop
+                cases = [b for b in range(happened.shape[1]) if happened[j, b] == truth]
+                wrong = [happened[recorded, b] != truth for b in cases]
+                expected = np.mean(wrong) if cases else np.nan
+                assert rates[blind, j] == pytest.approx(expected, nan_ok=True)
+        probability = found.values(f"{event}/probability")
+        assert (np.isnan(probability) == np.isnan(happened)).all()
+        assert set(np.unique(probability[np.isfinite(probability)])) <= {0.0, 0.5, 1.0}  # of two samples
+    cases, episode = counterfactual.pooled(found, "reward", "hallucination")
+    altered = found.values("reward/happened")[1:]
+    assert cases.shape[-1] == len(episode) == (altered == 0).sum()
+
+
+def test_finding2_counts_every_window_once(folder, capsys):
+    found = run("finding2", folder)
+    for split in ("all", "eventful"):
+        row = found.notes["final"][split]
+        if row["windows"]:
+            assert sum(row[case]["over_seeds"]["mean"] for case in finding2.CASES) == pytest.approx(1)
+    assert found.values("picture/true").dtype == np.uint8
+    assert found.values("picture/dreamed").shape[:3] == (2, len(found.axes["case"]), 10)
+    assert (folder / "out" / "finding2_mini_lever_smoke.png").exists()
+    chosen, cases = finding2.choose(found), finding2.case_of(finding2.right(found)[:, 0])
+    for name, window in chosen.items():
+        assert finding2.CASES[cases[window]] == name
+    assert "only second right" in capsys.readouterr().out
+
+
+def test_case_of_is_the_table_of_four():
+    first, second = np.array([0, 1, 0, 1], bool), np.array([1, 0, 0, 1], bool)
+    assert [finding2.CASES[i] for i in finding2.case_of(np.stack([first, second]))] == list(finding2.CASES)
+
+
+def test_finding3(folder, capsys):
+    found = run("finding3", folder, "--methods", "w_r=1", "w_o=0,w_r=100")
+    assert np.isfinite(found.values("mlp/open_loop")).all() and np.isfinite(found.values("reward_error")).all()
+    assert "sd" in capsys.readouterr().out and (folder / "out" / "finding3_mini_lever_smoke.png").exists()
+
+
+def test_loss_scales_measures_losses_and_gradients(folder):
+    found = run("loss_scales", folder, "--methods", "w_r=1", "w_r=100", "w_o=0,w_r=100")
+    shares = np.stack([found.values(f"gradient_share/{loss}") for loss in loss_scales.LOSSES])
+    assert np.nansum(shares, 0) == pytest.approx(np.ones((3, 1)))
+    assert np.isnan(found.values("loss/observation")[2]).all()  # without a decoder there is no such loss
+    reward = found.values("gradient_share/reward")[:, 0]
+    assert reward[1] > reward[0]  # a hundredfold weight pulls harder
+    assert found.notes["dimensions"]["observation"] == 32 * 32 * 3
+    assert (folder / "out" / "loss_scales_mini_lever_smoke.png").exists()
+
+
+def test_reward_mse(folder, capsys):
+    found = run("reward_mse", folder)
+    assert found.values("window/error").shape == (2, 1, 20) and found.notes["paper"]["w_r=100"] == 0.379
+    final = found.notes["final"]
+    assert final["w_r=100"]["paired_over_seeds"]["mean"] == 0
+    apart = final["w_o=0,w_r=100"]["over_seeds"]["mean"] - final["w_r=100"]["over_seeds"]["mean"]
+    assert final["w_o=0,w_r=100"]["paired_over_seeds"]["mean"] == pytest.approx(apart)
+    assert "paper 0.416" in capsys.readouterr().out
+
+
+def test_coefficients_log_learned_and_analytic_weights(folder, capsys):
+    found = run("coefficients", folder)
+    for loss in coefficients.LOSSES:
+        analytic, mean = found.values(f"analytic_weight/{loss}"), found.values(f"loss/{loss}")
+        assert analytic == pytest.approx(2 / (mean + np.sqrt(mean**2 + 4 * mean)), rel=1e-5)
+    assert "Eq. 13" in capsys.readouterr().out and (folder / "out" / "coefficients_mini_lever_smoke.png").exists()
+
+
+def test_ablations(folder):
+    found = run("ablations", folder, "--methods", "w_r=1", "unrectified", "harmony,w_d=1")
+    assert found.config["unrectified"]["balancer"]["rectified"] is False
+    assert (found.values("weight/dynamics")[2] == 1).all()
+    assert (found.values("weight/reward")[2] != 1).any()
+    assert (folder / "out" / "ablations_mini_lever_smoke.png").exists()
+
+
+def test_multitask(folder, capsys):
+    found = run("multitask", folder, "--methods", "w_r=1", "uw", "dwa", "nashmtl")
+    assert "solver failures of NashMTL" in capsys.readouterr().out
+    weights = np.stack([found.values(f"weight/{loss}") for loss in ("observation", "reward", "dynamics")])
+    assert (weights[:, 0] == 1).all() and (weights[:, 3] != 1).all()
+    assert (folder / "out" / "multitask_mini_lever_smoke.png").exists()
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_plans_and_refusals_start_nothing(name, tmp_path, capsys):
+    module, job = STUDIES[name]
+    command = ["--task", "mini_lever", "--preset", "smoke", "--runs", str(tmp_path / "runs")]
+    study.main(job, module.run, [*command, "--plan-only"])
+    assert f"{name}: mini_lever, online" in capsys.readouterr().out and not (tmp_path / "runs").exists()
+    for flags, message in ((["--preset", "cpuu"], "did you mean cpu"), (["--set", "model.dept=1"], "model.depth")):
+        with pytest.raises(SystemExit) as stop:
+            study.main(job, module.run, [*command, *flags])
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("finding2", ["--methods", "w_r=1"], "two methods are compared"),
+        ("finding2", ["--methods", "w_r=1", "harmonyy"], "no method 'harmonyy'"),
+        ("reward_mse", ["--mode", "online"], "add --mode offline"),
+        ("state_regression", ["--methods", "w_r=x"], "'x' is not a weight"),
+    ],
+)
+def test_bad_input_of_single_studies(name, flags, message, tmp_path, capsys):
+    module, job = STUDIES[name]
+    with pytest.raises(SystemExit) as stop:
+        study.main(job, module.run, ["--task", "mini_lever", "--preset", "smoke", "--runs", str(tmp_path), *flags])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_results_say_how_they_were_made(folder):
+    found = run("reward_mse", folder)
+    assert found.attributes["study"] == "reward_mse" and found.attributes["buffer_sha256"]
+    assert json.dumps(found.config["w_r=100"]) and found.attributes["scale"] == "miniature"
