@@ -1,1 +1,34 @@
-"""Figures of the paper, drawn from result files alone: no torch, no training code."""
+"""Figures, each from HDF5 result files alone, without torch."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from analysis.results import ResultError, load
+from figures.page import PAPER
+
+
+def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
+    """Draws every result file of a folder that there is a figure for.
+
+    Args:
+        results: folder of result files.
+        out: folder of the figures.
+
+    Returns:
+        Study and PNG of each.
+
+    Raises:
+        ResultError: if the folder does not exist, holds nothing to draw, or a file in it is damaged.
+    """
+    if not results.is_dir():
+        raise ResultError(f"{results}: no such folder of results")
+    drawn = []
+    for source in sorted(results.glob("*.h5")):
+        study = load(source).attributes["study"]
+        if study in PAPER:
+            drawn.append((study, importlib.import_module(f"figures.{study}").draw(source, out)))
+    if not drawn:
+        raise ResultError(f"{results}: holds no result that there is a figure for")
+    return drawn

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
 from figures import curves, style
@@ -24,8 +25,8 @@ def draw(source: Path, out: Path) -> Path:
     values = [result.values(f"gradient_share/{loss}") for loss in LOSSES]  # each (method, seed)
     style.bars(shares, result, np.stack(values, -1), list(LOSSES))
     shares.set_ylim(0, 1)
-    shares.set_ylabel("Share of weighted gradient norms")
-    shares.set_title("At the shared parameters, end of training")
+    shares.set_ylabel("Share of weighted norms")
+    shares.set_title("Gradients at the shared parameters")
     style.frame(figure, f"Loss scales (Fig. 2b), {style.task(result)}", result, Path(source))
     return style.save(figure, out, Path(source).stem)
 
@@ -34,16 +35,17 @@ def _losses(axes: Axes, result: Result) -> None:
     """The first method's losses, as Fig. 2b has them, and the observation loss per number of the image."""
     steps = result.axes["log_step"]
     color = style.color(str(result.axes["method"][0]), 0)
+    handles = []
     for loss, dash in LOSSES.items():
         curves.line(axes, steps, result.values(f"loss/{loss}")[0], color, None, dash=dash)
-        axes.plot([], [], color=color, linestyle=dash, label=loss)
+        handles.append(Line2D([], [], color=color, linestyle=dash, label=loss))
     pixel = result.values("loss/observation")[0] / result.notes["dimensions"]["observation"]
     curves.line(axes, steps, pixel, "0.6", None)
-    axes.plot([], [], color="0.6", label="observation / HWC")
+    handles.append(Line2D([], [], color="0.6", label="observation / HWC"))
     axes.set_yscale("log")
     axes.set_title(f"Losses with {style.label(str(result.axes['method'][0]))}")
     axes.set_ylabel("Loss (unweighted)")
-    axes.legend(fontsize=6.5)
+    axes.legend(handles=handles, fontsize=6.5)
     style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
 
 
@@ -55,7 +57,7 @@ def _ratio(axes: Axes, result: Result) -> None:
     axes.axhline(100, color="0.6", linestyle=":", linewidth=1)
     axes.set_yscale("log")
     axes.set_title("Observation loss over reward loss")
-    axes.set_ylabel("Ratio (dotted: two orders of magnitude)")
+    axes.set_ylabel("Ratio (dotted: 100)")
     style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
 
 

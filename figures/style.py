@@ -9,7 +9,8 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")
+if "matplotlib.pyplot" not in sys.modules:  # a notebook has chosen its own backend by now
+    matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -116,14 +117,15 @@ def frame(figure: Figure, title: str, result: Result, source: Path, note: str = 
     scale, and the file that it comes from.
 
     Args:
-        figure: with a legend, if its first panel has labels.
+        figure: whose legend is that of the first panel with labels and no legend of its own.
         title: of the figure.
         result: that it shows.
         source: the result's file.
         note: further words for the footer.
     """
     height = figure.get_figheight()
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+    known = [axes.get_legend_handles_labels() for axes in figure.axes if not axes.get_legend()]
+    handles, labels = next((pair for pair in known if pair[1]), ([], []))
     head, foot = HEAD if labels else BARE_HEAD, FOOT + (LINE if note else 0)
     figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
     figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")

@@ -1,0 +1,66 @@
+"""``python -m analysis.demo``: the small models and the slice of a buffer that the notebooks ship with.
+
+They come from the first seed of a trained sweep and from episodes that no model has trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from analysis import explore, methods, study
+from analysis.segments import Rows, unseen_episodes
+from hdream_core.envs.layout import main_object, positions
+from hdream_core.load import export
+from hdream_core.minari_layout import read_metadata
+
+STUDY = "demo"
+
+
+@dataclass(frozen=True)
+class Demo(study.Study):
+    """Export two world models and a few recorded stretches for the notebooks."""
+
+    methods: tuple[str, ...] | None = None
+    """Methods to export. Default: w_r=1 and the task's balanced weight."""
+    stretches: int = 8
+    """Recorded stretches to take, each from an episode of its own."""
+    rows: int = 90
+    """Rows of each."""
+    folder: Path = explore.DATA
+    """Where they go."""
+
+
+def run(job: Demo) -> Path:
+    """Exports the models and the slice; returns the slice's path."""
+    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    plan = study.plan(job, STUDY, names)
+    path = job.folder / f"{job.task}_slice.h5"
+    if job.plan_only:
+        return path
+    study.train(plan)
+    for (method, seed), agent in plan.agents():
+        if seed == 0:
+            print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))
+    episodes = unseen_episodes(plan, job.stretches)
+    facts = {"render": "auto", "camera": "none"}
+    if plan.config.offline_buffer:
+        facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
+    told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
+    print(explore.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
+    return path
+
+
+def _stretch(task: str, episode: Rows, rows: int) -> Rows:
+    """The part of an episode about the first motion of its object, or its beginning if nothing moves."""
+    where = positions(task, episode["state"])[main_object(task)]
+    moved = np.flatnonzero(np.linalg.norm(where - where[0], axis=-1) > 1e-2 * np.ptp(where, axis=0).max() + 1e-9)
+    first = int(moved[0]) if len(moved) else rows // 2
+    start = int(np.clip(first - rows // 2, 0, max(len(where) - rows, 0)))
+    return {name: values[start : start + rows] for name, values in episode.items()}
+
+
+if __name__ == "__main__":
+    study.main(Demo, run)

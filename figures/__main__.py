@@ -1,0 +1,29 @@
+"""``python -m figures``: redraw every figure from result files, without torch, and write a page that shows them all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from analysis.results import ResultError
+from figures import page, redraw, style
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m figures", description=__doc__)
+    parser.add_argument("--results", type=Path, default=style.SHIPPED, help="folder of result files (the shipped ones)")
+    parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
+    chosen = parser.parse_args()
+    try:
+        drawn = redraw(chosen.results, chosen.out)
+        print("\n".join(str(picture) for _, picture in drawn))
+        print(page.write(drawn, chosen.out))
+    except (ResultError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

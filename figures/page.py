@@ -1,0 +1,89 @@
+"""The page of all figures: each of ours beside what the paper's figure shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+# Study: the paper's item, and what it shows there. In the paper's order.
+PAPER = {
+    "finding1": (
+        "Figs. 2a and 22",
+        "Success of online DreamerV2 agents over 250,000 steps on Lever Pull, Handle Pull Side and Hammer with w_r = "
+        "1, 10 and 100, and with w_o = 0. In the paper larger reward weights learn far faster, and w_o = 0 does badly "
+        "with a high variance.",
+    ),
+    "loss_scales": (
+        "Fig. 2b",
+        "The three losses through training on a log axis. In the paper the reward loss lies two orders of magnitude "
+        "beneath the observation loss. The gradients are our addition.",
+    ),
+    "state_regression": (
+        "Fig. 2c",
+        "Error of regressing object positions from the representation, original weight against balanced weight. In the "
+        "paper the balanced weight's is lower on all three tasks. Controls and open-loop features are ours.",
+    ),
+    "finding2": (
+        "Fig. 3",
+        "One trajectory in which the model with w_r = 1 dreams that the lever goes up with the arm, with rewards "
+        "marked correct or incorrect, and the model with w_r = 100 does not. Ours says how often that is so.",
+    ),
+    "counterfactual": (
+        "Finding 2 (ours)",
+        "The paper has only the pictures of Fig. 3. Here recorded states are branched in the simulator, altered "
+        "actions are played there and in the dreams, and wrong dreams are counted.",
+    ),
+    "finding3": (
+        "Finding 3",
+        "The decoder-free curve of Fig. 2a: inferior results with a high variance. Ours adds what its representation "
+        "and its dreams are worth.",
+    ),
+    "coefficients": (
+        "Figs. 4 (right) and 23",
+        "Learned coefficients exp(-s) on Lever Pull and Handle Pull Side; in the paper the reward's is higher on Lever "
+        "Pull. The analytic value of Eq. 13 is our addition.",
+    ),
+    "multitask": (
+        "Fig. 9b",
+        "HarmonyDream against uncertainty weighting, DWA and NashMTL; in the paper it is the best of them, with "
+        "NashMTL about as good on Lever Pull.",
+    ),
+    "ablations": (
+        "Figs. 15 to 18",
+        "HarmonyDream against its unrectified form, a fixed w_d = 1 and tuned weights; in the paper slightly to "
+        "clearly better than each.",
+    ),
+    "reward_mse": (
+        "E.10",
+        "Open-loop reward error with (0.379) and without (0.416) observation modelling, on 20,000 segments, 35 frames "
+        "seen and 15 rewards predicted.",
+    ),
+    "atari_table": (
+        "Table 2",
+        "Scores of six methods on Atari 100K. In the paper Harmony DreamerV3 has a mean of 136.5 % and matches or "
+        "surpasses DreamerV3 in 23 of 26 games.",
+    ),
+}
+
+
+def write(drawn: Sequence[tuple[str, Path]], out: Path) -> Path:
+    """Writes ``README.md`` beside the figures.
+
+    Args:
+        drawn: study and PNG of each figure.
+        out: their folder.
+    """
+    lines = [
+        "# Figures",
+        "",
+        "Ours, and what the paper's show. Drawn by `python -m figures` from the result files.",
+        "",
+    ]
+    for study, (item, text) in PAPER.items():
+        pictures = [path for name, path in drawn if name == study]
+        if pictures:
+            lines += [f"## {item}: `analysis.{study}`", "", f"*In the paper:* {text}", ""]
+            lines += [line for path in pictures for line in (f"![{path.stem}]({path.name})", "")]
+    page = out / "README.md"
+    page.write_text("\n".join(lines).rstrip() + "\n")
+    return page
