@@ -40,9 +40,8 @@ lint: venv ## ruff alone
 	@$(PY) -m ruff check --output-format concise .
 
 figures: venv ## redraw every figure from the results in figures/data
-	@set -e; files=$$(grep -l '__main__' figures/*.py) || { echo "hdream: no file in figures/ can be run"; exit 1; }; \
-	for file in $$files; do module=$${file%.py}; module=$${module//\//.}; \
-		echo "hdream: python -m $$module"; $(PY) -m $$module $(ARGS); done
+	@echo "hdream: $(strip python -m figures $(ARGS))"
+	@$(PY) -m figures $(ARGS)
 
 venv: ## .venv with everything that the other targets need, installed once
 	@tools/setup.sh venv

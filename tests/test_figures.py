@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import figures.finding1
 from analysis.results import ResultError, save
+from figures import style
+from figures.page import PAPER
 from tests.test_results import result
 
 
@@ -35,3 +38,36 @@ def test_figure_command(tmp_path):
     (tmp_path / "odd.h5").write_bytes(path.read_bytes()[:2000])
     bad = subprocess.run([*command, str(tmp_path / "odd.h5")], capture_output=True, text=True)
     assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and "odd.h5" in bad.stderr
+
+
+def test_all_figures_are_redrawn_without_torch(tmp_path):
+    """The shipped results through the command: every one of them, a page that shows them, and no torch."""
+    code = (
+        "import runpy, sys; sys.argv = ['figures', '--out', sys.argv[1]];"
+        "runpy.run_module('figures', run_name='__main__');"
+        "assert not {'torch', 'hdream_core', 'mujoco'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=style.SHIPPED.parent.parent,
+    )
+    shipped = {path.stem for path in style.SHIPPED.glob("*.h5")}
+    assert shipped == {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.pdf")}
+    page = (tmp_path / "README.md").read_text()
+    assert all(f"({name}.png)" in page for name in shipped) and "In the paper" in page
+    assert len(done.stdout.splitlines()) == len(shipped) + 1
+
+
+def test_nothing_to_draw_is_one_line(tmp_path):
+    for folder, message in ((tmp_path / "none", "no such folder"), (tmp_path, "holds no result")):
+        command = [sys.executable, "-m", "figures", "--results", str(folder), "--out", str(tmp_path)]
+        bad = subprocess.run(command, capture_output=True, text=True)
+        assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and message in bad.stderr
+
+
+def test_every_study_with_a_figure_is_on_the_page():
+    drawn = {path.stem for path in Path(style.__file__).parent.glob("*.py") if "style.main(" in path.read_text()}
+    assert drawn - {"style"} == set(PAPER)
