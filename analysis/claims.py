@@ -34,6 +34,8 @@ class Claims:
     """Folder of result files."""
     out: Path = Path("results")
     """Folder of claims.md, claims.html and claims.h5."""
+    brief: bool = False
+    """Print the short table that the README has."""
 
 
 def table(shelf: Shelf) -> pd.DataFrame:
@@ -77,6 +79,17 @@ def markdown(rows: pd.DataFrame) -> str:
         cells = [str(row[name]).replace("|", "\\|") for name in PRINTED]
         cells[PRINTED.index("verdict")] = f"**{row.verdict}**"
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def brief(rows: pd.DataFrame) -> str:
+    """A line for each claim, as in the README: its verdict on each task and mode that was measured."""
+    lines = ["| claim | source | verdict |", "|---|---|---|"]
+    for _, some in rows.groupby("name", sort=False):
+        first = some.iloc[0]
+        counts = some.verdict.value_counts()
+        told = counts.index[0] if len(counts) == 1 else ", ".join(f"{v} ({n})" for v, n in counts.items())
+        lines.append(f"| {first.claim} | {first.source} | {told} |")
     return "\n".join(lines) + "\n"
 
 
@@ -128,6 +141,9 @@ def main(args: Sequence[str] | None = None) -> None:
     with exit_on_user_error(ResultError):
         job = tyro.cli(Claims, args=sys.argv[1:] if args is None else args, prog="python -m analysis.claims")
         rows = run(job)
+        if job.brief:
+            print(brief(rows))
+            return
         for _, row in rows.iterrows():
             print(f"{row.verdict:<24} {row['name']:<18} {row.ours}")
         print(f"ledger: {job.out / 'claims.md'}, claims.html, claims.h5")

@@ -103,3 +103,11 @@ def test_bad_folders_and_files_are_one_line(tmp_path, capsys):
     assert "no such folder" in refused(capsys, tmp_path / "none")
     (tmp_path / "odd.h5").write_bytes(b"junk")
     assert "odd.h5" in refused(capsys, tmp_path)
+
+
+def test_documents_hold_the_ledger_of_the_shipped_results(tmp_path):
+    """After new results: ``python -m analysis.claims --out docs``, and its ``--brief`` table into the README."""
+    rows = claims.run(claims.Claims(out=tmp_path))
+    root = claims.SHIPPED.parent.parent
+    assert (root / "docs" / "claims.md").read_text() == (tmp_path / "claims.md").read_text()
+    assert claims.brief(rows) in (root / "README.md").read_text()
