@@ -8,7 +8,7 @@ is the reverse. The same for motion of the object, read off the dream by a probe
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,13 @@ from hdream_core.envs.layout import main_object
 
 STUDY = "counterfactual"
 CONTEXT, HORIZON = 15, 35  # C.4
+SIZES = {
+    "branches": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 12},
+    "samples": {"paper": 10, "cpu": 5, "quick": 3, "smoke": 2},
+    "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
+    "probe_segments": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 8},
+    "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
+}
 PROBE_LENGTH = 50
 QUANTILE = 0.9  # of the recorded rewards: where the threshold lies unless it is given
 
@@ -38,22 +45,24 @@ class Counterfactual(study.Study):
 
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""
-    branches: int = 400
-    """Recorded states to branch from."""
-    samples: int = 5
-    """Dreams of each branch and alternative."""
-    episodes: int = 50
-    """Episodes never trained on; the probe is fitted on one half, branches are drawn from the other."""
+    branches: int | None = None
+    """Recorded states to branch from. Default: 2000 for paper, 400 for cpu, 100 for quick."""
+    samples: int | None = None
+    """Dreams of each branch and alternative. Default: 10 for paper, 5 for cpu, 3 for quick."""
+    episodes: int | None = None
+    """Episodes never trained on; the probe is fitted on one half, branches are drawn from the other. Default: 100 for
+    paper, 50 for cpu, 16 for quick."""
     threshold: float | None = None
     """Reward that counts as risen. Default: the 0.9 quantile of the rewards in those episodes."""
-    probe_segments: int = 400
-    """Segments of 50 steps that the probe is fitted on."""
-    probe: ProbeConfig = field(default_factory=lambda: ProbeConfig(updates=1000))
-    """The probe that reads the object's position off a dream."""
+    probe_segments: int | None = None
+    """Segments of 50 steps that the probe is fitted on. Default: 2000 for paper, 400 for cpu, 100 for quick."""
+    probe_updates: int | None = None
+    """Updates of the probe. Default: 5000 for paper, 1000 for cpu, 300 for quick."""
 
 
 def run(job: Counterfactual) -> Path:
     """Trains, branches, dreams, counts, writes and draws; returns the result file."""
+    job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY, plan.runs)
@@ -70,11 +79,12 @@ def run(job: Counterfactual) -> Path:
     if level is None:
         level = float(np.quantile(np.concatenate([episode["reward"] for episode in episodes]), QUANTILE))
     thresholds = {"reward": level, "object": moved_threshold(job.task)}
+    probe = ProbeConfig(updates=job.probe_updates)
     env = make_env(plan.config, PLAYED_SEED)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
     found = {}
     for place, agent in plan.agents():
-        dreams = _dreams(agent, branches, truths, _object_probe(agent, probing, job.probe), job.samples)
+        dreams = _dreams(agent, branches, truths, _object_probe(agent, probing, probe), job.samples)
         found[place] = measures(dreams, truths, thresholds)
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
     layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
@@ -88,7 +98,7 @@ def run(job: Counterfactual) -> Path:
         "horizon": HORIZON,
         "samples": job.samples,
         "episodes": len(episodes),
-        "probe": asdict(job.probe),
+        "probe": asdict(probe),
     }
     return study.finish(result, path, job.out, figures.counterfactual.draw, lines(result))
 

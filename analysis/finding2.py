@@ -26,6 +26,10 @@ from hdream_core.precision import autocast
 
 STUDY = "finding2"
 CONTEXT, HORIZON, EVERY = 15, 35, 5  # C.4: frames seen, steps dreamed, every fifth frame drawn
+SIZES = {
+    "windows": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 20},
+    "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
+}
 CASES = ("only second right", "only first right", "both wrong", "both right")  # of the two methods, in their order
 SPLITS = ("all", "eventful")
 
@@ -36,10 +40,10 @@ class Finding2(study.Study):
 
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""
-    windows: int = 400
-    """Held-out windows of 50 frames."""
-    episodes: int = 50
-    """Episodes never trained on that they are drawn from."""
+    windows: int | None = None
+    """Held-out windows of 50 frames. Default: 2000 for paper, 400 for cpu, 100 for quick."""
+    episodes: int | None = None
+    """Episodes never trained on that they are drawn from. Default: 100 for paper, 50 for cpu, 16 for quick."""
     tolerance: float = 1.0
     """A dreamed reward is correct if it is this near to the true one (rewards go from 0 to 10)."""
     share: float = 0.8
@@ -48,6 +52,7 @@ class Finding2(study.Study):
 
 def run(job: Finding2) -> Path:
     """Trains, dreams, counts, writes and draws; returns the result file."""
+    job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
     if len(names) != 2:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")

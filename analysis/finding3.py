@@ -6,7 +6,7 @@ and return of its runs, object positions read off its representation, and how mu
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,11 @@ from hdream_core.envs.layout import main_object
 
 STUDY = "finding3"
 LENGTH, CONTEXT = 50, 15  # of a segment, and the frames of it seen before open-loop features (C.4)
+SIZES = {
+    "segments": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 20},
+    "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
+    "probe_updates": {"paper": 20000, "cpu": 2000, "quick": 500, "smoke": 10},
+}
 CURVES = ("return", "success", "reward_error", "return_rank_correlation")
 
 
@@ -31,16 +36,19 @@ class Finding3(study.Study):
 
     methods: tuple[str, ...] = ("w_r=1", "w_r=10", "w_r=100", methods.IMPLICIT)
     """Methods to compare."""
-    segments: int = 1000
-    """Segments of 50 steps for the probes, from episodes never trained on."""
-    episodes: int = 50
-    """Episodes that they are drawn from."""
-    probe: ProbeConfig = field(default_factory=ProbeConfig)
-    """The MLP that reads positions off the representation."""
+    segments: int | None = None
+    """Segments of 50 steps for the probes, from episodes never trained on. Default: 5000 for paper, 1000 for cpu, 300
+    for quick."""
+    episodes: int | None = None
+    """Episodes that they are drawn from. Default: 100 for paper, 50 for cpu, 16 for quick."""
+    probe_updates: int | None = None
+    """Updates of the MLP that reads positions off the representation. Default: 20,000 for paper, 2000 for cpu, 500 for
+    quick."""
 
 
 def run(job: Finding3) -> Path:
     """Trains, regresses, collects and draws; returns the result file."""
+    job = study.sized(job, SIZES)
     plan = study.plan(job, STUDY, job.methods)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:
@@ -48,15 +56,16 @@ def run(job: Finding3) -> Path:
     sha256 = study.train(plan)
     segments = draw(job.task, unseen_episodes(plan, job.episodes), job.segments, LENGTH, seed=4)
     where = list(segments.positions()).index(main_object(job.task))
+    probe = ProbeConfig(updates=job.probe_updates)
     found = {
-        place: _object_errors(regress(agent, segments, CONTEXT, job.probe, 1), where) for place, agent in plan.agents()
+        place: _object_errors(regress(agent, segments, CONTEXT, probe, 1), where) for place, agent in plan.agents()
     }
     result = collect.models(plan, sha256, found, {}, dict.fromkeys(found[0, 0], ()))
     curves = collect.gather(plan.runs, result.attributes)
     result.axes["step"] = curves.axes["step"]
     result.data |= {name: curves.data[name] for name in CURVES if name in curves.data}
     result.notes["final"] = final(result)
-    result.notes["protocol"] = {"segments": job.segments, "object": main_object(job.task), "probe": asdict(job.probe)}
+    result.notes["protocol"] = {"segments": job.segments, "object": main_object(job.task), "probe": asdict(probe)}
     return study.finish(result, path, job.out, figures.finding3.draw, lines(result))
 
 

@@ -22,6 +22,9 @@ from hdream_core.envs.layout import image_values
 from hdream_core.gradients import gradient_norms
 
 STUDY = "loss_scales"
+SIZES = {
+    "batches": {"paper": 16, "cpu": 8, "quick": 4, "smoke": 2},
+}
 LOSSES = ("observation", "reward", "dynamics")
 
 
@@ -31,12 +34,14 @@ class LossScales(study.Study):
 
     methods: tuple[str, ...] | None = None
     """Methods. Default: w_r=1, the task's balanced weight and harmony."""
-    batches: int = 8
-    """Batches of unseen windows, in the size of training, that gradients are measured on."""
+    batches: int | None = None
+    """Batches of unseen windows, in the size of training, that gradients are measured on. Default: 16 for paper, 8 for
+    cpu, 4 for quick."""
 
 
 def run(job: LossScales) -> Path:
     """Trains, measures, collects and draws; returns the result file."""
+    job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, methods.balanced(job.task), "harmony")
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY, plan.runs)

@@ -11,6 +11,7 @@ import torch
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.segments import Segments
 from hdream_core.agent import DreamerV2
+from hdream_core.config import ConfigError
 from hdream_core.envs.layout import centimetres
 from hdream_core.evaluate import WINDOWS_AT_ONCE, own_randomness
 from hdream_core.precision import autocast
@@ -45,8 +46,14 @@ def features(agent: DreamerV2, segments: Segments, context: int, seed: int = 0) 
 
 
 def split(segments: Segments, share: float = VALIDATION) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation segments: whole episodes go to one side, so that no segment leaks to the other."""
+    """Training and validation segments: whole episodes go to one side, so that no segment leaks to the other.
+
+    Raises:
+        ConfigError: if there is only one episode.
+    """
     known = np.unique(segments.episode)
+    if len(known) < 2:
+        raise ConfigError("probes need segments of two episodes or more: one side is fitted on, the other measured")
     held = np.random.default_rng(0).permutation(known)[: max(round(share * len(known)), 1)]
     validation = np.isin(segments.episode, held)
     return np.flatnonzero(~validation), np.flatnonzero(validation)

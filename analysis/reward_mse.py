@@ -23,6 +23,9 @@ from hdream_core.replay import Replay, split_episodes
 
 STUDY = "reward_mse"
 OBSERVED, PREDICTED = 35, 15  # E.10
+SIZES = {
+    "segments": {"paper": 20000, "cpu": 5000, "quick": 1000, "smoke": 20},
+}
 PAPER = {"w_r=100": 0.379, methods.IMPLICIT: 0.416}
 
 
@@ -32,12 +35,13 @@ class RewardMSE(study.Study):
 
     methods: tuple[str, ...] = tuple(PAPER)
     """Methods; the first is the one that the others are compared with."""
-    segments: int = 20_000
-    """Held-out segments of 50 steps."""
+    segments: int | None = None
+    """Held-out segments of 50 steps. Default: 20,000 (E.10) for paper, 5000 for cpu, 1000 for quick."""
 
 
 def run(job: RewardMSE) -> Path:
     """Trains, dreams, writes and draws; returns the result file."""
+    job = study.sized(job, SIZES)
     plan = study.plan(job, STUDY, job.methods)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:

@@ -7,7 +7,7 @@ errors on the rest.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,12 @@ from analysis.stats import seed_interval, show
 
 STUDY = "state_regression"
 LENGTH, CONTEXT = 50, 15  # of a segment, and the frames of it seen before open-loop features (C.4)
+SIZES = {
+    "segments": {"paper": 20000, "cpu": 2000, "quick": 500, "smoke": 20},
+    "episodes": {"paper": 200, "cpu": 40, "quick": 16, "smoke": 4},
+    "probe_seeds": {"paper": 3, "cpu": 2, "quick": 1, "smoke": 1},
+    "probe_updates": {"paper": 20000, "cpu": 2000, "quick": 500, "smoke": 10},
+}
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,19 @@ class StateRegression(study.Study):
     data: Literal["agents", "unseen"] = "agents"
     """agents: evaluation episodes of the agents, in equal shares (C.4). unseen: episodes of the buffer's kind that no
     model has trained on, in which objects move however good the policies are."""
-    segments: int = 2000
-    """Segments of 50 steps in all (20,000 in the paper)."""
-    episodes: int = 40
-    """Episodes that they are drawn from."""
-    probe_seeds: int = 2
-    """Fits of the MLP, each with its own weights and batches."""
-    probe: ProbeConfig = field(default_factory=ProbeConfig)
-    """The MLP."""
+    segments: int | None = None
+    """Segments of 50 steps in all. Default: 20,000 (C.4) for paper, 2000 for cpu, 500 for quick."""
+    episodes: int | None = None
+    """Episodes that they are drawn from. Default: 200 for paper, 40 for cpu, 16 for quick."""
+    probe_seeds: int | None = None
+    """Fits of the MLP, each with its own weights and batches. Default: 3 for paper, 2 for cpu, 1 for quick."""
+    probe_updates: int | None = None
+    """Updates of the MLP. Default: 20,000 for paper, 2000 for cpu, 500 for quick."""
 
 
 def run(job: StateRegression) -> Path:
     """Trains, gathers, regresses, writes and draws; returns the result file."""
+    job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY, plan.runs)
@@ -56,7 +63,8 @@ def run(job: StateRegression) -> Path:
         return path
     sha256 = study.train(plan)
     segments = draw(job.task, _episodes(job, plan), job.segments, LENGTH, seed=0)
-    found = {place: regress(agent, segments, CONTEXT, job.probe, job.probe_seeds) for place, agent in plan.agents()}
+    probe = ProbeConfig(updates=job.probe_updates)
+    found = {place: regress(agent, segments, CONTEXT, probe, job.probe_seeds) for place, agent in plan.agents()}
     axes = {"object": np.array(list(segments.positions())), "probe_seed": np.arange(job.probe_seeds)}
     layout = {name: ("probe_seed", "object") if name.startswith("mlp/") else ("object",) for name in found[0, 0]}
     result = collect.models(plan, sha256, found, axes, layout)
@@ -68,7 +76,7 @@ def run(job: StateRegression) -> Path:
         "length": LENGTH,
         "context": CONTEXT,
         "validation_share_of_episodes": VALIDATION,
-        "probe": asdict(job.probe),
+        "probe": asdict(probe),
     }
     return study.finish(result, path, job.out, figures.state_regression.draw, lines(result))
 

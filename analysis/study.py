@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -97,6 +97,17 @@ class Plan:
     def place(self, run: sweep.Run) -> tuple[int, int]:
         """Indices of a run's method and seed."""
         return self.methods.index(run.config.method), self.seeds.index(run.config.seed)
+
+
+def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
+    """The job with what was left open set to the size of its preset.
+
+    Args:
+        job: with None in the fields that were not given.
+        sizes: field to preset to value.
+    """
+    preset, _ = resolve(job)
+    return replace(job, **{name: by[preset] for name, by in sizes.items() if getattr(job, name) is None})
 
 
 def resolve(job: Study) -> tuple[str, str]:

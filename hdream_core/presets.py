@@ -82,6 +82,7 @@ _SMOKE: dict[str, Any] = {
     "train.pretrain": 2,
     "eval.every": 40,
     "eval.episodes": 1,
+    "eval.heldout_fraction": 0.3,
     "eval.windows": 4,
     "eval.final_windows": 6,
     "eval.samples": 2,
