@@ -1,8 +1,11 @@
-"""Checkpoints: one file of tensors and plain values, written whole or not at all."""
+"""Checkpoints: one file of tensors and plain values, written whole or not at all, the last two kept."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +14,79 @@ import torch
 
 from hdream_core.store import write_atomically
 
+LATEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+NEXT = "checkpoint.next.pt"  # whole, but not yet in its place: there only after a kill between two renames
+# After torch's own bytes: a mark, and the SHA-256 of what stands before it. torch.load takes flipped bits for weights.
+MARK = b"hdream-sha256:"
+DIGEST = hashlib.sha256().digest_size
+
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be read; the message is one line for the user."""
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes tensors, numbers, strings and containers of them."""
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Writes tensors, numbers, strings and containers of them as a run's latest checkpoint; keeps the one before."""
     data = io.BytesIO()
     torch.save(state, data)
-    write_atomically(path, data.getvalue())
+    body = data.getvalue()
+    write_atomically(folder / NEXT, body + MARK + hashlib.sha256(body).digest())
+    if (folder / LATEST).exists():
+        os.replace(folder / LATEST, folder / PREVIOUS)
+    os.replace(folder / NEXT, folder / LATEST)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Reads a checkpoint without running code from it; raises CheckpointError, naming the file, if it is damaged."""
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(io.BytesIO(_body(path)), map_location=device, weights_only=True)
+    except CheckpointError:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file; all of them mean the same to a user
-        raise CheckpointError(f"{path}: damaged checkpoint ({type(error).__name__}); delete it to start over") from None
+        raise CheckpointError(f"{path}: damaged checkpoint ({type(error).__name__})") from None
+
+
+def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = False) -> dict[str, Any] | None:
+    """The latest checkpoint of a run that can be read; None if there is none at all.
+
+    A damaged one is named on standard error, and the one before it taken.
+
+    Args:
+        folder: of the run.
+        device: to load to.
+        mend: delete damaged ones once another has been read; for the process that trains the run, which would
+            otherwise keep them as the last but one.
+
+    Raises:
+        CheckpointError: if there are checkpoints and all are damaged.
+    """
+    damaged: dict[Path, CheckpointError] = {}
+    for path in (folder / name for name in (LATEST, NEXT, PREVIOUS)):
+        try:
+            state = load(path, device) if path.exists() else None
+        except CheckpointError as error:
+            damaged[path] = error
+            continue
+        if state is not None:
+            for other, error in damaged.items():
+                print(f"warning: {error}; going on from {path.name}", file=sys.stderr)
+                if mend:
+                    other.unlink()
+            return state
+    if damaged:
+        raise CheckpointError(f"{'; '.join(map(str, damaged.values()))}; delete {folder} to start over")
+    return None
+
+
+def _body(path: Path) -> bytes:
+    """What torch wrote; raises CheckpointError if it is not what was written."""
+    data = path.read_bytes()
+    body, mark, digest = data[: -len(MARK) - DIGEST], data[-len(MARK) - DIGEST : -DIGEST], data[-DIGEST:]
+    if mark != MARK:
+        return data  # older than the mark, or cut short: torch knows
+    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError(f"{path}: damaged checkpoint (its content is not what was written)")
+    return body
 
 
 def rng_state(rng: np.random.Generator) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV
     """
     path = Path(path)
     if path.is_dir():
-        config, weights = runs.read_config(path), _of_checkpoint(path / "checkpoint.pt")
+        config, weights = runs.read_config(path), _of_checkpoint(path)
     else:
         config, weights = _of_export(path)
     try:
@@ -52,10 +52,11 @@ def export(agent: DreamerV2, path: Path) -> Path:
     return path
 
 
-def _of_checkpoint(path: Path) -> dict[str, Tensor]:
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such checkpoint; has the run begun?")
-    return checkpoint.load(path)["agent"]
+def _of_checkpoint(folder: Path) -> dict[str, Tensor]:
+    state = checkpoint.load_run(folder)
+    if state is None:
+        raise CheckpointError(f"{folder}: has no checkpoint yet")
+    return state["agent"]
 
 
 def _of_export(path: Path) -> tuple[Config, dict[str, Tensor]]:

@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -138,7 +137,7 @@ class Trainer:
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        checkpoint.save(self.folder / "checkpoint.pt", state)
+        checkpoint.save(self.folder, state)
         self._wants_checkpoint = False
 
     def _wall(self) -> float:
@@ -147,11 +146,10 @@ class Trainer:
 
     def _resume(self) -> None:
         self._wants_checkpoint = False
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
+        state = checkpoint.load_run(self.folder, mend=True)
+        if state is None:
             self.logger.rewind(0)
             return
-        state: dict[str, Any] = checkpoint.load(path)
         self.agent.load_training_state(state)
         self.step, self.latest, self.wall_seconds = state["step"], state["latest"], state["wall_seconds"]
         self.logger.rewind(state["metrics"])

@@ -92,7 +92,10 @@ class RunSource:
             raise ConfigError(f"{run}: is not finished; resume it first")
         self.seed = config.seed
         self.store = EpisodeStore(run / "replay")
-        self.store.rewind(checkpoint.load(run / "checkpoint.pt")["episodes"].numpy())
+        state = checkpoint.load_run(run)
+        if state is None:
+            raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")
+        self.store.rewind(state["episodes"].numpy())
         frames = runs.recorded(run)
         self.identity = {
             "task": config.task,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core import processes, runs
+from hdream_core import checkpoint, processes, runs
 from hdream_core.checkpoint import CheckpointError, load
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import ConfigError
@@ -230,12 +230,51 @@ def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
     assert message in error and error.count("\n") == 1 and "Traceback" not in error
 
 
-def test_damaged_checkpoint_is_named(tmp_path):
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "cut":
+        data = data[: len(data) // 3]
+    elif how == "empty":
+        data = bytearray()
+    else:
+        data[how % len(data)] ^= 1 << (how % 8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", 123, 45_678, 3_000_001])
+def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, how):
+    """The run ends as if nothing had happened; numbers: which bit is flipped."""
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+    run_until(config, broken, 160)
+    damage(broken / "checkpoint.pt", how)
+    train(config, broken)
+    assert "checkpoint.pt: damaged" in capsys.readouterr().err
+    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
+    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
+    assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def test_kill_between_the_renames_of_a_checkpoint(tmp_path):
+    checkpoint.save(tmp_path, {"step": 1})
+    checkpoint.save(tmp_path, {"step": 2})
+    assert [load(tmp_path / name)["step"] for name in (checkpoint.LATEST, checkpoint.PREVIOUS)] == [2, 1]
+    (tmp_path / checkpoint.LATEST).rename(tmp_path / checkpoint.NEXT)
+    assert checkpoint.load_run(tmp_path)["step"] == 2
+    (tmp_path / checkpoint.NEXT).unlink()
+    assert checkpoint.load_run(tmp_path)["step"] == 1
+    assert checkpoint.load_run(tmp_path / "nowhere") is None
+
+
+def test_only_damaged_checkpoints_are_named_and_kept(tmp_path):
     config = smoke()
     run_until(config, tmp_path, 60)
-    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged"):
+    for name in (checkpoint.LATEST, checkpoint.PREVIOUS):
+        (tmp_path / name).write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over"):
         Trainer(config, tmp_path)
+    assert (tmp_path / checkpoint.LATEST).exists()
 
 
 def test_buffer_of_another_task_is_refused(tmp_path, buffer):
