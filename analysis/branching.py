@@ -17,7 +17,7 @@ from hdream_core.envs.layout import main_object
 
 ASIDE = 8  # steps of full sideways motion: about 8 cm on Meta-world, 16 px on the miniature
 EARLY = 5  # stop so many steps before the object would have moved
-MOVED = {"mini_lever": 3.0}  # px: an object that went so far has moved, well beyond a probe's error; elsewhere
+MOVED = {"mini_lever": 3.0}  # px: an object that went so far has moved; the study reports a probe's error beside it
 MOVED_METRES = 0.05
 TOUCHED = {"mini_lever": 0.01}  # the first sign of motion
 TOUCHED_METRES = 0.002
@@ -28,6 +28,11 @@ GRIPPER = 3  # Meta-world's last action dimension, which alternatives leave as r
 def moved_threshold(task: str) -> float:
     """Displacement, in the units of ``positions``, from which on an object counts as moved."""
     return MOVED.get(task, MOVED_METRES)
+
+
+def touched_threshold(task: str) -> float:
+    """Displacement from which on an object counts as touched: the first sign of motion."""
+    return TOUCHED.get(task, TOUCHED_METRES)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ def stop_short(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touch
     return _still(action, int(contact[0]) - EARLY)
 
 
-def beside(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray:
-    """First aside, away from the object, then the recorded path: the same motion in a place without the object."""
+def displaced(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray:
+    """First aside, away from the object, then the recorded path from there: the same motion in another place."""
     aside = _still(action[:ASIDE], 0)
     aside[:, SIDEWAYS] = -1.0 if towards[SIDEWAYS] > 0 else 1.0
     return np.concatenate([aside, action[: len(action) - ASIDE]])
@@ -76,7 +81,7 @@ def mirrored(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched
 
 
 ALTERNATIVES: dict[str, Alternative] = {
-    alternative.__name__: alternative for alternative in (recorded, halt, stop_short, beside, mirrored)
+    alternative.__name__: alternative for alternative in (recorded, halt, stop_short, displaced, mirrored)
 }
 
 
@@ -96,7 +101,7 @@ def simulate(env: Any, segments: Segments, context: int, alternative: str) -> Tr
     hand = where["tip" if "tip" in where else "hand"][:, context - 1]
     at = where[name][:, context - 1]
     moved = np.linalg.norm(where[name][:, context:] - at[:, None], axis=-1)  # (B, H) in the record
-    touched = TOUCHED.get(segments.task, TOUCHED_METRES)
+    touched = touched_threshold(segments.task)
     played, rewards, displacement, valid = [], [], [], []
     for i, state in enumerate(states):
         action = alter(actions[i], moved[i], at[i] - hand[i], touched)
@@ -114,8 +119,7 @@ def _play(env: Any, state: np.ndarray, actions: Any, name: str) -> tuple[np.ndar
     env.restore_state(state)
     rewards, positions = [], []
     for action in actions:
-        _, reward, *_ = env.step(action)
-        rewards.append(reward)
+        rewards.append(env.advance(action))
         positions.append(env.object_positions()[name])
     return np.array(rewards), np.array(positions)
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.results import PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
+from analysis.results import PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core import provenance, runs
+from hdream_core.config import ConfigError
 from hdream_core.logger import read_metrics
 
 if TYPE_CHECKING:
@@ -183,6 +184,14 @@ def models(
 
 
 def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:
-    """``<results>/<study>_<task>_<preset>.h5``."""
+    """``<results>/<study>_<task>_<preset>.h5``.
+
+    Raises:
+        ConfigError: if it holds the result of the other mode, online or offline, which it would replace.
+    """
     config = planned[0].config
-    return results / f"{study}_{config.task}_{config.preset}.h5"
+    path = results / f"{study}_{config.task}_{config.preset}.h5"
+    mode = "offline" if config.offline_buffer else "online"
+    if path.exists() and (found := load(path).attributes.get("mode", mode)) != mode:
+        raise ConfigError(f"{path}: holds an {found} result; give the {mode} one another folder, --results")
+    return path

@@ -2,25 +2,37 @@
 
 ``python -m analysis.counterfactual --task lever_pull`` branches held-out episodes at recorded states, plays altered
 actions (stop short of contact, pass beside the object, ...) in the simulator and in every model's dreams, and
-compares. A hallucination is a dream whose reward rises above a threshold where the true reward stays below it; a miss
-is the reverse. The same for motion of the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3).
+compares. A hallucination is a dream whose reward rises above a level where the true reward stays below it; a miss is
+the reverse. The same for motion of the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3).
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 import figures.counterfactual
 from analysis import collect, methods, results, study
-from analysis.branching import ALTERNATIVES, Truth, moved_threshold, simulate
-from analysis.hallucination import EVENTS, REFERENCES, Dreamed, dream, happened_in, measures, reference
+from analysis.branching import ALTERNATIVES, Truth, simulate
+from analysis.hallucination import (
+    EVENTS,
+    REFERENCES,
+    Dreamed,
+    dream,
+    happened_in,
+    measures,
+    reference,
+    reward_level,
+    thresholds_for,
+)
 from analysis.probes import MLPProbe, ProbeConfig
 from analysis.representation import features
-from analysis.segments import PLAYED_SEED, Segments, draw, make_env, unseen_episodes
+from analysis.segments import PLAYED_SEED, Rows, Segments, draw, make_env, unseen_episodes
 from analysis.stats import cluster_interval, seed_interval, show
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
@@ -36,13 +48,16 @@ SIZES = {
     "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
 }
 PROBE_LENGTH = 50
-QUANTILE = 0.9  # of the recorded rewards: where the threshold lies unless it is given
+WRONG = ("averted", "hallucination", "miss")  # kinds of wrong dreams, see analysis.hallucination.rates
+EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where there are enough
 
 
 @dataclass(frozen=True)
 class Counterfactual(study.Study):
     """Count dreamed rewards and motions that the simulator contradicts (Finding 2), per reward-loss weight."""
 
+    mode: Literal["auto", "online", "offline"] = "offline"
+    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""
     branches: int | None = None
@@ -53,7 +68,8 @@ class Counterfactual(study.Study):
     """Episodes never trained on; the probe is fitted on one half, branches are drawn from the other. Default: 100 for
     paper, 50 for cpu, 16 for quick."""
     threshold: float | None = None
-    """Reward that counts as risen. Default: the 0.9 quantile of the rewards in those episodes."""
+    """Level that a reward rises above. Default: a quarter of the way from the best reward with an untouched object to
+    the best reward in those episodes."""
     probe_segments: int | None = None
     """Segments of 50 steps that the probe is fitted on. Default: 2000 for paper, 400 for cpu, 100 for quick."""
     probe_updates: int | None = None
@@ -74,18 +90,17 @@ def run(job: Counterfactual) -> Path:
         raise ConfigError(f"{len(episodes)} episode is too few: one is for the probe, another to branch from")
     half = len(episodes) // 2
     probing = draw(job.task, episodes[:half], job.probe_segments, PROBE_LENGTH, seed=1)
-    branches = draw(job.task, episodes[half:], job.branches, CONTEXT + HORIZON, seed=2)
-    level = job.threshold
-    if level is None:
-        level = float(np.quantile(np.concatenate([episode["reward"] for episode in episodes]), QUANTILE))
-    thresholds = {"reward": level, "object": moved_threshold(job.task)}
+    level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
+    branches = draw_branches(job.task, episodes[half:], job.branches, level)
+    thresholds = thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
     env = make_env(plan.config, PLAYED_SEED)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
     found = {}
     for place, agent in plan.agents():
-        dreams = _dreams(agent, branches, truths, _object_probe(agent, probing, probe), job.samples)
-        found[place] = measures(dreams, truths, thresholds)
+        reader = _object_probe(agent, probing, probe)
+        dreams = _dreams(agent, branches, truths, reader, job.samples)
+        found[place] = measures(dreams, truths, thresholds) | _floor(agent, branches, reader, thresholds["object"])
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
     layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
     result = collect.models(plan, sha256, found, axes, layout)
@@ -93,7 +108,8 @@ def run(job: Counterfactual) -> Path:
     result.notes["final"] = intervals(result)
     result.notes["protocol"] = {
         "thresholds": thresholds,
-        "threshold_rule": "given" if job.threshold is not None else f"{QUANTILE} quantile of recorded rewards",
+        "threshold_rule": "given" if job.threshold is not None else "a quarter from untouched to best reward",
+        "eventful_share_aimed_at": EVENTFUL,
         "context": CONTEXT,
         "horizon": HORIZON,
         "samples": job.samples,
@@ -101,6 +117,41 @@ def run(job: Counterfactual) -> Path:
         "probe": asdict(probe),
     }
     return study.finish(result, path, job.out, figures.counterfactual.draw, lines(result))
+
+
+def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float) -> Segments:
+    """Windows to branch in, all with the reward at or beneath the level at the branch.
+
+    Half of them, where there are so many, are windows in whose record the reward rises above the level: only there can
+    altered actions avert something. The rates are conditional on what truly happens, so this does not bias them.
+
+    Raises:
+        ConfigError: if the record has no window that begins beneath the level.
+    """
+    every = draw(task, episodes, sys.maxsize, CONTEXT + HORIZON, seed=2)
+    reward = every.rows("reward")
+    beneath = reward[:, CONTEXT - 1] <= level
+    rises = beneath & (reward[:, CONTEXT:] > level).any(1)
+    if not beneath.any():
+        raise ConfigError(f"every recorded reward is above the threshold of {level:g}; give a higher --threshold")
+    eventful = np.flatnonzero(rises)[: round(EVENTFUL * count)]
+    return every.take(np.sort(np.concatenate([eventful, np.flatnonzero(beneath & ~rises)[: count - len(eventful)]])))
+
+
+def _floor(agent: DreamerV2, branches: Segments, reader: MLPProbe, moved: float) -> dict[str, np.ndarray]:
+    """How wrong the probe itself is, on features of frames that were seen: no dream can be read off better.
+
+    ``object/floor``: share of branches whose recorded object does not move that the probe has moving.
+    """
+    name = main_object(branches.task)
+    feat, truth = features(agent, branches, CONTEXT).posterior[:, CONTEXT - 1 :], branches.positions()[name]
+    read = reader(feat)
+    apart = {"read": read, "true": truth[:, CONTEXT - 1 :]}
+    motion = {key: np.linalg.norm(where[:, 1:] - where[:, :1], axis=-1) for key, where in apart.items()}
+    still = (motion["true"] <= moved).all(-1)
+    error = np.sqrt(np.square(read - apart["true"]).sum(-1).mean())
+    wrong = (motion["read"] > moved).any(-1)[still].mean() if still.any() else np.nan
+    return {"object/floor": np.array(wrong), "object/probe_error": np.array(error)}
 
 
 def _object_probe(agent: DreamerV2, segments: Segments, config: ProbeConfig) -> MLPProbe:
@@ -125,9 +176,9 @@ def _add_truth(
     known = {name: measures(reference(name, truths), truths, thresholds) for name in REFERENCES}
     for event in EVENTS:
         result.data[f"{event}/happened"] = (("alternative", "branch"), happened_in(truths, event, thresholds))
-        for rate in ("hallucination_rate", "miss_rate"):
-            values = np.stack([known[name][f"{event}/{rate}"] for name in REFERENCES])
-            result.data[f"reference/{event}/{rate}"] = (("reference", "alternative"), values)
+        for wrong in WRONG:
+            values = np.stack([known[name][f"{event}/{wrong}_rate"] for name in REFERENCES])
+            result.data[f"reference/{event}/{wrong}_rate"] = (("reference", "alternative"), values)
 
 
 def altered(result: results.Result) -> np.ndarray:
@@ -141,17 +192,21 @@ def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, 
     Args:
         result: of this study.
         event: ``reward`` or ``object``.
-        wrong: ``hallucination`` or ``miss``.
+        wrong: one of WRONG.
 
     Returns:
         Share of wrong dreams per case, ``(method, seed, cases)``, and the episode of each case.
     """
     which = altered(result)
-    happened = result.values(f"{event}/happened")[which]  # (alternatives, B)
-    cases = happened == (0 if wrong == "hallucination" else 1)
+    happened = result.values(f"{event}/happened")  # (alternatives, B)
+    recorded = np.flatnonzero(result.axes["alternative"] == "recorded")[0]
+    cases = happened == (1 if wrong == "miss" else 0)
+    if wrong == "averted":
+        cases &= happened[recorded] == 1
+    cases, happened = cases[which], happened[which]
     probability = result.values(f"{event}/probability")[:, :, which][:, :, cases]
     episode = np.broadcast_to(result.values("branch/episode"), happened.shape)[cases]
-    return (probability if wrong == "hallucination" else 1 - probability), episode
+    return (1 - probability if wrong == "miss" else probability), episode
 
 
 def intervals(result: results.Result) -> dict[str, Any]:
@@ -165,7 +220,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
         "reference": names[0],
     }
     for event in EVENTS:
-        for wrong in ("hallucination", "miss"):
+        for wrong in WRONG:
             values, episode = pooled(result, event, wrong)
             row: dict[str, Any] = {"cases": int(values.shape[-1])}
             if not values.size:
@@ -185,11 +240,15 @@ def intervals(result: results.Result) -> dict[str, Any]:
 def lines(result: results.Result) -> list[str]:
     """The rates as a table."""
     text = ["wrong dreams over all altered actions, per method; [95 % over seeds]"]
+    level = result.notes["protocol"]["thresholds"]["reward"]
+    text.append(f"  reward rises: above {level:.2g}; averted: the event happens as recorded, not as altered")
     for name, row in result.notes["final"].items():
         if isinstance(row, dict):
             cells = [f"{m} {show(spans['over_seeds'])}" for m, spans in row.items() if m != "cases"]
             text.append(f"  {name:<26} ({row['cases']} cases): " + "; ".join(cells))
-    return text
+    names = list(map(str, result.axes["method"]))
+    floor = [f"{m} {x:.2g}" for m, x in zip(names, result.values("object/floor").mean(1), strict=True)]
+    return [*text, "  object motion that the probe reads off seen frames where there is none: " + "; ".join(floor)]
 
 
 if __name__ == "__main__":

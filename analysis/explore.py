@@ -15,15 +15,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.finding2 import reconstruct
+from analysis.dreams import frames_and_rewards
 from analysis.segments import Rows, Segments
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
 from hdream_core.envs.layout import main_object
-from hdream_core.evaluate import own_randomness
 from hdream_core.load import load_agent
 from hdream_core.minari_layout import DatasetError
-from hdream_core.precision import autocast
 
 DATA = Path(__file__).parent.parent / "notebooks" / "data"
 PUSHED = 3  # action dimensions of the hand that can be altered; a gripper does as recorded
@@ -140,15 +138,15 @@ class Explorer:
         action[:, :width] = np.clip(action[:, :width] + np.asarray(push[:width], np.float32), -1, 1)
         image, reward, displacement = self._simulate(rows["sim_state"][start + context - 1], action)
         seen = slice(start, start + context)
-        dreams = {name: self._dream(agent, window, context, action) for name, agent in self.agents.items()}
+        dreams = {name: frames_and_rewards(agent, window, context, action[None]) for name, agent in self.agents.items()}
         return Rollout(
             context,
             action,
             np.concatenate([rows["image"][seen], image]),
             np.concatenate([rows["reward"][seen], reward]),
             displacement,
-            {name: image for name, (image, _) in dreams.items()},
-            {name: np.concatenate([rows["reward"][seen], reward]) for name, (_, reward) in dreams.items()},
+            {name: image[0] for name, (image, _) in dreams.items()},
+            {name: np.concatenate([rows["reward"][seen], reward[0]]) for name, (_, reward) in dreams.items()},
         )
 
     def _simulate(self, state: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -162,12 +160,3 @@ class Explorer:
             rewards.append(reward)
             moved.append(np.linalg.norm(self.env.object_positions()[name] - start))
         return np.stack(images), np.array(rewards), np.array(moved)
-
-    def _dream(
-        self, agent: DreamerV2, window: Segments, context: int, action: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        batch = window.batch()
-        batch["action"][:, context:] = action
-        with own_randomness(0), autocast(agent.config.train.precision, agent.device):
-            reward = agent.model.open_loop(agent.to_device(batch), context).reward
-        return reconstruct(agent, window, context, action[None])[0], reward[0].float().cpu().numpy()

@@ -1,26 +1,30 @@
 """What a model dreams in branches, and the definition of a hallucination: an event that is dreamed and does not happen.
 
-An event happens in a branch if a quantity rises above its threshold at any of the H steps: the reward, or the
-displacement of the task's main object.
+Two events, each over the H steps of a branch. *Reward*: it rises above a level from a start beneath it; the level lies
+a quarter of the way from the best reward with an untouched object to the best reward recorded, so that it takes the
+object to get there. *Object*: the task's main object is displaced by more than a threshold, read off the dream by a
+probe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from analysis.branching import Truth
+from analysis.branching import Truth, moved_threshold, touched_threshold
+from analysis.dreams import batches
 from analysis.probes import MLPProbe
-from analysis.segments import Segments
+from analysis.segments import Rows, Segments
 from hdream_core.agent import DreamerV2
-from hdream_core.evaluate import WINDOWS_AT_ONCE, own_randomness
-from hdream_core.precision import autocast
+from hdream_core.config import ConfigError
+from hdream_core.envs.layout import main_object, positions
 
 EVENTS = ("reward", "object")
 REFERENCES = ("simulator", "ignores actions")
+QUARTER = 0.25
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,28 @@ class Dreamed:
 
     reward: np.ndarray  # (S, B, H)
     displacement: np.ndarray  # (S, B, H) of the main object
+
+
+def reward_level(task: str, episodes: Sequence[Rows]) -> float:
+    """The level that a reward rises above, by the module's rule, from recorded episodes.
+
+    Raises:
+        ConfigError: if no recorded reward lies above it: then nothing could be counted.
+    """
+    untouched, best = -np.inf, -np.inf
+    for rows in episodes:
+        where = positions(task, rows["state"])[main_object(task)]
+        still = np.linalg.norm(where - where[0], axis=-1) <= touched_threshold(task)
+        untouched = max(untouched, float(rows["reward"][still].max()))
+        best = max(best, float(rows["reward"].max()))
+    if not best > untouched:
+        raise ConfigError(f"{task}: no recorded reward exceeds what an untouched object gives; give --threshold")
+    return untouched + QUARTER * (best - untouched)
+
+
+def thresholds_for(task: str, level: float) -> dict[str, float]:
+    """By event: the reward's level, and the displacement from which on the object counts as moved."""
+    return {"reward": level, "object": moved_threshold(task)}
 
 
 @torch.no_grad()
@@ -46,17 +72,14 @@ def dream(
         samples: dreams of each branch.
     """
     rewards, displacement = [], []
-    with own_randomness(0), autocast(agent.config.train.precision, agent.device):
-        for some in np.split(np.arange(len(branches)), range(WINDOWS_AT_ONCE, len(branches), WINDOWS_AT_ONCE)):
-            batch = branches.take(some).batch()
-            batch["action"][:, context:] = action[some]
-            found = agent.model.open_loop(agent.to_device(batch), context, samples)
-            feat = torch.cat([found.observed[:, -1:], found.feat], 1).float().cpu().numpy()  # (S * B, 1 + H, F)
-            position = probe(feat)
-            moved = np.linalg.norm(position[:, 1:] - position[:, :1], axis=-1)
-            shape = (samples, len(some), -1)
-            rewards.append(found.reward.float().cpu().numpy().reshape(shape))
-            displacement.append(moved.reshape(shape))
+    for some, batch in batches(agent, branches, context, action):
+        found = agent.model.open_loop(batch, context, samples)
+        feat = torch.cat([found.observed[:, -1:], found.feat], 1).float().cpu().numpy()  # (S * B, 1 + H, F)
+        position = probe(feat)
+        moved = np.linalg.norm(position[:, 1:] - position[:, :1], axis=-1)
+        shape = (samples, len(some), -1)
+        rewards.append(found.reward.float().cpu().numpy().reshape(shape))
+        displacement.append(moved.reshape(shape))
     return Dreamed(np.concatenate(rewards, 1), np.concatenate(displacement, 1))
 
 
@@ -85,7 +108,7 @@ def measures(
     arrays = {name: np.stack(values) for name, values in found.items()}
     for event in EVENTS:
         happened = happened_in(truths, event, thresholds)
-        arrays |= rates(event, arrays[f"{event}/probability"], happened)
+        arrays |= rates(event, arrays[f"{event}/probability"], happened, list(truths).index("recorded"))
     return arrays
 
 
@@ -98,20 +121,25 @@ def happened_in(truths: Mapping[str, Truth], event: str, thresholds: Mapping[str
     return np.stack(rows)
 
 
-def rates(event: str, probability: np.ndarray, happened: np.ndarray) -> dict[str, np.ndarray]:
-    """Rates of one event per alternative.
+def rates(event: str, probability: np.ndarray, happened: np.ndarray, recorded: int) -> dict[str, np.ndarray]:
+    """Rates of one event per alternative, NaN without a case.
 
     Args:
         event: prefix of the names.
         probability: ``(alternatives, B)`` dreamed, NaN where the alternative does not exist.
         happened: ``(alternatives, B)`` 1 or 0 in truth, NaN likewise.
+        recorded: index of the alternative that alters nothing.
 
     Returns:
-        ``hallucination_rate``: mean dreamed probability where the event does not happen; ``miss_rate``: mean of its
-        complement where it does; ``brier``: mean squared difference of probability and truth. NaN without a case.
+        ``hallucination_rate``: mean dreamed probability where the event does not happen. ``averted_rate``: the same,
+        only where it happens as recorded, so that the altered actions avert it: what a model that goes by correlation
+        gets wrong. ``miss_rate``: mean of the complement where it happens. ``brier``: mean squared difference of
+        probability and truth.
     """
+    averted = (happened == 0) & (happened[recorded] == 1)
     return {
         f"{event}/hallucination_rate": _mean_where(probability, happened == 0),
+        f"{event}/averted_rate": _mean_where(probability, averted),
         f"{event}/miss_rate": _mean_where(1 - probability, happened == 1),
         f"{event}/brier": _mean_where(np.square(probability - happened), np.isfinite(happened)),
     }

@@ -2,7 +2,7 @@
 
 ``python -m analysis.loss_scales --task lever_pull`` collects the losses of all runs. The paper argues from their scale:
 the reward loss is two orders of magnitude smaller than the observation loss. Scale alone moves no parameter, so the
-trained models' gradients at the shared parameters are measured too, on batches like those they trained on.
+trained models' gradients at the shared parameters are measured too, on windows that none has trained on.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def _gradients(agent: DreamerV2, batches: list[dict[str, np.ndarray]]) -> dict[s
 
 def _add_shares(result: results.Result) -> None:
     """Each loss's part of the sum of the norms, weighted as at the end of training; ``(method, seed)``, sum 1."""
-    pull = [result.values(f"gradient_norm/{loss}") * result.values(f"weight/{loss}")[..., -1] for loss in LOSSES]
+    missing = np.full((len(result.axes["method"]), len(result.axes["seed"]), 1), np.nan)  # a loss that no method has
+    weights = {loss: result.data.get(f"weight/{loss}", ((), missing))[1][..., -1] for loss in LOSSES}
+    pull = [result.values(f"gradient_norm/{loss}") * weights[loss] for loss in LOSSES]
     total = np.nansum(pull, axis=0)
     result.data |= {
         f"gradient_share/{loss}": (("method", "seed"), part / total) for loss, part in zip(LOSSES, pull, strict=True)
@@ -82,12 +84,18 @@ def _add_shares(result: results.Result) -> None:
 
 
 def final(result: results.Result) -> dict[str, Any]:
-    """Ratio of observation to reward loss, unweighted, in the second half of training; and the gradients' shares."""
+    """Orders of magnitude from reward to observation loss, in the second half of training; and the gradients' shares.
+
+    The mean of the ratio's logarithm: a claim about orders of magnitude is about logarithms, and single small reward
+    losses do not make it.
+    """
     steps = result.axes["log_step"]
     late = steps > steps[-1] / 2
-    ratio = (result.values("loss/observation") / result.values("loss/reward"))[..., late].mean(-1)  # (method, seed)
     table: dict[str, Any] = {"interval": "Student t over training seeds, 95 %"}
-    measures = {"loss ratio observation / reward": ratio}
+    measures = {}
+    if "loss/observation" in result.data:
+        ratio = result.values("loss/observation") / result.values("loss/reward")
+        measures["log10 of L_o / L_r"] = np.log10(ratio)[..., late].mean(-1)  # (method, seed)
     measures |= {f"gradient share of {loss}": result.values(f"gradient_share/{loss}") for loss in LOSSES}
     for name, values in measures.items():
         table[name] = {str(m): seed_interval(values[i])._asdict() for i, m in enumerate(result.axes["method"])}

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 import figures.multitask
 from analysis import compare, study, summary
 from analysis.results import Result
@@ -31,17 +33,18 @@ def run(job: MultiTask) -> Path:
 
 
 def lines(result: Result) -> list[str]:
-    """The comparison, and the extremes of the weights: D.2 says that NashMTL's can be."""
+    """The comparison, and how far the weights reach: D.2 finds NashMTL's extreme."""
     text = summary.lines(result)
-    names = [name for name in result.data if name.startswith("weight/")]
+    names = [name.removeprefix("weight/") for name in result.data if name.startswith("weight/")]
     for i, method in enumerate(result.axes["method"]):
         spans = []
         for name in names:
-            values = result.values(name)[i]
-            spans.append(f"{name.removeprefix('weight/')} {values.min():.3g} to {values.max():.3g}")
+            low, high = (result.values(f"weight_{end}/{name}")[i] for end in ("min", "max"))
+            if np.isfinite(low).any():
+                spans.append(f"{name} {np.nanmin(low):.3g} to {np.nanmax(high):.3g}")
         text.append(f"weights of {method}: " + ", ".join(spans))
     if "balancer/solver_failures" in result.data:
-        text.append(f"solver failures of NashMTL: {float(result.values('balancer/solver_failures')[..., -1].max()):g}")
+        text.append(f"solver failures of NashMTL: {np.nanmax(result.values('balancer/solver_failures')):g}")
     return text
 
 

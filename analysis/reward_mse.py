@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,6 +33,8 @@ PAPER = {"w_r=100": 0.379, methods.IMPLICIT: 0.416}
 class RewardMSE(study.Study):
     """Held-out reward error with and without observation modelling (E.10)."""
 
+    mode: Literal["auto", "online", "offline"] = "offline"
+    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
     methods: tuple[str, ...] = tuple(PAPER)
     """Methods; the first is the one that the others are compared with."""
     segments: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,18 @@ class Segments:
 
 
 def draw(task: str, episodes: Sequence[Rows], count: int, length: int, seed: int) -> Segments:
-    """``count`` random windows: an episode uniformly, then a start uniformly.
+    """``count`` different random windows, each as likely as any other; all there are, if there are fewer.
 
     Raises:
         ConfigError: if no episode holds so many rows.
     """
     rows = np.array([len(episode["reward"]) for episode in episodes])
-    long_enough = np.flatnonzero(rows >= length)
-    if not len(long_enough):
+    starts = np.maximum(rows - length + 1, 0)
+    if not starts.sum():
         raise ConfigError(f"windows of {length} rows do not fit into episodes of {rows.max(initial=0)}")
-    rng = np.random.default_rng(seed)
-    episode = rng.choice(long_enough, count)
-    return Segments(task, episodes, episode, rng.integers(0, rows[episode] - length + 1), length)
+    chosen = np.random.default_rng(seed).choice(starts.sum(), min(count, starts.sum()), replace=False)
+    episode = np.searchsorted(np.cumsum(starts), chosen, "right")
+    return Segments(task, episodes, episode, chosen - (np.cumsum(starts) - starts)[episode], length)
 
 
 def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
@@ -86,9 +86,15 @@ def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
     return [_rows(play(env, behavior_of("scripted", PLAYED_SEED, i), i)) for i in range(count)]
 
 
-def evaluation_episodes(agent: DreamerV2, env: Any, count: int) -> list[Rows]:
-    """New episodes of an agent's policy, by its mode as in evaluation, with states (C.4, Fig. 2c)."""
-    return [_rows(play(env, _Policy(agent), index)) for index in range(count)]
+def evaluation_episodes(agent: DreamerV2, env: Any, episodes: Iterable[int]) -> list[Rows]:
+    """Episodes of an agent's policy, by its mode as in evaluation, with states (C.4, Fig. 2c).
+
+    Args:
+        agent: who plays.
+        env: where.
+        episodes: which of the environment's; two agents that play the same one see the same goal.
+    """
+    return [_rows(play(env, _Policy(agent), index)) for index in episodes]
 
 
 def make_env(config: Config, seed: int) -> Any:

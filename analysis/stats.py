@@ -11,6 +11,7 @@ from scipy import stats
 
 BOOTSTRAP_SEED = 0
 RESAMPLES = 10_000
+FEWEST_CLUSTERS = 5
 
 
 class Interval(NamedTuple):
@@ -34,7 +35,10 @@ def show(interval: Mapping[str, float | None]) -> str:
 
 
 def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Mean over seeds with Student's t interval; the ends are NaN with fewer than two finite values.
+    """Mean over seeds with Student's t interval.
+
+    The ends are NaN with fewer than two finite values, and where all are equal: an interval of no width would say that
+    seeds do not matter, when a coarse measure (a share of ten episodes) has merely not told them apart.
 
     Args:
         values: ``(seeds,)``; NaN marks a seed that is missing.
@@ -46,6 +50,8 @@ def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     mean = float(finite.mean())
     if len(finite) < 2:
         return Interval(mean, np.nan, np.nan)
+    if np.ptp(finite) == 0:
+        return Interval(mean, np.nan, np.nan)
     half = float(stats.t.ppf(0.5 + confidence / 2, len(finite) - 1) * finite.std(ddof=1) / np.sqrt(len(finite)))
     return Interval(mean, mean - half, mean + half)
 
@@ -54,7 +60,7 @@ def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float 
     """Mean of what was measured on many windows, with a percentile bootstrap over clusters of them.
 
     Windows of one episode are alike, so whole episodes are resampled; resampling windows would make the interval too
-    narrow.
+    narrow. The ends are NaN with fewer than five clusters: a bootstrap of so few is no interval.
 
     Args:
         values: ``(W,)``, one per held-out window (already averaged over seeds), e.g. paired differences.
@@ -65,6 +71,8 @@ def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float 
     _, index = np.unique(cluster, return_inverse=True)
     sums = np.bincount(index, values)  # (episodes,)
     counts = np.bincount(index)
+    if len(sums) < FEWEST_CLUSTERS:
+        return Interval(float(values.mean()), np.nan, np.nan)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = rng.integers(0, len(sums), (RESAMPLES, len(sums)))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)

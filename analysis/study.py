@@ -16,7 +16,7 @@ from tqdm import tqdm
 from analysis import methods as naming
 from analysis import sweep
 from analysis.estimate import seconds_per_run
-from analysis.results import Result, save
+from analysis.results import Result, ResultError, save
 from hdream_core.agent import DreamerV2
 from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
 from hdream_core.errors import exit_on_user_error
@@ -190,7 +190,7 @@ def finish(result: Result, path: Path, out: Path, draw: Callable[[Path, Path], P
 
 def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None = None) -> None:
     """Entry point of a study: its flags from the command line, its errors as one line."""
-    with exit_on_user_error():
+    with exit_on_user_error(ResultError):
         try:
             run(tyro.cli(job, args=args, prog=f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
         except sweep.SweepError as error:

@@ -15,10 +15,15 @@ NAMES = {
     "recorded": "as recorded",
     "halt": "halt",
     "stop_short": "stop short",
-    "beside": "pass beside",
+    "displaced": "displaced",
     "mirrored": "mirrored",
 }
 EVENTS = {"reward": "Reward rises", "object": "Object moves"}
+WRONG = {
+    "averted": "dreamed, but averted",
+    "hallucination": "dreamed, does not happen",
+    "miss": "happens, not dreamed",
+}
 BINS = 5  # of dreamed probability
 
 
@@ -26,16 +31,20 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.counterfactual``; returns the PNG's path."""
     result = load(source)
     style.apply()
-    figure, grid = plt.subplots(len(EVENTS), 3, figsize=(10.2, 5.6), width_ratios=(1.3, 1.3, 1), layout="constrained")
+    figure, grid = plt.subplots(2, 4, figsize=(13.2, 5.6), width_ratios=(1.3, 1.3, 1.3, 1), layout="constrained")
     for row, event in zip(grid, EVENTS, strict=True):
-        _rates(row[0], result, event, "hallucination")
-        _rates(row[1], result, event, "miss")
-        _calibration(row[2], result, event)
+        for axes, wrong in zip(row, WRONG, strict=False):
+            _rates(axes, result, event, wrong)
+        _calibration(row[-1], result, event)
     level = result.notes["protocol"]["thresholds"]
     unit = "px" if result.attributes["task"] == "mini_lever" else "m"
     levels = f"reward above {level['reward']:.2g}, object moved by {level['object']:g} {unit}"
     title = f"Wrong dreams under altered actions, {style.task(result)} ({levels})"
-    style.frame(figure, title, result, Path(source))
+    note = (
+        "Averted: the event happens as recorded, not with the altered actions. Beneath each group: its cases. Dashed: "
+        "motion that the probe reads off seen frames where there is none."
+    )
+    style.frame(figure, title, result, Path(source), note)
     return style.save(figure, out, Path(source).stem)
 
 
@@ -47,12 +56,20 @@ def _rates(axes: Axes, result: Result, event: str, wrong: str) -> None:
         label = "a model that ignores actions" if not j else None
         axes.hlines(y, j - style.GROUP / 2, j + style.GROUP / 2, color="0.4", linestyle=":", linewidth=1.2, label=label)
     happened = result.values(f"{event}/happened")  # (alternative, branch)
-    cases = (happened == (0 if wrong == "hallucination" else 1)).sum(-1)
-    axes.set_xticks(range(len(groups)), [f"{name}\n({n})" for name, n in zip(groups, cases, strict=True)], fontsize=6.5)
+    cases = happened == (1 if wrong == "miss" else 0)
+    if wrong == "averted":
+        cases &= happened[list(result.axes["alternative"]).index("recorded")] == 1
+    counts = cases.sum(-1)
+    if event == "object" and wrong == "hallucination":
+        for i, method in enumerate(map(str, result.axes["method"])):
+            level = result.values("object/floor")[i].mean()
+            axes.axhline(level, color=style.color(method, i), linewidth=0.8, dashes=(4, 2))
+    axes.set_xticks(
+        range(len(groups)), [f"{name}\n({n})" for name, n in zip(groups, counts, strict=True)], fontsize=6.5
+    )
     axes.set_ylim(0, 1)
     axes.set_ylabel("Share of dreams")
-    text = "dreamed, does not happen" if wrong == "hallucination" else "happens, not dreamed"
-    axes.set_title(f"{EVENTS[event]}: {text}")
+    axes.set_title(f"{EVENTS[event]}: {WRONG[wrong]}")
 
 
 def _calibration(axes: Axes, result: Result, event: str) -> None:

@@ -36,7 +36,7 @@ def draw(source: Path, out: Path) -> Path:
     note = (
         f"{protocol['context']} frames seen, {protocol['horizon']} dreamed, every fifth drawn. Beneath: reward; "
         f"\N{CHECK MARK} within {protocol['tolerance']:g} of the truth, \N{MULTIPLICATION X} not. Models of seed "
-        f"{result.axes['seed'][0]}; percentages over all seeds; eventful: the reward moves."
+        f"{result.axes['seed'][0]}; percentages over all seeds; eventful: the reward moves, truly or in a dream."
     )
     style.frame(figure, title, result, Path(source), note)
     return style.save(figure, out, Path(source).stem)
@@ -46,8 +46,7 @@ def _caption(result: Result, case: int) -> str:
     """What the window stands for, and how common that is."""
     first, second = (style.label(str(method)) for method in result.axes["method"])
     name = str(result.axes["case"][case])
-    moved = np.ptp(result.values("true_reward")[int(result.values("case/window")[case])])
-    split = "eventful" if moved > result.notes["protocol"]["tolerance"] else "all"
+    split = "eventful" if result.values("case/eventful")[case] else "all"
     row = result.notes["final"][split]
     often = f": {100 * row[name]['over_seeds']['mean']:.0f} % of {row['windows']} {split} windows"
     return name.replace("first", first).replace("second", second).capitalize() + often

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.results import Result, load
@@ -28,9 +29,9 @@ def draw(source: Path, out: Path) -> Path:
 
 def _bars(axes: Axes, result: Result, kind: str) -> None:
     objects = [str(name) for name in result.axes["object"]]
-    style.bars(axes, result, result.values(f"mlp/{kind}").mean(2), objects)  # probe seeds averaged
+    style.bars(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), objects)  # over probe seeds, episodes
     for name, dash in (("constant", "-"), ("linear", "--"), ("shuffled", ":")):
-        level = result.values(f"{name}/{kind}").mean((0, 1))  # (object,)
+        level = np.nanmean(result.values(f"{name}/{kind}"), (0, 1, 2))  # (object,)
         label = {"constant": "best constant", "linear": "linear probe, mean", "shuffled": "shuffled control"}[name]
         for j, y in enumerate(level):
             ends = j - style.GROUP / 2, j + style.GROUP / 2

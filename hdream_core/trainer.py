@@ -97,7 +97,14 @@ class Trainer:
         """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
         if not self.window:
             return
-        means = {name: float(torch.stack(values).mean()) for name, values in self.window.items()}
+        stacked = {name: torch.stack(values) for name, values in self.window.items()}
+        means = {name: float(values.mean()) for name, values in stacked.items()}
+        # Extremes of weights are a finding of their own (D.2), which means would hide; counts go on from the start.
+        for name, values in stacked.items():
+            if name.startswith("weight/"):
+                means |= {f"weight_min/{name[7:]}": float(values.min()), f"weight_max/{name[7:]}": float(values.max())}
+            elif name.startswith("balancer/"):
+                means[name] = float(values[-1])
         losses = {name: means[f"loss/{name}"] for name in self.agent.balancer.names}
         for name, loss in losses.items():
             if not math.isfinite(loss):

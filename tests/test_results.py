@@ -16,17 +16,20 @@ def test_seed_interval_by_hand():
     one = seed_interval(np.array([5.0]))
     assert one.mean == 5 and np.isnan(one.low) and np.isnan(one.high)
     assert np.isnan(seed_interval(np.array([np.nan])).mean)
+    assert np.isnan(seed_interval(np.array([0.1, 0.1, 0.1])).low)  # equal seeds are no certainty
 
 
 def test_cluster_interval_resamples_clusters():
-    # Within a cluster all values agree, so the interval is that of four clusters, not of 400 windows.
-    cluster = np.repeat(np.arange(4), 100)
-    difference = np.repeat([0.0, 1.0, 2.0, 3.0], 100)
+    # Within a cluster all values agree, so the interval is that of five clusters, not of 500 windows.
+    cluster = np.repeat(np.arange(5), 100)
+    difference = np.repeat([0.0, 1.0, 2.0, 3.0, 4.0], 100)
     mean, low, high = cluster_interval(difference, cluster)
-    assert mean == 1.5
-    assert low == pytest.approx(0.5, abs=0.26) and high == pytest.approx(2.5, abs=0.26)
-    alone = cluster_interval(difference, np.arange(400))
+    assert mean == 2
+    assert low == pytest.approx(0.8, abs=0.21) and high == pytest.approx(3.2, abs=0.21)
+    alone = cluster_interval(difference, np.arange(500))
     assert alone.high - alone.low < 0.5 * (high - low)
+    few = cluster_interval(difference[:400], cluster[:400])
+    assert few.mean == 1.5 and np.isnan(few.low) and np.isnan(few.high)
     assert cluster_interval(np.full(10, 2.0), np.arange(10)) == (2, 2, 2)
 
 

@@ -92,6 +92,10 @@ class MetaWorld(gymnasium.Env):
         info["success"] = bool(info["success"])
         return self._observation(), float(reward), False, bool(truncated), info
 
+    def advance(self, action: np.ndarray) -> float:
+        """The physics of ``step`` without a picture; returns the reward."""
+        return float(self._task.step(np.asarray(action, np.float32))[1])
+
     def save_state(self) -> np.ndarray:
         """Everything the future depends on, float64 ``(n,)``; n depends on the task alone.
 

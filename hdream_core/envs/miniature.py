@@ -74,7 +74,13 @@ class Miniature(gymnasium.Env):
         return self._observe(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
-        """Moves the tip; the lever follows only while the tip pushes it up from beneath."""
+        """One step; ``info`` has ``success``. Truncates after 50 steps."""
+        reward = self.advance(action)
+        success = self.lifted >= 0.8 * LIFT
+        return self._observe(), reward, False, self.t >= self.time_limit, {"success": success}
+
+    def advance(self, action: np.ndarray) -> float:
+        """Moves the tip, and returns the reward; the lever follows only while the tip pushes it up from beneath."""
         velocity = SPEED * np.clip(np.asarray(action, np.float64), -1, 1)
         before = self.tip
         self.tip = np.clip(before + velocity, 1, SIZE - 2)
@@ -85,8 +91,7 @@ class Miniature(gymnasium.Env):
             # The lever rests on the tip: what the tip rose beyond the gap, the lever rises too.
             self.lifted = float(np.clip(self.lifted + min(rise, CONTACT - (below - rise)), 0, LIFT))
         self.t += 1
-        success = self.lifted >= 0.8 * LIFT
-        return self._observe(), self._reward(), False, self.t >= self.time_limit, {"success": success}
+        return self._reward()
 
     @property
     def _lever_y(self) -> float:
