@@ -5,12 +5,13 @@ They come from the first seed of a trained sweep and from episodes that no model
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from analysis import explore, methods, study
+from analysis.collect import origin
 from analysis.segments import Rows, unseen_episodes
 from hdream_core.envs.layout import main_object, positions
 from hdream_core.load import export
@@ -35,6 +36,7 @@ class Demo(study.Study):
 
 def run(job: Demo) -> Path:
     """Exports the models and the slice; returns the slice's path."""
+    job = job if job.seeds else replace(job, seeds=(0,))  # one model of each method is enough to look at
     names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
     plan = study.plan(job, STUDY, names)
     path = job.folder / f"{job.task}_slice.h5"
@@ -49,6 +51,7 @@ def run(job: Demo) -> Path:
     if plan.config.offline_buffer:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
     told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
+    told |= {name: origin(STUDY)[name] for name in ("command", "git_commit", "created_utc")}
     print(explore.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
     return path
 

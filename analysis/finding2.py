@@ -119,6 +119,12 @@ def frequencies(result: results.Result) -> dict[str, Any]:
                     "over_seeds": seed_interval(hits.mean(1))._asdict(),
                     "over_episodes": cluster_interval(hits.mean(0), episode[some])._asdict(),
                 }
+        if some.any():
+            gap = (cases[:, some] == 0).astype(float) - (cases[:, some] == 1)  # only second right minus only first
+            row["difference"] = {
+                "over_seeds": seed_interval(gap.mean(1))._asdict(),
+                "over_episodes": cluster_interval(gap.mean(0), episode[some])._asdict(),
+            }
         table[split] = row
     return table
 

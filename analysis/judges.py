@@ -1,9 +1,14 @@
-"""The claims of the paper that results can speak to, each with the rule of its verdict, written before the results.
+"""How results decide a claim: the rule of verdicts, written before the results.
 
-A judge looks at the results at hand and returns a ``Finding``. Where a comparison is asked, one rule serves all: with
-two seeds or more, the claim is *reproduced* if the 95 % interval over seeds of the difference leaves out zero on the
-claim's side, *not reproduced* if it leaves it out on the other side, else *not shown at this scale*; where windows of
-held-out episodes were compared in pairs, the interval over episodes must agree. A single seed shows nothing.
+A judge looks at the results at hand and returns a ``Finding`` for each that speaks to its claim. Where a comparison is
+asked, the measure is the difference of two methods, seed by seed, and one rule serves all:
+
+- *reproduced* if the 95 % interval over seeds leaves out zero on the claim's side, *not reproduced* if it does on the
+  other side, else *not shown at this scale*;
+- where the two were compared on the same held-out windows or episodes, the interval over episodes must say the same;
+- fewer than three seeds show nothing; a file of runs that still go on is left out.
+
+"No worse" has a margin, stated with the claim: the interval must lie above minus the margin.
 """
 
 from __future__ import annotations
@@ -16,12 +21,14 @@ import numpy as np
 
 from analysis.methods import IMPLICIT, ORIGINAL, balanced
 from analysis.results import Result
-from analysis.stats import Interval, known, seed_interval, show
+from analysis.stats import Interval, cluster_interval, known, seed_interval, show
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
 NOT_MEASURED = "not measured"
-UNKNOWN = Interval(np.nan, np.nan, np.nan)
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED)
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+FEWEST_SEEDS = 3
+SELF = ("hand", "tip", "goal")  # positions that are no object's
 
 
 @dataclass(frozen=True)
@@ -53,121 +60,166 @@ class Shelf:
         self.results = list(results)  # (file name, result)
 
     def of(self, study: str, **attributes: Any) -> list[tuple[str, Result]]:
-        """Results of a study whose attributes are as given, those of more seeds first."""
-        found = [
+        """Finished results of a study whose attributes are as given."""
+        return [
             (name, result)
             for name, result in self.results
             if result.attributes["study"] == study
+            and result.attributes.get("complete", True)
             and all(result.attributes.get(key) == value for key, value in attributes.items())
         ]
-        return sorted(found, key=lambda pair: -len(pair[1].axes.get("seed", ())))
 
 
 Judge = Callable[[Shelf], list[Finding]]
 
 
-def verdict(spans: Sequence[Interval | dict[str, Any]], want: int) -> str:
-    """Verdict on a difference that the claim has above zero (``want`` 1) or below (-1), from its intervals."""
-    ends = [(span["low"], span["high"]) if isinstance(span, dict) else (span.low, span.high) for span in spans]
-    if not all(known(low) and known(high) for low, high in ends):
+def verdict(spans: Sequence[Interval], want: int, seeds: int, margin: float = 0.0) -> str:
+    """Verdict on a difference.
+
+    Args:
+        spans: its intervals, all of which must agree.
+        want: 1 if the claim has it above zero, -1 if below.
+        seeds: training seeds behind it.
+        margin: 0 for "better"; above, for "no worse by more than this".
+    """
+    if seeds < FEWEST_SEEDS or not all(known(span.low) and known(span.high) for span in spans):
         return NOT_SHOWN
-    if all(low > 0 for low, _ in ends):
-        return REPRODUCED if want > 0 else NOT_REPRODUCED
-    if all(high < 0 for _, high in ends):
-        return REPRODUCED if want < 0 else NOT_REPRODUCED
-    return NOT_SHOWN
-
-
-def difference(values: np.ndarray) -> Interval:
-    """Interval over seeds of per-seed differences ``(seed,)``."""
-    return seed_interval(np.asarray(values, np.float64))
+    towards = [sorted((want * span.low, want * span.high)) for span in spans]
+    if all(low > -margin for low, _ in towards):
+        return REPRODUCED
+    return NOT_REPRODUCED if all(high < -margin for _, high in towards) else NOT_SHOWN
 
 
 def methods_of(result: Result) -> list[str]:
+    """Names on the axis of methods."""
     return [str(method) for method in result.axes["method"]]
 
 
-def policies(
-    metric: str, method: str | None, reference: str = ORIGINAL, want: int = 1, study: str = "finding1"
+def has(result: Result, *methods: str) -> bool:
+    """Whether a result has all these methods."""
+    return set(methods) <= set(methods_of(result))
+
+
+def _found(name: str, result: Result, words: str, spans: Sequence[Interval], want: int, margin: float = 0.0) -> Finding:
+    seeds = len(result.axes["seed"])
+    told = f"{result.attributes['task']}: {words}"
+    return Finding(told, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
+
+
+def _told(values: np.ndarray) -> str:
+    return show(seed_interval(values)._asdict())
+
+
+def _span(interval: dict[str, Any]) -> Interval:
+    """An interval as a result's notes have it, where null stands for NaN."""
+    return Interval(*(np.nan if interval[end] is None else interval[end] for end in ("mean", "low", "high")))
+
+
+def curves(
+    metric: str, method: str | None, reference: str, want: int = 1, study: str = "finding1", margin: float = 0.0
 ) -> Judge:
-    """Whether the policies of ``method`` (None: the task's balanced weight) beat those of ``reference`` at the end."""
+    """Online sample efficiency: the mean of a metric over all evaluations, that is, the area under its curve.
+
+    Args:
+        metric: ``return`` or ``success``.
+        method: whose policies are claimed to be better (None: the task's balanced weight).
+        reference: than whose; with commas and ``|`` between them, the best of several.
+        want: 1 for better, -1 for worse.
+        study: whose results are looked at.
+        margin: of "no worse", as a share of the reference's mean.
+    """
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
-        for name, result in shelf.of(study):
-            other = method or balanced(result.attributes["task"])
-            if metric not in result.data or not {other, reference} <= set(methods_of(result)):
+        for name, result in shelf.of(study, mode="online"):
+            other, references = method or balanced(result.attributes["task"]), reference.split("|")
+            if metric not in result.data or not has(result, other, *references):
                 continue
-            last = result.values(metric)[..., -1]
-            at = methods_of(result).index
-            gap = difference(last[at(other)] - last[at(reference)])
-            spans = [show(seed_interval(last[at(m)])._asdict()) for m in (other, reference)]
-            task = result.attributes["task"]
-            words = f"{task}, {result.attributes['mode']}: {other} {spans[0]}, {reference} {spans[1]}"
-            findings.append(Finding(words, verdict([gap], want), name, result.attributes["scale"], gap))
+            area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
+            best = max(references, key=lambda m: area[m].mean())
+            gap = seed_interval(area[other] - area[best])
+            words = f"online, {other} {_told(area[other])}, {best} {_told(area[best])}"
+            findings.append(_found(name, result, words, [gap], want, margin * abs(float(area[best].mean()))))
         return findings or [MISSING]
 
     return judge
 
 
-def paired_error(method: str | None) -> Judge:
-    """Whether dreams of ``method`` predict held-out rewards better than those of w_r = 1, window by window."""
+def dreams(method: str | None, reference: str, study: str = "finding1", want: int = -1, margin: float = 0.0) -> Judge:
+    """Held-out reward error of dreams, offline, window by window; arguments as for ``curves``."""
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
-        for name, result in shelf.of("finding1", mode="offline"):
-            other = method or balanced(result.attributes["task"])
-            pair = result.notes.get("paired", {}).get(other)
-            if not pair:
+        for name, result in shelf.of(study, mode="offline"):
+            other, references = method or balanced(result.attributes["task"]), reference.split("|")
+            if "window/error" not in result.data or not has(result, other, *references):
                 continue
-            words = f"{result.attributes['task']}: {other} minus {ORIGINAL} {show(pair)} over episodes"
-            if known(pair["over_seeds"]["low"]):
-                words += f", {show(pair['over_seeds'])} over seeds"
-            span = Interval(*(pair[end] for end in ("mean", "low", "high")))
-            findings.append(
-                Finding(words, verdict([pair, pair["over_seeds"]], -1), name, result.attributes["scale"], span)
-            )
+            error = dict(zip(methods_of(result), result.values("window/error"), strict=True))  # (seed, window) each
+            best = min(references, key=lambda m: error[m].mean())
+            gap = error[other] - error[best]
+            spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), result.values("window/episode"))]
+            words = f"offline, {other} {_told(error[other].mean(1))}, {best} {_told(error[best].mean(1))}"
+            findings.append(_found(name, result, words, spans, want, margin * float(error[best].mean())))
         return findings or [MISSING]
+
+    return judge
+
+
+def both(*judges: Judge) -> Judge:
+    """What several judges find, without the ones that found nothing."""
+
+    def judge(shelf: Shelf) -> list[Finding]:
+        found = [finding for one in judges for finding in one(shelf)]
+        return [finding for finding in found if finding != MISSING] or [MISSING]
 
     return judge
 
 
 def regression(kind: str) -> Judge:
-    """Whether object positions are read off the balanced model's representation with less error (Fig. 2c)."""
+    """Whether positions of objects are read off the balanced model's representation with less error (Fig. 2c)."""
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result in shelf.of("state_regression"):
-            other, at = balanced(result.attributes["task"]), methods_of(result).index
-            if not {other, ORIGINAL} <= set(methods_of(result)):
+            other = balanced(result.attributes["task"])
+            if not has(result, other) or result.notes["final"]["reference"] != ORIGINAL:
                 continue
-            errors = result.values(f"mlp/{kind}").mean(2)  # (method, seed, object)
-            for j, thing in enumerate(map(str, result.axes["object"])):
-                gap = difference(errors[at(other), :, j] - errors[at(ORIGINAL), :, j])
-                spans = [show(seed_interval(errors[at(m), :, j])._asdict()) for m in (other, ORIGINAL)]
+            for thing, row in result.notes["final"][kind].items():
+                if thing in SELF:
+                    continue
                 data = result.notes["protocol"]["data"]
-                words = f"{result.attributes['task']}, {thing} ({data}): {other} {spans[0]}, {ORIGINAL} {spans[1]}"
-                findings.append(Finding(words, verdict([gap], -1), name, result.attributes["scale"], gap))
+                cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
+                spans = [_span(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+                findings.append(_found(name, result, f"{thing}, data: {data}, {', '.join(cells)}", spans, -1))
         return findings or [MISSING]
 
     return judge
 
 
-def wrong_dreams(event: str, wrong: str) -> Judge:
-    """Whether the balanced model has fewer wrong dreams under altered actions (Finding 2)."""
+def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
+    """Whether the balanced model has fewer wrong dreams under altered actions, and not by dreaming of nothing.
+
+    A model that never dreams of the event has no hallucinations. So fewer of them count only if its misses are not
+    shown to be more.
+    """
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result in shelf.of("counterfactual"):
             other = balanced(result.attributes["task"])
             row = result.notes["final"].get(f"{event}/{wrong}_rate", {})
-            if other not in row or ORIGINAL not in row:
+            if other not in row or result.notes["final"]["reference"] != ORIGINAL:
                 continue
-            gaps = [row[other][f"paired_over_{over}"] for over in ("seeds", "episodes")]
-            spans = [show(row[m]["over_seeds"]) for m in (other, ORIGINAL)]
-            words = f"{result.attributes['task']}: {other} {spans[0]}, {ORIGINAL} {spans[1]}, {row['cases']} cases"
-            span = Interval(*(gaps[0][end] for end in ("mean", "low", "high")))
-            findings.append(Finding(words, verdict(gaps, -1), name, result.attributes["scale"], span))
+            cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
+            spans = [_span(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+            words = f"{', '.join(cells)}, {row['cases']} cases"
+            finding = _found(name, result, words, spans, -1, margin)
+            misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other)
+            if wrong != "miss" and misses and finding.verdict == REPRODUCED:
+                more = _span(misses["paired_over_seeds"])
+                if known(more.low) and more.low > 0:
+                    finding = Finding(f"{words}; but more misses", NOT_SHOWN, name, finding.scale, finding.value)
+            findings.append(finding)
         return findings or [MISSING]
 
     return judge
@@ -178,38 +230,32 @@ def frames(shelf: Shelf) -> list[Finding]:
     findings = []
     for name, result in shelf.of("finding2"):
         row = result.notes["final"]["eventful"]
-        second, first = (row.get(f"only {which} right") for which in ("second", "first"))
-        if second is None or first is None:
+        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])] or not row["windows"]:
             continue
-        ends = [second["over_seeds"], first["over_seeds"]]
-        words = (
-            f"{result.attributes['task']}: only {methods_of(result)[1]} right {show(ends[0])}, only "
-            f"{methods_of(result)[0]} right {show(ends[1])} of {row['windows']} eventful windows"
-        )
-        apart = all(known(end["low"]) for end in ends)
-        if apart and ends[0]["low"] > ends[1]["high"]:
-            found = REPRODUCED
-        elif apart and ends[1]["low"] > ends[0]["high"]:
-            found = NOT_REPRODUCED
-        else:
-            found = NOT_SHOWN
-        findings.append(Finding(words, found, name, result.attributes["scale"]))
+        cells = [f"only {m} right {show(row[f'only {which} right']['over_seeds'])}"
+                 for which, m in zip(("second", "first"), reversed(methods_of(result)), strict=True)]  # fmt: skip
+        spans = [_span(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
+        words = f"{', '.join(cells)} of {row['windows']} eventful windows"
+        findings.append(_found(name, result, words, spans, 1))
     return findings or [MISSING]
 
 
 def orders_of_magnitude(shelf: Shelf) -> list[Finding]:
-    """Whether L_o / L_r with w_r = 1 lies between 10^1.5 and 10^2.5 in the second half of training (Fig. 2b)."""
+    """Whether log10(L_o / L_r) with w_r = 1 lies between 1.5 and 2.5 in the second half of training (Fig. 2b)."""
     findings = []
     for name, result in shelf.of("loss_scales"):
-        span = result.notes["final"]["loss ratio observation / reward"].get(ORIGINAL)
-        if span is None:
+        row = result.notes["final"].get("log10 of L_o / L_r", {})
+        if ORIGINAL not in row:
             continue
-        low, high = (span["low"], span["high"]) if known(span["low"]) else (span["mean"], span["mean"])
-        inside = low >= 10**1.5 and high <= 10**2.5
-        outside = high < 10**1.5 or low > 10**2.5
-        found = REPRODUCED if inside else NOT_REPRODUCED if outside else NOT_SHOWN
-        words = f"{result.attributes['task']}: L_o / L_r = {show(span)}"
-        findings.append(Finding(words, found, name, result.attributes["scale"], Interval(span["mean"], low, high)))
+        span = _span(row[ORIGINAL])
+        if len(result.axes["seed"]) < FEWEST_SEEDS or not known(span.low):
+            found = NOT_SHOWN
+        elif span.low >= 1.5 and span.high <= 2.5:
+            found = REPRODUCED
+        else:
+            found = NOT_REPRODUCED if span.high < 1.5 or span.low > 2.5 else NOT_SHOWN
+        words = f"{result.attributes['task']}: log10(L_o / L_r) = {show(row[ORIGINAL])}"
+        findings.append(Finding(words, found, name, result.attributes["scale"], span))
     return findings or [MISSING]
 
 
@@ -217,29 +263,37 @@ def without_observations(shelf: Shelf) -> list[Finding]:
     """Whether (w_r = 100, w_o = 1) predicts rewards better than (w_r = 100, w_o = 0) (E.10)."""
     findings = []
     for name, result in shelf.of("reward_mse"):
-        row = result.notes["final"].get(IMPLICIT)
-        if row is None or result.notes["final"]["reference"] != "w_r=100":
+        final = result.notes["final"]
+        if IMPLICIT not in final or final["reference"] != "w_r=100":
             continue
-        gaps = [row[f"paired_over_{over}"] for over in ("seeds", "episodes")]
-        spans = [show(result.notes["final"][m]["over_seeds"]) for m in ("w_r=100", IMPLICIT)]
-        words = f"{result.attributes['task']}: w_o = 1 {spans[0]}, w_o = 0 {spans[1]}"
-        span = Interval(*(gaps[0][end] for end in ("mean", "low", "high")))
-        findings.append(Finding(words, verdict(gaps, 1), name, result.attributes["scale"], span))
+        spans = [_span(final[IMPLICIT][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+        cells = [f"w_o = {w} {show(final[m]['over_seeds'])}" for w, m in ((1, "w_r=100"), (0, IMPLICIT))]
+        findings.append(_found(name, result, ", ".join(cells), spans, 1))
+    return findings or [MISSING]
+
+
+def poorer_representation(shelf: Shelf) -> list[Finding]:
+    """Whether the object's position is read off the decoder-free model's representation with more error."""
+    findings = []
+    for name, result in shelf.of("finding3"):
+        if not has(result, IMPLICIT, "w_r=100"):
+            continue
+        error = dict(zip(methods_of(result), result.values("mlp/posterior"), strict=True))  # (seed,) each
+        words = f"w_o = 0 {_told(error[IMPLICIT])}, w_o = 1 {_told(error['w_r=100'])}"
+        findings.append(_found(name, result, words, [seed_interval(error[IMPLICIT] - error["w_r=100"])], 1))
     return findings or [MISSING]
 
 
 def order_of_coefficients(shelf: Shelf) -> list[Finding]:
     """Whether the reward coefficient is higher on Lever Pull than on Handle Pull Side at the end (Fig. 23)."""
-    pair = [shelf.of("coefficients", task=task)[:1] for task in ("lever_pull", "handle_pull_side")]
-    if not all(pair):
-        return [MISSING]
-    (lever_file, lever), (handle_file, handle) = pair[0][0], pair[1][0]
-    spans = [seed_interval(result.values("weight/reward")[0, :, -1]) for result in (lever, handle)]
-    words = f"lever_pull {show(spans[0]._asdict())}, handle_pull_side {show(spans[1]._asdict())}"
-    if not all(known(span.low) for span in spans) or lever.attributes["preset"] != handle.attributes["preset"]:
-        found = NOT_SHOWN
-    elif spans[0].low > spans[1].high:
-        found = REPRODUCED
-    else:
-        found = NOT_REPRODUCED if spans[1].low > spans[0].high else NOT_SHOWN
-    return [Finding(words, found, f"{lever_file}, {handle_file}", lever.attributes["scale"])]
+    findings = []
+    for lever_file, lever in shelf.of("coefficients", task="lever_pull"):
+        same = {key: lever.attributes.get(key) for key in ("preset", "mode")}
+        for handle_file, handle in shelf.of("coefficients", task="handle_pull_side", **same):
+            ends = [result.values("weight/reward")[0, :, -1] for result in (lever, handle)]
+            shared = min(map(len, ends))
+            gap = seed_interval(ends[0][:shared] - ends[1][:shared])
+            words = f"lever_pull {_told(ends[0])}, handle_pull_side {_told(ends[1])}"
+            found = verdict([gap], 1, shared)
+            findings.append(Finding(words, found, f"{lever_file}, {handle_file}", lever.attributes["scale"], gap))
+    return findings or [MISSING]

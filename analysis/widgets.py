@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from IPython.display import display
 
 import figures.rollout
-from analysis.explore import Explorer
+from analysis.explore import DATA, Explorer
+
+
+def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
+    """A chooser of the tasks that models ship for, above what ``show`` makes of the chosen one's explorer."""
+    tasks = sorted(path.stem.removesuffix("_slice") for path in DATA.glob("*_slice.h5"))
+    chooser, place = widgets.Dropdown(options=tasks, description="task"), widgets.VBox()
+
+    def choose(_: object = None) -> None:
+        place.children = (show(Explorer.shipped(chooser.value)),)
+
+    chooser.observe(choose, "value")
+    choose()
+    return widgets.VBox([chooser, place])
 
 
 def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widget:
-    """Sliders for episode, step, context length and push; a button plays, dreams and draws.
+    """Sliders for episode, step, context length and push; whenever one is let go, it plays, dreams and draws anew.
 
     Args:
         explorer: models, recorded stretches and the simulator.
@@ -23,7 +39,7 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
         return widgets.IntSlider(value, low, high, description=name, continuous_update=False)
 
     stretch = slider("episode", 0, len(explorer.stretches) - 1, 0)
-    context = slider("context", 1, 30, 15)
+    context = slider("context", 1, min(30, rows - horizon), 15)
     start = slider("step", 0, max(rows - horizon - context.value, 0), 0)
     push = [
         widgets.FloatSlider(0, min=-1, max=1, step=0.1, description=f"push {axis}", continuous_update=False)
@@ -40,19 +56,15 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
             output.clear_output(wait=True)
             values = [axis.value for axis in push]
             found = explorer.rollout(stretch.value, start.value, context.value, horizon, values)
-            chosen = {name: found.dreamed_image[name] for name in agents.value}
-            rewards = {name: found.dreamed_reward[name] for name in agents.value}
-            figure = figures.rollout.draw(
-                type(found)(**{**vars(found), "dreamed_image": chosen, "dreamed_reward": rewards})
-            )
+            images, rewards = ({n: d[n] for n in agents.value} for d in (found.dreamed_image, found.dreamed_reward))
+            shown = dataclasses.replace(found, dreamed_image=images, dreamed_reward=rewards)
+            figure = figures.rollout.draw(shown)
             display(figure)
             plt.close(figure)
 
     context.observe(keep_inside, "value")
-    button = widgets.Button(description="play and dream")
-    button.on_click(play)
+    for control in (stretch, start, context, agents, *push):  # a slider that is let go plays anew
+        control.observe(play, "value")
     play()
-    controls = widgets.VBox(
-        [widgets.HBox([stretch, start, context]), widgets.HBox(push), widgets.HBox([agents, button])]
-    )
+    controls = widgets.VBox([widgets.HBox([stretch, start, context]), widgets.HBox(push), agents])
     return widgets.VBox([controls, output])

@@ -6,7 +6,7 @@ import torch
 
 from analysis import branching, methods
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
-from analysis.representation import features, split
+from analysis.representation import features, folds_of
 from analysis.segments import Segments, _rows, draw
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
@@ -46,6 +46,9 @@ def test_segments_are_windows_of_whole_episodes(segments, episodes):
     assert batch["is_first"][:, 0].all() and not batch["is_first"][:, 1:].any()
     chosen = segments.take(np.array([3, 3]))
     assert (chosen.rows("reward")[0] == segments.rows("reward")[3]).all()
+    assert len(set(zip(segments.episode, segments.start, strict=True))) == 40  # no window twice
+    every = draw("mini_lever", episodes, 10_000, 50, seed=0)
+    assert len(every) == 6 * 2  # 51 rows hold two windows of 50
     with pytest.raises(ConfigError, match="windows of 99 rows"):
         draw("mini_lever", episodes, 4, 99, seed=0)
 
@@ -92,7 +95,7 @@ def test_altered_actions_do_what_they_are_named_for(segments, episodes):
     short = branching.simulate(env, draw("mini_lever", episodes, 100, 50, seed=1), 5, "stop_short")
     assert short.valid.any() and not short.valid.all()  # not every window has a contact to prevent
     assert np.nanmax(short.displacement) == 0 and np.isnan(short.reward[~short.valid]).all()
-    aside = branching.simulate(env, segments, 10, "beside").action
+    aside = branching.simulate(env, segments, 10, "displaced").action
     away = segments.positions()
     side = np.sign(away["lever"][:, 9, 0] - away["tip"][:, 9, 0])
     assert (aside[:, : branching.ASIDE, 0] == -side[:, None]).all() and (aside[:, : branching.ASIDE, 1] == 0).all()
@@ -105,10 +108,15 @@ def test_gripper_goes_on_while_a_metaworld_hand_rests():
     assert (still[:, :3] == 0).all() and (still[:, 3] == 1).all() and (action == 1).all()
 
 
-def test_split_keeps_episodes_whole(segments):
-    train_rows, validation = split(segments, 0.3)
-    assert not set(segments.episode[train_rows]) & set(segments.episode[validation])
-    assert len(train_rows) + len(validation) == len(segments) and len(validation)
+def test_folds_keep_episodes_whole_and_validate_each_once(segments):
+    folds = folds_of(segments, 3)
+    for fitted, validation in folds:
+        assert not set(segments.episode[fitted]) & set(segments.episode[validation])
+        assert len(fitted) + len(validation) == len(segments) and len(validation)
+    assert sorted(np.concatenate([validation for _, validation in folds])) == list(range(len(segments)))
+    for odd in (1, 7):
+        with pytest.raises(ConfigError, match="folds of whole episodes"):
+            folds_of(segments, odd)
 
 
 def test_features_of_both_kinds(agent, segments):
