@@ -16,6 +16,7 @@ from analysis import (
     reward_mse,
     state_regression,
     study,
+    wrong_dreams,
 )
 from analysis.results import load
 from offline_buffers.build import Build, build
@@ -37,7 +38,7 @@ STUDIES = {
 def folder(tmp_path_factory):
     """A folder with a buffer; runs gather there, so that each is trained once for all tests of this file."""
     root = tmp_path_factory.mktemp("studies")
-    build(Build("mini_lever", 600, workers=1, out=root / "buffer"), show_progress=False)
+    build(Build("mini_lever", 3000, workers=1, out=root / "buffer"), show_progress=False)
     return root
 
 
@@ -69,7 +70,7 @@ def test_state_regression(folder, capsys):
 
 
 def test_counterfactual_and_its_reference_predictors(folder, capsys):
-    found = run("counterfactual", folder)
+    found = run("counterfactual", folder, "--episodes", "24", "--branches", "30")
     assert (folder / "out" / "counterfactual_mini_lever_smoke.png").exists()
     assert "reward/hallucination_rate" in capsys.readouterr().out
     simulator, blind = 0, 1
@@ -91,9 +92,9 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
         assert (np.isnan(probability) == np.isnan(happened)).all()
         assert set(np.unique(probability[np.isfinite(probability)])) <= {0.0, 0.5, 1.0}  # of two samples
     happened = found.values("reward/happened")
-    cases, episode = counterfactual.pooled(found, "reward", "hallucination")
+    cases, episode = wrong_dreams.pooled(found, "reward", "hallucination")
     assert cases.shape[-1] == len(episode) == (happened[1:] == 0).sum()
-    averted, _ = counterfactual.pooled(found, "reward", "averted")
+    averted, _ = wrong_dreams.pooled(found, "reward", "averted")
     assert averted.shape[-1] == ((happened[1:] == 0) & (happened[0] == 1)).sum() > 0
     blind_averted = found.values("reference/reward/averted_rate")[blind]
     assert np.nanmin(blind_averted) == 1  # by definition: it dreams what was averted
