@@ -17,6 +17,7 @@ from hdream_core.processes import cores
 from hdream_core.train import PARENT, default_folder
 
 POLL_SECONDS = 1.0
+USER_ERROR = 2  # exit status of bad input: trying again would not help
 GPU_WORKERS = 2  # runs at full size take about 10 GB each (C.5)
 
 
@@ -79,12 +80,15 @@ class SweepError(RuntimeError):
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> None:
     """Runs what is not done, each in a process of its own, and calls ``tick`` about every second.
 
+    A process that dies is started once more, after the others; not if it ended with an error that its user must mend.
+
     Raises:
         SweepError: after all other runs ended, naming the runs that failed and their logs.
     """
     waiting = [run for run in planned if not run.done]
     running: dict[subprocess.Popen, Run] = {}
     failed: list[Run] = []
+    retried: set[Run] = set()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -93,7 +97,13 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
             time.sleep(POLL_SECONDS)
             for process in [p for p in running if p.poll() is not None]:
                 run = running.pop(process)
-                if process.returncode != 0:
+                if process.returncode == 0:
+                    continue
+                runs.mark_failed(run.folder, process.returncode)
+                if process.returncode != USER_ERROR and run not in retried:
+                    retried.add(run)  # out of memory, say, or killed: it goes on from its checkpoint
+                    waiting.append(run)
+                else:
                     failed.append(run)
             tick()
     finally:
@@ -108,6 +118,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
 
 def _start(run: Run) -> subprocess.Popen:
     runs.prepare(run.config, run.folder)
+    runs.clear_failed(run.folder)
     command = [
         sys.executable,
         "-m",

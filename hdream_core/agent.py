@@ -14,16 +14,10 @@ from hdream_core.config import BalancerConfig, Config, ConfigError
 from hdream_core.dream import FusedBehavior
 from hdream_core.kernels import pick
 from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting
+from hdream_core.optimizer import Optimizer
 from hdream_core.precision import autocast, pick_device
 from hdream_core.rssm import State
 from hdream_core.world_model import WorldModel
-
-
-def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
-    """``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
-    if gradient is None or gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)
 
 
 def make_balancer(config: BalancerConfig, discount_head: bool = False, image_size: int = 64) -> Balancer:
@@ -81,7 +75,7 @@ class DreamerV2(nn.Module):
         self.to(self.device)
         self.balancer.attach(self.shared_parameters())
         self.updates = 0
-        self.optimizers = self._make_optimizers(kernels.fused_adam)
+        self.optimizers = self._make_optimizers(kernels.fused_adam or self.device.type == "cuda")
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that every loss's gradient flows through: what leads from frames to features.
@@ -91,17 +85,16 @@ class DreamerV2(nn.Module):
         rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
         return [*self.model.encoder.parameters(), *rssm]
 
-    def _make_optimizers(self, fused: bool) -> dict[str, torch.optim.Adam]:
+    def _make_optimizers(self, fused: bool) -> dict[str, Optimizer]:
         model, behavior = self.config.model, self.config.behavior
-        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters()), "lr": model.lr}]
+        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
         if harmonizers := list(self.balancer.parameters()):
             # Eq. 5 has no weight decay on s; the authors' 1e-6 on it is too small to be seen.
             groups.append({"params": harmonizers, "lr": model.harmonizer_lr or model.lr, "weight_decay": 0.0})
-        settings: dict[str, Any] = {"eps": 1e-5, "weight_decay": 1e-6, "fused": fused}
         return {
-            "model": torch.optim.Adam(groups, **settings),
-            "actor": torch.optim.Adam(self.behavior.actor.parameters(), lr=behavior.actor_lr, **settings),
-            "critic": torch.optim.Adam(self.behavior.critic.parameters(), lr=behavior.critic_lr, **settings),
+            "model": Optimizer(groups, model.grad_clip, fused, model.lr),
+            "actor": Optimizer(self.behavior.actor.parameters(), behavior.grad_clip, fused, behavior.actor_lr),
+            "critic": Optimizer(self.behavior.critic.parameters(), behavior.grad_clip, fused, behavior.critic_lr),
         }
 
     def update(self, batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
@@ -122,14 +115,11 @@ class DreamerV2(nn.Module):
         if self.updates == 0 and self.config.model.harmonizer_start == "analytic":
             self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
         total, weights = self.balancer(losses)
-        norm = self._step(
-            "model", total, [*self.model.parameters(), *self.balancer.parameters()], self.config.model.grad_clip
-        )
+        step = self._step("model", total)
         metrics = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
         metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
         metrics |= {f"balancer/{name}": value for name, value in self.balancer.diagnostics().items()}
-        metrics |= extra | {"loss/total": total.detach(), "grad_norm/model": norm}
-        return metrics, post.detach().flatten()
+        return metrics | extra | step | {"loss/total": total.detach()}, post.detach().flatten()
 
     def _update_behavior(self, start: State) -> dict[str, Tensor]:
         config = self.config.behavior
@@ -138,21 +128,14 @@ class DreamerV2(nn.Module):
             start = start.map(lambda x: x[chosen])
         with autocast(self.config.train.precision, self.device):
             actor_loss, critic_loss, metrics = self.behavior.losses(self.model, start)
-        actor_norm = self._step("actor", actor_loss, list(self.behavior.actor.parameters()), config.grad_clip)
-        critic_norm = self._step("critic", critic_loss, list(self.behavior.critic.parameters()), config.grad_clip)
+        steps = self._step("actor", actor_loss) | self._step("critic", critic_loss)
         if (self.updates + 1) % config.slow_update == 0:
             self.behavior.update_slow_critic()
-        norms = {"grad_norm/actor": actor_norm, "grad_norm/critic": critic_norm}
-        return metrics | norms | {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
+        return metrics | steps | {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
 
-    def _step(self, name: str, loss: Tensor, parameters: list[nn.Parameter], clip: float) -> Tensor:
-        # Gradients of these parameters and no others: the actor's loss flows through the world model, not into it.
-        # Unused parameters (say, the prior's with w_d = 0) get none.
-        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
-            p.grad = like(p, gradient)
-        norm = nn.utils.clip_grad_norm_(parameters, clip)
-        self.optimizers[name].step()
-        return norm.detach()
+    def _step(self, name: str, loss: Tensor) -> dict[str, Tensor]:
+        """An update of model, actor or critic; what it reports, under names for the log."""
+        return {f"{what}/{name}": value for what, value in self.optimizers[name].step(loss).items()}
 
     @torch.no_grad()
     def act(

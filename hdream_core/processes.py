@@ -51,6 +51,19 @@ def keep_freed_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def is_held(lock: Path) -> bool:
+    """Whether another process is inside ``exclusive`` of this lock right now."""
+    if not lock.exists():
+        return False
+    guard = FileLock(lock)
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        return True
+    guard.release()
+    return False
+
+
 @contextlib.contextmanager
 def exclusive(lock: Path, what: str) -> Iterator[None]:
     """Keeps a second process out while the block runs; a dead process holds no lock.

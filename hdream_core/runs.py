@@ -83,6 +83,21 @@ def mark_done(folder: Path, wall_seconds: float) -> None:
     write_atomically(folder / "done", f"{wall_seconds:.1f}\n".encode())
 
 
+def mark_failed(folder: Path, status: int) -> None:
+    """Says that the run's process ended with an error; its next process takes the mark away."""
+    write_atomically(folder / "failed", f"{status}\n".encode())
+
+
+def clear_failed(folder: Path) -> None:
+    """Takes the mark of a failure away."""
+    (folder / "failed").unlink(missing_ok=True)
+
+
+def has_failed(folder: Path) -> bool:
+    """Whether the run's last process ended with an error."""
+    return (folder / "failed").exists()
+
+
 def wall_seconds(folder: Path) -> float:
     """Seconds that a finished run took."""
     return float((folder / "done").read_text())

@@ -19,9 +19,11 @@ from hdream_core.logger import Logger
 from hdream_core.replay import Replay
 from hdream_core.sources import EVAL_SEED, Source, make_source
 
+SKIPPED_IN_A_ROW = 100  # updates that were not finite, after which a run stops
+
 
 class DivergedError(RuntimeError):
-    """A loss is no longer finite; the message is one line for the user."""
+    """Losses stay non-finite; the message is one line for the user."""
 
 
 Progress = Callable[[int, Mapping[str, float]], None]
@@ -98,21 +100,37 @@ class Trainer:
         if not self.window:
             return
         stacked = {name: torch.stack(values) for name, values in self.window.items()}
-        means = {name: float(values.mean()) for name, values in stacked.items()}
+        means = {name: _finite_mean(values) for name, values in stacked.items()}
         # Extremes of weights are a finding of their own (D.2), which means would hide; counts go on from the start.
         for name, values in stacked.items():
             if name.startswith("weight/"):
                 means |= {f"weight_min/{name[7:]}": float(values.min()), f"weight_max/{name[7:]}": float(values.max())}
             elif name.startswith("balancer/"):
                 means[name] = float(values[-1])
+            elif name.startswith("skipped/"):
+                means[name] = float(values.sum())
         losses = {name: means[f"loss/{name}"] for name in self.agent.balancer.names}
-        for name, loss in losses.items():
-            if not math.isfinite(loss):
-                raise DivergedError(f"{self.folder}: the {name} loss is {loss} at step {self.step}; the run stops here")
-        analytic = self.agent.balancer.analytic_weights(losses)
-        means |= {f"analytic_weight/{name}": weight for name, weight in analytic.items()}
+        if all(math.isfinite(loss) for loss in losses.values()):
+            analytic = self.agent.balancer.analytic_weights(losses)
+            means |= {f"analytic_weight/{name}": weight for name, weight in analytic.items()}
         self.logger.write("train", self.step, means | {"updates": self.agent.updates})
+        self._check_finite(stacked)
         self.window.clear()
+
+    def _check_finite(self, window: Mapping[str, torch.Tensor]) -> None:
+        """Raises DivergedError, naming the loss, if too many updates in a row have been left out.
+
+        The weights are those from before them: an update that is not finite changes nothing.
+        """
+        for name, optimizer in self.agent.optimizers.items():
+            if optimizer.skipped < SKIPPED_IN_A_ROW:
+                continue
+            bad = [key[5:] for key, values in window.items() if key.startswith("loss/") and not values[-1].isfinite()]
+            what = f"{bad[0]} loss" if bad else f"gradient of the {name}"
+            raise DivergedError(
+                f"{self.folder}: the {what} was not finite in {int(optimizer.skipped)} updates in a row, up to step "
+                f"{self.step}; the last checkpoint holds the weights from before"
+            )
 
     def _evaluate(self, last: bool) -> None:
         config, seed = self.config.eval, EVAL_SEED + self.step
@@ -169,6 +187,11 @@ class Trainer:
         torch.set_rng_state(state["torch_rng"].cpu())
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+
+
+def _finite_mean(values: torch.Tensor) -> float:
+    """Mean of the finite values; NaN if there is none."""
+    return float(values[values.isfinite()].mean())
 
 
 def due(step: int, every: int, stride: int) -> bool:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from analysis import finding1, study, sweep
+from analysis import finding1, status, study, sweep
 from analysis.results import load
 from hdream_core.config import ConfigError
 from hdream_core.logger import read_metrics
@@ -166,6 +166,46 @@ def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "1 of 2 runs failed: w_r=1, seed 0" in error and "Traceback" not in error
     assert sweep.runs.is_done(tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=10" / "0")
+
+
+def test_a_run_that_dies_is_marked_and_started_once_more(tmp_path, monkeypatch, capsys):
+    """The first process of a run is killed as by the system; the sweep finishes all the same."""
+    start, killed = sweep._start, []
+
+    def start_and_kill(run):
+        process = start(run)
+        if not killed and run.config.method == "w_r=1":
+            killed.append(run)
+            process.kill()
+        return process
+
+    monkeypatch.setattr(sweep, "_start", start_and_kill)
+    finding1.main(["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", "10", *folders(tmp_path)])
+    assert killed and load(tmp_path / "results" / "finding1_mini_lever_smoke.h5").attributes["complete"]
+    status.main(["--runs", str(tmp_path / "runs")])
+    assert "2 done, 0 running, 0 failed, 0 waiting" in capsys.readouterr().out
+
+
+def test_status_tells_states_apart(tmp_path, capsys):
+    folders = {name: tmp_path / name for name in ("done", "failed", "waiting", "running")}
+    for folder in folders.values():
+        sweep.runs.prepare(make_config("mini_lever", "smoke"), folder)
+    sweep.runs.mark_done(folders["done"], 1.0)
+    sweep.runs.mark_failed(folders["failed"], -9)
+    code = "import sys, time; from hdream_core.processes import exclusive; from pathlib import Path\n"
+    code += "with exclusive(Path(sys.argv[1]), 'x'): print('in', flush=True); time.sleep(60)"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(folders["running"] / "lock")], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "in\n"
+    assert {row[3].name: row[0] for row in status.table(tmp_path)} == {name: name for name in folders}
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert status.state_of(folders["running"]) == "waiting"  # a dead process holds no lock
+    with pytest.raises(SystemExit):
+        status.main(["--runs", str(tmp_path / "none")])
+    assert "holds no runs" in capsys.readouterr().err
 
 
 def test_workers(monkeypatch):

@@ -18,11 +18,12 @@ from hdream_core.checkpoint import CheckpointError, load
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import ConfigError
 from hdream_core.logger import Logger, read_metrics
+from hdream_core.optimizer import Optimizer
 from hdream_core.presets import make_config
 from hdream_core.replay import Replay
 from hdream_core.store import EpisodeStore
 from hdream_core.train import main, train
-from hdream_core.trainer import Trainer, due
+from hdream_core.trainer import DivergedError, Trainer, due
 from offline_buffers.build import Build, build
 
 
@@ -254,6 +255,45 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, how):
     assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
     a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
     assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, monkeypatch):
+    """NaN in the data: the weights stay as they were, the run goes on, and stops after too many in a row."""
+    config = smoke(offline_buffer=str(buffer), **{"train.steps": 60, "log.every": 20})
+    runs.prepare(config, tmp_path)
+    trainer = Trainer(config, tmp_path)
+    clean, spoiled = trainer.source.replay.sample, set(range(3, 6))
+
+    def sample(rng, batch, length):
+        found = clean(rng, batch, length)
+        if trainer.agent.updates in spoiled:
+            found["reward"][0, 1] = np.nan
+        return found
+
+    monkeypatch.setattr(trainer.source.replay, "sample", sample)
+    trainer.run()
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    assert sum(line["skipped/model"] for line in lines) == 3 and all(np.isfinite(line["loss/reward"]) for line in lines)
+    assert all(torch.isfinite(p).all() for p in trainer.agent.parameters())
+    monkeypatch.setattr("hdream_core.trainer.SKIPPED_IN_A_ROW", 5)
+    spoiled |= set(range(12, 100))
+    trainer.config = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=120))
+    with pytest.raises(DivergedError, match=r"reward loss was not finite in \d+ updates in a row"):
+        trainer.run()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_optimizer_leaves_everything_as_it_was(fused):
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = Optimizer([weight], clip=10.0, fused=fused, lr=0.1)
+    optimizer.step((weight**2).sum())
+    before, moments = weight.detach().clone(), {k: v.clone() for k, v in optimizer.adam.state[weight].items()}
+    for i in range(3):
+        assert optimizer.step((weight * float("nan")).sum())["skipped"] == 1 and optimizer.skipped == i + 1
+    assert torch.equal(weight, before)
+    assert all(torch.equal(value, moments[name]) for name, value in optimizer.adam.state[weight].items())
+    assert optimizer.step((weight**2).sum())["skipped"] == 0 and optimizer.skipped == 0
+    assert not torch.equal(weight, before)
 
 
 def test_kill_between_the_renames_of_a_checkpoint(tmp_path):

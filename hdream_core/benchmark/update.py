@@ -192,7 +192,7 @@ def _step(agent: DreamerV2) -> None:
     """Clipping and Adam, on the gradients that the last update left."""
     for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
         nn.utils.clip_grad_norm_(module.parameters(), 100.0)
-        agent.optimizers[name].step()
+        agent.optimizers[name].adam.step()
 
 
 def _harmonizers(threads: int, rounds: int, update_s: float) -> dict[str, float]:

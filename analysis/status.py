@@ -1,0 +1,64 @@
+"""``python -m analysis.status``: the runs of a folder, as done, running, failed or waiting, with their progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from hdream_core import runs
+from hdream_core.config import ConfigError
+from hdream_core.errors import exit_on_user_error
+from hdream_core.processes import is_held
+
+
+@dataclass(frozen=True)
+class Status:
+    """List runs with their state and progress."""
+
+    runs: Path = Path("runs")
+    """Folder of the runs."""
+
+
+def state_of(folder: Path) -> str:
+    """``done``, ``running``, ``failed`` or ``waiting``."""
+    if runs.is_done(folder):
+        return "done"
+    if is_held(folder / "lock"):
+        return "running"
+    return "failed" if runs.has_failed(folder) else "waiting"
+
+
+def table(root: Path) -> list[tuple[str, int, int, Path]]:
+    """State, environment steps reached, steps in all and folder of every run beneath ``root``.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    folders = sorted(path.parent for path in root.rglob("config.json"))
+    if not folders:
+        raise ConfigError(f"{root}: holds no runs")
+    rows = []
+    for folder in folders:
+        config, state = runs.read_config(folder), state_of(folder)
+        reached = config.train.steps if state == "done" else runs.progress_of(folder)
+        rows.append((state, reached, config.train.steps, folder))
+    return rows
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error():
+        job = tyro.cli(Status, args=sys.argv[1:] if args is None else args, prog="python -m analysis.status")
+        rows = table(job.runs)
+        for state, reached, steps, folder in rows:
+            print(f"{state:<8} {reached:>8} of {steps:<8} {folder}")
+        counts = {state: sum(row[0] == state for row in rows) for state in ("done", "running", "failed", "waiting")}
+        print(", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Adam as all parts of the agent use it: clipped, on given parameters alone, without updates that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+EPS, WEIGHT_DECAY = 1e-5, 1e-6
+
+
+class Optimizer:
+    """One Adam with the largest gradient norm that it takes.
+
+    An update whose loss or gradient is not finite is left out whole, moments included, and counted; on a device that
+    is decided there, so that nothing waits for it.
+
+    Args:
+        groups: parameters, or groups of them with settings of their own.
+        clip: largest norm of all gradients together.
+        fused: Adam as one kernel; needed for the decision to stay on the device.
+        lr: learning rate of the groups that name none.
+
+    Attributes:
+        adam: PyTorch's optimiser.
+        skipped: updates left out in a row, up to the last one; a scalar on the device.
+    """
+
+    def __init__(self, groups: Iterable[Any], clip: float, fused: bool, lr: float = 1e-3):
+        self.adam = torch.optim.Adam(groups, lr=lr, eps=EPS, weight_decay=WEIGHT_DECAY, fused=fused)
+        self.parameters: list[nn.Parameter] = [p for group in self.adam.param_groups for p in group["params"]]
+        self.clip, self.fused = clip, fused
+        self.skipped = torch.zeros((), device=self.parameters[0].device)
+
+    def step(self, loss: Tensor) -> dict[str, Tensor]:
+        """One update; returns the gradient's norm and whether the update was left out (1.0 or 0.0), as scalars.
+
+        Gradients of these parameters and no others: the actor's loss flows through the world model, not into it. Unused
+        parameters (say, the prior's with w_d = 0) get none.
+        """
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        for p, gradient in zip(self.parameters, gradients, strict=True):
+            p.grad = like(p, gradient)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip).detach()
+        bad = (~torch.isfinite(norm + loss.detach())).float()
+        self.skipped = (self.skipped + 1) * bad
+        if self.fused:
+            self.adam.found_inf = bad  # the fused kernel then leaves everything as it was, as for a loss scaler
+            self.adam.step()
+        elif not bad:
+            self.adam.step()
+        return {"grad_norm": norm, "skipped": bad}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that an update changes besides the parameters."""
+        return {"adam": self.adam.state_dict(), "skipped": self.skipped}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of ``state_dict``."""
+        self.adam.load_state_dict(state["adam"])
+        self.skipped = state["skipped"].to(self.skipped)
+
+
+def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
