@@ -19,6 +19,8 @@ from hdream_core.config import Config, ConfigError
 from hdream_core.networks import ENCODER_KERNELS
 from hdream_core.settings import from_dict
 
+LEFT_OUT = ("behavior.critic.", "behavior.slow_critic.")  # of an export
+
 
 def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV2:
     """The agent of a run's folder, as of its latest checkpoint, or of a file that ``export`` wrote.
@@ -34,7 +36,10 @@ def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV
         config, weights = _of_export(path)
     try:
         agent = DreamerV2(config, *_shapes(weights), device)
-        agent.load_state_dict(weights)
+        missing, beyond = agent.load_state_dict(weights, strict=False)
+        odd = beyond + [name for name in missing if not name.startswith(LEFT_OUT)]
+        if odd:
+            raise ValueError(f"{odd[0]} is in one and not in the other")
     except (KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: the weights do not fit the config beside them ({reason})") from None
@@ -44,9 +49,10 @@ def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV
 def export(agent: DreamerV2, path: Path) -> Path:
     """Writes an agent's weights in float16 with its config, as safetensors: small, and safe to open.
 
-    Optimisers and data are left out, so an exported agent can dream and act but not go on training.
+    Critics, optimisers and data are left out: an exported agent can dream and act but not go on training.
     """
-    weights = {name: value.to(torch.float16).contiguous() for name, value in agent.state_dict().items()}
+    kept = {name: value for name, value in agent.state_dict().items() if not name.startswith(LEFT_OUT)}
+    weights = {name: value.to(torch.float16).contiguous() for name, value in kept.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path, metadata={"config": json.dumps(dataclasses.asdict(agent.config))})
     return path
