@@ -27,8 +27,9 @@ def draw(rollout: Rollout, every: int = 5, title: str = "") -> Figure:
             axes.imshow(images[step])
             axes.set(xticks=[], yticks=[])
             seen = step < rollout.context
+            color = "0.7" if seen else "0.15" if name == "simulator" else style.color(name, 0)
             for spine in axes.spines.values():
-                spine.set(visible=True, color="0.7" if seen else style.color(name, 0), linewidth=0.6 if seen else 1.4)
+                spine.set(visible=True, color=color, linewidth=0.6 if seen else 1.4)
         line[0].set_ylabel(style.label(name), fontsize=8)
     for axes, step in zip(grid[0], shown, strict=True):
         axes.set_title("seen" if step < rollout.context else f"+{step - rollout.context + 1}", fontsize=7)
