@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdream_core import distributions, dream, networks, pixels
-from hdream_core.agent import DreamerV2, like
+from hdream_core.agent import DreamerV2
 from hdream_core.config import RSSMConfig
 from hdream_core.kernels import PLAIN, TUNED, pick
+from hdream_core.optimizer import like
 from hdream_core.presets import make_config
 from hdream_core.rssm import RSSM, State
 from hdream_core.scan import FusedRSSM

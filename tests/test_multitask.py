@@ -283,7 +283,7 @@ def test_shared_parameters_are_the_models_alone():
     assert {name for name in agent.state_dict() if name.startswith("balancer.")} == {
         f"balancer.{name}" for name in ("weights", "updates", "failures")
     }
-    optimised = [p for group in agent.optimizers["model"].param_groups for p in group["params"]]
+    optimised = agent.optimizers["model"].parameters
     assert len(optimised) == len({id(p) for p in optimised}) == len(list(agent.model.parameters()))
     assert shared < {id(p) for p in agent.model.parameters()}
     # Every loss reaches all of them, and no other parameter is reached by every loss.
