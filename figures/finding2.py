@@ -36,7 +36,7 @@ def draw(source: Path, out: Path) -> Path:
     note = (
         f"{protocol['context']} frames seen, {protocol['horizon']} dreamed, every fifth drawn. Beneath: reward; "
         f"\N{CHECK MARK} within {protocol['tolerance']:g} of the truth, \N{MULTIPLICATION X} not. Models of seed "
-        f"{result.axes['seed'][0]}; percentages over all seeds; eventful: the reward moves, truly or in a dream."
+        f"{result.axes['seed'][0]}.\nPercentages: over all seeds. Eventful: the reward moves, truly or in a dream."
     )
     style.frame(figure, title, result, Path(source), note)
     return style.save(figure, out, Path(source).stem)

@@ -126,7 +126,7 @@ def frame(figure: Figure, title: str, result: Result, source: Path, note: str = 
     height = figure.get_figheight()
     known = [axes.get_legend_handles_labels() for axes in figure.axes if not axes.get_legend()]
     handles, labels = next((pair for pair in known if pair[1]), ([], []))
-    head, foot = HEAD if labels else BARE_HEAD, FOOT + (LINE if note else 0)
+    head, foot = HEAD if labels else BARE_HEAD, FOOT + (LINE * (1 + note.count("\n")) if note else 0)
     figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
     figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
     if labels:

@@ -82,3 +82,17 @@ def test_readme_quotes_the_shipped_result():
     for method in ("w_r=10", "w_r=100"):
         paired = shipped.notes["paired"][method]
         assert f"{paired['mean']:+.2f} [{paired['low']:+.2f}, {paired['high']:+.2f}]" in text
+
+
+def test_readme_quotes_the_shipped_lever_pull_sweep():
+    shipped, text = load(ROOT / "figures/data/finding1_lever_pull_cpu.h5"), (ROOT / "README.md").read_text()
+    final, paired, methods = shipped.notes["final"], shipped.notes["paired"], [f"w_r={w}" for w in (1, 10, 100)]
+    rows = (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2), ("return", 0))
+    for metric, digits in rows:
+        cells = [[f"{final[metric][m][end]:.{digits}f}" for end in ("mean", "low", "high")] for m in methods]
+        assert "| " + " | ".join(f"{mean} [{low}, {high}]" for mean, low, high in cells) + " |" in text, metric
+    for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
+        assert " | ".join(f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]" for x in spans) in text
+    assert min(paired["w_r=100"]["per_seed"]) > 0  # "in all three pairs of seeds"
+    assert f"better in {100 * paired['w_r=100']['share_of_windows_better']:.0f} % of the windows" in text
+    assert all(final["success"][m]["mean"] == 0 for m in methods)
