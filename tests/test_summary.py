@@ -96,3 +96,26 @@ def test_readme_quotes_the_shipped_lever_pull_sweep():
     assert min(paired["w_r=100"]["per_seed"]) > 0  # "in all three pairs of seeds"
     assert f"better in {100 * paired['w_r=100']['share_of_windows_better']:.0f} % of the windows" in text
     assert all(final["success"][m]["mean"] == 0 for m in methods)
+
+
+def percent(span):
+    """``13 % [5, 22]``."""
+    return f"{100 * span['mean']:.0f} % [{100 * span['low']:.0f}, {100 * span['high']:.0f}]"
+
+
+def test_readme_quotes_the_other_studies():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    scales = load(ROOT / "figures/data/loss_scales_lever_pull_cpu.h5").notes["final"]
+    ratio = scales["log10 of L_o / L_r"]["w_r=1"]
+    assert f"10 to the {ratio['mean']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}] times" in text
+    for loss, method in (("reward", "w_r=1"), ("observation", "w_r=1"), ("reward", "w_r=100")):
+        assert percent(scales[f"gradient share of {loss}"][method]) in text
+    frames = load(ROOT / "figures/data/finding2_lever_pull_cpu.h5").notes["final"]["eventful"]
+    assert f"of {frames['windows']} held-out windows" in text
+    assert f"right in {percent(frames['only second right']['over_seeds'])}, only" in text
+    assert f"w_r = 1 in {percent(frames['only first right']['over_seeds'])}." in text
+    branches = load(ROOT / "figures/data/counterfactual_lever_pull_cpu.h5")
+    averted = branches.notes["final"]["reward/averted_rate"]
+    assert f"in {percent(averted['w_r=1']['over_seeds'])} of the dreams with w_r = 1" in text
+    assert f"in {percent(averted['w_r=100']['over_seeds'])} with w_r = 100" in text
+    assert f"off by {100 * branches.values('object/probe_error').mean():.0f} cm" in text
