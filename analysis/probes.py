@@ -13,6 +13,7 @@ from hdream_core.evaluate import own_randomness
 from hdream_core.networks import MLP
 from hdream_core.precision import pick_device
 
+LARGEST = 10.0  # standard deviations
 RIDGE = 1.0  # strength of the linear probe's regularisation, on standardised features
 
 
@@ -31,13 +32,17 @@ class ProbeConfig:
 
 
 class Scale:
-    """Standardises columns by the training rows' mean and standard deviation, and back."""
+    """Standardises columns by the training rows' mean and standard deviation, and back.
+
+    Standardised values are held within ``LARGEST``: a latent class that the training rows hardly ever take has next to
+    no deviation there, and one row that takes it would otherwise come out in the millions.
+    """
 
     def __init__(self, values: np.ndarray):
         self.mean, self.std = values.mean(0), values.std(0) + 1e-6
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        return ((values - self.mean) / self.std).astype(np.float32)
+        return np.clip((values - self.mean) / self.std, -LARGEST, LARGEST).astype(np.float32)
 
     def back(self, values: np.ndarray) -> np.ndarray:
         """The inverse."""

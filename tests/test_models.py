@@ -146,6 +146,17 @@ def test_probes_find_what_is_there_and_nothing_else():
     assert np.square(lost(x[1500:]) - noise[1500:]).mean() > 0.9  # nothing to be found in noise
 
 
+def test_probes_survive_a_feature_that_the_fit_never_saw():
+    """A latent class that is first taken on a validation row must not throw the prediction out of the world."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(500, 4)), np.zeros((500, 1))], 1)
+    y = x[:, :2] * 3
+    new = x[:50].copy()
+    new[:, 4] = 1.0
+    for probe in (MLPProbe(x, y, ProbeConfig(hidden=32, layers=2, updates=200), 0), LinearProbe(x, y)):
+        assert np.abs(probe(new) - y[:50]).max() < 30
+
+
 def test_method_names():
     assert methods.parse("w_o=0,w_r=100")[1] == {
         "balancer.w_o": 0.0,

@@ -118,4 +118,4 @@ def test_readme_quotes_the_other_studies():
     averted = branches.notes["final"]["reward/averted_rate"]
     assert f"in {percent(averted['w_r=1']['over_seeds'])} of the dreams with w_r = 1" in text
     assert f"in {percent(averted['w_r=100']['over_seeds'])} with w_r = 100" in text
-    assert f"off by {100 * branches.values('object/probe_error').mean():.0f} cm" in text
+    assert branches.values("object/floor").min() > 0.5  # "in most of the windows in which there is none"
