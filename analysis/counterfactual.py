@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -32,14 +31,13 @@ from analysis.hallucination import (
 )
 from analysis.probes import MLPProbe, ProbeConfig
 from analysis.representation import features
-from analysis.segments import PLAYED_SEED, Rows, Segments, draw, make_env, unseen_episodes
+from analysis.segments import CONTEXT, HORIZON, LENGTH, PLAYED_SEED, Rows, Segments, draw, make_env, unseen_episodes
 from analysis.wrong_dreams import WRONG, intervals, lines
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
 from hdream_core.envs.layout import main_object
 
 STUDY = "counterfactual"
-CONTEXT, HORIZON = 15, 35  # C.4
 SIZES = {
     "branches": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 12},
     "samples": {"paper": 10, "cpu": 5, "quick": 3, "smoke": 2},
@@ -47,16 +45,13 @@ SIZES = {
     "probe_segments": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 8},
     "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
 }
-PROBE_LENGTH = 50
 EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where there are enough
 
 
 @dataclass(frozen=True)
-class Counterfactual(study.Study):
+class Counterfactual(study.OfflineStudy):
     """Count dreamed rewards and motions that the simulator contradicts (Finding 2), per reward-loss weight."""
 
-    mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""
     branches: int | None = None
@@ -88,7 +83,7 @@ def run(job: Counterfactual) -> Path:
     if len(episodes) < 2:
         raise ConfigError(f"{len(episodes)} episode is too few: one is for the probe, another to branch from")
     half = len(episodes) // 2
-    probing = draw(job.task, episodes[:half], job.probe_segments, PROBE_LENGTH, seed=1)
+    probing = draw(job.task, episodes[:half], job.probe_segments, LENGTH, seed=1)
     level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
     branches = draw_branches(job.task, episodes[half:], job.branches, level)
     thresholds = thresholds_for(job.task, level)
@@ -127,7 +122,7 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
     Raises:
         ConfigError: if the record has no window that begins beneath the level.
     """
-    every = draw(task, episodes, sys.maxsize, CONTEXT + HORIZON, seed=2)
+    every = draw(task, episodes, sys.maxsize, LENGTH, seed=2)
     reward = every.rows("reward")
     beneath = reward[:, CONTEXT - 1] <= level
     rises = beneath & (reward[:, CONTEXT:] > level).any(1)

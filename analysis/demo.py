@@ -43,9 +43,8 @@ def run(job: Demo) -> Path:
     if job.plan_only:
         return path
     study.train(plan)
-    for (method, seed), agent in plan.agents():
-        if seed == 0:
-            print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))
+    for (method, _), agent in plan.agents(first_seed=True):
+        print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))
     episodes = unseen_episodes(plan, job.stretches)
     facts = {"render": "auto", "camera": "none"}
     if plan.config.offline_buffer:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 import figures.finding2
 from analysis import collect, dreams, methods, results, study
-from analysis.segments import Segments, draw, unseen_episodes
-from analysis.stats import cluster_interval, seed_interval, show
+from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
+from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
 from hdream_core.config import ConfigError
 
 STUDY = "finding2"
-CONTEXT, HORIZON, EVERY = 15, 35, 5  # C.4: frames seen, steps dreamed, every fifth frame drawn
+EVERY = 5  # frames between two that are drawn (C.4)
 SIZES = {
     "windows": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 20},
     "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
@@ -32,11 +32,9 @@ SPLITS = ("all", "eventful")
 
 
 @dataclass(frozen=True)
-class Finding2(study.Study):
+class Finding2(study.OfflineStudy):
     """Compare the dreams of two models with different reward-loss weights on held-out windows (Finding 2, Fig. 3)."""
 
-    mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""
     windows: int | None = None
@@ -60,7 +58,7 @@ def run(job: Finding2) -> Path:
     if job.plan_only:
         return path
     sha256 = study.train(plan)
-    windows = draw(job.task, unseen_episodes(plan, job.episodes), job.windows, CONTEXT + HORIZON, seed=3)
+    windows = draw(job.task, unseen_episodes(plan, job.episodes), job.windows, LENGTH, seed=3)
     truth = windows.rows("reward")[:, CONTEXT:]  # (W, H)
     found = {place: {"dreamed_reward": dreams.rewards(agent, windows, CONTEXT)} for place, agent in plan.agents()}
     axes = {"window": np.arange(len(windows)), "horizon": np.arange(HORIZON)}
@@ -110,24 +108,15 @@ def frequencies(result: results.Result) -> dict[str, Any]:
     episode = result.values("window/episode")
     chosen = {"all": np.ones(len(episode), bool), "eventful": eventful(result)}
     table: dict[str, Any] = {
-        "interval": "Student t over training seeds, 95 %",
-        "interval_over_episodes": "percentile bootstrap over held-out episodes, seeds averaged, 95 %",
+        "interval": OVER_SEEDS,
+        "interval_over_episodes": OVER_EPISODES,
     }
     for split, some in chosen.items():
         row: dict[str, Any] = {"windows": int(some.sum())}
-        for i, name in enumerate(CASES):
-            if some.any():
-                hits = (cases[:, some] == i).astype(float)
-                row[name] = {
-                    "over_seeds": seed_interval(hits.mean(1))._asdict(),
-                    "over_episodes": cluster_interval(hits.mean(0), episode[some])._asdict(),
-                }
         if some.any():
-            gap = (cases[:, some] == 0).astype(float) - (cases[:, some] == 1)  # only second right minus only first
-            row["difference"] = {
-                "over_seeds": seed_interval(gap.mean(1))._asdict(),
-                "over_episodes": cluster_interval(gap.mean(0), episode[some])._asdict(),
-            }
+            hits = [(cases[:, some] == i).astype(float) for i in range(len(CASES))]  # (seed, window) each
+            row |= {name: both_intervals(hit, episode[some]) for name, hit in zip(CASES, hits, strict=True)}
+            row["difference"] = both_intervals(hits[0] - hits[1], episode[some])  # only second right minus only first
         table[split] = row
     return table
 
@@ -154,16 +143,15 @@ def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -
     """Frames of the chosen windows, true and as the first seed's models see and dream them."""
     shown = choose(result)
     chosen = windows.take(np.array(list(shown.values())))
-    seen = np.arange(0, CONTEXT + HORIZON, EVERY)
+    seen = np.arange(0, LENGTH, EVERY)
     truth = chosen.rows("image")[:, seen]  # (case, frame, y, x, channel)
     result.axes |= {"case": np.array(list(shown)), "frame": seen}
     result.axes |= {name: np.arange(n) for name, n in zip(("y", "x", "channel"), truth.shape[2:], strict=True)}
     picture = ("case", "frame", "y", "x", "channel")
     result.data["picture/true"] = (picture, truth)
     dreamed = np.zeros((len(plan.methods), *truth.shape), np.uint8)
-    for (method, seed), agent in plan.agents():
-        if seed == 0:
-            dreamed[method] = dreams.frames_and_rewards(agent, chosen, CONTEXT)[0][:, seen]
+    for (method, _), agent in plan.agents(first_seed=True):
+        dreamed[method] = dreams.frames_and_rewards(agent, chosen, CONTEXT)[0][:, seen]
     result.data["picture/dreamed"] = (("method", *picture), dreamed // LEVELS * LEVELS)
     result.data["case/eventful"] = (("case",), eventful(result)[list(shown.values())].astype(np.int64))
     result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))

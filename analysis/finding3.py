@@ -16,12 +16,11 @@ import figures.finding3
 from analysis import collect, methods, results, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
-from analysis.segments import draw, unseen_episodes
-from analysis.stats import seed_interval, show
+from analysis.segments import CONTEXT, LENGTH, draw, unseen_episodes
+from analysis.stats import OVER_SEEDS, seed_interval, show
 from hdream_core.envs.layout import main_object
 
 STUDY = "finding3"
-LENGTH, CONTEXT = 50, 15  # of a segment, and the frames of it seen before open-loop features (C.4)
 FOLDS = 3
 SIZES = {
     "segments": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 20},
@@ -80,7 +79,7 @@ def final(result: results.Result) -> dict[str, Any]:
     """Mean and interval over seeds of every measure, and the standard deviation between seeds."""
     measures = {name: result.values(name)[..., -1] for name in CURVES if name in result.data}
     measures |= {f"mlp/{kind}": result.values(f"mlp/{kind}") for kind in KINDS}
-    table: dict[str, Any] = {"interval": "Student t over training seeds, 95 %"}
+    table: dict[str, Any] = {"interval": OVER_SEEDS}
     for name, values in measures.items():
         table[name] = {
             str(method): seed_interval(values[i])._asdict()

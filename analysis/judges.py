@@ -21,7 +21,7 @@ import numpy as np
 
 from analysis.methods import IMPLICIT, ORIGINAL, balanced
 from analysis.results import Result
-from analysis.stats import Interval, cluster_interval, known, seed_interval, show
+from analysis.stats import Interval, cluster_interval, known, read_interval, seed_interval, show
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
 NOT_MEASURED = "not measured"
@@ -111,11 +111,6 @@ def _told(values: np.ndarray) -> str:
     return show(seed_interval(values)._asdict())
 
 
-def _span(interval: dict[str, Any]) -> Interval:
-    """An interval as a result's notes have it, where null stands for NaN."""
-    return Interval(*(np.nan if interval[end] is None else interval[end] for end in ("mean", "low", "high")))
-
-
 def curves(
     metric: str, method: str | None, reference: str, want: int = 1, study: str = "finding1", margin: float = 0.0
 ) -> Judge:
@@ -190,7 +185,7 @@ def regression(kind: str) -> Judge:
                     continue
                 data = result.notes["protocol"]["data"]
                 cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
-                spans = [_span(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+                spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
                 findings.append(_found(name, result, f"{thing}, data: {data}, {', '.join(cells)}", spans, -1))
         return findings or [MISSING]
 
@@ -214,12 +209,12 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
             if other not in row or result.notes["final"]["reference"] != ORIGINAL:
                 continue
             cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
-            spans = [_span(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+            spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
             words = f"{', '.join(cells)}, {row['cases']} cases"
             finding = _found(name, result, words, spans, -1, margin)
             misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other)
             if wrong != "miss" and misses and finding.verdict == REPRODUCED:
-                more = _span(misses["paired_over_seeds"])
+                more = read_interval(misses["paired_over_seeds"])
                 if known(more.low) and more.low > 0:
                     finding = Finding(f"{words}; but more misses", NOT_SHOWN, name, finding.scale, finding.value)
             findings.append(finding)
@@ -237,7 +232,7 @@ def frames(shelf: Shelf) -> list[Finding]:
             continue
         cells = [f"only {m} right {show(row[f'only {which} right']['over_seeds'])}"
                  for which, m in zip(("second", "first"), reversed(methods_of(result)), strict=True)]  # fmt: skip
-        spans = [_span(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
+        spans = [read_interval(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
         words = f"{', '.join(cells)} of {row['windows']} eventful windows"
         findings.append(_found(name, result, words, spans, 1))
     return findings or [MISSING]
@@ -250,7 +245,7 @@ def orders_of_magnitude(shelf: Shelf) -> list[Finding]:
         row = result.notes["final"].get("log10 of L_o / L_r", {})
         if ORIGINAL not in row:
             continue
-        span = _span(row[ORIGINAL])
+        span = read_interval(row[ORIGINAL])
         if len(result.axes["seed"]) < FEWEST_SEEDS or not known(span.low):
             found = NOT_SHOWN
         elif span.low >= 1.5 and span.high <= 2.5:
@@ -269,7 +264,7 @@ def without_observations(shelf: Shelf) -> list[Finding]:
         final = result.notes["final"]
         if IMPLICIT not in final or final["reference"] != "w_r=100":
             continue
-        spans = [_span(final[IMPLICIT][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+        spans = [read_interval(final[IMPLICIT][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
         cells = [f"w_o = {w} {show(final[m]['over_seeds'])}" for w, m in ((1, "w_r=100"), (0, IMPLICIT))]
         findings.append(_found(name, result, ", ".join(cells), spans, 1))
     return findings or [MISSING]

@@ -16,7 +16,7 @@ import numpy as np
 import figures.loss_scales
 from analysis import collect, methods, results, study
 from analysis.segments import draw, unseen_episodes
-from analysis.stats import seed_interval, show
+from analysis.stats import OVER_SEEDS, seed_interval, show
 from hdream_core.agent import DreamerV2
 from hdream_core.envs.layout import image_values
 from hdream_core.gradients import gradient_norms
@@ -91,7 +91,7 @@ def final(result: results.Result) -> dict[str, Any]:
     """
     steps = result.axes["log_step"]
     late = steps > steps[-1] / 2
-    table: dict[str, Any] = {"interval": "Student t over training seeds, 95 %"}
+    table: dict[str, Any] = {"interval": OVER_SEEDS}
     measures = {}
     if "loss/observation" in result.data:
         ratio = result.values("loss/observation") / result.values("loss/reward")

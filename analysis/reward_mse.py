@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 import figures.reward_mse
 from analysis import collect, methods, results, study
-from analysis.stats import cluster_interval, seed_interval, show
+from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
 from hdream_core.config import ConfigError
 from hdream_core.evaluate import heldout_dreams
 from hdream_core.offline import open_buffer
@@ -30,11 +30,9 @@ PAPER = {"w_r=100": 0.379, methods.IMPLICIT: 0.416}
 
 
 @dataclass(frozen=True)
-class RewardMSE(study.Study):
+class RewardMSE(study.OfflineStudy):
     """Held-out reward error with and without observation modelling (E.10)."""
 
-    mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
     methods: tuple[str, ...] = tuple(PAPER)
     """Methods; the first is the one that the others are compared with."""
     segments: int | None = None
@@ -77,18 +75,16 @@ def intervals(result: results.Result) -> dict[str, Any]:
     """Mean error of each method over seeds and over held-out episodes, and the paired difference to the first."""
     errors, episode = result.values("window/error").astype(np.float64), result.values("window/episode")
     table: dict[str, Any] = {
-        "interval": "Student t over training seeds, 95 %",
-        "interval_over_episodes": "percentile bootstrap over held-out episodes, seeds averaged, 95 %",
+        "interval": OVER_SEEDS,
+        "interval_over_episodes": OVER_EPISODES,
         "reference": str(result.axes["method"][0]),
     }
     for i, method in enumerate(map(str, result.axes["method"])):
         difference = errors[i] - errors[0]
         table[method] = {
-            "over_seeds": seed_interval(errors[i].mean(1))._asdict(),
-            "over_episodes": cluster_interval(errors[i].mean(0), episode)._asdict(),
+            **both_intervals(errors[i], episode),
+            **both_intervals(difference, episode, "paired_"),
             "median": float(np.median(errors[i])),
-            "paired_over_seeds": seed_interval(difference.mean(1))._asdict(),
-            "paired_over_episodes": cluster_interval(difference.mean(0), episode)._asdict(),
         }
     return table
 

@@ -19,6 +19,8 @@ from hdream_core.minari_layout import MAIN_FILE, convert, open_main, read_episod
 from hdream_core.replay import split_episodes
 from offline_buffers.behaviors import behavior_of, play
 
+CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
+LENGTH = CONTEXT + HORIZON  # of a segment
 PLAYED_SEED = 2_000_000  # added to a study's seed: no training or evaluation episode has such a seed
 FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
 Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``

@@ -17,11 +17,10 @@ import figures.state_regression
 from analysis import collect, methods, results, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
-from analysis.segments import PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
-from analysis.stats import cluster_interval, seed_interval, show
+from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
+from analysis.stats import OVER_SEEDS, both_intervals, seed_interval, show
 
 STUDY = "state_regression"
-LENGTH, CONTEXT = 50, 15  # of a segment, and the frames of it seen before open-loop features (C.4)
 SIZES = {
     "segments": {"paper": 20_000, "cpu": 2000, "quick": 500, "smoke": 20},
     "episodes": {"paper": 200, "cpu": 42, "quick": 16, "smoke": 4},
@@ -32,15 +31,13 @@ SIZES = {
 
 
 @dataclass(frozen=True)
-class StateRegression(study.Study):
+class StateRegression(study.OfflineStudy):
     """Regress object positions from world models' representations (Fig. 2c).
 
     Probes see the same segments for every model. Errors are mean squared distances per object, in square centimetres
     (square pixels on the miniature), on episodes that the probe was not fitted on.
     """
 
-    mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
     methods: tuple[str, ...] | None = None
     """Methods to compare, e.g. w_r=1 w_r=100 harmony w_o=0,w_r=100. Default: w_r=1 and the task's balanced weight."""
     data: Literal["agents", "unseen"] = "agents"
@@ -111,7 +108,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
     """
     names = [str(method) for method in result.axes["method"]]
     table: dict[str, Any] = {
-        "interval": "Student t over training seeds, 95 %",
+        "interval": OVER_SEEDS,
         "interval_over_episodes": "percentile bootstrap over episodes, seeds averaged, 95 %",
         "unit": unit(result),
         "reference": names[0],
@@ -127,8 +124,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
                 gap = values[i] - values[0]  # (seed, episode)
                 table[kind][thing][name] = {
                     "over_seeds": seed_interval(values[i].mean(-1))._asdict(),
-                    "paired_over_seeds": seed_interval(gap.mean(-1))._asdict(),
-                    "paired_over_episodes": cluster_interval(gap.mean(0), np.flatnonzero(known))._asdict(),
+                    **both_intervals(gap, np.flatnonzero(known), "paired_"),
                 }
     return table
 

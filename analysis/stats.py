@@ -12,6 +12,8 @@ from scipy import stats
 BOOTSTRAP_SEED = 0
 RESAMPLES = 10_000
 FEWEST_CLUSTERS = 5
+OVER_SEEDS = "Student t over training seeds, 95 %"
+OVER_EPISODES = "percentile bootstrap over held-out episodes, seeds averaged, 95 %"
 
 
 class Interval(NamedTuple):
@@ -78,3 +80,25 @@ def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float 
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def both_intervals(values: np.ndarray, cluster: np.ndarray, prefix: str = "") -> dict[str, dict[str, float]]:
+    """The two uncertainties of a mean: would other seeds say the same, and would other episodes of these runs?
+
+    Args:
+        values: ``(seeds, W)``, one per training seed and held-out window.
+        cluster: ``(W,)``, the episode of each window.
+        prefix: of the names, e.g. ``paired_``.
+
+    Returns:
+        ``over_seeds`` and ``over_episodes``, each an interval as plain values.
+    """
+    return {
+        f"{prefix}over_seeds": seed_interval(values.mean(1))._asdict(),
+        f"{prefix}over_episodes": cluster_interval(values.mean(0), cluster)._asdict(),
+    }
+
+
+def read_interval(interval: Mapping[str, float | None]) -> Interval:
+    """An interval as a result's notes have it, where a file has None for NaN."""
+    return Interval(*(np.nan if interval[end] is None else interval[end] for end in Interval._fields))

@@ -66,6 +66,14 @@ class Study:
 
 
 @dataclass(frozen=True)
+class OfflineStudy(Study):
+    """A study of C.4's kind: its models are compared on the same data unless told otherwise."""
+
+    mode: Literal["auto", "online", "offline"] = "offline"
+    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """The runs that a study reads, and the buffer they train on."""
 
@@ -87,11 +95,14 @@ class Plan:
     def seeds(self) -> list[int]:
         return sorted({run.config.seed for run in self.runs})
 
-    def agents(self) -> Iterator[tuple[tuple[int, int], DreamerV2]]:
-        """Every trained agent with its place on the axes of methods and seeds, loaded one at a time."""
+    def agents(self, first_seed: bool = False) -> Iterator[tuple[tuple[int, int], DreamerV2]]:
+        """Every trained agent, or those of the first seed, with its place on the axes of methods and seeds; loaded one
+        at a time.
+        """
         if self.config.train.threads:
             torch.set_num_threads(cores())  # nothing trains now
-        for run in tqdm(self.runs, desc=self.study, unit="model"):
+        chosen = [run for run in self.runs if not first_seed or run.config.seed == self.seeds[0]]
+        for run in tqdm(chosen, desc=self.study, unit="model"):
             yield self.place(run), load_agent(run.folder)
 
     def place(self, run: sweep.Run) -> tuple[int, int]:

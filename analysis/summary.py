@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.results import Result
-from analysis.stats import known, show
+from analysis.stats import known, read_interval, show
 
 POLICY = {"success": "success", "return": "return"}
 
@@ -37,8 +37,9 @@ def verdict(result: Result, method: str) -> str:
             parts.append(f"{name} {_compare(final[name][reference], final[name][method])}")
     paired = result.notes.get("paired", {}).get(method)
     if paired:
+        span = read_interval(paired)
         parts.append(
-            f"held-out reward error differs by {paired['mean']:+.3g} [{paired['low']:+.3g}, {paired['high']:+.3g}] "
+            f"held-out reward error differs by {span.mean:+.3g} [{span.low:+.3g}, {span.high:+.3g}] "
             f"(lower in {100 * paired['share_of_windows_better']:.0f} % of windows, median {paired['median']:+.2g}), "
             f"{_paired_verdict(paired, len(result.axes['seed']))}"
         )
@@ -54,10 +55,10 @@ def _compare(reference: dict[str, float], other: dict[str, float]) -> str:
 
 
 def _paired_verdict(paired: dict[str, Any], seeds: int) -> str:
-    spans = [paired] + ([paired["over_seeds"]] if seeds > 1 else [])
-    if all(span["high"] < 0 for span in spans):
+    spans = [read_interval(span) for span in ([paired, paired["over_seeds"]] if seeds > 1 else [paired])]
+    if all(span.high < 0 for span in spans):
         shown = "lower"
-    elif all(span["low"] > 0 for span in spans):
+    elif all(span.low > 0 for span in spans):
         shown = "higher"
     else:
         return "not shown to differ at this scale"

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis import results
 from analysis.hallucination import EVENTS
-from analysis.stats import cluster_interval, seed_interval, show
+from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
 
 WRONG = ("averted", "hallucination", "miss")  # kinds of wrong dreams, see analysis.hallucination.rates
 
@@ -52,8 +52,8 @@ def intervals(result: results.Result) -> dict[str, Any]:
     """
     names = [str(method) for method in result.axes["method"]]
     table: dict[str, Any] = {
-        "interval": "Student t over training seeds, 95 %",
-        "interval_over_episodes": "percentile bootstrap over held-out episodes, seeds averaged, 95 %",
+        "interval": OVER_SEEDS,
+        "interval_over_episodes": OVER_EPISODES,
         "reference": names[0],
     }
     for event in EVENTS:
@@ -64,12 +64,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
                 continue
             for i, method in enumerate(names):
                 difference = values[i] - values[0]
-                row[method] = {
-                    "over_seeds": seed_interval(values[i].mean(-1))._asdict(),
-                    "over_episodes": cluster_interval(values[i].mean(0), episode)._asdict(),
-                    "paired_over_seeds": seed_interval(difference.mean(-1))._asdict(),
-                    "paired_over_episodes": cluster_interval(difference.mean(0), episode)._asdict(),
-                }
+                row[method] = both_intervals(values[i], episode) | both_intervals(difference, episode, "paired_")
             table[f"{event}/{wrong}" if wrong == "brier" else f"{event}/{wrong}_rate"] = row
     return table
 
