@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from hdream_core.dream import FusedBehavior
 from hdream_core.kernels import pick
 from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting
 from hdream_core.optimizer import Optimizer
+from hdream_core.player import Memory, Player
 from hdream_core.precision import autocast, pick_device
+from hdream_core.recording import Recorded
+from hdream_core.replay import FIELDS
 from hdream_core.rssm import State
 from hdream_core.world_model import WorldModel
 
@@ -68,14 +72,16 @@ class DreamerV2(nn.Module):
         self.config, self.image_size, self.action = config, image_size, action
         self.device = device or pick_device()
         self.balancer = make_balancer(config.balancer, config.model.discount_head, image_size)
-        kernels = pick(config.train.kernels, self.device)
-        self.model = WorldModel(config.model, self.balancer.names, image_size, action, config.behavior.gamma, kernels)
-        behavior = FusedBehavior if kernels.fused_dream else Behavior
+        self.kernels = pick(config.train.kernels, self.device)
+        names, gamma = self.balancer.names, config.behavior.gamma
+        self.model = WorldModel(config.model, names, image_size, action, gamma, self.kernels)
+        behavior = FusedBehavior if self.kernels.fused else Behavior
         self.behavior = behavior(config.behavior, self.model.rssm.feat_size, action)
         self.to(self.device)
         self.balancer.attach(self.shared_parameters())
         self.updates = 0
-        self.optimizers = self._make_optimizers(kernels.fused_adam or self.device.type == "cuda")
+        self.optimizers = self._make_optimizers(self.kernels.fused or self.device.type == "cuda")
+        self._forget_recordings()
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that every loss's gradient flows through: what leads from frames to features.
@@ -97,17 +103,26 @@ class DreamerV2(nn.Module):
             "critic": Optimizer(self.behavior.critic.parameters(), behavior.grad_clip, fused, behavior.critic_lr),
         }
 
-    def update(self, batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    def update(self, batch: Mapping[str, np.ndarray | Tensor]) -> dict[str, Tensor]:
         """One step of world model, actor and critic; returns scalar metrics, still on the device.
 
         Args:
             batch: windows of ``replay.Batch``.
         """
-        data = self.to_device(batch)
-        model_metrics, start = self._update_model(data)
-        behavior_metrics = self._update_behavior(start)
+        (values,) = self._learn(*(torch.as_tensor(batch[name]) for name in FIELDS))
         self.updates += 1
-        return model_metrics | behavior_metrics
+        if self.updates % self.config.behavior.slow_update == 0:
+            self.behavior.update_slow_critic()
+        return dict(zip(self._metrics, values.unbind(), strict=True))
+
+    def _learn_from(self, *fields: Tensor) -> tuple[Tensor]:
+        """World model, actor and critic learn from a batch on the device; returns the metrics' values, named in
+        ``_metrics``.
+        """
+        metrics, start = self._update_model(dict(zip(FIELDS, fields, strict=True)))
+        metrics |= self._update_behavior(start)
+        self._metrics = tuple(metrics)
+        return (torch.stack([value.float() for value in metrics.values()]),)
 
     def _update_model(self, data: dict[str, Tensor]) -> tuple[dict[str, Tensor], State]:
         with autocast(self.config.train.precision, self.device):
@@ -129,44 +144,25 @@ class DreamerV2(nn.Module):
         with autocast(self.config.train.precision, self.device):
             actor_loss, critic_loss, metrics = self.behavior.losses(self.model, start)
         steps = self._step("actor", actor_loss) | self._step("critic", critic_loss)
-        if (self.updates + 1) % config.slow_update == 0:
-            self.behavior.update_slow_critic()
         return metrics | steps | {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
 
     def _step(self, name: str, loss: Tensor) -> dict[str, Tensor]:
         """An update of model, actor or critic; what it reports, under names for the log."""
         return {f"{what}/{name}": value for what, value in self.optimizers[name].step(loss).items()}
 
-    @torch.no_grad()
-    def act(
-        self, image: np.ndarray, state: tuple[State, Tensor] | None, explore: bool
-    ) -> tuple[np.ndarray, tuple[State, Tensor]]:
-        """Actions for N environments that are stepped together.
+    def act(self, image: np.ndarray, state: Memory | None, explore: bool) -> tuple[np.ndarray, Memory]:
+        """Actions for N environments that are stepped together; see ``Player.act``."""
+        return self.player.act(image, state, explore)
 
-        Args:
-            image: uint8 ``(N, H, W, C)``.
-            state: what the last call returned, or None at the start of the episodes.
-            explore: sample the action (training) or take its mode (evaluation); the posterior is sampled in both.
-
-        Returns:
-            float32 ``(N, A)`` in [-1, 1], and the state to hand to the next call.
-        """
-        images = torch.as_tensor(image, device=self.device)[:, None]  # (N, 1, H, W, C)
-        first = torch.full((len(image),), state is None, device=self.device)
-        if state is None:
-            state = (
-                self.model.rssm.initial(len(image), self.device),
-                torch.zeros(len(image), self.action, device=self.device),
-            )
-        with autocast(self.config.train.precision, self.device):
-            latent = self.model.rssm.observe_step(state[0], self.model.encode(images)[:, 0], state[1], first)
-            policy = self.behavior.policy(latent.feat)
-        action = policy.rsample() if explore else policy.mode
-        return action.cpu().numpy(), (latent, action)
+    def _forget_recordings(self) -> None:
+        """What the agent does from here on is recorded anew, where it is recorded at all."""
+        recorded = self.kernels.recorded
+        self._learn = Recorded(self._learn_from, self.device, recorded and self.balancer.on_device)
+        self.player = Player(self.model, self.behavior, self.action, self.config.train.precision, recorded)
 
     def to_device(self, batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
         """Moves a batch as it is: images travel as uint8 and are scaled on the device."""
-        return {name: torch.as_tensor(values).to(self.device) for name, values in batch.items()}
+        return {name: torch.as_tensor(values).to(self.device, non_blocking=True) for name, values in batch.items()}
 
     def training_state(self) -> dict[str, Any]:
         """Everything that training changes, for a checkpoint."""
@@ -179,3 +175,4 @@ class DreamerV2(nn.Module):
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.updates = state["updates"]
+        self._forget_recordings()  # Adam's moments lie elsewhere now

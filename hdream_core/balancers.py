@@ -24,7 +24,10 @@ class Balancer(nn.Module, abc.ABC):
 
     Attributes:
         names: the losses it takes, in a fixed order. A world model computes these losses and no others.
+        on_device: whether weighing stays on the device. An update whose balancer asks for numbers cannot be recorded.
     """
+
+    on_device = True
 
     def __init__(self, names: Iterable[str]):
         super().__init__()
@@ -88,7 +91,7 @@ class FixedWeights(Balancer):
 
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         total = torch.stack([self.weights[name] * losses[name] for name in self.names]).sum()
-        return total, {name: losses[name].new_tensor(weight) for name, weight in self.weights.items()}
+        return total, {name: torch.full_like(losses[name], weight) for name, weight in self.weights.items()}
 
 
 class Harmony(Balancer):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hdream_core.agent import DreamerV2
+from hdream_core.player import Player
 from hdream_core.store import EpisodeStore, Field
 
 
@@ -31,8 +31,8 @@ class Collector:
     def between_episodes(self) -> bool:
         return not self.rows
 
-    def collect(self, agent: DreamerV2 | None, env_steps: int) -> dict[str, float] | None:
-        """Plays at least ``env_steps`` environment steps; random actions without an agent.
+    def collect(self, player: Player | None, env_steps: int) -> dict[str, float] | None:
+        """Plays at least ``env_steps`` environment steps; random actions without a player.
 
         Returns:
             ``return``, ``success`` and ``length`` of the episode that ended last, if one did.
@@ -43,17 +43,17 @@ class Collector:
                 obs, info = self.env.reset(options={"episode": self.store.episodes})
                 self.policy_state = None
                 self._remember(obs, np.zeros(self.env.action_space.shape), 0.0, False, info)
-            action = self._act(agent)
+            action = self._act(player)
             obs, reward, terminated, truncated, info = self.env.step(action)
             self._remember(obs, action, reward, terminated, info)
             if terminated or truncated:
                 finished = self._finish()
         return finished
 
-    def _act(self, agent: DreamerV2 | None) -> np.ndarray:
-        if agent is None:
+    def _act(self, player: Player | None) -> np.ndarray:
+        if player is None:
             return self.rng.uniform(-1, 1, self.env.action_space.shape).astype(np.float32)
-        action, self.policy_state = agent.act(self.rows[-1]["image"][None], self.policy_state, explore=True)
+        action, self.policy_state = player.act(self.rows[-1]["image"][None], self.policy_state, explore=True)
         return action[0]
 
     def _remember(self, obs: dict, action: np.ndarray, reward: float, terminated: bool, info: dict) -> None:

@@ -1,7 +1,7 @@
-"""The costliest parts of an update, each in two forms with one meaning: plain, and tuned for a CPU.
+"""The costliest parts of an update, each in forms with one meaning: plain, and tuned for a CPU or a GPU.
 
 The plain forms read like the equations and are the reference; the tuned ones are held to them by tests, and
-``docs/performance.md`` has what each of them gains. A GPU's libraries need no help with these parts.
+``docs/performance.md`` has what each of them gains.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hdream_core import distributions, networks, pixels, rssm, scan
+from hdream_core import compiled, distributions, networks, pixels, rssm, scan
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,19 @@ class Kernels:
     rssm: type[rssm.RSSM]
     conv_transpose: networks.ConvTranspose
     half_squared_error: Callable[..., Tensor]
-    fused_dream: bool  # behaviour's dreams as in ``dream``
-    fused_adam: bool
+    fused: bool  # behaviour's dreams as in ``dream``, and Adam as one kernel
+    recorded: bool  # whole updates and actions as in ``recording``
 
 
-PLAIN = Kernels(
-    rssm.RSSM, networks.conv_transpose, distributions.half_squared_error, fused_dream=False, fused_adam=False
+PLAIN = Kernels(rssm.RSSM, networks.conv_transpose, distributions.half_squared_error, fused=False, recorded=False)
+TUNED_CPU = Kernels(scan.FusedRSSM, pixels.conv_transpose, pixels.half_squared_error, fused=True, recorded=False)
+TUNED_GPU = Kernels(
+    compiled.CompiledRSSM, compiled.conv_transpose, compiled.half_squared_error, fused=True, recorded=True
 )
-TUNED = Kernels(scan.FusedRSSM, pixels.conv_transpose, pixels.half_squared_error, fused_dream=True, fused_adam=True)
 
 
 def pick(form: Literal["tuned", "plain"], device: torch.device) -> Kernels:
     """The forms for a config's ``train.kernels`` on a device."""
-    return TUNED if form == "tuned" and device.type == "cpu" else PLAIN
+    if form == "plain":
+        return PLAIN
+    return TUNED_GPU if device.type == "cuda" else TUNED_CPU

@@ -145,6 +145,8 @@ class NashMTL(Balancer):
         BalancerError: if ``every`` is under 1 or ``max_norm`` is not above 0; in use, if ``attach`` was forgotten.
     """
 
+    on_device = False  # the bargain is solved by SciPy
+
     def __init__(self, names: Iterable[str], every: int = 1, max_norm: float | None = None):
         super().__init__(names)
         if every < 1 or (max_norm is not None and not max_norm > 0):

@@ -32,6 +32,7 @@ class Optimizer:
         self.adam = torch.optim.Adam(groups, lr=lr, eps=EPS, weight_decay=WEIGHT_DECAY, fused=fused)
         self.parameters: list[nn.Parameter] = [p for group in self.adam.param_groups for p in group["params"]]
         self.clip, self.fused = clip, fused
+        self._allow_recording()
         self.skipped = torch.zeros((), device=self.parameters[0].device)
 
     def step(self, loss: Tensor) -> dict[str, Tensor]:
@@ -45,7 +46,7 @@ class Optimizer:
             p.grad = like(p, gradient)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip).detach()
         bad = (~torch.isfinite(norm + loss.detach())).float()
-        self.skipped = (self.skipped + 1) * bad
+        self.skipped.add_(1).mul_(bad)
         if self.fused:
             self.adam.found_inf = bad  # the fused kernel then leaves everything as it was, as for a loss scaler
             self.adam.step()
@@ -55,12 +56,18 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that an update changes besides the parameters."""
-        return {"adam": self.adam.state_dict(), "skipped": self.skipped}
+        return {"adam": self.adam.state_dict(), "skipped": self.skipped.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
         self.adam.load_state_dict(state["adam"])
-        self.skipped = state["skipped"].to(self.skipped)
+        self._allow_recording()
+        self.skipped.copy_(state["skipped"])
+
+    def _allow_recording(self) -> None:
+        """Tells Adam that its step may be part of a CUDA graph (``recording``)."""
+        for group in self.adam.param_groups:
+            group["capturable"] = self.fused and self.parameters[0].is_cuda
 
 
 def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:

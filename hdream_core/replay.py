@@ -8,6 +8,7 @@ import numpy as np
 
 from hdream_core.store import EpisodeStore
 
+FIELDS = ("image", "action", "reward", "is_first", "is_terminal")
 Batch = dict[str, np.ndarray]
 """``image`` uint8 (B, T, H, W, C); ``action`` (B, T, A), action[t] LED TO image[t]; ``reward`` (B, T), arrives with
 image[t]; ``is_first`` and ``is_terminal`` (B, T) bool."""

@@ -1,4 +1,4 @@
-"""The RSSM with the gradient of its recurrence written out, for a CPU: the equations of ``rssm`` in fewer operations.
+"""The RSSM with the gradient of its recurrence written out: the equations of ``rssm`` in fewer operations.
 
 Autograd records some forty small operations a step and adds up the weights' gradients step by step. Here a step is one
 forward and one backward function; what does not depend on the previous state (``drive``, ``evidence``) is computed for
@@ -11,7 +11,7 @@ Shapes: T time, N batch, A action, E embedding, D deterministic state, L = S x K
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from hdream_core.precision import product_dtype
 from hdream_core.rssm import NORM_EPS, RSSM, State
 
 aten = torch.ops.aten
+Function = TypeVar("Function", bound=Callable[..., Any])
+Form = Callable[[Function], Function]
 
 
 class Weights(NamedTuple):
@@ -126,19 +128,20 @@ def step_backward(w: Weights, s: Saved, deter: Tensor, stoch: Tensor, logits: Te
 
 
 class Observe(torch.autograd.Function):
-    """A whole sequence: ``apply(stoch, deter, drive, evidence, keep, classes, *weights)``.
+    """A whole sequence: ``apply(stoch, deter, drive, evidence, keep, classes, form, *weights)``.
 
-    ``drive`` and ``evidence`` are ``(T, N, H)``, ``keep`` is ``(T, N, 1)`` with 0 where an episode begins. Returns
-    ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
+    ``drive`` and ``evidence`` are ``(T, N, H)``, ``keep`` is ``(T, N, 1)`` with 0 where an episode begins, ``form`` of
+    ``FusedRSSM.form``. Returns ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
     """
 
     @staticmethod
     def forward(ctx: Any, stoch: Tensor, deter: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        drive, evidence, keep, classes, *weights = inputs
-        ctx.weights, ctx.keep, ctx.steps = Weights(*weights), keep, []
+        drive, evidence, keep, classes, form, *weights = inputs
+        ctx.weights, ctx.keep, ctx.form, ctx.steps = Weights(*weights), keep, form, []
+        advance = form(step)
         deters, stochs, logits = [], [], []
         for t in range(len(drive)):
-            deter, stoch, logit, saved = step(
+            deter, stoch, logit, saved = advance(
                 ctx.weights, stoch * keep[t], deter * keep[t], drive[t], evidence[t], classes
             )
             ctx.steps.append(saved)
@@ -151,9 +154,10 @@ class Observe(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
         w, steps, grads = ctx.weights, ctx.steps, []
+        retreat = ctx.form(step_backward)
         carry_stoch, carry_deter = torch.zeros_like(stoch[0]), torch.zeros_like(deter[0])
         for t in reversed(range(len(steps))):
-            g = step_backward(w, steps[t], deter[t] + carry_deter, stoch[t] + carry_stoch, logits[t])
+            g = retreat(w, steps[t], deter[t] + carry_deter, stoch[t] + carry_stoch, logits[t])
             carry_stoch, carry_deter = g.stoch * ctx.keep[t], g.deter * ctx.keep[t]
             grads.append(g)
         drive, evidence, logit, joint, normed = merge(g[2:] for g in reversed(grads))
@@ -174,7 +178,7 @@ class Observe(torch.autograd.Function):
             logits_bias=logit.sum(0),
         )
         shape = (len(steps), -1, w.stoch.shape[0])
-        return carry_stoch, carry_deter, drive.view(shape), evidence.view(shape), None, None, *weights
+        return carry_stoch, carry_deter, drive.view(shape), evidence.view(shape), None, None, None, *weights
 
 
 def merge(steps: Iterable[Sequence[Tensor]]) -> list[Tensor]:
@@ -205,6 +209,10 @@ class PriorStep(NamedTuple):
 class FusedRSSM(RSSM):
     """An ``RSSM`` whose ``observe`` is one node of the graph."""
 
+    def form(self) -> Form:
+        """How steps, pure functions of tensors, are run from here on: as they are."""
+        return lambda function: function
+
     def observe(
         self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None
     ) -> tuple[State, Tensor]:
@@ -214,7 +222,8 @@ class FusedRSSM(RSSM):
         embed_weight = self.post_layer.weight[:, self.config.deter :]
         evidence = F.linear(embed.transpose(0, 1), embed_weight, self.post_layer.bias)
         weights = self._weights(self.post_layer, self.post_logits)
-        fields = Observe.apply(state.stoch, state.deter, drive, evidence, keep, self.config.classes, *weights)
+        inputs = state.stoch, state.deter, drive, evidence, keep, self.config.classes, self.form()
+        fields = Observe.apply(*inputs, *weights)
         post = State(deter=fields[0], stoch=fields[1], logits=fields[2]).map(lambda x: x.transpose(0, 1))
         return post, self._prior_logits(post.deter)
 

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from hdream_core import envs
-from hdream_core.agent import DreamerV2
 from hdream_core.check import check_windows
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import Config, ConfigError
 from hdream_core.offline import open_buffer
+from hdream_core.player import Player
 from hdream_core.replay import Replay, split_episodes
 from hdream_core.store import EpisodeStore
 
@@ -33,7 +33,7 @@ class Source(Protocol):
     def between_episodes(self) -> bool:
         """Whether nothing needs saving but ``position``."""
 
-    def collect(self, agent: DreamerV2 | None, env_steps: int) -> dict[str, float] | None:
+    def collect(self, player: Player | None, env_steps: int) -> dict[str, float] | None:
         """Gathers experience; facts about an episode if one ended."""
 
     def position(self) -> np.ndarray:
@@ -84,8 +84,8 @@ class Online(_EvalEnvs):
     def between_episodes(self) -> bool:
         return self.collector.between_episodes
 
-    def collect(self, agent: DreamerV2 | None, env_steps: int) -> dict[str, float] | None:
-        return self.collector.collect(agent, env_steps)
+    def collect(self, player: Player | None, env_steps: int) -> dict[str, float] | None:
+        return self.collector.collect(player, env_steps)
 
     def position(self) -> np.ndarray:
         return self.store.position()
@@ -115,7 +115,7 @@ class Offline(_EvalEnvs):
         self.replay = Replay(self.store, train, None, config.train.oversample_ends)
         self.heldout = Replay(self.store, heldout)
 
-    def collect(self, agent: DreamerV2 | None, env_steps: int) -> None:
+    def collect(self, player: Player | None, env_steps: int) -> None:
         return None
 
     def position(self) -> np.ndarray:

@@ -13,9 +13,11 @@ import torch
 
 from hdream_core import checkpoint, runs
 from hdream_core.agent import DreamerV2
+from hdream_core.ahead import Ahead
 from hdream_core.config import Config
 from hdream_core.evaluate import heldout_dreams, policy_episodes
 from hdream_core.logger import Logger
+from hdream_core.player import Understudy
 from hdream_core.replay import Replay
 from hdream_core.sources import EVAL_SEED, Source, make_source
 
@@ -48,16 +50,20 @@ class Trainer:
             torch.set_num_threads(config.train.threads)
         # Named generators, all saved in the checkpoint; torch's own serves the model (weights, latents, actions).
         torch.manual_seed(config.seed)
-        self.rngs = {name: np.random.default_rng([config.seed, i]) for i, name in enumerate(("env", "replay"))}
-        self.source: Source = make_source(config, folder, self.rngs["env"])
+        self.env_rng, replay_rng = (np.random.default_rng([config.seed, i]) for i in range(2))
+        self.source: Source = make_source(config, folder, self.env_rng)
         runs.record(folder, self.source.facts)
         self.agent = DreamerV2(config, self.source.image_size, self.source.action)
+        pin = self.agent.device.type == "cuda"
+        self.batches = Ahead(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
         self.logger = Logger(folder, config.log.tensorboard)
         self.step = 0  # environment steps
         self.window: dict[str, list[torch.Tensor]] = defaultdict(list)  # metrics since the last line
         self.latest: dict[str, float] = {}
         self.wall_seconds, self._since = 0.0, time.monotonic()
         self._resume()
+        beside = not config.offline_buffer and self.agent.kernels.recorded
+        self.understudy = Understudy(self.agent.player, config.seed + self.step) if beside else None
 
     def run(self) -> None:
         """Trains to ``config.train.steps``, or returns at once if that is done."""
@@ -79,21 +85,31 @@ class Trainer:
         runs.mark_done(self.folder, self._wall())
 
     def _advance(self) -> None:
-        """Moves the clock by ``train_every`` environment steps: experience, then an update."""
+        """Moves the clock by ``train_every`` environment steps: experience, then an update.
+
+        A GPU gets the update first and learns while the environment is played with the weights from before it: the
+        same as one after the other, because the update's batch was drawn before (``Ahead``).
+        """
         train = self.config.train
         random = self.step < self.source.prefill
-        finished = self.source.collect(None if random else self.agent, train.train_every)
+        beside = None if random else self.understudy
+        if beside is not None:
+            beside.refresh()
+            self._learn(1)
+        finished = self.source.collect(None if random else beside or self.agent.player, train.train_every)
         self.step += train.train_every
         if finished:
             self.logger.write("episode", self.step, finished)
         if self.step < self.source.prefill:
             return
-        first = random and self.source.prefill > 0
-        for _ in range(train.pretrain if first else 1):
-            batch = self.source.replay.sample(self.rngs["replay"], train.batch, train.length)
-            for name, value in self.agent.update(batch).items():
-                self.window[name].append(value)
+        if beside is None:
+            self._learn(train.pretrain if random and self.source.prefill > 0 else 1)
         self.progress(self.step, self.latest)
+
+    def _learn(self, updates: int) -> None:
+        for _ in range(updates):
+            for name, value in self.agent.update(next(self.batches)).items():
+                self.window[name].append(value)
 
     def _log(self) -> None:
         """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
@@ -158,7 +174,7 @@ class Trainer:
             "wall_seconds": self._wall(),
             "window": {name: torch.stack(values) for name, values in self.window.items()},
             "episodes": torch.from_numpy(self.source.position()),
-            "rngs": {name: checkpoint.rng_state(rng) for name, rng in self.rngs.items()},
+            "rngs": {"env": checkpoint.rng_state(self.env_rng), "replay": self.batches.state()},
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
@@ -182,8 +198,8 @@ class Trainer:
             {name: list(values.to(self.agent.device).unbind()) for name, values in state["window"].items()}
         )
         self.source.rewind(state["episodes"].cpu().numpy())
-        for name, rng in self.rngs.items():
-            checkpoint.set_rng_state(rng, state["rngs"][name])
+        checkpoint.set_rng_state(self.env_rng, state["rngs"]["env"])
+        self.batches.load_state(state["rngs"]["replay"])
         torch.set_rng_state(state["torch_rng"].cpu())
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())

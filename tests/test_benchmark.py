@@ -85,8 +85,8 @@ def test_nesting_and_table():
 def test_command_writes_what_it_promises(tmp_path):
     out = tmp_path / "bench.json"
     words = ["--task", "mini_lever", "--preset", "smoke", "--rounds", "1", "--updates", "1", "--build-steps", "60"]
-    words += ["--curve-updates", "3"]
-    words += ["--parts", "update", "threads", "curves", "replay", "env", "build", "--json", str(out)]
+    words += ["--curve-updates", "3", "--online-steps", "20"]
+    words += ["--parts", "update", "threads", "curves", "replay", "env", "build", "online", "--json", str(out)]
     command = [sys.executable, "-m", "hdream_core.benchmark", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -99,6 +99,7 @@ def test_command_writes_what_it_promises(tmp_path):
     assert 0 <= found["curves"]["float32_mean"] <= found["curves"]["float32_max"] < 1e-4
     assert found["curves"]["float32_noise_max"] > 0 and found["curves"]["float32_updates_alike"] == 3
     assert found["render"]["numpy_fps"] > 0 and found["build"]["steps_per_s"] > 0
+    assert found["online"]["hours_of_250000_steps"] == pytest.approx(250 / 3.6 / found["online"]["steps_per_s"])
     assert found["about"]["settings"]["preset"] == "smoke"
     assert "whole update" in done.stdout and "decoder" in done.stdout
 

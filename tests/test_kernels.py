@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hdream_core import distributions, dream, networks, pixels
 from hdream_core.agent import DreamerV2
 from hdream_core.config import RSSMConfig
-from hdream_core.kernels import PLAIN, TUNED, pick
+from hdream_core.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pick
 from hdream_core.optimizer import like
 from hdream_core.presets import make_config
 from hdream_core.rssm import RSSM, State
@@ -62,7 +62,7 @@ def test_pixels_in_bfloat16_have_nearly_the_float32_loss_and_gradients(c_out):
         return [loss.detach(), *torch.autograd.grad(loss, leaves)]
 
     truth = run(PLAIN, bfloat16=False)
-    assert relative_error(run(TUNED, bfloat16=True), truth) < 0.02
+    assert relative_error(run(TUNED_CPU, bfloat16=True), truth) < 0.02
     assert relative_error(run(PLAIN, bfloat16=True), truth) < 0.02
 
 
@@ -128,9 +128,9 @@ def test_fused_dream_has_the_plain_ones_states_and_gradients():
     assert_alike(fused_grads, grads)
 
 
-def test_tuned_forms_are_for_the_cpu():
-    assert pick("tuned", CPU) is TUNED
-    assert pick("plain", CPU) is pick("tuned", CUDA) is PLAIN
+def test_each_device_has_tuned_forms_of_its_own():
+    assert pick("tuned", CPU) is TUNED_CPU and pick("tuned", CUDA) is TUNED_GPU
+    assert pick("plain", CPU) is pick("plain", CUDA) is PLAIN
 
 
 def curves(kernels, precision, updates, more, seed=0):

@@ -263,15 +263,14 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
     config = smoke(offline_buffer=str(buffer), **{"train.steps": 60, "log.every": 20})
     runs.prepare(config, tmp_path)
     trainer = Trainer(config, tmp_path)
-    clean, spoiled = trainer.source.replay.sample, set(range(3, 6))
+    learn, spoiled = trainer.agent.update, set(range(3, 6))
 
-    def sample(rng, batch, length):
-        found = clean(rng, batch, length)
+    def update(batch):
         if trainer.agent.updates in spoiled:
-            found["reward"][0, 1] = np.nan
-        return found
+            batch["reward"][0, 1] = np.nan
+        return learn(batch)
 
-    monkeypatch.setattr(trainer.source.replay, "sample", sample)
+    monkeypatch.setattr(trainer.agent, "update", update)
     trainer.run()
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     assert sum(line["skipped/model"] for line in lines) == 3 and all(np.isfinite(line["loss/reward"]) for line in lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ import tyro
 from hdream_core import envs, provenance
 from hdream_core.benchmark.curves import measure_curves
 from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
+from hdream_core.benchmark.online import measure_online
 from hdream_core.benchmark.update import measure, measure_threads
 from hdream_core.benchmark.workers import BenchmarkError
 from hdream_core.config import ConfigError
@@ -23,7 +24,7 @@ from hdream_core.presets import make_config
 from hdream_core.sources import check_buffer
 from hdream_core.store import write_atomically
 
-Part = Literal["update", "threads", "curves", "replay", "env", "build"]
+Part = Literal["update", "threads", "curves", "replay", "env", "build", "online"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Benchmark:
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
     """What to measure: update; threads (two runs side by side, against one with two threads and against one batched
     model); curves (do tuned and plain learn the same); replay; env (steps and frames a second); build (a buffer, with
-    start-up)."""
+    start-up); online (environment steps a second of a run, playing and learning)."""
     offline_buffer: Path | None = None
     """Sample from this buffer, for replay and curves; default: noise."""
     rounds: int = 7
@@ -55,6 +56,10 @@ class Benchmark:
     """Updates of each of the `curves`."""
     build_steps: int = 10_000
     """Steps of the buffer that `build` makes and deletes."""
+    online_steps: int = 2000
+    """Steps of the run that `online` times."""
+    render: Literal["auto", "fast", "paper"] = "auto"
+    """Render quality of the `online` run, as env.render."""
     json: Path | None = None
     """Write the numbers here, with the machine and the packages they were taken on."""
 
@@ -65,9 +70,11 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     Raises:
         ConfigError: for an unknown preset, method or buffer, or fewer than one round.
     """
-    if min(job.rounds, job.updates, job.build_steps, job.curve_updates) < 1:
-        raise ConfigError("--rounds, --updates, --curve-updates and --build-steps must be 1 or more")
-    changes = {"offline_buffer": str(job.offline_buffer)} if job.offline_buffer else {}
+    if min(job.rounds, job.updates, job.build_steps, job.curve_updates, job.online_steps) < 1:
+        raise ConfigError("--rounds, --updates, --curve-updates, --build-steps, --online-steps must be 1 or more")
+    changes: dict[str, Any] = {"env.render": job.render}
+    if job.offline_buffer:
+        changes["offline_buffer"] = str(job.offline_buffer)
     config = make_config(job.task, job.preset, job.method, changes)
     if job.json and not job.json.resolve().parent.is_dir():
         raise ConfigError(f"--json {job.json}: there is no folder {job.json.parent}")
@@ -94,6 +101,8 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
                 found |= measure_environment(job.task, config.env.camera, job.rounds)
             case "build":
                 found |= measure_build(job.task, config.env.camera, job.build_steps)
+            case "online":
+                found |= measure_online(replace(config, offline_buffer=None), job.online_steps)
     return nested(found) | {"about": _about(job)}
 
 

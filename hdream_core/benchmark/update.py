@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from hdream_core.agent import DreamerV2, make_balancer
+from hdream_core.ahead import as_tensors
 from hdream_core.behavior import Imagined
 from hdream_core.benchmark.workers import Work, Worker, in_turns, paired_ratio, side_by_side
 from hdream_core.config import BalancerConfig, Config
 from hdream_core.precision import autocast, native_bfloat16, pick_device
+from hdream_core.recording import WARM_UP, Recorded
 from hdream_core.replay import random_batch
 from hdream_core.rssm import State
 
-MATRIX = 1024  # rows and columns of the products that measure the machine's rate
+MATRIX = {"cpu": 1024, "cuda": 8192}  # rows and columns of the products that measure the machine's rate
 PRODUCTS = 20
 BALANCES = 200  # the balancers' microseconds need many calls
 
@@ -101,7 +103,9 @@ def measure_threads(config: Config, size: int, action: int, rounds: int, times: 
 
 def _rate(products: Worker, name: str, rounds: int) -> float:
     products.ask("seconds", name, 2)
-    return PRODUCTS * 2 * MATRIX**3 / median(products.ask("seconds", name, 1) for _ in range(rounds))
+    return (
+        PRODUCTS * 2 * MATRIX[pick_device().type] ** 3 / median(products.ask("seconds", name, 1) for _ in range(rounds))
+    )
 
 
 def make_products(threads: int) -> dict[str, Work]:
@@ -109,7 +113,8 @@ def make_products(threads: int) -> dict[str, Work]:
     torch.set_num_threads(threads or torch.get_num_threads())
     device = pick_device()
     dtypes = [torch.float32] + [torch.bfloat16] * native_bfloat16(device)
-    pairs = {dtype: torch.randn(2, MATRIX, MATRIX, device=device, dtype=dtype) for dtype in dtypes}
+    rows = MATRIX[device.type]
+    pairs = {dtype: torch.randn(2, rows, rows, device=device, dtype=dtype) for dtype in dtypes}
     return {
         str(dtype).removeprefix("torch."): lambda ab=pair: [ab[0] @ ab[1] for _ in range(PRODUCTS)]
         for dtype, pair in pairs.items()
@@ -121,7 +126,8 @@ def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(0)
     agent = DreamerV2(config, size, action)
-    batch = random_batch(config.train.batch, config.train.length, size, action)
+    recorded = agent.kernels.recorded
+    batch = as_tensors(random_batch(config.train.batch, config.train.length, size, action), pin=recorded)
     agent.update(batch)
     data = agent.to_device(batch)
     with torch.no_grad(), autocast(config.train.precision, agent.device):
@@ -129,8 +135,14 @@ def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
         post, _ = agent.model.rssm.observe(embed, data["action"], data["is_first"])
         dream = agent.behavior.imagine(agent.model, _starts(agent, post))
     parts = _model_parts(agent, data, embed, post) | _behavior_parts(agent, post, dream)
-    whole = {"update": lambda: agent.update(batch), "data": lambda: agent.to_device(batch)}
-    return whole | parts | {"optimiser": lambda: _step(agent)}
+    parts |= {"optimiser": lambda: _step(agent)}
+    if recorded:  # as the whole update is; and the recording itself is not to be timed
+        parts = {name: Recorded(part, agent.device) for name, part in parts.items()}
+    work = {"update": lambda: agent.update(batch), "data": lambda: agent.to_device(batch)} | parts
+    for part in work.values() if recorded else ():
+        for _ in range(WARM_UP + 1):
+            part()
+    return work
 
 
 def _model_parts(agent: DreamerV2, data: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:
@@ -175,11 +187,12 @@ def _part(agent: DreamerV2, forward: Any, modules: Iterable[nn.Module], *inputs:
     """``forward(*inputs)``, a scalar, and its gradients for the inputs and the modules' parameters."""
     parameters = [p for module in modules for p in module.parameters()]
 
-    def work() -> None:
+    def work() -> tuple[()]:
         leaves = [x.detach().requires_grad_() for x in inputs]
         with autocast(agent.config.train.precision, agent.device):
             loss = forward(*(x.view_as(x) for x in leaves))  # views: the counter of operations takes no leaves
         torch.autograd.grad(loss, [*leaves, *parameters], allow_unused=True)
+        return ()
 
     return work
 
@@ -188,11 +201,12 @@ def _starts(agent: DreamerV2, post: State) -> State:
     return post.flatten().map(lambda x: x[: agent.config.behavior.starts])
 
 
-def _step(agent: DreamerV2) -> None:
+def _step(agent: DreamerV2) -> tuple[()]:
     """Clipping and Adam, on the gradients that the last update left."""
     for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
         nn.utils.clip_grad_norm_(module.parameters(), 100.0)
         agent.optimizers[name].adam.step()
+    return ()
 
 
 def _harmonizers(threads: int, rounds: int, update_s: float) -> dict[str, float]:

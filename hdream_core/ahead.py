@@ -1,0 +1,65 @@
+"""Batches drawn ahead: while the device learns from one, a thread reads the next."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hdream_core import checkpoint
+from hdream_core.replay import Batch, Replay
+
+
+def as_tensors(batch: Batch, pin: bool) -> dict[str, Tensor]:
+    """A batch as tensors on the CPU; pinned, a GPU fetches them beside other work."""
+    fields = {name: torch.from_numpy(x) for name, x in batch.items()}
+    return {name: x.pin_memory() for name, x in fields.items()} if pin else fields
+
+
+class Ahead:
+    """An endless iterator over batches of a replay.
+
+    Which windows the next batch has is decided when this one is asked for; only reading them goes on beside. So what is
+    drawn does not depend on how long anything takes.
+
+    Args:
+        replay: sampled from.
+        rng: of the windows; nobody else draws from it.
+        batch, length: windows, and rows of each.
+        pin: put batches into pinned memory.
+    """
+
+    def __init__(self, replay: Replay, rng: np.random.Generator, batch: int, length: int, pin: bool = False):
+        self.replay, self.rng, self.batch, self.length, self.pin = replay, rng, batch, length, pin
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._next: Future[dict[str, Tensor]] | None = None
+        self._before: dict[str, Any] = {}  # the generator's state before the next batch was drawn
+
+    def __iter__(self) -> Ahead:
+        return self
+
+    def __next__(self) -> dict[str, Tensor]:
+        """The next batch, fields as in ``replay.Batch``."""
+        batch = (self._next or self._draw()).result()
+        self._next = self._draw()
+        return batch
+
+    def _draw(self) -> Future[dict[str, Tensor]]:
+        self._before = checkpoint.rng_state(self.rng)
+        starts = self.replay.starts(self.rng, self.batch, self.length)
+        return self._thread.submit(self._read, starts)
+
+    def _read(self, starts: np.ndarray) -> dict[str, Tensor]:
+        return as_tensors(self.replay.windows(starts, self.length), self.pin)
+
+    def state(self) -> dict[str, Any]:
+        """What draws the batches that are still to come, for a checkpoint."""
+        return self._before if self._next else checkpoint.rng_state(self.rng)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes back to a saved state; the replay must hold what it held then."""
+        self._next = None
+        checkpoint.set_rng_state(self.rng, state)

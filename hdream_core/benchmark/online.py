@@ -1,0 +1,48 @@
+"""Online training as a user runs it: playing, storing, sampling and learning together."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from hdream_core import envs, runs
+from hdream_core.benchmark.workers import Worker
+from hdream_core.config import Config
+from hdream_core.settings import override
+from hdream_core.trainer import Trainer
+
+SETTLE = 50  # updates before the clock starts: a GPU's update is compiled and recorded in the first ones
+RUN = 250_000  # steps of the paper's runs
+
+
+def measure_online(config: Config, steps: int) -> dict[str, float]:
+    """Environment steps a second of a run between evaluations, and the hours that the paper's 250,000 would take.
+
+    Args:
+        config: of the run.
+        steps: environment steps to time.
+    """
+    with Worker(make_run, config, steps) as worker:
+        seconds = worker.ask("call", "run")
+    return {"online.steps_per_s": steps / seconds, "online.hours_of_250000_steps": RUN * seconds / steps / 3600}
+
+
+def make_run(config: Config, steps: int) -> dict[str, Any]:
+    """A run that is only timed; ``run`` returns the seconds of its last ``steps`` steps."""
+
+    def run() -> float:
+        clock: dict[int, float] = {}
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            prefill = envs.make(config.task, seed=0).time_limit
+            start = prefill + SETTLE * config.train.train_every
+            # Evaluated once, at the start, briefly: that is timed elsewhere.
+            changes = {"train.prefill": prefill, "train.pretrain": 1, "train.steps": start + steps}
+            changed = override(config, changes | {"eval.every": 10**9, "eval.episodes": 1})
+            runs.prepare(changed, folder)
+            Trainer(changed, folder, lambda step, _: clock.setdefault(step, time.perf_counter())).run()
+        return clock[start + steps] - clock[start]
+
+    return {"run": run}

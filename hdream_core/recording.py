@@ -1,0 +1,59 @@
+"""Work on a GPU recorded once as a CUDA graph and replayed: the processor then starts one thing, not a thousand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+WARM_UP = 3  # calls before the recording: libraries choose their kernels in them, and steps are compiled
+Work = Callable[..., Sequence[Tensor]]
+
+
+class Recorded:
+    """``work`` as it is on a CPU; on a GPU recorded, for each set of shapes that it meets often enough.
+
+    Args:
+        work: a function of tensors to tensors that never waits for the GPU and does all the same for all values. What
+            it changes besides (weights, moments) is changed by a replay as by a call.
+        device: where it works.
+        enabled: False leaves it as it is on a GPU, too.
+    """
+
+    def __init__(self, work: Work, device: torch.device, enabled: bool = True):
+        self.work, self.device = work, device
+        self.enabled = enabled and device.type == "cuda"
+        self._calls: Counter[tuple[torch.Size, ...]] = Counter()
+        self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
+
+    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
+        """``work(*inputs)``; inputs may lie on the CPU, pinned memory travels beside other work."""
+        shapes = tuple(x.shape for x in inputs)
+        if self.enabled and shapes not in self._recordings:
+            self._calls[shapes] += 1
+            if self._calls[shapes] > WARM_UP:
+                self._recordings[shapes] = _Recording(self.work, [x.to(self.device) for x in inputs])
+        if shapes in self._recordings:
+            return self._recordings[shapes](*inputs)
+        return self.work(*(x.to(self.device, non_blocking=True) for x in inputs))
+
+
+class _Recording:
+    """One graph, with memory of its own for inputs and outputs."""
+
+    def __init__(self, work: Work, inputs: Sequence[Tensor]):
+        self.inputs = [x.clone() for x in inputs]
+        self.graph = torch.cuda.CUDAGraph()
+        current = torch.cuda.current_stream()
+        # Recorded on a stream of the caller's own, the graph has that stream's priority.
+        stream = None if current == torch.cuda.default_stream() else current
+        with torch.cuda.graph(self.graph, stream=stream):
+            self.outputs = work(*self.inputs)
+
+    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
+        for mine, new in zip(self.inputs, inputs, strict=True):
+            mine.copy_(new, non_blocking=True)
+        self.graph.replay()
+        return [x.clone() for x in self.outputs]  # the next replay overwrites them
