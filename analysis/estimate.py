@@ -10,6 +10,7 @@ import torch
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
 from hdream_core.config import Config
+from hdream_core.recording import WARM_UP
 from hdream_core.replay import random_batch
 
 UPDATES = 2
@@ -49,7 +50,8 @@ def _seconds_per_update(config: Config, size: int, action: int) -> float:
 
 
 def _time(work, times: int) -> float:
-    work()  # the first call allocates and compiles
+    for _ in range(WARM_UP + 1 if torch.cuda.is_available() else 1):
+        work()  # the first calls allocate, compile and record
     start = time.perf_counter()
     for _ in range(times):
         work()

@@ -6,11 +6,13 @@ Uncompiled, a step is some forty small kernels, and a GPU takes longer to start 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from hdream_core import distributions, networks, pixels
+from hdream_core import networks, pixels
 from hdream_core.scan import Form, Function, FusedRSSM
 
 
@@ -30,8 +32,29 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def half_squared_error(prediction: Tensor, target: Tensor, dims: int = 0) -> Tensor:
-    """``distributions.half_squared_error`` in one pass over memory."""
-    return compiled(distributions.half_squared_error)(prediction, target, dims)
+    """``distributions.half_squared_error`` in one pass over memory; the target gets no gradient."""
+    return _HalfSquaredError.apply(prediction, target, dims)
+
+
+class _HalfSquaredError(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, prediction: Tensor, target: Tensor, dims: int) -> Tensor:
+        total, error = compiled(_squared_error)(prediction, target)
+        ctx.save_for_backward(error)
+        ctx.terms = prediction.shape[: prediction.ndim - dims].numel()
+        return 0.5 * total / ctx.terms
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (error,) = ctx.saved_tensors
+        return error * (grad / ctx.terms).to(error.dtype), None, None
+
+
+def _squared_error(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of squared differences, and the differences in the prediction's dtype, which its gradient has as well."""
+    difference = prediction.float() - target.float()
+    return difference.square().sum(), difference.to(prediction.dtype)
 
 
 class CompiledRSSM(FusedRSSM):

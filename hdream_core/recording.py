@@ -49,7 +49,8 @@ class _Recording:
         current = torch.cuda.current_stream()
         # Recorded on a stream of the caller's own, the graph has that stream's priority.
         stream = None if current == torch.cuda.default_stream() else current
-        with torch.cuda.graph(self.graph, stream=stream):
+        # Other threads, such as the one that reads batches, go on with what they do.
+        with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
             self.outputs = work(*self.inputs)
 
     def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
