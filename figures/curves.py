@@ -59,7 +59,10 @@ def panel(axes: Axes, result: Result, name: str) -> None:
     if name == "reward_error":
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.8)))
-    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
+    last = style.planned(result)
+    if not result.attributes.get("complete", True):
+        last = min(last, 1.1 * style.reached(result))
+    style.steps_axis(axes, last)
 
 
 def line(

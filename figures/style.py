@@ -144,8 +144,20 @@ def origin(result: Result) -> str:
     if not seeds:
         return f"Scale: {a['scale']}; nothing trained."
     spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
-    state = "" if a.get("complete", True) else " RUNS STILL GOING ON."
+    state = (
+        "" if a.get("complete", True) else f" RUNS NOT COMPLETE: at {reached(result):,} of {planned(result):,} steps."
+    )
     return f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state}"
+
+
+def planned(result: Result) -> int:
+    """Environment steps that the longest run of a result was to have."""
+    return max(config["train"]["steps"] for config in result.config.values())
+
+
+def reached(result: Result) -> int:
+    """Environment steps of the latest evaluation or line of training metrics in a result; 0 if there is none."""
+    return int(max((steps[-1] for name in ("step", "log_step") if len(steps := result.axes.get(name, ()))), default=0))
 
 
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:

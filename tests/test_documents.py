@@ -65,12 +65,16 @@ def test_documented_files_exist() -> None:
 
 
 def test_performance_page_quotes_its_file() -> None:
-    measured = json.loads((ROOT / "docs/performance_cpu.json").read_text())
+    measured, gpu = (json.loads((ROOT / f"docs/performance_{device}.json").read_text()) for device in ("cpu", "gpu"))
     text = (ROOT / "docs/performance.md").read_text()
-    for part in (measured["update"], *measured["update"]["parts"].values()):
-        if part["floor_s"]:
-            times = f"{part['tuned_s'] * 1e3:.0f} | {part['plain_s'] * 1e3:.0f}"
-            assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
+    for found, digits in ((measured, 0), (gpu, 1)):
+        for part in (found["update"], *found["update"]["parts"].values()):
+            if part["floor_s"]:
+                times = f"{part['tuned_s'] * 1e3:.{digits}f} | {part['plain_s'] * 1e3:.{digits}f}"
+                assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
+    online = gpu["online"]
+    assert f"{online['steps_per_s']:.0f} environment steps" in text
+    assert f"250,000 steps take {60 * online['hours_of_250000_steps']:.0f} minutes" in text
     threads, replay, render = measured["threads"], measured["replay"], measured["render"]
     assert f"{threads['two_runs_advantage']:.2f} times the updates" in text
     assert f"at most {threads['batched_model_advantage_at_most']:.2f} times" in text

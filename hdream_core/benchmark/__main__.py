@@ -54,6 +54,8 @@ class Benchmark:
     """Updates on end in a turn."""
     curve_updates: int = 200
     """Updates of each of the `curves`."""
+    replay_steps: int = 10_000
+    """Steps of noise that `replay` samples from where there is no buffer; 12 KB of disk each."""
     build_steps: int = 10_000
     """Steps of the buffer that `build` makes and deletes."""
     online_steps: int = 2000
@@ -70,8 +72,9 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     Raises:
         ConfigError: for an unknown preset, method or buffer, or fewer than one round.
     """
-    if min(job.rounds, job.updates, job.build_steps, job.curve_updates, job.online_steps) < 1:
-        raise ConfigError("--rounds, --updates, --curve-updates, --build-steps, --online-steps must be 1 or more")
+    for name in ("rounds", "updates", "curve_updates", "replay_steps", "build_steps", "online_steps"):
+        if getattr(job, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be 1 or more")
     changes: dict[str, Any] = {"env.render": job.render}
     if job.offline_buffer:
         changes["offline_buffer"] = str(job.offline_buffer)
@@ -96,7 +99,7 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
                 folder = open_buffer(job.offline_buffer).store.folder if job.offline_buffer else None
                 found |= measure_curves(config, size, action, job.curve_updates, folder)
             case "replay":
-                found |= measure_replay(config, size, action, job.rounds, found.get("update.tuned_s"))
+                found |= measure_replay(config, size, action, job.rounds, job.replay_steps, found.get("update.tuned_s"))
             case "env":
                 found |= measure_environment(job.task, config.env.camera, job.rounds)
             case "build":

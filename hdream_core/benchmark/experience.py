@@ -25,7 +25,7 @@ from hdream_core.replay import Replay
 from hdream_core.store import EpisodeStore, Field
 
 FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
-EPISODES, ROWS = 20, 500  # of the store that sampling is timed on
+ROWS = 500  # of an episode of the store that sampling is timed on
 SAMPLES = 50  # batches in a turn
 TRAINER_UPDATES = 30
 
@@ -89,24 +89,25 @@ def measure_build(task: str, camera: str, steps: int) -> dict[str, float]:
     return {"build.steps": float(steps), "build.steps_per_s": steps / seconds}
 
 
-def measure_replay(config: Config, size: int, action: int, rounds: int, update_s: float | None) -> dict[str, float]:
-    """Seconds of one batch from a store, its share of an update, and the memory that sampling takes.
+def measure_replay(
+    config: Config, size: int, action: int, rounds: int, steps: int, update_s: float | None
+) -> dict[str, float]:
+    """Seconds of one batch from a store, its share of an update, and the memory that sampling and training take.
 
     Args:
         config: of the run; its ``offline_buffer``, if there is one, is sampled, else a store of noise.
-        size, action: of the noise.
+        size, action, steps: of the noise.
         rounds: turns.
         update_s: seconds of an update, if measured.
     """
-    with _folder(config, size, action) as folder, Worker(make_sampler, config, folder) as worker:
+    with _folder(config, size, action, steps) as folder, Worker(make_sampler, config, folder) as worker:
         before = worker.ask("memory_mb")
         seconds = median(worker.ask("seconds", "sample", SAMPLES) for _ in range(rounds))
         found = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("memory_mb") - before}
         found["replay.steps"] = float(np.load(folder / "episodes.npy", allow_pickle=False)[:, 1].sum())
         if update_s:
             found["replay.share_of_update"] = seconds / update_s
-        if config.offline_buffer:
-            found["memory.trainer_peak_mb"] = _trainer_peak_mb(config, size, action, folder)
+        found["memory.trainer_peak_mb"] = _trainer_peak_mb(config, size, action, folder)
     return found
 
 
@@ -119,14 +120,14 @@ def _trainer_peak_mb(config: Config, size: int, action: int, folder: Path) -> fl
 
 
 @contextlib.contextmanager
-def _folder(config: Config, size: int, action: int) -> Iterator[Path]:
+def _folder(config: Config, size: int, action: int, steps: int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         if config.offline_buffer:
             yield open_buffer(config.offline_buffer).store.folder
             return
         rng = np.random.default_rng(0)
         store = EpisodeStore(folder, _fields(size, action))
-        for _ in range(EPISODES):
+        for _ in range(-(-steps // ROWS)):
             rows = {"image": rng.integers(0, 256, (ROWS, size, size, 3), np.uint8)}
             rows |= {"action": np.zeros((ROWS, action)), "reward": np.zeros(ROWS), "is_terminal": np.zeros(ROWS, bool)}
             store.append(rows)
