@@ -146,6 +146,8 @@ class EvalConfig:
     episodes: int = 10
     """Episodes per evaluation. Their seeds are no training episode's, and the same ones at every evaluation and for
     every method, so that curves are compared in pairs."""
+    processes: bool | None = None
+    """Step each of these episodes in a process of its own; None: where there are more processors than episodes."""
     heldout_fraction: float = 0.1
     """Offline: share of the buffer's episodes kept out of training, the same ones for every run on that buffer."""
     windows: int = 256

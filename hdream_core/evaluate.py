@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 from scipy.stats import spearmanr
 
 from hdream_core.agent import DreamerV2
@@ -29,28 +29,24 @@ def own_randomness(seed: int) -> Iterator[None]:
         yield
 
 
-def policy_episodes(agent: DreamerV2, envs: Sequence[Any], seed: int) -> dict[str, float]:
-    """Plays one episode in each environment, all stepped together, with the policy's mode.
+def policy_episodes(agent: DreamerV2, envs: VectorEnv, seed: int) -> dict[str, float]:
+    """Plays one episode in each of several environments, all stepped together, with the policy's mode.
 
-    Environment i plays its episode i. An episode is a success if ANY of its steps was one.
+    An episode is a success if ANY of its steps was one.
 
     Returns:
         ``return`` (mean undiscounted sum of rewards) and ``success`` (share of episodes).
     """
-    returns, success, done = (np.zeros(len(envs)) for _ in range(3))
+    returns, success, playing = np.zeros(envs.num_envs), np.zeros(envs.num_envs), np.ones(envs.num_envs, bool)
     with own_randomness(seed):
-        images = np.stack([env.reset(options={"episode": i})[0]["image"] for i, env in enumerate(envs)])
+        observed, _ = envs.reset()
         state = None
-        while not done.all():
-            actions, state = agent.act(images, state, explore=False)
-            for i, env in enumerate(envs):
-                if done[i]:
-                    continue
-                obs, reward, terminated, truncated, info = env.step(actions[i])
-                images[i] = obs["image"]
-                returns[i] += reward
-                success[i] = max(success[i], info["success"])
-                done[i] = terminated or truncated
+        while playing.any():
+            actions, state = agent.act(observed["image"], state, explore=False)
+            observed, reward, terminated, truncated, info = envs.step(actions)
+            returns += reward * playing  # one that is over has begun anew
+            success = np.maximum(success, info["success"] * playing)
+            playing &= ~(terminated | truncated)
     return {"return": float(returns.mean()), "success": float(success.mean())}
 
 

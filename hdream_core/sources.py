@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from hdream_core import envs
 from hdream_core.check import check_windows
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import Config, ConfigError
+from hdream_core.envs.vector import make_episodes
 from hdream_core.offline import open_buffer
 from hdream_core.player import Player
+from hdream_core.processes import cores
 from hdream_core.replay import Replay, split_episodes
 from hdream_core.store import EpisodeStore
 
@@ -42,8 +45,11 @@ class Source(Protocol):
     def rewind(self, position: np.ndarray) -> None:
         """Goes back to a saved position."""
 
-    def eval_envs(self) -> list[Any]:
+    def eval_envs(self) -> VectorEnv:
         """Environments for evaluation, made when first asked for."""
+
+    def close(self) -> None:
+        """Ends the processes that it has started."""
 
 
 class _EvalEnvs:
@@ -52,13 +58,21 @@ class _EvalEnvs:
     def __init__(self, config: Config, render: str, camera: str):
         self.config = config
         self.facts = {"render": render, "camera": camera}
-        self._envs: list[Any] = []
+        self._envs: VectorEnv | None = None
 
-    def eval_envs(self) -> list[Any]:
-        if not self._envs:
+    def eval_envs(self) -> VectorEnv:
+        if self._envs is None:
+            config = self.config.eval
+            processes = cores() > config.episodes > 1 if config.processes is None else config.processes
+            look = {"render": self.facts["render"], "camera": self.config.env.camera}
             seed = EVAL_SEED + self.config.seed
-            self._envs = [make_env(self.config, seed, self.facts["render"]) for _ in range(self.config.eval.episodes)]
+            self._envs = make_episodes(self.config.task, config.episodes, processes, seed=seed, **look)
         return self._envs
+
+    def close(self) -> None:
+        if self._envs is not None:
+            self._envs.close()
+            self._envs = None
 
 
 class Online(_EvalEnvs):

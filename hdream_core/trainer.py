@@ -82,6 +82,7 @@ class Trainer:
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
         self._save()
         self._evaluate(last=True)
+        self.source.close()
         runs.mark_done(self.folder, self._wall())
 
     def _advance(self) -> None:

@@ -72,6 +72,10 @@ def test_performance_page_quotes_its_file() -> None:
             if part["floor_s"]:
                 times = f"{part['tuned_s'] * 1e3:.{digits}f} | {part['plain_s'] * 1e3:.{digits}f}"
                 assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
+    million = json.loads((ROOT / "docs/performance_replay.json").read_text())
+    assert million["replay"]["steps"] == 1_000_000
+    assert f"{million['memory']['trainer_peak_mb']:.0f} MiB at most" in text
+    assert f"a batch took {1e3 * million['replay']['sample_s']:.0f} ms" in text
     online = gpu["online"]
     assert f"{online['steps_per_s']:.0f} environment steps" in text
     assert f"250,000 steps take {60 * online['hours_of_250000_steps']:.0f} minutes" in text
