@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis import collect, study, sweep
+from analysis import collect, study
 from analysis.reporter import Reporter
 from analysis.results import Result
 
@@ -29,7 +29,7 @@ def run(
     sha256 = study.prepare_buffer(plan)
     reporter = Reporter(plan.study, plan.runs, path, job.out, sha256, draw)
     with reporter.bar:
-        sweep.execute(plan.runs, plan.workers, reporter.tick)
+        plan.launch(plan.runs, plan.workers, reporter.tick)
     print("\n".join(lines(reporter.write())))
     print(f"result: {path}\nfigure: {reporter.figure}")
     return path

@@ -13,8 +13,8 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from analysis import launcher, sweep
 from analysis import methods as naming
-from analysis import sweep
 from analysis.estimate import seconds_per_run
 from analysis.results import Result, ResultError, save
 from hdream_core.agent import DreamerV2
@@ -50,7 +50,7 @@ class Study:
     preset: str = "auto"
     """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
     workers: int = 0
-    """Runs side by side; 0: one a processor."""
+    """Runs side by side; 0: one a processor, or all of them with Slurm."""
     buffer: Path | None = None
     """Offline: an existing buffer's folder. Default: a scripted one, built first if need be."""
     runs: Path = Path("runs")
@@ -61,6 +61,12 @@ class Study:
     """Folder of the figure."""
     set: tuple[str, ...] = ()
     """Further settings of every run, as name=value, e.g. train.steps=20000 model.rssm.deter=512."""
+    launcher: Literal["local", "slurm", "none"] = "local"
+    """Where runs are trained: local, side by side on this machine; slurm, as an array of jobs; none, nowhere: the
+    result is made of what the runs have so far."""
+    slurm: tuple[str, ...] = ()
+    """Parameters of the Slurm jobs as name=value, in submitit's names: partition=gpu gpus_per_node=1 time=720 (minutes)
+    cpus_per_task=8 mem=32GB account=me ...; --slurm-partition gpu says the same."""
     plan_only: bool = False
     """Print the plan and stop."""
 
@@ -81,6 +87,7 @@ class Plan:
     runs: list[sweep.Run]
     workers: int
     recipe: Build | None  # of the buffer, if it is ours to build
+    launch: launcher.Launch
 
     @property
     def config(self) -> Config:
@@ -161,9 +168,10 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     recipe = Build(job.task, BUFFER_STEPS[preset], render=frames.render, camera=frames.camera)
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
-    workers = sweep.pick_workers(job.workers, sum(not run.done for run in planned))
+    waiting = sum(not run.done for run in planned)
+    workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
-    whole = Plan(study, planned, workers, ours)
+    whole = Plan(study, planned, workers, ours, launch)
     _print(whole)
     return whole
 
@@ -186,7 +194,12 @@ def train(plan: Plan) -> str:
     total, done = (sum(steps) for steps in zip(*((r.config.train.steps, r.step) for r in plan.runs), strict=True))
     if done < total:
         with tqdm(total=total, initial=done, unit="step", desc="training", smoothing=0.05) as bar:
-            sweep.execute(plan.runs, plan.workers, lambda: bar.update(sum(r.step for r in plan.runs) - bar.n))
+            plan.launch(plan.runs, plan.workers, lambda: bar.update(sum(r.step for r in plan.runs) - bar.n))
+        if left := sum(not run.done for run in plan.runs):
+            raise ConfigError(
+                f"{left} of {len(plan.runs)} runs are not finished, and this study reads trained models; have them "
+                "trained, with another --launcher"
+            )
     return sha256
 
 
@@ -203,7 +216,8 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
     """Entry point of a study: its flags from the command line, its errors as one line."""
     with exit_on_user_error(ResultError):
         try:
-            run(tyro.cli(job, args=args, prog=f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
+            words = launcher.expand(sys.argv[1:] if args is None else args)
+            run(tyro.cli(job, args=words, prog=f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
         except sweep.SweepError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)

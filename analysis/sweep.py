@@ -93,7 +93,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
         while waiting or running:
             while waiting and len(running) < workers:
                 run = waiting.pop(0)
-                running[_start(run)] = run
+                running[start(run)] = run
             time.sleep(POLL_SECONDS)
             for process in [p for p in running if p.poll() is not None]:
                 run = running.pop(process)
@@ -112,11 +112,17 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
         for process in running:
             process.wait()
     if failed:
-        logs = "; ".join(f"{run.label} (see {run.folder / 'log.txt'})" for run in failed)
-        raise SweepError(f"{len(failed)} of {len(planned)} runs failed: {logs}")
+        raise SweepError(failure_message(failed, planned))
 
 
-def _start(run: Run) -> subprocess.Popen:
+def failure_message(failed: Sequence[Run], planned: Sequence[Run]) -> str:
+    """What a sweep says of the runs that failed."""
+    logs = "; ".join(f"{run.label} (see {run.folder / 'log.txt'})" for run in failed)
+    return f"{len(failed)} of {len(planned)} runs failed: {logs}"
+
+
+def start(run: Run) -> subprocess.Popen:
+    """A process that trains or resumes a run, and ends with this one."""
     runs.prepare(run.config, run.folder)
     runs.clear_failed(run.folder)
     command = [

@@ -98,6 +98,14 @@ def has_failed(folder: Path) -> bool:
     return (folder / "failed").exists()
 
 
+def failure_of(folder: Path) -> int | None:
+    """The status that the run's last process failed with; None if it did not, or the mark is damaged."""
+    try:
+        return int((folder / "failed").read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def wall_seconds(folder: Path) -> float:
     """Seconds that a finished run took."""
     return float((folder / "done").read_text())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +21,10 @@ from hdream_core.config import Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
 from hdream_core.processes import die_with_parent, exclusive, keep_freed_memory
-from hdream_core.trainer import Trainer
+from hdream_core.trainer import Stopped, Trainer
 
 DEFAULT_PRESET = "cpu"
+STOPPED = 75  # exit status after a signal that asks a run to save itself and end; sysexits.h: try again later
 PARENT = "HDREAM_PARENT_PID"  # environment variable: the process that a run must not outlive
 
 
@@ -82,11 +85,12 @@ def default_folder(config: Config, root: Path = Path("runs")) -> Path:
     return root / f"{mode}_{config.preset}" / config.task / config.method / str(config.seed)
 
 
-def train(config: Config, folder: Path, show_progress: bool = False) -> None:
+def train(config: Config, folder: Path, show_progress: bool = False, stop: threading.Event | None = None) -> None:
     """Runs or resumes the run in ``folder``; returns at once if it is done.
 
     Raises:
         ConfigError: if the folder holds a run with other settings, or another process is at it.
+        Stopped: if ``stop`` was set, once the run has saved itself.
     """
     runs.prepare(config, folder)
     if runs.is_done(folder):
@@ -100,7 +104,7 @@ def train(config: Config, folder: Path, show_progress: bool = False) -> None:
             bar.update(step - bar.n)
             bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=False)
 
-        trainer = Trainer(config, folder, progress)
+        trainer = Trainer(config, folder, progress, stop)
         bar.initial = bar.n = trainer.step
         bar.set_description(config.method)
         trainer.run()
@@ -114,7 +118,18 @@ def main(args: Sequence[str] | None = None) -> None:
     with exit_on_user_error():
         job = parse(sys.argv[1:] if args is None else args)
         folder = job.folder or default_folder(job.run)
-        train(job.run, folder, show_progress=not job.quiet)
+        stop = threading.Event()
+        for name in (
+            "SIGUSR1",
+            "SIGUSR2",
+        ):  # Slurm sends the latter to all of a job's processes before its time is over
+            if hasattr(signal, name):  # not on Windows
+                signal.signal(getattr(signal, name), lambda *_: stop.set())
+        try:
+            train(job.run, folder, show_progress=not job.quiet, stop=stop)
+        except Stopped as saved:
+            print(f"{saved}; the same command goes on from here", file=sys.stderr)
+            sys.exit(STOPPED)
         print(f"{job.run.method} on {job.run.task}, seed {job.run.seed}: done, see {folder}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -28,6 +29,10 @@ class DivergedError(RuntimeError):
     """Losses stay non-finite; the message is one line for the user."""
 
 
+class Stopped(Exception):
+    """The run was asked to save itself and end."""
+
+
 Progress = Callable[[int, Mapping[str, float]], None]
 
 
@@ -41,10 +46,13 @@ class Trainer:
         config: of the run.
         folder: of the run.
         progress: called with the clock and the latest evaluation.
+        stop: when set, the run saves itself as soon as it can and raises ``Stopped``; what it ends with is the same.
     """
 
-    def __init__(self, config: Config, folder: Path, progress: Progress | None = None):
-        self.config, self.folder = config, folder
+    def __init__(
+        self, config: Config, folder: Path, progress: Progress | None = None, stop: threading.Event | None = None
+    ):
+        self.config, self.folder, self.stop = config, folder, stop or threading.Event()
         self.progress = progress or (lambda step, latest: None)
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
@@ -74,11 +82,14 @@ class Trainer:
             self._advance()
             if due(self.step, c.log.every, c.train.train_every):
                 self._log()
-            if due(self.step, c.log.checkpoint_every, c.train.train_every):
+            if self.stop.is_set() or due(self.step, c.log.checkpoint_every, c.train.train_every):
                 self._wants_checkpoint = True
             # Between episodes nothing of the environment needs saving; offline that is always.
             if self._wants_checkpoint and self.source.between_episodes:
                 self._save()
+                if self.stop.is_set():
+                    self.source.close()
+                    raise Stopped(f"{self.folder}: saved at step {self.step}")
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
         self._save()
         self._evaluate(last=True)

@@ -1,0 +1,70 @@
+"""Where a sweep's runs are trained: on this machine, on a Slurm cluster, or nowhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from analysis import slurm, sweep
+from hdream_core.config import ConfigError
+
+Launch = Callable[[Sequence[sweep.Run], int, Callable[[], None]], None]
+"""``launch(planned, workers, tick)`` returns when all runs are done; see ``sweep.execute``."""
+FLAG = "--slurm-"
+
+
+def pick(
+    name: Literal["local", "slurm", "none"], settings: Sequence[str], asked: int, waiting: int
+) -> tuple[int, Launch]:
+    """How many runs go on at once, and what has them trained.
+
+    Args:
+        name: of the launcher.
+        settings: name=value for Slurm.
+        asked: workers that the user wants; 0 leaves it to the launcher.
+        waiting: runs that are not done.
+
+    Raises:
+        ConfigError: if there are settings for Slurm without it, or one is not name=value.
+    """
+    if settings and name != "slurm":
+        raise ConfigError(f"{FLAG}{settings[0].partition('=')[0]} is for --launcher slurm")
+    match name:
+        case "none":
+            return 1, lambda planned, workers, tick: None
+        case "slurm":
+            return asked or max(waiting, 1), functools.partial(slurm.execute, options=dict(map(_setting, settings)))
+        case _:
+            return sweep.pick_workers(asked, waiting), sweep.execute
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ConfigError(f"--slurm {text}: expected name=value, e.g. partition=gpu")
+    return name, int(value) if value.isdecimal() else value
+
+
+def expand(words: Sequence[str]) -> list[str]:
+    """A command line with every ``--slurm-NAME VALUE`` as a value of ``--slurm``.
+
+    Raises:
+        ConfigError: if such a flag has no value.
+    """
+    rest, settings, left = [], [], list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith(FLAG):
+            rest.append(word)
+            continue
+        name, equals, value = word.removeprefix(FLAG).partition("=")
+        if not equals:
+            if not left or left[0].startswith("--"):
+                raise ConfigError(f"{word}: a value is missing")
+            value = left.pop(0)
+        settings.append(f"{name.replace('-', '_')}={value}")
+    if settings and "--slurm" in rest:
+        at = rest.index("--slurm") + 1
+        return rest[:at] + settings + rest[at:]
+    return [*rest, "--slurm", *settings] if settings else rest

@@ -1,0 +1,189 @@
+"""A sweep's runs as an array of Slurm jobs, by submitit: the same plan, skipping and resuming as on one machine.
+
+A job is one run's ordinary command. Before its time is over Slurm warns it: the run saves itself, ends, and is queued
+again. What a job has reached is read from the run's folder alone, so it does not matter which command submitted it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis import sweep
+from analysis.sweep import Run, SweepError
+from hdream_core import runs
+from hdream_core.config import ConfigError
+from hdream_core.store import write_atomically
+
+POLL_SECONDS = 2.0
+TICKET = "slurm_job"  # file in a run's folder: the job that has it
+MINUTES = 24 * 60  # of a job, unless --slurm-time says otherwise; a longer run is queued again
+WARNING = 300  # seconds before that at which a job is told to save itself; an episode on a slow machine takes one
+REQUEUES = 10_000
+SURE_AFTER = 3  # polls in a row in which Slurm does not know a job, before it counts as ended
+
+
+class RunJob:
+    """What a job does; submitit calls ``checkpoint`` when its time is nearly over, then queues what that returns.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self) -> int:
+        """Trains in a process of its own, so that this one can wait for signals; returns that one's exit status."""
+        if runs.is_done(self.folder):
+            return 0
+        self._process = sweep.start(Run(runs.read_config(self.folder), self.folder))
+        while (status := self._process.poll()) is None:
+            time.sleep(0.5)
+        if status:
+            runs.mark_failed(self.folder, status)
+        return status
+
+    def checkpoint(self) -> Any:
+        """Has the run save itself and end, for as long as there is time, and asks to be queued again."""
+        from submitit.helpers import DelayedSubmission
+
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR1)
+            deadline = time.monotonic() + WARNING - 30
+            # Not Popen.wait: the code that this interrupts may hold its lock.
+            while time.monotonic() < deadline and not _has_ended(self._process.pid):
+                time.sleep(0.2)
+        return DelayedSubmission(RunJob(self.folder))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return True
+
+
+def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], options: Mapping[str, Any]) -> None:
+    """Has Slurm run what is not done, and calls ``tick`` every other second until it is.
+
+    Jobs that an earlier command submitted are waited for, not submitted again. A job that ends with an error is
+    submitted once more, as ``sweep.execute`` does it.
+
+    Args:
+        planned: the runs; their folders must be on a file system that the nodes share.
+        workers: most jobs at once.
+        tick: as of ``sweep.execute``.
+        options: parameters of submitit's Slurm executor: partition, time (minutes), gpus_per_node, mem_gb ...
+
+    Raises:
+        ConfigError: if there is no Slurm here, or it refuses the options.
+        SweepError: after all other runs ended, naming the runs that failed.
+    """
+    waiting = [run for run in planned if not run.done]
+    tickets = {run: ticket for run in waiting if (ticket := _ticket(run)) is not None}
+    known = _queue() if waiting else set()
+    tickets = {run: ticket for run, ticket in tickets.items() if ticket in known}
+    retried: set[Run] = set()
+    failed: list[Run] = []
+    missing = dict.fromkeys(tickets, 0)
+    _submit([run for run in waiting if run not in tickets], workers, options, tickets)
+    try:
+        while tickets:
+            time.sleep(POLL_SECONDS)
+            known = _queue()
+            again = []
+            for run, ticket in list(tickets.items()):
+                missing[run] = 0 if ticket in known else missing.get(run, 0) + 1
+                if missing[run] < (1 if run.done or runs.has_failed(run.folder) else SURE_AFTER):
+                    continue
+                del tickets[run], missing[run]
+                if run.done:
+                    continue
+                status = runs.failure_of(run.folder)
+                if status is None:
+                    runs.mark_failed(run.folder, -1)  # cancelled, out of memory, or its node is gone
+                (failed if run in retried or status == sweep.USER_ERROR else again).append(run)
+            retried |= set(again)
+            _submit(again, workers, options, tickets)
+            tick()
+    except KeyboardInterrupt:
+        print(
+            f"\nthe jobs go on in Slurm, and the same command waits for them again; to stop them: scancel "
+            f"{' '.join(sorted({ticket.partition('_')[0] for ticket in tickets.values()}))}"
+        )
+        raise
+    if failed:
+        raise SweepError(sweep.failure_message(failed, planned))
+
+
+def _submit(chosen: Sequence[Run], workers: int, options: Mapping[str, Any], tickets: dict[Run, str]) -> None:
+    """Submits runs as one array and notes each one's job, here and in its folder."""
+    if not chosen:
+        return
+    for run in chosen:
+        runs.prepare(run.config, run.folder)
+        runs.clear_failed(run.folder)
+    executor = _executor(chosen[0].folder.parents[2] / "slurm", workers, options)
+    try:
+        with executor.batch():
+            jobs = [executor.submit(RunJob(run.folder.absolute())) for run in chosen]
+    except Exception as error:  # submitit raises several kinds when sbatch refuses
+        raise ConfigError(f"Slurm refuses the jobs: {_last_line(error)}") from None
+    for run, job in zip(chosen, jobs, strict=True):
+        tickets[run] = str(job.job_id)
+        write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
+
+
+def _executor(logs: Path, workers: int, options: Mapping[str, Any]) -> Any:
+    try:
+        import submitit
+    except ImportError:
+        raise ConfigError("--launcher slurm needs submitit; install hdream[cluster]") from None
+    try:
+        executor = submitit.SlurmExecutor(logs, max_num_timeout=REQUEUES)
+        settings = {"job_name": "hdream", "time": MINUTES, "signal_delay_s": WARNING, "stderr_to_stdout": True}
+        executor.update_parameters(**(settings | {"array_parallelism": workers} | options))
+    except RuntimeError as error:
+        raise ConfigError(f"--launcher slurm: {_last_line(error)}") from None
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigError(f"--slurm: {str(error).strip().splitlines()[0]}") from None
+    return executor
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]
+
+
+def _ticket(run: Run) -> str | None:
+    try:
+        return (run.folder / TICKET).read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _queue() -> set[str]:
+    """This user's jobs that Slurm has queued or running, as ``array_task`` or ``job``.
+
+    Raises:
+        ConfigError: if there is no Slurm here.
+    """
+    command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
+    for _ in range(5):  # a busy controller may not answer at once
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        except FileNotFoundError:
+            raise ConfigError("--launcher slurm: there is no squeue here, so this is no Slurm cluster") from None
+        except subprocess.TimeoutExpired:
+            continue
+        if found.returncode == 0:
+            return set(found.stdout.split())
+        time.sleep(POLL_SECONDS)
+    raise ConfigError(f"--launcher slurm: {found.stderr.strip().splitlines()[-1]}")

@@ -1,0 +1,151 @@
+"""A real Slurm on this host, in a temporary folder: ``python tests/slurm_cluster.py start|stop FOLDER``.
+
+Needs root and Debian's ``slurm-wlm`` and ``munge``. One node, this host; all of its processors, each once. Tests use
+``Cluster`` as a context; ``export SLURM_CONF=FOLDER/slurm.conf`` is what a shell needs.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
+SECONDS = 30.0
+
+CONFIG = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPort={port}
+SlurmdPort={port_of_node}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+MpiDefault=none
+ReturnToService=2
+SwitchType=switch/none
+KillWait=5
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def missing() -> str:
+    """Why no cluster can be started here; empty if one can."""
+    lacking = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
+    if lacking:
+        return f"no {lacking[0]}: apt-get install slurm-wlm munge"
+    return "" if os.geteuid() == 0 else "only root can start munged and slurmctld"
+
+
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+class Cluster:
+    """Starts on entering and stops on leaving; ``environment`` is what a command needs to find it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _path()}
+
+    def __enter__(self) -> Cluster:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts munged, the controller and the node; RuntimeError with a log's end if one does not come up."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("state", "spool"):
+            (self.folder / name).mkdir(exist_ok=True)
+        port = _free_port()
+        cpus = len(os.sched_getaffinity(0))
+        host = socket.gethostname().split(".")[0]
+        text = CONFIG.format(host=host, folder=self.folder, port=port, port_of_node=_free_port(), cpus=cpus)
+        (self.folder / "slurm.conf").write_text(text)
+        self._start_munge()
+        self._run(["slurmctld"])
+        self._run(["slurmd"])
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            states = self._run(["sinfo", "--noheader", "--format", "%T"], check=False).stdout.split()
+            if states and states[0] in ("idle", "mixed", "allocated"):
+                return
+            time.sleep(0.3)
+        logs = [path.read_text()[-500:] for path in self.folder.glob("*.log")]
+        self.stop()
+        raise RuntimeError(f"the node is not ready: {' '.join(logs)}")
+
+    def _start_munge(self) -> None:
+        """munged insists on an owner of its own for its key and folders."""
+        user = pwd.getpwnam("munge")
+        home = self.folder / "munge"
+        home.mkdir(exist_ok=True)
+        key = home / "key"
+        key.write_bytes(secrets.token_bytes(128))
+        key.chmod(0o400)
+        for path in (home, key):
+            os.chown(path, user.pw_uid, user.pw_gid)
+        words = ["--force", f"--key-file={key}", f"--socket={self.folder}/munge.socket", f"--pid-file={home}/pid"]
+        words += [f"--log-file={home}/log", f"--seed-file={home}/seed"]
+        shutil.chown(self.folder, "munge")
+        for parent in [self.folder, *self.folder.parents]:  # munged must be able to get there
+            if parent.stat().st_mode & 0o001 == 0:
+                parent.chmod(parent.stat().st_mode | 0o011)
+        self._run(["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", *words])
+
+    def stop(self) -> None:
+        """Cancels all jobs and ends all daemons."""
+        self._run(["scancel", "--user", "root"], check=False)
+        for pid in (self.folder / "slurmd.pid", self.folder / "slurmctld.pid", self.folder / "munge" / "pid"):
+            if pid.exists():
+                subprocess.run(["kill", pid.read_text().strip()], check=False, capture_output=True)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and (self.folder / "slurmctld.pid").exists():
+            time.sleep(0.1)
+
+    def _run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess:
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        if check and done.returncode:
+            raise RuntimeError(f"{command[0]}: {done.stderr.strip()}")
+        return done
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("start", "stop"):
+        sys.exit(__doc__)
+    if why := missing():
+        sys.exit(f"cannot start Slurm: {why}")
+    cluster = Cluster(Path(sys.argv[2]).resolve())
+    cluster.start() if sys.argv[1] == "start" else cluster.stop()

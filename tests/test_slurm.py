@@ -1,0 +1,172 @@
+"""Sweeps on a real Slurm on this host: the same results as on one machine, whatever happens to the jobs."""
+
+import getpass
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import launcher, results, slurm, study
+from analysis.finding1 import Finding1, main
+from hdream_core.config import ConfigError
+from hdream_core.logger import read_metrics
+from tests import slurm_cluster
+
+needs_slurm = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=f"no Slurm: {slurm_cluster.missing()}")
+FLAGS = ["--task", "mini_lever", "--preset", "smoke"]
+LONG = ["--set", "train.steps=3000", "eval.every=1000", "log.checkpoint_every=100000"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+def words(folder: Path, *more: str) -> list[str]:
+    return [*FLAGS, "--runs", f"{folder}/runs", "--results", f"{folder}/results", "--out", f"{folder}/out", *more]
+
+
+def start(cluster, folder: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "analysis.finding1", *words(folder, "--launcher", "slurm", *more)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=cluster.environment | {"OMP_NUM_THREADS": "1"}, **pipes)
+
+
+def finish(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def wait_for(condition, seconds=90.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def run_folders(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in (folder / "runs").rglob("config.json"))
+
+
+def metrics(folder: Path) -> dict[str, bytes]:
+    return {run.parent.name: (run / "metrics.jsonl").read_bytes() for run in run_folders(folder)}
+
+
+def steps(folder: Path) -> int:
+    """Environment steps that the only run beneath a folder has logged."""
+    return max((row["step"] for run in run_folders(folder) for row in read_metrics(run / "metrics.jsonl")), default=0)
+
+
+@needs_slurm
+def test_the_result_is_that_of_one_machine(cluster, tmp_path):
+    finish(start(cluster, tmp_path / "slurm", "--workers", "2", "--slurm-cpus-per-task", "1"))
+    main(words(tmp_path / "local"))
+    here, there = (
+        results.load(tmp_path / name / "results/finding1_mini_lever_smoke.h5") for name in ("local", "slurm")
+    )
+    assert there.attributes["complete"] and here.config == there.config and set(here.data) == set(there.data)
+    for name in here.data:
+        np.testing.assert_array_equal(here.values(name), there.values(name))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Metrics of the long run on this machine, from beginning to end."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    main(words(folder, "--w-r", "1", *LONG))
+    return metrics(folder)
+
+
+@needs_slurm
+@pytest.mark.parametrize("blow", ["warning", "requeue"])
+def test_a_job_queued_again_half_way_ends_as_an_undisturbed_one(blow, cluster, tmp_path, undisturbed):
+    process = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
+    wait_for(lambda: steps(tmp_path) >= 500)
+    (folder,) = run_folders(tmp_path)
+    job = (folder / slurm.TICKET).read_text().strip()
+    if blow == "warning":  # what Slurm sends before a job's time is over
+        subprocess.run(["scancel", "--signal=USR2", job], env=cluster.environment, check=True)
+    else:  # as if its node had gone
+        subprocess.run(["scontrol", "requeue", job], env=cluster.environment, check=True)
+    finish(process)
+    assert metrics(tmp_path) == undisturbed
+    assert ("saved at step" in (folder / "log.txt").read_text()) == (blow == "warning")
+
+
+@needs_slurm
+def test_an_interrupted_command_finds_its_jobs_again(cluster, tmp_path, undisturbed):
+    first = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
+    wait_for(lambda: steps(tmp_path) >= 100)
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=30)
+    assert first.returncode == 130 and "scancel" in out and "Traceback" not in err
+    finish(start(cluster, tmp_path, "--w-r", "1", *LONG))
+    assert metrics(tmp_path) == undisturbed
+    assert len(list((tmp_path / "runs").rglob("*_submitted.pkl"))) == 1
+
+
+@needs_slurm
+def test_a_cancelled_job_is_submitted_once_more_then_given_up(cluster, tmp_path):
+    process = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
+    seen = set()
+    for _ in range(2):
+        (folder,) = wait_for(lambda: run_folders(tmp_path))
+        ticket = wait_for(lambda f=folder: (t := slurm._ticket(type("Run", (), {"folder": f}))) not in seen and t)
+        seen.add(ticket)
+        subprocess.run(["scancel", ticket], env=cluster.environment, check=True)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1 and "1 of 1 runs failed" in err and "Traceback" not in err
+
+
+@needs_slurm
+@pytest.mark.parametrize("flags", [["--slurm-partition", "nowhere"], ["--slurm-colour", "red"]])
+def test_slurm_refuses_in_one_line(flags, cluster, tmp_path):
+    process = start(cluster, tmp_path, *flags)
+    _, err = process.communicate(timeout=60)
+    last = err.strip().splitlines()[-1]
+    assert process.returncode == 2 and last.startswith("error: ") and "Traceback" not in err
+    assert flags[1] in last or flags[0].removeprefix("--slurm-") in last
+
+
+def test_without_slurm_the_command_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit) as stop:
+        main(words(tmp_path, "--launcher", "slurm"))
+    assert stop.value.code == 2 and "no squeue here" in capsys.readouterr().err
+
+
+def test_flags_of_slurm_are_gathered():
+    assert launcher.expand(["--task", "x", "--slurm-time", "5", "--slurm-mem=3GB"]) == [
+        *["--task", "x", "--slurm", "time=5", "mem=3GB"]
+    ]
+    assert launcher.expand(["--slurm", "a=1", "--slurm-gpus-per-node", "2"]) == ["--slurm", "gpus_per_node=2", "a=1"]
+    assert launcher.expand(["--w-r", "1"]) == ["--w-r", "1"]
+    with pytest.raises(ConfigError, match="value is missing"):
+        launcher.expand(["--slurm-time", "--task", "x"])
+
+
+@pytest.mark.parametrize(
+    "name, settings, message", [("local", ["time=5"], "is for"), ("slurm", ["time"], "name=value")]
+)
+def test_settings_that_mean_nothing(name, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        launcher.pick(name, settings, 0, 1)
+
+
+def test_without_a_launcher_the_result_is_what_is_there(tmp_path, capsys):
+    job = study.sized(Finding1("mini_lever", preset="smoke", runs=tmp_path / "runs"), {})
+    assert job.launcher == "local" and os.getenv("USER", getpass.getuser())
+    main(words(tmp_path, "--w-r", "1"))
+    before = metrics(tmp_path)
+    main(words(tmp_path, "--w-r", "1", "100", "--launcher", "none"))
+    found = results.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
+    assert metrics(tmp_path) == before and not found.attributes["complete"]
+    assert np.isfinite(found.values("return")[0]).all() and np.isnan(found.values("return")[1]).all()
