@@ -6,6 +6,7 @@ and weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,5 +31,10 @@ def run(job: Ablations) -> Path:
     return compare.run(job, study.plan(job, STUDY, job.methods), figures.ablations.draw, summary.lines)
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(Ablations, run, args)
+
+
 if __name__ == "__main__":
-    study.main(Ablations, run)
+    main()

@@ -7,6 +7,7 @@ training, with the analytic weight for the loss's running mean. Fig. 22 (other w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,5 +43,10 @@ def lines(result: Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(Coefficients, run, args)
+
+
 if __name__ == "__main__":
-    study.main(Coefficients, run)
+    main()

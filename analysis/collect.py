@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import shlex
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 from analysis.results import PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, cluster_interval, seed_interval
 from analysis.sweep import Run
-from hdream_core import provenance, runs
+from hdream_core import provenance, runs, untrusted
 from hdream_core.config import ConfigError
 from hdream_core.logger import read_metrics
 
@@ -94,7 +95,7 @@ def _number(value: Any) -> float:
 def _gather_windows(planned: Sequence[Run], result: Result) -> None:
     """Adds window-by-window errors of finished runs; all runs saw the same windows."""
     files = {run: run.folder / "heldout.npz" for run in planned}
-    loaded = {run: dict(np.load(path, allow_pickle=False)) for run, path in files.items() if run.done and path.exists()}
+    loaded = {run: _heldout(path) for run, path in files.items() if run.done and path.exists()}
     if not loaded:
         return
     first = next(iter(loaded.values()))
@@ -110,6 +111,20 @@ def _gather_windows(planned: Sequence[Run], result: Result) -> None:
     for name in ("episode", "true_return"):
         result.data[f"window/{name}"] = (("window",), first[name].astype(np.float64))
     result.notes["paired"] = paired_differences(result)
+
+
+HELDOUT = ("start", "episode", "error", "dreamed_return", "true_return")
+
+
+def _heldout(path: Path) -> dict[str, np.ndarray]:
+    """A run's last held-out windows, see ``evaluate.Dreams``; ResultError in one line if the file is damaged."""
+    try:
+        found = untrusted.npz(path)
+    except ValueError as error:
+        raise ResultError(f"{path}: {error}") from None
+    if set(found) != set(HELDOUT) or len({values.shape for values in found.values()}) != 1:
+        raise ResultError(f"{path}: does not hold {', '.join(HELDOUT)} of one length")
+    return found
 
 
 def final_intervals(result: Result) -> dict[str, Any]:
@@ -183,6 +198,21 @@ def models(
     return Result(attributes(plan.study, plan.runs, sha256), known, data, configs)
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """``python -m analysis.collect STUDY [FLAGS]``: a study's result from what its runs have so far; starts nothing."""
+    words = sys.argv[1:] if args is None else list(args)
+    studies = ("finding1", "coefficients", "ablations", "multitask")  # those that read the runs' own curves
+    if not words or words[0] not in studies:
+        asked = words[0] if words and words[0] not in ("-h", "--help") else None
+        usage = f"python -m analysis.collect {{{','.join(studies)}}} [the study's own flags]"
+        print(f"error: no study {asked!r} to collect; {usage}" if asked else f"usage: {usage}", file=sys.stderr)
+        sys.exit(2 if asked or not words else 0)
+    study = importlib.import_module(f"analysis.{words[0]}")
+    flags = [*words[1:], "--launcher", "none"]
+    sys.argv = [sys.argv[0], *flags]  # a result notes the command that makes it again
+    study.main(flags)
+
+
 def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:
     """``<results>/<study>_<task>_<preset>.h5``.
 
@@ -195,3 +225,7 @@ def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:
     if path.exists() and (found := load(path).attributes.get("mode", mode)) != mode:
         raise ConfigError(f"{path}: holds an {found} result; give the {mode} one another folder, --results")
     return path
+
+
+if __name__ == "__main__":
+    main()

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from analysis.dreams import frames_and_rewards
 from analysis.segments import Rows, Segments
-from hdream_core import envs
+from hdream_core import envs, sealed, untrusted
 from hdream_core.agent import DreamerV2
 from hdream_core.envs.layout import main_object
 from hdream_core.load import load_agent
@@ -37,21 +36,25 @@ def save_slice(path: Path, task: str, facts: Mapping[str, Any], stretches: Seque
         stretches: each with ``image, action, reward, is_terminal, state, sim_state``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
+    with sealed.create(path) as file:
         file.attrs.update({"task": task, "facts": json.dumps(dict(facts))})
         for index, rows in enumerate(stretches):
             for name, values in rows.items():
                 file.create_dataset(f"stretch_{index}/{name}", data=values, compression="gzip", shuffle=True)
+    sealed.seal(path)
     return path
 
 
 def load_slice(path: Path) -> tuple[str, dict[str, Any], list[Rows]]:
     """Task, facts and stretches of a file that ``save_slice`` wrote; DatasetError in one line if it is none."""
     try:
-        with h5py.File(path) as file:
-            stretches = [{k: v[()] for k, v in file[f"stretch_{i}"].items()} for i in range(len(file))]
-            return file.attrs["task"], json.loads(file.attrs["facts"]), stretches
-    except (OSError, KeyError, ValueError) as error:
+        with sealed.open_to_read(path) as file:
+            stretches = [
+                {name: untrusted.array(values) for name, values in untrusted.members(file[f"stretch_{i}"]).items()}
+                for i in range(len(file))
+            ]
+            return file.attrs["task"], untrusted.json_value(file.attrs["facts"]), stretches
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: not a slice of a buffer ({error})") from None
 
 

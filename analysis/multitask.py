@@ -6,6 +6,7 @@ find.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,5 +49,10 @@ def lines(result: Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(MultiTask, run, args)
+
+
 if __name__ == "__main__":
-    study.main(MultiTask, run)
+    main()

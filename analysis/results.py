@@ -18,7 +18,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hdream_core import sealed, untrusted
+
 SCHEMA_VERSION = 1
+LARGEST = 2**28  # bytes of all arrays of a result together
 SCALES = ("paper", "reduced", "miniature")
 PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
 ATTRIBUTES: dict[str, type] = {
@@ -80,7 +83,7 @@ def save(result: Result, path: Path) -> Path:
     check(result, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    with h5py.File(temporary, "w") as file:
+    with sealed.create(temporary) as file:
         file.attrs.update(result.attributes)
         for name, value in (("config", result.config), ("notes", result.notes)):
             text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
@@ -95,6 +98,7 @@ def save(result: Result, path: Path) -> Path:
             for dimension, axis in zip(dataset.dims, axes, strict=True):
                 dimension.label = axis
                 dimension.attach_scale(file[f"axes/{axis}"])
+    sealed.seal(temporary)
     temporary.replace(path)
     return path
 
@@ -109,15 +113,15 @@ def load(path: str | Path) -> Result:
     if not path.exists():
         raise ResultError(f"{path}: no such result file")
     try:
-        with h5py.File(path, "r") as file:
+        with sealed.open_to_read(path) as file:
             result = Result(
                 attributes={name: _plain(value) for name, value in file.attrs.items()},
-                axes={name: _axis(values) for name, values in file["axes"].items()},
-                data=dict(_metrics(file["data"])),
-                config=json.loads(file["config"][()]),
-                notes=json.loads(file["notes"][()]),
+                axes={name: _axis(values) for name, values in untrusted.datasets(file["axes"]).items()},
+                data=_metrics(untrusted.datasets(file["data"])),
+                config=untrusted.json_value(file["config"].asstr()[()]),
+                notes=untrusted.json_value(file["notes"].asstr()[()]),
             )
-    except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError) as error:
         raise ResultError(f"{path}: not a result file of schema {SCHEMA_VERSION} ({error})") from None
     check(result, str(path))
     return result
@@ -132,19 +136,19 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _metrics(group: h5py.Group):
-    def visit(prefix: str, node: h5py.Group):
-        for name, item in node.items():
-            if isinstance(item, h5py.Group):
-                yield from visit(f"{prefix}{name}/", item)
-            else:
-                yield f"{prefix}{name}", (tuple(d.label for d in item.dims), item[()])
-
-    return visit("", group)
+def _metrics(found: Mapping[str, h5py.Dataset]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
+        raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
+    return {
+        name: (tuple(dimension.label for dimension in dataset.dims), untrusted.array(dataset))
+        for name, dataset in found.items()
+    }
 
 
 def _axis(values: h5py.Dataset) -> np.ndarray:
-    return values.asstr()[()].astype(str) if h5py.check_string_dtype(values.dtype) else values[()]
+    if h5py.check_string_dtype(values.dtype):
+        return untrusted.strings(values).astype(str)
+    return untrusted.array(values)
 
 
 def _plain(value: Any) -> Any:

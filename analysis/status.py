@@ -32,17 +32,26 @@ def state_of(folder: Path) -> str:
     return "failed" if runs.has_failed(folder) else "waiting"
 
 
+def folders(root: Path) -> list[Path]:
+    """Folders of all runs beneath ``root``.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    found = sorted(path.parent for path in root.rglob("config.json"))
+    if not found:
+        raise ConfigError(f"{root}: holds no runs")
+    return found
+
+
 def table(root: Path) -> list[tuple[str, int, int, Path]]:
     """State, environment steps reached, steps in all and folder of every run beneath ``root``.
 
     Raises:
         ConfigError: if there is none.
     """
-    folders = sorted(path.parent for path in root.rglob("config.json"))
-    if not folders:
-        raise ConfigError(f"{root}: holds no runs")
     rows = []
-    for folder in folders:
+    for folder in folders(root):
         config, state = runs.read_config(folder), state_of(folder)
         reached = config.train.steps if state == "done" else runs.progress_of(folder)
         rows.append((state, reached, config.train.steps, folder))

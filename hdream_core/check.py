@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hdream_core import untrusted
 from hdream_core.config import Config, ConfigError
 from hdream_core.settings import flatten
 
@@ -43,6 +44,24 @@ AT_LEAST = {
     "log.every": 1,
     "log.checkpoint_every": 1,
 }
+AT_MOST = {  # far beyond any model that is trained; a config from elsewhere cannot take the memory or the time
+    "model.depth": 1024,
+    "model.hidden": 65_536,
+    "model.layers": 64,
+    "model.rssm.deter": 65_536,
+    "model.rssm.hidden": 65_536,
+    "model.rssm.stoch": 4096,
+    "model.rssm.classes": 4096,
+    "behavior.horizon": 10_000,
+    "behavior.hidden": 65_536,
+    "behavior.layers": 64,
+    "balancer.dwa_window": 1_000_000,
+    "train.batch": 65_536,
+    "train.length": 65_536,
+    "train.threads": 4096,
+    "eval.episodes": 10_000,
+    "eval.samples": 10_000,
+}
 ABOVE_ZERO = (
     "balancer.w_r",
     "balancer.dwa_temperature",
@@ -63,6 +82,14 @@ def check(config: Config) -> Config:
     for name, least in AT_LEAST.items():
         if values[name] is not None and not least <= values[name] < float("inf"):
             raise ConfigError(f"{name} is {values[name]}; it must be finite and {least} or more")
+    for name, most in AT_MOST.items():
+        if values[name] > most:
+            raise ConfigError(f"{name} is {values[name]}; it must be {most} or less")
+    for name in ("task", "method", "preset"):  # they name folders and files
+        try:
+            untrusted.plain_name(values[name], name)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
     for name in ABOVE_ZERO:
         if values[name] is not None and not 0 < values[name] < float("inf"):
             raise ConfigError(f"{name} is {values[name]}; it must be finite and above 0")

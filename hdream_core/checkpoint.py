@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hdream_core import untrusted
 from hdream_core.store import write_atomically
 
 LATEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
@@ -39,7 +40,9 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Reads a checkpoint without running code from it; raises CheckpointError, naming the file, if it is damaged."""
     try:
-        return torch.load(io.BytesIO(_body(path)), map_location=device, weights_only=True)
+        body = _body(path)
+        untrusted.check_zip(body)
+        return torch.load(io.BytesIO(body), map_location=device, weights_only=True)
     except CheckpointError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file; all of them mean the same to a user

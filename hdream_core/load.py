@@ -12,12 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hdream_core import checkpoint, runs
-from hdream_core.agent import DreamerV2
+from hdream_core import checkpoint, runs, untrusted
+from hdream_core.agent import DreamerV2, make_balancer
+from hdream_core.check import check
 from hdream_core.checkpoint import CheckpointError
 from hdream_core.config import Config, ConfigError
-from hdream_core.networks import ENCODER_KERNELS
+from hdream_core.networks import ENCODER_KERNELS, MLP
 from hdream_core.settings import from_dict
+from hdream_core.world_model import WorldModel
 
 LEFT_OUT = ("behavior.critic.", "behavior.slow_critic.")  # of an export
 
@@ -35,6 +37,7 @@ def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV
     else:
         config, weights = _of_export(path)
     try:
+        _check_sizes(config, weights)
         agent = DreamerV2(config, *_shapes(weights), device)
         missing, beyond = agent.load_state_dict(weights, strict=False)
         odd = beyond + [name for name in missing if not name.startswith(LEFT_OUT)]
@@ -70,10 +73,24 @@ def _of_export(path: Path) -> tuple[Config, dict[str, Tensor]]:
         raise CheckpointError(f"{path}: no such file")
     try:
         with safe_open(path, "pt") as file:
-            config = from_dict(json.loads(file.metadata()["config"]))
+            config = check(from_dict(untrusted.json_value(file.metadata()["config"])))
             return config, {name: _single(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: not an exported agent ({error})") from None
+
+
+def _check_sizes(config: Config, weights: Mapping[str, Tensor]) -> None:
+    """Refuses a config whose model is not of the weights' size, before memory for it is taken."""
+    balancer = make_balancer(config.balancer, config.model.discount_head)
+    size, action = _shapes(weights)
+    with torch.device("meta"):
+        model = WorldModel(config.model, balancer.names, size, action, config.behavior.gamma)
+        actor = MLP(model.rssm.feat_size, 2 * action, config.behavior.hidden, config.behavior.layers)
+    for prefix, module in (("model.", model), ("behavior.actor.", actor)):
+        for name, parameter in module.named_parameters():
+            if weights[prefix + name].shape != parameter.shape:
+                found = tuple(weights[prefix + name].shape)
+                raise ValueError(f"{prefix}{name} has shape {found}, the config says {tuple(parameter.shape)}")
 
 
 def _single(weights: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hdream_core import untrusted
 from hdream_core.config import ConfigError
 
 
@@ -66,8 +67,25 @@ def _json_number(value: Any) -> float | int | None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
+    """All whole lines of a ``metrics.jsonl``; a last line cut short by a kill is left out.
+
+    Raises:
+        ConfigError: naming file and line, if another line is not what was written.
+    """
     if not path.exists():
         return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    lines = path.read_bytes().split(b"\n")
+    return [_read_line(line, number, path) for number, line in enumerate(lines[:-1], 1) if line]
+
+
+def _read_line(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        found = untrusted.json_value(line)
+    except ValueError as error:
+        raise ConfigError(f"{path}: line {number} is damaged ({error})") from None
+    if not isinstance(found, dict) or type(found.get("step")) is not int or not isinstance(found.get("kind"), str):
+        raise ConfigError(f"{path}: line {number} is damaged (no metrics with step and kind)")
+    bad = [name for name, value in found.items() if not isinstance(value, int | float | str | None)]
+    if bad:
+        raise ConfigError(f"{path}: line {number} is damaged ({bad[0]} is no number)")
+    return found

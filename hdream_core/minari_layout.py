@@ -10,13 +10,15 @@ uncompressed by JPEG, whose artefacts ruin small targets).
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import numpy as np
+
+from hdream_core import sealed, untrusted
 
 MAIN_FILE, METADATA_FILE = "main_data.hdf5", "metadata.json"
 Arrays = dict[str, np.ndarray]
@@ -67,8 +69,8 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
 def open_main(path: Path) -> h5py.File:
     """Opens a buffer's HDF5 file to read; DatasetError in one line if it cannot be opened."""
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        return sealed.open_to_read(path)
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be opened ({error})") from None
 
 
@@ -81,10 +83,11 @@ def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = N
     name = f"episode_{index}"
     try:
         group = file[name]
-        found = {k: v for parent in (group, group["observations"], group["infos"]) for k, v in parent.items()}
+        parents = group, group["observations"], group["infos"]
+        found = {k: v for parent in parents for k, v in untrusted.members(parent).items()}
         datasets = {k: v for k, v in found.items() if isinstance(v, h5py.Dataset)}
-        return {k: datasets[k][()] for k in (fields or datasets)}
-    except (KeyError, OSError) as error:
+        return {k: untrusted.array(datasets[k]) for k in (fields or datasets)}
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise DatasetError(f"{file.filename}: {name} is damaged or incomplete ({error})") from None
 
 
@@ -94,7 +97,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     if not path.exists() or not (folder / "data" / MAIN_FILE).exists():
         raise DatasetError(f"{folder}: no complete buffer there (expected data/{MAIN_FILE} and data/{METADATA_FILE})")
     try:
-        metadata = json.loads(path.read_text())
+        metadata = untrusted.json_value(path.read_bytes())
     except ValueError as error:
         raise DatasetError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(metadata, dict):
@@ -102,7 +105,23 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     missing = {"total_episodes", "total_steps", "hdream"} - set(metadata)
     if missing:
         raise DatasetError(f"{path}: field {sorted(missing)[0]!r} is missing; build buffers with offline_buffers.build")
+    _check_metadata(metadata, path)
     return metadata
+
+
+FACTS = ("task", "render", "camera", "sha256")  # what everyone reads of a buffer's own facts
+
+
+def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
+    for name in ("total_episodes", "total_steps"):
+        if type(metadata[name]) is not int or metadata[name] < 0:
+            raise DatasetError(f"{path}: {name} is {metadata[name]!r}; it must be a whole number")
+    facts = metadata["hdream"]
+    for name in FACTS:
+        if not isinstance(facts, dict) or not isinstance(facts.get(name), str):
+            raise DatasetError(f"{path}: hdream.{name} is missing, or no text")
+    if not re.fullmatch("[0-9a-f]{64}", facts["sha256"]):  # it names a folder
+        raise DatasetError(f"{path}: hdream.sha256 is {facts['sha256'][:80]!r}, no SHA-256")
 
 
 def space_to_json(low: np.ndarray, high: np.ndarray, dtype: str) -> dict[str, Any]:

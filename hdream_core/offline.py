@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from hdream_core import untrusted
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
 from hdream_core.store import EpisodeStore, Field
 
@@ -50,7 +51,12 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
 def open_unpacked(folder: Path) -> EpisodeStore:
     """A store whose episodes are listed beside it, in ``episodes.npy``."""
     store = EpisodeStore(folder)
-    store.rewind(np.load(folder / "episodes.npy", allow_pickle=False))
+    try:
+        store.rewind(untrusted.npy((folder / "episodes.npy").read_bytes()))
+    except ValueError as error:
+        raise DatasetError(
+            f"{folder / 'episodes.npy'}: {error}; delete {folder.parent} to unpack the buffer again"
+        ) from None
     return store
 
 

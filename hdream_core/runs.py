@@ -6,7 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from hdream_core import provenance
+from hdream_core import provenance, untrusted
 from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
 from hdream_core.logger import read_metrics
@@ -52,7 +52,7 @@ def read_config(path: Path) -> Config:
     if path.is_dir() or path.suffix != ".json":
         path = path / "config.json"
     try:
-        return check(from_dict(json.loads(path.read_text())))
+        return check(from_dict(untrusted.json_value(path.read_bytes())))
     except OSError:
         raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
     except ValueError as error:
@@ -75,7 +75,14 @@ def record(folder: Path, facts: dict[str, str]) -> None:
 
 def recorded(folder: Path) -> dict[str, str]:
     """What ``record`` wrote, and where the run's code and packages came from."""
-    return json.loads((folder / "provenance.json").read_text())
+    path = folder / "provenance.json"
+    try:
+        found = untrusted.json_value(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: must be a JSON object")
+    return found
 
 
 def mark_done(folder: Path, wall_seconds: float) -> None:
@@ -108,7 +115,11 @@ def failure_of(folder: Path) -> int | None:
 
 def wall_seconds(folder: Path) -> float:
     """Seconds that a finished run took."""
-    return float((folder / "done").read_text())
+    path = folder / "done"
+    try:
+        return float(path.read_text())
+    except ValueError:
+        raise ConfigError(f"{path}: does not hold the seconds that the run took") from None
 
 
 def is_done(folder: Path) -> bool:

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from hdream_core import untrusted
 
 
 class StoreError(ValueError):
@@ -66,7 +69,11 @@ class EpisodeStore:
 
     @staticmethod
     def _read_layout(path: Path) -> dict[str, Field]:
-        return {name: Field(dtype, tuple(shape)) for name, (dtype, shape) in json.loads(path.read_text()).items()}
+        try:
+            found = untrusted.json_value(path.read_bytes())
+            return {untrusted.plain_name(name, "a field"): _field(*kind) for name, kind in found.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise StoreError(f"{path}: not a store's layout ({error})") from None
 
     @property
     def rows(self) -> int:
@@ -107,6 +114,8 @@ class EpisodeStore:
             StoreError: if the file ends before the last of them.
         """
         field = self.fields[name]
+        if length * field.row_bytes > (size := os.fstat(self._descriptor(name)).st_size):
+            raise StoreError(f"{self.folder / name}.raw: {size} bytes, too few for a window of {length} rows")
         out = np.empty((len(starts), length, *field.shape), field.dtype)
         for start, rows in zip(starts, out, strict=True):
             self._read(name, int(start), rows)
@@ -145,6 +154,13 @@ class EpisodeStore:
             path = self.folder / f"{name}.raw"
             if path.exists() and path.stat().st_size > self.rows * field.row_bytes:
                 os.truncate(path, self.rows * field.row_bytes)
+
+
+def _field(dtype: str, shape: list[int]) -> Field:
+    number = isinstance(dtype, str) and re.fullmatch("[<>|][biuf][1248]", dtype)
+    if not number or any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"{dtype} {shape} is no row of numbers")
+    return Field(np.dtype(dtype).str, tuple(shape))
 
 
 def _close(descriptors: dict[str, int]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import tyro
 
-from hdream_core import provenance
+from hdream_core import provenance, untrusted
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import METADATA_FILE, read_metadata
@@ -101,7 +101,12 @@ def _claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """
     path = folder / "build.json"
     if path.exists():
-        known = json.loads(path.read_text())
+        try:
+            known = untrusted.json_value(path.read_bytes())
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}; delete it and build again") from None
+        if not isinstance(known, dict):
+            raise ConfigError(f"{path}: must be a JSON object; delete it and build again")
         for name, value in identity.items():
             if known.get(name) != value:
                 found = f"{name}={known.get(name)}, not {value}"

@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import MAIN_FILE, open_main, read_metadata
+from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
 BINS = 10
@@ -36,9 +36,12 @@ def summarize(folder: Path) -> dict[str, Any]:
     """Facts of a buffer: metadata, and per episode ``returns`` and ``successes`` as arrays."""
     metadata = read_metadata(folder)
     with open_main(folder / "data" / MAIN_FILE) as file:
-        groups = [file[f"episode_{i}"] for i in range(metadata["total_episodes"])]
-        returns = np.array([group.attrs["return"] for group in groups])
-        successes = np.array([group.attrs["success"] for group in groups])
+        try:
+            groups = [file[f"episode_{i}"] for i in range(metadata["total_episodes"])]
+            returns = np.array([group.attrs["return"] for group in groups], np.float64)
+            successes = np.array([group.attrs["success"] for group in groups], bool)
+        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise DatasetError(f"{file.filename}: damaged or incomplete ({error})") from None
     return {"metadata": metadata, "returns": returns, "successes": successes}
 
 
@@ -50,7 +53,7 @@ def contact_sheet(folder: Path) -> np.ndarray:
     rows = []
     with open_main(folder / "data" / MAIN_FILE) as file:
         for index in chosen:
-            images = file[f"episode_{index}/observations/image"]
+            images = read_episode(file, int(index), ("image",))["image"]
             at = np.linspace(0, len(images) - 1, SHEET_COLUMNS).round().astype(int)
             rows.append(np.concatenate([images[t] for t in at], 1))
     return np.concatenate(rows, 0)

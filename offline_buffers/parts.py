@@ -13,7 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, space_to_json, write_episode
+from hdream_core import sealed
+from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, DatasetError, space_to_json, write_episode
 from hdream_core.store import write_atomically
 
 MINARI_VERSION = "0.5.3"  # whose layout this is
@@ -37,13 +38,14 @@ def total_digest(digests: Iterable[str]) -> str:
 def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarray]]]) -> None:
     """Writes ``(index, seed, episode)`` groups to a part that appears under its name only when it is whole."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    with h5py.File(temporary, "w", track_order=True) as file:
+    with sealed.create(temporary, track_order=True) as file:
         for index, seed, episode in episodes:
             write_episode(file, index, episode, seed)
             group = file[f"episode_{index}"]
             group.attrs["sha256"] = digest(episode)
             group.attrs["return"] = float(episode["rewards"].sum())
             group.attrs["success"] = bool(episode["success"].any())
+    sealed.seal(temporary)
     temporary.replace(path)
 
 
@@ -62,9 +64,9 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
     data.mkdir(parents=True, exist_ok=True)
     temporary = data / (MAIN_FILE + ".tmp")
     digests, returns, successes, steps = [], [], [], 0
-    with h5py.File(temporary, "w", track_order=True) as target:
+    with sealed.create(temporary, track_order=True) as target:
         for part in parts:
-            with h5py.File(part, "r", track_order=True) as source:
+            with _open_part(part) as source:
                 for name, group in source.items():
                     source.copy(group, target, name)  # copies compressed chunks as they are
                     digests.append(group.attrs["sha256"])
@@ -75,6 +77,7 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
         spaces = _spaces(
             first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:]
         )
+    sealed.seal(temporary)
     temporary.replace(data / MAIN_FILE)
     metadata = spaces | {
         "total_episodes": len(digests),
@@ -95,6 +98,13 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
     write_atomically(data / METADATA_FILE, json.dumps(metadata, indent=1).encode())
     shutil.rmtree(folder / "parts", ignore_errors=True)
     return metadata
+
+
+def _open_part(path: Path) -> h5py.File:
+    try:
+        return sealed.open_to_read(path, track_order=True)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: a part of the buffer is damaged ({error}); delete it and build again") from None
 
 
 def _spaces(image: tuple[int, ...], state: tuple[int, ...], action: tuple[int, ...]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from hdream_core import sealed
 from hdream_core.config import ConfigError
 from hdream_core.minari_layout import DatasetError, convert, read_episode, read_metadata
 from hdream_core.offline import open_buffer
@@ -157,8 +158,12 @@ def test_source_run_takes_the_episodes_of_an_online_run(tmp_path):
     ],
 )
 def test_validate_names_what_is_wrong(copy, damage, message):
-    with h5py.File(copy / "data" / "main_data.hdf5", "r+") as file:
+    path = copy / "data" / "main_data.hdf5"
+    with h5py.File(path, "r+") as file:
         damage(file)
+    with pytest.raises(DatasetError, match="has changed since it was written"):
+        validate.validate(copy)
+    sealed.seal(path)  # by someone who knows how
     with pytest.raises(DatasetError, match=message):
         validate.validate(copy)
 

@@ -1,0 +1,83 @@
+"""``python -m analysis.clean``: removes what finished runs no longer need, after asking.
+
+A finished run is read by its config, metrics, held-out windows and last checkpoint. The checkpoint before it and an
+online run's frames only serve to go on; the frames are by far the largest part.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from analysis.status import folders, state_of
+from hdream_core.checkpoint import NEXT, PREVIOUS
+from hdream_core.errors import exit_on_user_error
+
+UNNEEDED = ("replay", PREVIOUS, NEXT)  # of a finished run
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Remove what finished runs no longer need: frames that were played, and the checkpoint before the last.
+
+    Runs that are not finished stay as they are. A finished run whose frames are gone can still be studied, but not be a
+    buffer's `--source run:PATH`.
+    """
+
+    runs: Path = Path("runs")
+    """Folder of the runs."""
+    keep_replay: bool = False
+    """Keep the frames that online runs have played."""
+    yes: bool = False
+    """Do not ask."""
+
+
+def unneeded(job: Clean) -> list[Path]:
+    """Files and folders that a call would remove."""
+    names = [name for name in UNNEEDED if not (job.keep_replay and name == "replay")]
+    done = [folder for folder in folders(job.runs) if state_of(folder) == "done"]
+    return [path for folder in done for name in names if (path := folder / name).exists()]
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; links are not followed."""
+    files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link or a whole folder; nothing behind a link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error(interrupted="the same command removes the rest"):
+        job = tyro.cli(Clean, args=sys.argv[1:] if args is None else args, prog="python -m analysis.clean")
+        found = unneeded(job)
+        if not found:
+            print("nothing to remove")
+            return
+        for path in found:
+            print(f"{size(path) / 2**20:10.1f} MiB  {path}")
+        total = f"{sum(map(size, found)) / 2**20:.1f} MiB of {len(found)} files and folders"
+        if not job.yes:
+            print(f"remove {total}? [y/N] ", end="", flush=True)
+            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+                print("nothing was removed")
+                return
+        for path in found:
+            remove(path)
+        print(f"removed {total}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""HDF5 files with a seal: before the data, as text, the SHA-256 of all of it.
+
+libhdf5 hangs, crashes or takes all memory on some damaged files, where this process could not get a word in. So a
+sealed file is compared with its seal before libhdf5 sees it, and one without a seal is first read by a process that may
+die. The seal stands in HDF5's own user block, which other readers skip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hdream_core import untrusted
+
+BLOCK = 512  # bytes of the user block; HDF5 takes no smaller one
+MARK = b"hdream sha256 "
+SECONDS = 60  # that the process which may die has
+MEMORY = 2**31  # bytes that it may take
+WHOLE = 2**26  # bytes up to which it reads all values, not just what describes them
+
+
+def create(path: Path, **options: Any) -> h5py.File:
+    """A new file to write, with room for a seal."""
+    return h5py.File(path, "w", userblock_size=BLOCK, **options)
+
+
+def seal(path: Path) -> None:
+    """Seals a file of ``create`` that has been closed."""
+    digest = _digest(path)
+    with open(path, "r+b") as file:
+        file.write(MARK + digest + b"\n")
+
+
+def open_to_read(path: Path, **options: Any) -> h5py.File:
+    """Opens a file that is what was written, or at least can be read.
+
+    Raises:
+        OSError, ValueError: with a short reason, if it is neither.
+    """
+    with open(path, "rb") as file:
+        start = file.read(len(MARK) + 64)
+    if not start.startswith(MARK):
+        _try_out(path)
+    elif start[len(MARK) :] != _digest(path):
+        raise ValueError("it has changed since it was written: its SHA-256 is another")
+    return h5py.File(path, "r", **options)
+
+
+def _digest(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(BLOCK)
+        return hashlib.file_digest(file, "sha256").hexdigest().encode()
+
+
+def _try_out(path: Path) -> None:
+    """Reads a file in a process of its own, with limits; ValueError if that does not end well."""
+    command = [sys.executable, "-m", "hdream_core.sealed", str(path.absolute())]
+    root = Path(__file__).parents[1]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=root)
+    except subprocess.TimeoutExpired:
+        raise ValueError("damaged: reading it does not end") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise ValueError(said[-1] if done.returncode == 1 and said else "damaged: reading it crashes")
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _walk(path: Path) -> None:
+    """Reads everything that readers of the file may look at."""
+    with h5py.File(path, "r") as file:
+        dict(file.attrs)
+        for dataset in untrusted.datasets(file).values():
+            dict(dataset.attrs)
+            dict(dataset.parent.attrs)
+            [dimension.label for dimension in dataset.dims]
+            if path.stat().st_size > WHOLE:
+                continue
+            if h5py.check_string_dtype(dataset.dtype) is None:
+                untrusted.array(dataset)
+            elif dataset.shape == ():
+                dataset.asstr()[()]
+            else:
+                untrusted.strings(dataset)
+
+
+if __name__ == "__main__":
+    _limit_memory()
+    try:
+        _walk(Path(sys.argv[1]))
+    except Exception as error:  # whatever libhdf5 makes of it
+        print(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", file=sys.stderr)
+        sys.exit(1)

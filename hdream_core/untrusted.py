@@ -1,0 +1,129 @@
+"""Files from elsewhere, read without trust: no code runs, sizes are checked before memory is taken, no path leads out.
+
+Every function raises ValueError with a short reason; callers add which file it was.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+LARGEST = 2**30  # bytes of one array
+DEFLATE = 1100  # times that gzip can make data smaller, a little over
+SMALL = 2**20  # bytes that nobody needs to justify
+DEEPEST = 8  # groups within groups
+BAD_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, struct.error, zlib.error)
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,=+-]*")
+
+
+def plain_name(text: Any, what: str) -> str:
+    """``text`` if it can name a file or folder inside another, and nothing outside."""
+    if not isinstance(text, str) or not NAME.fullmatch(text) or len(text) > 200:
+        raise ValueError(f"{what} is {text!r}; a name has letters, digits and . , _ = + - alone")
+    return text
+
+
+def json_value(text: str | bytes) -> Any:
+    """JSON of ordinary depth."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+
+
+def members(group: h5py.Group) -> dict[str, h5py.Group | h5py.Dataset]:
+    """What a group holds. Links to other files are refused."""
+    found = {}
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            raise ValueError(f"{name} is a link to another file")
+        found[name] = group[name]
+    return found
+
+
+def datasets(group: h5py.Group, depth: int = 0) -> dict[str, h5py.Dataset]:
+    """All datasets beneath a group by their path, e.g. ``loss/reward``."""
+    if depth > DEEPEST:
+        raise ValueError(f"{group.name}: groups are nested too deeply")
+    found = {}
+    for name, item in members(group).items():
+        if isinstance(item, h5py.Group):
+            found |= {f"{name}/{inner}": values for inner, values in datasets(item, depth + 1).items()}
+        else:
+            found[name] = item
+    return found
+
+
+def array(dataset: h5py.Dataset, largest: int = LARGEST) -> np.ndarray:
+    """A numeric dataset, whose size its bytes in the file must bear out."""
+    _check_storage(dataset)
+    if dataset.dtype.kind not in "biuf":
+        raise ValueError(f"{dataset.name} has dtype {dataset.dtype}, must be numeric")
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > min(largest, SMALL + DEFLATE * stored):
+        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, of which the file holds {stored}")
+    return dataset[()]
+
+
+def strings(dataset: h5py.Dataset) -> np.ndarray:
+    """A dataset of strings."""
+    _check_storage(dataset)
+    if h5py.check_string_dtype(dataset.dtype) is None or dataset.nbytes > SMALL:
+        raise ValueError(f"{dataset.name} is no short list of strings")
+    return dataset.asstr()[()]
+
+
+def _check_storage(dataset: h5py.Dataset) -> None:
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{dataset.name} is a group, not a dataset")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{dataset.name} keeps its values in another file")
+
+
+def npz(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
+    """The arrays of an uncompressed ``.npz`` file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > min(largest, SMALL + 2 * path.stat().st_size):
+                raise ValueError("claims more bytes than it has")
+            return {info.filename.removesuffix(".npy"): npy(archive.read(info)) for info in archive.infolist()}
+    except BAD_ZIP as error:
+        raise ValueError(f"not an .npz file ({error})") from None
+
+
+def npy(data: bytes) -> np.ndarray:
+    """The array in the bytes of an ``.npy`` file."""
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        size = dtype.itemsize
+        for length in shape:
+            size *= int(length)
+        if dtype.hasobject or min(shape, default=0) < 0 or size != len(data) - file.tell():
+            raise ValueError(f"claims {shape} of {dtype}, which is not what it holds")
+    except (TypeError, SyntaxError, KeyError, EOFError, UnicodeDecodeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"not an .npy file ({type(error).__name__})") from None
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def check_zip(data: bytes) -> None:
+    """Refuses an archive that would unpack to much more than it is, as torch's never do."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+    except BAD_ZIP as error:
+        raise ValueError(f"not an archive ({error})") from None
+    if unpacked > SMALL + 2 * len(data):
+        raise ValueError(f"{len(data)} bytes claim to unpack to {unpacked}")

@@ -1,0 +1,339 @@
+"""Files from elsewhere: hostile ones are refused in one line, in bounded memory; damaged ones never give a traceback.
+
+``python -m tests.test_untrusted SECONDS`` goes on damaging files for as long as it is told, and prints what it did.
+"""
+
+import io
+import json
+import random
+import shutil
+import sys
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from analysis.collect import _heldout
+from analysis.results import ResultError, load, save
+from hdream_core import checkpoint, runs, sealed, untrusted
+from hdream_core.agent import DreamerV2
+from hdream_core.checkpoint import CheckpointError
+from hdream_core.config import ConfigError
+from hdream_core.errors import USER_ERRORS
+from hdream_core.load import export, load_agent
+from hdream_core.logger import read_metrics
+from hdream_core.minari_layout import DatasetError, read_metadata
+from hdream_core.offline import open_buffer
+from hdream_core.presets import make_config
+from hdream_core.store import EpisodeStore, Field, StoreError
+from offline_buffers.build import Build, build
+from tests.test_results import result
+
+MEMORY = 200 * 2**20  # bytes that reading a small file may take
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("buffer") / "b"
+    return build(Build("mini_lever", 100, workers=1, out=folder), show_progress=False)
+
+
+def refuses(read, error, match):
+    """``read`` raises the error, in one line, without taking the memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(error, match=match) as caught:
+            read()
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 1000
+
+
+# -- hostile files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["fill", "gzip", "external", "virtual", "link", "object", "cycle", "deep"])
+def test_hostile_result_files(how, tmp_path):
+    path = save(result(), tmp_path / "r.h5")
+    (tmp_path / "secret").write_bytes(b"x" * 96)
+    with h5py.File(path, "a") as file:
+        data = file["data"]
+        match how:
+            case "fill":  # a shape without values
+                data.create_dataset("x", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000), fillvalue=1.0)
+            case "gzip":  # zeros that unpack to far more than a result may hold
+                data.create_dataset("x", shape=(2, 2**26), dtype="f8", chunks=(1, 2**20), compression="gzip")
+                data["x"][0, :] = 0
+                data["x"][1, :] = 0
+            case "external":
+                data.create_dataset("x", shape=(12,), dtype="f8", external=[(str(tmp_path / "secret"), 0, 96)])
+            case "virtual":
+                layout = h5py.VirtualLayout((12,), "f8")
+                layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (12,))
+                data.create_virtual_dataset("x", layout)
+            case "link":
+                data["x"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
+            case "object":
+                data.create_dataset("x", data=["a"], dtype=h5py.string_dtype())
+            case "cycle":
+                data["x"] = data
+            case "deep":
+                data.create_group("/".join("x" * 50))
+    refuses(lambda: load(path), ResultError, "has changed")
+    sealed.seal(path)  # by whoever made it hostile
+    refuses(lambda: load(path), ResultError, r"r\.h5")
+
+
+@pytest.mark.parametrize(
+    "facts, match",
+    [
+        ({"sha256": "../../../../../../tmp/x".ljust(64, "/")}, "no SHA-256"),
+        ({"sha256": 3}, "sha256"),
+        ({"task": None}, "task"),
+    ],
+)
+def test_hostile_metadata_of_a_buffer(facts, match, buffer, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(buffer, copy)
+    path = copy / "data" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["hdream"] |= facts
+    path.write_text(json.dumps(metadata))
+    before = sorted(tmp_path.rglob("*"))
+    refuses(lambda: open_buffer(copy), DatasetError, match)
+    assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "unpacked.lock"] == before
+    path.write_text("[" * 100_000)
+    refuses(lambda: read_metadata(copy), DatasetError, "JSON")
+
+
+def test_hostile_buffer_claims_more_than_it_holds(buffer, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
+    with h5py.File(copy / "data" / "main_data.hdf5", "a") as file:
+        del file["episode_0/rewards"]
+        file["episode_0"].create_dataset("rewards", shape=(10**12,), dtype="f4", chunks=(1000,))
+    sealed.seal(copy / "data" / "main_data.hdf5")
+    refuses(lambda: open_buffer(copy), DatasetError, "claims")
+
+
+@pytest.mark.parametrize("layout", [[["|O", []]], [["<f4", [-1]]], [["<f4", [10**9, 10**6]]], 3, {"../x": ["<f4", []]}])
+def test_hostile_layout_of_a_store(layout, tmp_path):
+    store = EpisodeStore(tmp_path, {"x": Field("<f4", ())})
+    store.append({"x": np.zeros(5, np.float32)})
+    found = {"x": layout[0]} if isinstance(layout, list) else layout
+    (tmp_path / "layout.json").write_text(json.dumps(found))
+
+    def read():
+        again = EpisodeStore(tmp_path)
+        again.rewind(store.position())
+        again.windows("x", np.array([0]), 2)
+
+    refuses(read, StoreError, "layout|too few")
+
+
+def test_hostile_checkpoints(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.write_text, (tmp_path / "ran", "code"))
+
+    torch.save({"agent": Evil()}, tmp_path / "evil.pt")
+    refuses(lambda: checkpoint.load(tmp_path / "evil.pt"), CheckpointError, "damaged")
+    assert not (tmp_path / "ran").exists()
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\0" * 2**29)
+    refuses(lambda: checkpoint.load(tmp_path / "bomb.pt"), CheckpointError, "damaged")
+
+
+def test_hostile_exports(tmp_path):
+    agent = DreamerV2(make_config("mini_lever", "smoke"), 32, 2)
+    path = export(agent, tmp_path / "a.safetensors")
+    assert load_agent(path).config == agent.config
+    weights = {name: value.half().contiguous() for name, value in agent.state_dict().items()}
+    for section, name, value in (("model", "depth", 10**6), ("model", "depth", 900), ("behavior", "hidden", 60_000)):
+        config = json.loads(json.dumps(runs.flatten(agent.config)))
+        nested: dict = {}
+        for dotted, leaf in config.items():
+            *groups, last = dotted.split(".")
+            node = nested
+            for group in groups:
+                node = node.setdefault(group, {})
+            node[last] = leaf
+        nested[section][name] = value
+        save_file(weights, path, metadata={"config": json.dumps(nested)})
+        refuses(lambda: load_agent(path), CheckpointError, "a.safetensors")
+
+
+@pytest.mark.parametrize("field", ["task", "method", "preset"])
+def test_configs_do_not_name_other_folders(field, tmp_path):
+    config = make_config("mini_lever", "smoke")
+    runs.prepare(config, tmp_path / "run")
+    data = json.loads((tmp_path / "run/config.json").read_text()) | {field: "../../elsewhere"}
+    (tmp_path / "run/config.json").write_text(json.dumps(data))
+    refuses(lambda: runs.read_config(tmp_path / "run"), ConfigError, field)
+
+
+def test_hostile_windows(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(tmp_path / "h.npz", "w") as archive:
+        archive.writestr("error.npy", header.getvalue())
+    refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
+    with zipfile.ZipFile(tmp_path / "h.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("error.npy", b"\0" * 2**28)
+    refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
+    np.savez(tmp_path / "h.npz", error=np.array([object()], dtype=object))
+    refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
+
+
+@pytest.mark.parametrize("line", ["[]", "{", '{"step": "x", "kind": "eval"}', '{"step": 1}', "\udcff", "[" * 50_000])
+def test_damaged_metrics_name_the_line(line, tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 0, "kind": "eval"}\n' + line.encode("utf-8", "surrogateescape") + b"\n")
+    refuses(lambda: read_metrics(path), ConfigError, "line 2")
+
+
+def test_json_and_names():
+    assert untrusted.json_value("[1]") == [1] and untrusted.plain_name("w_o=0,w_r=100", "x") == "w_o=0,w_r=100"
+    for bad in ("..", "a/b", "", "/", "a\0", None, 3, "x" * 201, "-x"):
+        with pytest.raises(ValueError, match="a name has"):
+            untrusted.plain_name(bad, "it")
+
+
+# -- damaged files ---------------------------------------------------------------------------------------------------
+
+
+def files(folder: Path, buffer: Path) -> dict[str, tuple[Path, object]]:
+    """One good file of each kind with what reads it."""
+    agent = DreamerV2(make_config("mini_lever", "smoke"), 32, 2)
+    run = folder / "run"
+    runs.prepare(agent.config, run)
+    checkpoint.save(run, agent.training_state() | {"step": 3})
+    (run / "metrics.jsonl").write_text('{"step": 0, "kind": "eval", "return": 1.5}\n' * 20)
+    (run / "done").write_text("12.5\n")
+    windows = {name: np.arange(9.0) for name in ("start", "episode", "error", "dreamed_return", "true_return")}
+    np.savez(run / "heldout.npz", **windows)
+    copy = folder / "buffer"
+    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
+
+    def read_buffer(_):
+        shutil.rmtree(copy / "unpacked", ignore_errors=True)
+        open_buffer(copy)
+
+    store = EpisodeStore(folder / "store", {"x": Field("<f4", (3,))})
+    store.append({"x": np.zeros((50, 3), np.float32)})
+
+    def read_store(_):
+        again = EpisodeStore(folder / "store")
+        again.rewind(store.position())
+        again.episode(0)
+
+    return {
+        "result": (save(result(), folder / "r.h5"), load),
+        "unsealed": (_unsealed(folder), load),
+        "export": (export(agent, folder / "a.safetensors"), load_agent),
+        "checkpoint": (run / "checkpoint.pt", checkpoint.load),
+        "config": (run / "config.json", runs.read_config),
+        "provenance": (run / "provenance.json", lambda _: runs.recorded(run)),
+        "metrics": (run / "metrics.jsonl", read_metrics),
+        "windows": (run / "heldout.npz", _heldout),
+        "done": (run / "done", lambda _: runs.wall_seconds(run)),
+        "metadata": (copy / "data" / "metadata.json", lambda _: read_metadata(copy)),
+        "buffer": (copy / "data" / "main_data.hdf5", read_buffer),
+        "layout": (folder / "store" / "layout.json", read_store),
+    }
+
+
+def _unsealed(folder: Path) -> Path:
+    path = save(result(), folder / "u.h5")
+    with open(path, "r+b") as file:
+        file.write(bytes(sealed.BLOCK))
+    return path
+
+
+def damage(data: bytes, rng: random.Random) -> bytes:
+    """Truncated, with flipped bits, or with a stretch overwritten, removed or repeated."""
+    changed = bytearray(data)
+    match rng.randrange(5):
+        case 0:
+            return bytes(changed[: rng.randrange(len(changed) + 1)])
+        case 1:
+            for _ in range(rng.choice([1, 1, 3, 30])):
+                changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        case 2:
+            at = rng.randrange(len(changed))
+            length = rng.randrange(1, 64)
+            changed[at : at + length] = rng.choice([b"\0", b"\xff", b"9", rng.randbytes(1)]) * length
+        case 3:
+            at = rng.randrange(len(changed))
+            del changed[at : at + rng.randrange(1, 64)]
+        case 4:
+            at = rng.randrange(len(changed))
+            changed[at:at] = changed[at : at + rng.randrange(1, 64)]
+    return bytes(changed)
+
+
+def attack(name: str, path: Path, read, good: bytes, rng: random.Random) -> bool:
+    """Damages a file and reads it; whether it was refused. Anything but a user's error goes through."""
+    path.write_bytes(damage(good, rng))
+    try:
+        read(path)
+    except (*USER_ERRORS, ResultError):
+        return True
+    finally:
+        path.write_bytes(good)
+    return False
+
+
+NAMES = tuple("result unsealed export checkpoint config provenance metrics windows done metadata buffer layout".split())
+TIMES = {"unsealed": 8}  # damaged files of a kind in the suite; reading one without a seal starts a process
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_files_are_read_or_refused(name, tmp_path, buffer, record_property):
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    path, read = files(tmp_path, buffer)[name]
+    good = path.read_bytes()
+    read(path)
+    times = TIMES.get(name, 60)
+    refused = sum(attack(name, path, read, good, rng) for _ in range(times))
+    print(f"{name}: {refused} of {times} damaged files refused")
+    read(path)
+
+
+def fuzz(seconds: float) -> None:
+    """Damages files of every kind in turn until time is over, prints how many; raises what is no user's error."""
+    import resource
+    import tempfile
+
+    seed = random.SystemRandom().randrange(2**32)
+    rng, counts = random.Random(seed), dict.fromkeys(NAMES, 0)
+    refused, slowest = dict.fromkeys(NAMES, 0), 0.0
+    print(f"seed {seed}")
+    with tempfile.TemporaryDirectory() as folder:
+        buffer = build(Build("mini_lever", 100, workers=1, out=Path(folder) / "b"), show_progress=False)
+        found = {name: (path, read, path.read_bytes()) for name, (path, read) in files(Path(folder), buffer).items()}
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for name, (path, read, good) in found.items():
+                start = time.monotonic()
+                refused[name] += attack(name, path, read, good, rng)
+                slowest = max(slowest, time.monotonic() - start)
+                counts[name] += 1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    for name in NAMES:
+        print(f"{name:<12} {counts[name]:>7} damaged, {refused[name]:>7} refused")
+    print(f"slowest read {slowest:.2f} s, memory at most {peak:.0f} MiB")
+
+
+if __name__ == "__main__":
+    fuzz(float(sys.argv[1]))
