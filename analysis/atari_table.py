@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
 import figures.atari_table
 from analysis import collect
@@ -37,6 +36,7 @@ from analysis.atari_scores import (
 )
 from analysis.results import Result, save
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES
+from hdream_core import commandline
 from hdream_core.errors import exit_on_user_error
 
 STUDY = "atari_table"
@@ -124,7 +124,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = sys.argv[1:] if args is None else list(args)
     with exit_on_user_error(TableError):
-        job = tyro.cli(AtariTable, args=arguments, prog=f"python -m analysis.{STUDY}")
+        job = commandline.parse(AtariTable, arguments, f"python -m analysis.{STUDY}")
         started = time.perf_counter()
         found = result(read_table(job.table or TABLE), {})
         found.attributes = attributes(started)

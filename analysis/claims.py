@@ -7,19 +7,18 @@ verdict by a rule written down beforehand (``analysis/ledger.py``, ``analysis/ju
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import tyro
 
 from analysis import collect, judges
 from analysis.judges import Shelf
 from analysis.ledger import CLAIMS
 from analysis.results import SCALES, Result, ResultError, load, save
+from hdream_core import commandline
 from hdream_core.errors import exit_on_user_error
 from hdream_core.store import write_atomically
 
@@ -139,7 +138,7 @@ def run(job: Claims) -> pd.DataFrame:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error(ResultError):
-        job = tyro.cli(Claims, args=sys.argv[1:] if args is None else args, prog="python -m analysis.claims")
+        job = commandline.parse(Claims, args, "python -m analysis.claims")
         rows = run(job)
         if job.brief:
             print(brief(rows))

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from analysis.status import folders, state_of
+from hdream_core import commandline
 from hdream_core.checkpoint import NEXT, PREVIOUS
 from hdream_core.errors import exit_on_user_error
 
@@ -61,7 +60,7 @@ def remove(path: Path) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error(interrupted="the same command removes the rest"):
-        job = tyro.cli(Clean, args=sys.argv[1:] if args is None else args, prog="python -m analysis.clean")
+        job = commandline.parse(Clean, args, "python -m analysis.clean")
         found = unneeded(job)
         if not found:
             print("nothing to remove")

@@ -202,11 +202,13 @@ def main(args: Sequence[str] | None = None) -> None:
     """``python -m analysis.collect STUDY [FLAGS]``: a study's result from what its runs have so far; starts nothing."""
     words = sys.argv[1:] if args is None else list(args)
     studies = ("finding1", "coefficients", "ablations", "multitask")  # those that read the runs' own curves
+    usage = f"python -m analysis.collect {{{','.join(studies)}}} [the study's own flags]"
+    if words and words[0] in ("-h", "--help"):
+        print(f"usage: {usage}")
+        sys.exit(0)
     if not words or words[0] not in studies:
-        asked = words[0] if words and words[0] not in ("-h", "--help") else None
-        usage = f"python -m analysis.collect {{{','.join(studies)}}} [the study's own flags]"
-        print(f"error: no study {asked!r} to collect; {usage}" if asked else f"usage: {usage}", file=sys.stderr)
-        sys.exit(2 if asked or not words else 0)
+        print(f"error: no study {words[0] if words else 'given'!r} to collect; {usage}", file=sys.stderr)
+        sys.exit(2)
     study = importlib.import_module(f"analysis.{words[0]}")
     flags = [*words[1:], "--launcher", "none"]
     sys.argv = [sys.argv[0], *flags]  # a result notes the command that makes it again

@@ -175,5 +175,10 @@ def _add_truth(
             result.data[f"reference/{event}/{wrong}_rate"] = (("reference", "alternative"), values)
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(Counterfactual, run, args)
+
+
 if __name__ == "__main__":
-    study.main(Counterfactual, run)
+    main()

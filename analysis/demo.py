@@ -5,6 +5,7 @@ They come from the first seed of a trained sweep and from episodes that no model
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,5 +65,10 @@ def _stretch(task: str, episode: Rows, rows: int) -> Rows:
     return {name: values[start : start + rows] for name, values in episode.items()}
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(Demo, run, args)
+
+
 if __name__ == "__main__":
-    study.main(Demo, run)
+    main()

@@ -8,6 +8,7 @@ that no picture stands without its frequency.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,5 +173,10 @@ def lines(result: results.Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(Finding2, run, args)
+
+
 if __name__ == "__main__":
-    study.main(Finding2, run)
+    main()

@@ -6,6 +6,7 @@ and return of its runs, object positions read off its representation, and how mu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,5 +100,10 @@ def lines(result: results.Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(Finding3, run, args)
+
+
 if __name__ == "__main__":
-    study.main(Finding3, run)
+    main()

@@ -7,6 +7,7 @@ trained models' gradients at the shared parameters are measured too, on windows 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,5 +112,10 @@ def lines(result: results.Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(LossScales, run, args)
+
+
 if __name__ == "__main__":
-    study.main(LossScales, run)
+    main()

@@ -7,6 +7,7 @@ buffer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,5 +103,10 @@ def lines(result: results.Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(RewardMSE, run, args)
+
+
 if __name__ == "__main__":
-    study.main(RewardMSE, run)
+    main()

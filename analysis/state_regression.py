@@ -7,6 +7,7 @@ turns until every episode has been one of the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -145,5 +146,10 @@ def lines(result: results.Result) -> list[str]:
     return text
 
 
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    study.main(StateRegression, run, args)
+
+
 if __name__ == "__main__":
-    study.main(StateRegression, run)
+    main()

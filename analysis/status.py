@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from hdream_core import runs
+from hdream_core import commandline, runs
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.processes import is_held
@@ -61,7 +58,7 @@ def table(root: Path) -> list[tuple[str, int, int, Path]]:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
-        job = tyro.cli(Status, args=sys.argv[1:] if args is None else args, prog="python -m analysis.status")
+        job = commandline.parse(Status, args, "python -m analysis.status")
         rows = table(job.runs)
         for state, reached, steps, folder in rows:
             print(f"{state:<8} {reached:>8} of {steps:<8} {folder}")

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-import tyro
 from tqdm import tqdm
 
 from analysis import launcher, sweep
 from analysis import methods as naming
 from analysis.estimate import seconds_per_run
 from analysis.results import Result, ResultError, save
+from hdream_core import commandline
 from hdream_core.agent import DreamerV2
 from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.load import load_agent
+from hdream_core.minari_layout import read_metadata
 from hdream_core.offline import open_buffer
 from hdream_core.precision import pick_device
 from hdream_core.presets import check_preset, make_config
@@ -166,6 +167,10 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     preset, mode = resolve(job)
     frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
     recipe = Build(job.task, BUFFER_STEPS[preset], render=frames.render, camera=frames.camera)
+    if job.buffer and mode == "online":
+        raise ConfigError(f"--buffer {job.buffer} is for --mode offline; online, each run gathers its own data")
+    if job.buffer:
+        read_metadata(job.buffer)  # says what is wrong with it, before anything starts
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
     waiting = sum(not run.done for run in planned)
@@ -217,7 +222,7 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
     with exit_on_user_error(ResultError):
         try:
             words = launcher.expand(sys.argv[1:] if args is None else args)
-            run(tyro.cli(job, args=words, prog=f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
+            run(commandline.parse(job, words, f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
         except sweep.SweepError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)

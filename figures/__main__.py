@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from figures import page, redraw, style
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m figures", description=__doc__)
+    parser = style.Words(prog="python -m figures", description=__doc__)
     parser.add_argument("--results", type=Path, default=style.SHIPPED, help="folder of result files (the shipped ones)")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()

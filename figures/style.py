@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import matplotlib
 
@@ -160,9 +161,16 @@ def reached(result: Result) -> int:
     return int(max((steps[-1] for name in ("step", "log_step") if len(steps := result.axes.get(name, ()))), default=0))
 
 
+class Words(argparse.ArgumentParser):
+    """A parser of command lines that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     """Entry point of a figure: draws the given result files, or the shipped ones."""
-    parser = argparse.ArgumentParser(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
+    parser = Words(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()

@@ -12,7 +12,9 @@ from hdream_core import envs
 from hdream_core.check import check_windows
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import Config, ConfigError
+from hdream_core.envs import registry
 from hdream_core.envs.vector import make_episodes
+from hdream_core.minari_layout import read_metadata
 from hdream_core.offline import open_buffer
 from hdream_core.player import Player
 from hdream_core.processes import cores
@@ -137,6 +139,13 @@ class Offline(_EvalEnvs):
 
     def rewind(self, position: np.ndarray) -> None:
         return None
+
+
+def check_source(config: Config) -> None:
+    """Raises what is wrong with a config's task or buffer, before anything is made for it."""
+    registry.find(config.task)
+    if config.offline_buffer:
+        check_buffer(config, read_metadata(Path(config.offline_buffer))["hdream"])
 
 
 def make_source(config: Config, folder: Path, rng: np.random.Generator) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -15,12 +14,13 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from hdream_core import runs
+from hdream_core import commandline, runs
 from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
 from hdream_core.processes import die_with_parent, exclusive, keep_freed_memory
+from hdream_core.sources import check_source
 from hdream_core.trainer import Stopped, Trainer
 
 DEFAULT_PRESET = "cpu"
@@ -45,7 +45,7 @@ def parse(args: Sequence[str]) -> Train:
     Raises:
         ConfigError: for an unknown preset, method or config file.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = commandline.Words("python -m hdream_core.train", add_help=False, allow_abbrev=False)
     first.add_argument("--task", default=None)
     first.add_argument("--preset", default=None)
     first.add_argument("--method", default=None)
@@ -59,7 +59,7 @@ def parse(args: Sequence[str]) -> Train:
         raise ConfigError("--config already says task, preset and method; leave out --task, --preset and --method")
     else:
         config = runs.read_config(chosen.config)
-    job = tyro.cli(
+    job = commandline.parse(
         Train,
         args=args,
         default=Train(config),
@@ -92,6 +92,7 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
         ConfigError: if the folder holds a run with other settings, or another process is at it.
         Stopped: if ``stop`` was set, once the run has saved itself.
     """
+    check_source(config)
     runs.prepare(config, folder)
     if runs.is_done(folder):
         return

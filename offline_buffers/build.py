@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
-
-from hdream_core import provenance, untrusted
+from hdream_core import commandline, provenance, untrusted
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import METADATA_FILE, read_metadata
@@ -119,7 +117,7 @@ def _claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
-        job = tyro.cli(Build, args=args, prog="python -m offline_buffers.build")
+        job = commandline.parse(Build, args, "python -m offline_buffers.build")
         folder = build(job)
         facts = read_metadata(folder)
         print(

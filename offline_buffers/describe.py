@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
+from hdream_core import commandline
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 
@@ -101,7 +102,7 @@ def print_summary(folder: Path) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
-        job = tyro.cli(Describe, args=args, prog="python -m offline_buffers.describe")
+        job = commandline.parse(Describe, args, "python -m offline_buffers.describe")
         print_summary(job.folder)
         print(f"{'picture':<10} {draw(job.folder, job.out or job.folder / 'describe.png')}")
 

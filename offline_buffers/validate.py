@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from hdream_core import commandline
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 from offline_buffers.parts import digest, total_digest
@@ -80,7 +81,7 @@ def check_episode(episode: Mapping[str, np.ndarray], where: str) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
-        job = tyro.cli(Validate, args=args, prog="python -m offline_buffers.validate")
+        job = commandline.parse(Validate, args, "python -m offline_buffers.validate")
         episodes = validate(job.folder)
         facts = read_metadata(job.folder)
         size = f"{episodes} episodes, {facts['total_steps']} steps"

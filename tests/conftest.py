@@ -14,3 +14,17 @@ import torch
 def _one_thread_and_seed():
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+COUNTED = {"kills": "kills survived", "damaged": "damaged files read or refused", "inputs": "bad inputs refused"}
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the fault tests (``test_faults``, ``test_untrusted``, ``test_inputs``) went through, summed up."""
+    sums = dict.fromkeys(COUNTED, 0)
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties if report.when == "call" else ():
+            if name in sums:
+                sums[name] += value
+    if any(sums.values()):
+        terminalreporter.write_line("faults: " + ", ".join(f"{sums[name]} {what}" for name, what in COUNTED.items()))

@@ -307,6 +307,7 @@ def test_damaged_files_are_read_or_refused(name, tmp_path, buffer, record_proper
     times = TIMES.get(name, 60)
     refused = sum(attack(name, path, read, good, rng) for _ in range(times))
     print(f"{name}: {refused} of {times} damaged files refused")
+    record_property("damaged", times)
     read(path)
 
 

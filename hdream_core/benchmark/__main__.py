@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from hdream_core import envs, provenance
+from hdream_core import commandline, envs, provenance
 from hdream_core.benchmark.curves import measure_curves
 from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
 from hdream_core.benchmark.online import measure_online
@@ -176,7 +176,7 @@ def _cell(name: str, value: float) -> str:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error(BenchmarkError, interrupted="nothing was written"):
-        job = tyro.cli(Benchmark, args=args, prog="python -m hdream_core.benchmark")
+        job = commandline.parse(Benchmark, args, "python -m hdream_core.benchmark")
         found = benchmark(job)
         print(f"{found['about']['device']}; preset {job.preset}, task {job.task}")
         print(table(found))

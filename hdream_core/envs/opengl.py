@@ -35,7 +35,12 @@ def load_mujoco() -> ModuleType:
     os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
         import mujoco
-    except (ImportError, AttributeError, OSError) as error:  # PyOpenGL has many ways to say "no such library"
+    except (
+        ImportError,
+        AttributeError,
+        OSError,
+        RuntimeError,
+    ) as error:  # many ways to say "no such library"
         if isinstance(error, ModuleNotFoundError) and error.name == "mujoco":
             raise
         backend = os.environ.get("MUJOCO_GL")

@@ -43,9 +43,15 @@ def make(task: str, **options: Any) -> Any:
     ``hdream_core.envs.metaworld.MetaWorld`` explains them. Observations are dicts of ``image``, uint8
     ``(size, size, 3)``, and ``state``, float64 ``(n,)``.
     """
+    module, class_name = find(task)
+    return getattr(importlib.import_module(module), class_name)(task, **options)
+
+
+def find(task: str) -> tuple[str, str]:
+    """Module and class that make ``task``; UnknownTaskError, naming the nearest tasks, if nothing does."""
     for names, module, class_name in _ADAPTERS:
         if task in names:
-            return getattr(importlib.import_module(module), class_name)(task, **options)
+            return module, class_name
     spelled = task.lower().replace("-", "_").removesuffix("_v3").removesuffix("_v2")
     nearest = difflib.get_close_matches(spelled, tasks(), n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(nearest)}" if nearest else f"for example {', '.join(tasks()[:3])}"

@@ -1,0 +1,49 @@
+"""Command lines into dataclasses, by tyro; what it has against one is said in one line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+
+T = TypeVar("T")
+BOX = re.compile(r"[─-╿]+")  # of which tyro draws frames around its messages
+HINT = re.compile(r"For full helptext.*")
+
+
+class Words(argparse.ArgumentParser):
+    """A parser of ``argparse`` that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) -> T:
+    """The command line as a ``kind``; exits with status 2 and one line for one that is none.
+
+    Args:
+        kind: dataclass whose fields are the flags.
+        args: words; None takes this process's.
+        prog: what the user types.
+        options: of ``tyro.cli``.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, args=sys.argv[1:] if args is None else list(args), prog=prog, **options)
+    except SystemExit as stop:
+        if stop.code:
+            print(f"error: {one_line(said.getvalue())}; see {prog} --help", file=sys.stderr)
+        raise
+
+
+def one_line(text: str) -> str:
+    """tyro's message without its frames, title and hints."""
+    words = " ".join(HINT.sub("", BOX.sub(" ", text)).split()).partition(" Argument helptext:")[0]
+    return words.removeprefix("Parsing error ").removeprefix("Unrecognized options ").rstrip(". ") or "cannot be read"

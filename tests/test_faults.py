@@ -1,0 +1,263 @@
+"""Kills at random points, full disks, folders that cannot be written: nothing is lost, and the end is the same.
+
+Kills hit forked children, so that hundreds cost seconds. Each test prints its seed; the suite prints the counts.
+"""
+
+import contextlib
+import filecmp
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import figures.finding1
+from analysis import results
+from analysis.results import save
+from hdream_core import checkpoint, runs
+from hdream_core.logger import read_metrics
+from hdream_core.presets import make_config
+from hdream_core.train import main, train
+from offline_buffers.build import Build, build
+from offline_buffers.validate import validate
+from tests.test_results import result
+
+MODES = ("online", "offline")
+
+
+@pytest.fixture
+def rng():
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    return random.Random(seed)
+
+
+def child(work) -> int:
+    """A forked process that does ``work`` and ends."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 2)
+            work()
+            status = 0
+        os._exit(status)
+    return pid
+
+
+def kill_after(pid: int, seconds: float) -> bool:
+    """Kills a child after some time; whether it was still at work."""
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(status)
+
+
+def survive(work, times: int, longest: float, rng: random.Random, check=lambda: None) -> int:
+    """Starts ``work`` again and again, killed at random points, ``check`` after each, then lets it end; the kills."""
+    kills = 0
+    for _ in range(times):
+        kills += kill_after(child(work), rng.uniform(0, longest))
+        check()
+    _, status = os.waitpid(child(work), 0)
+    assert status == 0
+    check()
+    return kills
+
+
+def same_files(ours: Path, theirs: Path, names) -> None:
+    for name in names:
+        assert filecmp.cmp(ours / name, theirs / name, shallow=False), name
+
+
+# -- kills -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    return build(Build("mini_lever", 300, workers=1, out=tmp_path_factory.mktemp("b") / "b"), show_progress=False)
+
+
+def settings(mode: str, buffer: Path):
+    changes = {"train.steps": 300, "eval.every": 50, "eval.context": 5, "eval.horizon": 10, "log.checkpoint_every": 25}
+    if mode == "offline":
+        changes["offline_buffer"] = str(buffer)
+    return make_config("mini_lever", "smoke", "harmony", changes)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_killed_anywhere_ends_the_same(mode, buffer, tmp_path, rng, record_property):
+    config = settings(mode, buffer)
+    start = time.monotonic()
+    train(config, tmp_path / "whole")
+    whole = time.monotonic() - start
+    # Long enough to reach the next checkpoint now and then, short enough not to be done after a few.
+    kills = survive(lambda: train(config, tmp_path / "killed"), 45, whole / 4, rng)
+    names = ["metrics.jsonl", *(["heldout.npz"] if mode == "offline" else ["replay/image.raw", "replay/reward.raw"])]
+    same_files(tmp_path / "killed", tmp_path / "whole", names)
+    ours, theirs = (checkpoint.load(tmp_path / name / "checkpoint.pt")["agent"] for name in ("killed", "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    record_property("kills", kills)
+    assert kills > 5
+
+
+def test_checkpoints_killed_while_written(tmp_path, rng, record_property):
+    """There is always one that can be read, never older than the last that was finished."""
+    state = {"tensor": torch.arange(200_000.0)}
+
+    def write() -> None:
+        at = (checkpoint.load_run(tmp_path) or {"step": 0})["step"]
+        for step in range(at + 1, at + 60):
+            checkpoint.save(tmp_path, state | {"step": step})
+            (tmp_path / "finished").write_text(str(step))
+
+    def check() -> None:
+        finished = tmp_path / "finished"
+        if finished.exists() and (text := finished.read_text()):
+            assert checkpoint.load_run(tmp_path)["step"] >= int(text)
+
+    record_property("kills", survive(write, 60, 0.15, rng, check))
+
+
+def test_results_and_figures_killed_while_written(tmp_path, rng, record_property):
+    path = save(result(), tmp_path / "finding1_x.h5")
+
+    def write() -> None:
+        for _ in range(30):
+            save(result(), path)
+            figures.finding1.draw(path, tmp_path)
+
+    figures.finding1.draw(path, tmp_path)  # fonts are read once, in the parent
+
+    def check() -> None:
+        results.load(path)
+        picture = (tmp_path / "finding1_x.png").read_bytes()
+        assert picture.startswith(b"\x89PNG") and picture.endswith(b"IEND\xaeB`\x82")
+
+    record_property("kills", survive(write, 40, 1.0, rng, check))
+
+
+def test_metrics_killed_while_written(tmp_path, rng, record_property):
+    """Whole lines stay whole, in order, and no reader meets half a line."""
+    from hdream_core.logger import Logger
+
+    def write() -> None:
+        logger = Logger(tmp_path)
+        known = read_metrics(tmp_path / "metrics.jsonl")
+        kept = (tmp_path / "metrics.jsonl").read_bytes().rfind(b"\n") + 1
+        logger.rewind(kept)
+        for step in range(len(known), len(known) + 300):
+            logger.write("train", step, {f"loss/{i}": step / 7 for i in range(30)})
+
+    def check() -> None:
+        steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
+        assert steps == list(range(len(steps)))
+
+    record_property("kills", survive(write, 60, 0.08, rng, check))
+
+
+def test_buffers_killed_while_built(tmp_path, rng, record_property, monkeypatch):
+    """Parts that are there are whole; the buffer is complete or not there, and in the end the same."""
+    monkeypatch.setattr("offline_buffers.sources.ProcessPoolExecutor", Here)
+    build(Build("mini_lever", 300, workers=1, out=tmp_path / "whole"), show_progress=False)
+    job = Build("mini_lever", 300, workers=1, out=tmp_path / "killed")
+    kills = survive(lambda: build(job, show_progress=False), 60, 0.1, rng)
+    ours, theirs = (tmp_path / name / "data" for name in ("killed", "whole"))
+    facts = [json.loads((folder / "metadata.json").read_text())["hdream"]["sha256"] for folder in (ours, theirs)]
+    assert facts[0] == facts[1] and validate(tmp_path / "killed") == 6
+    record_property("kills", kills)
+
+
+class Here:
+    """A pool whose work is done in this process; starting others would take longer than the whole build."""
+
+    def __init__(self, *_: object, **__: object):
+        pass
+
+    def submit(self, work, *args) -> Future:
+        future: Future = Future()
+        future.set_result(work(*args))
+        return future
+
+    def shutdown(self, **_: object) -> None:
+        pass
+
+
+# -- disks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip("cannot mount a file system here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a run's store may still be open
+
+
+def ends_in_one_line(call, capsys, *words: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        call()
+    said = capsys.readouterr().err.strip().splitlines()
+    assert stop.value.code == 2 and said[-1].startswith("error: ") and all(word in said[-1] for word in words), said
+    assert not any("Traceback" in line for line in said)
+
+
+FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--quiet"]
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on(small_disk, tmp_path, capsys):
+    run = small_disk / "run"
+    (small_disk / "ballast").write_bytes(b"x" * (700 * 1024))
+    ends_in_one_line(lambda: main([*FLAGS, "--folder", str(run)]), capsys, "No space left")
+    (small_disk / "ballast").unlink()
+    main([*FLAGS, "--folder", str(run)])
+    main([*FLAGS, "--folder", str(tmp_path / "whole")])
+    same_files(run, tmp_path / "whole", ["metrics.jsonl"])
+    assert runs.is_done(run) and not list(run.glob(".*.tmp"))
+
+
+def test_a_result_does_not_fit_and_the_old_one_stays(small_disk):
+    path = save(result(), small_disk / "r.h5")
+    before = path.read_bytes()
+    large = result()
+    large.axes["window"] = np.arange(300_000)
+    large.data["x"] = (("window",), np.random.default_rng(0).random(300_000))
+    with pytest.raises(OSError):
+        save(large, path)
+    assert path.read_bytes() == before and results.load(path)
+
+
+def test_a_folder_that_cannot_be_written(small_disk, tmp_path, capsys):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    ends_in_one_line(lambda: main([*FLAGS, "--folder", str(small_disk / "run")]), capsys, "Read-only file system")
+
+
+def test_a_buffer_that_is_cut_short_says_so(buffer, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
+    main_file = copy / "data" / "main_data.hdf5"
+    os.truncate(main_file, main_file.stat().st_size // 2)
+    words = [*FLAGS, "--offline-buffer", str(copy), "--folder", str(tmp_path / "run")]
+    ends_in_one_line(lambda: main(words), capsys, "main_data.hdf5")
+
+
+def test_a_renderer_that_does_not_start_is_one_line():
+    command = [sys.executable, "-m", "hdream_core.train", "--task", "lever_pull", "--preset", "smoke", "--quiet"]
+    done = subprocess.run(command, env=os.environ | {"MUJOCO_GL": "bogus"}, capture_output=True, text=True, timeout=120)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 2 and last.startswith("error: ") and "bogus" in last and "Traceback" not in done.stderr
