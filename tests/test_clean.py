@@ -1,0 +1,86 @@
+"""``clean`` takes away what finished runs no longer need, after asking; ``collect`` makes a result of what is there."""
+
+import io
+import shutil
+
+import pytest
+
+from analysis import clean, collect, finding1, results
+from hdream_core import checkpoint
+from hdream_core.load import load_agent
+
+FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--set", "log.checkpoint_every=20"]
+
+
+def folders(root):
+    return ["--runs", f"{root}/runs", "--results", f"{root}/results", "--out", f"{root}/out"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    finding1.main([*FLAGS, "--w-r", "1", *folders(folder)])
+    return folder / "runs"
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def answer(monkeypatch, text):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("said", ["n\n", "\n", "", "nonsense\n"])
+def test_without_a_yes_nothing_goes(said, runs, monkeypatch, capsys):
+    before = files(runs)
+    answer(monkeypatch, said)
+    clean.main(["--runs", str(runs)])
+    assert files(runs) == before and "nothing was removed" in capsys.readouterr().out
+
+
+def test_what_is_left_can_still_be_read(runs, monkeypatch, capsys):
+    (run,) = (path.parent for path in runs.rglob("config.json"))
+    assert (run / "replay").exists() and (run / checkpoint.PREVIOUS).exists()
+    metrics = (run / "metrics.jsonl").read_bytes()
+    answer(monkeypatch, "y\n")
+    clean.main(["--runs", str(runs)])
+    said = capsys.readouterr().out
+    assert "MiB" in said and "removed" in said
+    assert not (run / "replay").exists() and not (run / checkpoint.PREVIOUS).exists()
+    assert (run / "metrics.jsonl").read_bytes() == metrics and load_agent(run).updates == 0
+    clean.main(["--runs", str(runs), "--yes"])
+    assert "nothing to remove" in capsys.readouterr().out
+
+
+def test_frames_may_stay_and_unfinished_runs_do(runs, capsys):
+    (run,) = (path.parent for path in runs.rglob("config.json"))
+    clean.main(["--runs", str(runs), "--keep-replay", "--yes"])
+    assert (run / "replay").exists() and not (run / checkpoint.PREVIOUS).exists()
+    (run / "done").unlink()
+    clean.main(["--runs", str(runs), "--yes"])
+    assert (run / "replay").exists()
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(runs, tmp_path):
+    (run,) = (path.parent for path in runs.rglob("config.json"))
+    elsewhere = tmp_path / "elsewhere"
+    (run / "replay").rename(elsewhere)
+    (run / "replay").symlink_to(elsewhere)
+    clean.main(["--runs", str(runs), "--yes"])
+    assert not (run / "replay").is_symlink() and (elsewhere / "image.raw").exists()
+
+
+def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):
+    before = files(runs)
+    collect.main(["finding1", *FLAGS, "--w-r", "1", "10", *folders(tmp_path)])
+    found = results.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
+    assert files(runs) == before and not found.attributes["complete"]
+    assert found.attributes["command"].startswith("python -m analysis.finding1 --task mini_lever")
+    assert found.attributes["command"].endswith("--launcher none")
