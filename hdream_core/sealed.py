@@ -19,7 +19,7 @@ from hdream_core import untrusted
 
 BLOCK = 512  # bytes of the user block; HDF5 takes no smaller one
 MARK = b"hdream sha256 "
-SECONDS = 60  # that the process which may die has
+SECONDS = 30  # that the process which may die has
 MEMORY = 2**31  # bytes that it may take
 WHOLE = 2**26  # bytes up to which it reads all values, not just what describes them
 

@@ -72,6 +72,12 @@ def test_performance_page_quotes_its_file() -> None:
             if part["floor_s"]:
                 times = f"{part['tuned_s'] * 1e3:.{digits}f} | {part['plain_s'] * 1e3:.{digits}f}"
                 assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
+    curves = json.loads((ROOT / "docs/performance_curves.json").read_text())["curves"]
+    assert curves["updates"] == 200
+    for name in ("float32", "float32_noise"):
+        assert f"| {curves[f'{name}_mean']:.1%} | {curves[f'{name}_updates_alike']:.0f} updates |" in text
+    for name in ("bfloat16", "bfloat16_noise"):
+        assert f"| {curves[f'{name}_mean']:.1%} | |" in text
     million = json.loads((ROOT / "docs/performance_replay.json").read_text())
     assert million["replay"]["steps"] == 1_000_000
     assert f"{million['memory']['trainer_peak_mb']:.0f} MiB at most" in text
