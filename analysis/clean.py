@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.status import folders, state_of
-from hdream_core import commandline
-from hdream_core.checkpoint import NEXT, PREVIOUS
+from hdream_core import checkpoint, commandline
+from hdream_core.checkpoint import LATEST, NEXT, PREVIOUS
 from hdream_core.errors import exit_on_user_error
 
-UNNEEDED = ("replay", PREVIOUS, NEXT)  # of a finished run
+UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # of a finished run; the last are of processes killed while they wrote
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ def unneeded(job: Clean) -> list[Path]:
     """Files and folders that a call would remove."""
     names = [name for name in UNNEEDED if not (job.keep_replay and name == "replay")]
     done = [folder for folder in folders(job.runs) if state_of(folder) == "done"]
-    return [path for folder in done for name in names if (path := folder / name).exists()]
+    for folder in done:
+        checkpoint.load(folder / LATEST)  # the one before goes only if the last can be read
+    return [path for folder in done for name in names for path in sorted(folder.glob(name))]
 
 
 def size(path: Path) -> int:

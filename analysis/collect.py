@@ -122,8 +122,10 @@ def _heldout(path: Path) -> dict[str, np.ndarray]:
         found = untrusted.npz(path)
     except ValueError as error:
         raise ResultError(f"{path}: {error}") from None
-    if set(found) != set(HELDOUT) or len({values.shape for values in found.values()}) != 1:
-        raise ResultError(f"{path}: does not hold {', '.join(HELDOUT)} of one length")
+    shapes = {values.shape for values in found.values()}
+    numbers = all(values.dtype.kind in "fiu" for values in found.values())
+    if set(found) != set(HELDOUT) or len(shapes) != 1 or len(next(iter(shapes))) != 1 or not numbers:
+        raise ResultError(f"{path}: does not hold {', '.join(HELDOUT)}, numbers of one length")
     return found
 
 

@@ -49,9 +49,9 @@ def load_slice(path: Path) -> tuple[str, dict[str, Any], list[Rows]]:
     """Task, facts and stretches of a file that ``save_slice`` wrote; DatasetError in one line if it is none."""
     try:
         with sealed.open_to_read(path) as file:
+            groups = [untrusted.member(file, f"stretch_{i}") for i in range(len(file))]
             stretches = [
-                {name: untrusted.array(values) for name, values in untrusted.members(file[f"stretch_{i}"]).items()}
-                for i in range(len(file))
+                {name: untrusted.array(values) for name, values in untrusted.members(group).items()} for group in groups
             ]
             return file.attrs["task"], untrusted.json_value(file.attrs["facts"]), stretches
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:

@@ -30,11 +30,14 @@ def pick(
     """
     if settings and name != "slurm":
         raise ConfigError(f"{FLAG}{settings[0].partition('=')[0]} is for --launcher slurm")
+    if asked < 0:
+        raise ConfigError(f"--workers is {asked}; it must be 0 or more")
     match name:
         case "none":
             return 1, lambda planned, workers, tick: None
         case "slurm":
-            return asked or max(waiting, 1), functools.partial(slurm.execute, options=dict(map(_setting, settings)))
+            options = slurm.check_options(dict(map(_setting, settings)))
+            return asked or max(waiting, 1), functools.partial(slurm.execute, options=options)
         case _:
             return sweep.pick_workers(asked, waiting), sweep.execute
 
@@ -43,6 +46,8 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ConfigError(f"--slurm {text}: expected name=value, e.g. partition=gpu")
+    if value.lower() in ("true", "false"):
+        return name, value.lower() == "true"
     return name, int(value) if value.isdecimal() else value
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,8 +83,18 @@ def save(result: Result, path: Path) -> Path:
     """
     check(result, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with sealed.create(temporary) as file:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(result, temporary)
+        sealed.seal(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _write(result: Result, path: Path) -> None:
+    with sealed.create(path) as file:
         file.attrs.update(result.attributes)
         for name, value in (("config", result.config), ("notes", result.notes)):
             text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
@@ -98,9 +109,6 @@ def save(result: Result, path: Path) -> Path:
             for dimension, axis in zip(dataset.dims, axes, strict=True):
                 dimension.label = axis
                 dimension.attach_scale(file[f"axes/{axis}"])
-    sealed.seal(temporary)
-    temporary.replace(path)
-    return path
 
 
 def load(path: str | Path) -> Result:
@@ -114,14 +122,17 @@ def load(path: str | Path) -> Result:
         raise ResultError(f"{path}: no such result file")
     try:
         with sealed.open_to_read(path) as file:
+            found = untrusted.datasets(file)
+            if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
+                raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
             result = Result(
                 attributes={name: _plain(value) for name, value in file.attrs.items()},
-                axes={name: _axis(values) for name, values in untrusted.datasets(file["axes"]).items()},
-                data=_metrics(untrusted.datasets(file["data"])),
-                config=untrusted.json_value(file["config"].asstr()[()]),
-                notes=untrusted.json_value(file["notes"].asstr()[()]),
+                axes={name: _axis(values) for name, values in _beneath("axes", found)},
+                data={name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)},
+                config=untrusted.json_value(untrusted.text(found["config"])),
+                notes=untrusted.json_value(untrusted.text(found["notes"])),
             )
-    except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError, MemoryError) as error:
         raise ResultError(f"{path}: not a result file of schema {SCHEMA_VERSION} ({error})") from None
     check(result, str(path))
     return result
@@ -136,13 +147,12 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _metrics(found: Mapping[str, h5py.Dataset]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
-        raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
-    return {
-        name: (tuple(dimension.label for dimension in dataset.dims), untrusted.array(dataset))
-        for name, dataset in found.items()
-    }
+def _beneath(group: str, found: Mapping[str, h5py.Dataset]) -> list[tuple[str, h5py.Dataset]]:
+    return [(name.removeprefix(f"{group}/"), values) for name, values in found.items() if name.startswith(f"{group}/")]
+
+
+def _axes_of(dataset: h5py.Dataset) -> tuple[str, ...]:
+    return tuple(dimension.label for dimension in dataset.dims)
 
 
 def _axis(values: h5py.Dataset) -> np.ndarray:

@@ -19,13 +19,17 @@ from analysis import sweep
 from analysis.sweep import Run, SweepError
 from hdream_core import runs
 from hdream_core.config import ConfigError
+from hdream_core.processes import exclusive
 from hdream_core.store import write_atomically
 
 POLL_SECONDS = 2.0
 TICKET = "slurm_job"  # file in a run's folder: the job that has it
-MINUTES = 24 * 60  # of a job, unless --slurm-time says otherwise; a longer run is queued again
-WARNING = 300  # seconds before that at which a job is told to save itself; an episode on a slow machine takes one
+# A run that takes longer than a job (minutes) is queued again; the seconds before the job's end at which it is told to
+# save itself leave time for an episode on a slow machine.
+DEFAULTS = {"job_name": "hdream", "time": 24 * 60, "signal_delay_s": 300, "stderr_to_stdout": True}
+UNITS = {"time": "minutes", "signal_delay_s": "seconds"}
 REQUEUES = 10_000
+PATIENCE = 300  # polls without an answer from Slurm, ten minutes and more, before the command gives up waiting
 SURE_AFTER = 3  # polls in a row in which Slurm does not know a job, before it counts as ended
 
 
@@ -34,10 +38,11 @@ class RunJob:
 
     Args:
         folder: of the run.
+        warning: seconds that it has from the warning on.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, warning: int):
+        self.folder, self.warning = folder, warning
         self._process: subprocess.Popen | None = None
 
     def __call__(self) -> int:
@@ -57,11 +62,11 @@ class RunJob:
 
         if self._process is not None:
             self._process.send_signal(signal.SIGUSR1)
-            deadline = time.monotonic() + WARNING - 30
+            deadline = time.monotonic() + 0.9 * self.warning
             # Not Popen.wait: the code that this interrupts may hold its lock.
             while time.monotonic() < deadline and not _has_ended(self._process.pid):
                 time.sleep(0.2)
-        return DelayedSubmission(RunJob(self.folder))
+        return DelayedSubmission(RunJob(self.folder, self.warning))
 
 
 def _has_ended(pid: int) -> bool:
@@ -69,6 +74,24 @@ def _has_ended(pid: int) -> bool:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
     except ChildProcessError:
         return True
+
+
+def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Our settings of a job with the user's over them.
+
+    Raises:
+        ConfigError: if the time is no number of minutes, or leaves less than half of itself after the warning.
+    """
+    settings = DEFAULTS | options
+    for name in ("time", "signal_delay_s"):
+        if type(settings[name]) is not int:
+            raise ConfigError(f"--slurm {name}={settings[name]}: must be a whole number of {UNITS[name]}")
+    if 60 * settings["time"] < 2 * settings["signal_delay_s"]:
+        raise ConfigError(
+            f"--slurm time={settings['time']}: is under twice the {settings['signal_delay_s']} seconds before its end "
+            "at which a job saves itself (signal_delay_s)"
+        )
+    return settings
 
 
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], options: Mapping[str, Any]) -> None:
@@ -81,20 +104,24 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
         planned: the runs; their folders must be on a file system that the nodes share.
         workers: most jobs at once.
         tick: as of ``sweep.execute``.
-        options: parameters of submitit's Slurm executor: partition, time (minutes), gpus_per_node, mem_gb ...
+        options: of ``check_options``; parameters of submitit's Slurm executor: partition, gpus_per_node, mem ...
 
     Raises:
         ConfigError: if there is no Slurm here, or it refuses the options.
         SweepError: after all other runs ended, naming the runs that failed.
     """
     waiting = [run for run in planned if not run.done]
-    tickets = {run: ticket for run in waiting if (ticket := _ticket(run)) is not None}
-    known = _queue() if waiting else set()
-    tickets = {run: ticket for run, ticket in tickets.items() if ticket in known}
+    if not waiting:
+        return
+    known = _queue()
+    logs = _logs(waiting)
+    logs.mkdir(parents=True, exist_ok=True)
+    with exclusive(logs / "lock", "submitting these runs"):  # two commands must not submit a run twice
+        tickets = {run: ticket for run in waiting if (ticket := _ticket(run)) in known}
+        _submit([run for run in waiting if run not in tickets], workers, options, tickets)
     retried: set[Run] = set()
     failed: list[Run] = []
     missing = dict.fromkeys(tickets, 0)
-    _submit([run for run in waiting if run not in tickets], workers, options, tickets)
     try:
         while tickets:
             time.sleep(POLL_SECONDS)
@@ -128,18 +155,24 @@ def _submit(chosen: Sequence[Run], workers: int, options: Mapping[str, Any], tic
     """Submits runs as one array and notes each one's job, here and in its folder."""
     if not chosen:
         return
+    executor = _executor(_logs(chosen), workers, options)
     for run in chosen:
         runs.prepare(run.config, run.folder)
         runs.clear_failed(run.folder)
-    executor = _executor(chosen[0].folder.parents[2] / "slurm", workers, options)
     try:
         with executor.batch():
-            jobs = [executor.submit(RunJob(run.folder.absolute())) for run in chosen]
+            warning = options["signal_delay_s"]
+            jobs = [executor.submit(RunJob(run.folder.absolute(), warning)) for run in chosen]
     except Exception as error:  # submitit raises several kinds when sbatch refuses
         raise ConfigError(f"Slurm refuses the jobs: {_last_line(error)}") from None
     for run, job in zip(chosen, jobs, strict=True):
         tickets[run] = str(job.job_id)
         write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
+
+
+def _logs(chosen: Sequence[Run]) -> Path:
+    """Where submitit keeps its jobs: beside the folders of the tasks."""
+    return chosen[0].folder.parents[2] / "slurm"
 
 
 def _executor(logs: Path, workers: int, options: Mapping[str, Any]) -> Any:
@@ -149,8 +182,7 @@ def _executor(logs: Path, workers: int, options: Mapping[str, Any]) -> Any:
         raise ConfigError("--launcher slurm needs submitit; install hdream[cluster]") from None
     try:
         executor = submitit.SlurmExecutor(logs, max_num_timeout=REQUEUES)
-        settings = {"job_name": "hdream", "time": MINUTES, "signal_delay_s": WARNING, "stderr_to_stdout": True}
-        executor.update_parameters(**(settings | {"array_parallelism": workers} | options))
+        executor.update_parameters(**({"array_parallelism": workers} | options))
     except RuntimeError as error:
         raise ConfigError(f"--launcher slurm: {_last_line(error)}") from None
     except (NameError, TypeError, ValueError) as error:
@@ -176,7 +208,8 @@ def _queue() -> set[str]:
         ConfigError: if there is no Slurm here.
     """
     command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
-    for _ in range(5):  # a busy controller may not answer at once
+    said = "squeue does not answer"
+    for _ in range(PATIENCE):  # a busy controller may not answer at once, and one may be started anew
         try:
             found = subprocess.run(command, capture_output=True, text=True, timeout=60)
         except FileNotFoundError:
@@ -185,5 +218,6 @@ def _queue() -> set[str]:
             continue
         if found.returncode == 0:
             return set(found.stdout.split())
+        said = (found.stderr.strip().splitlines() or [said])[-1]
         time.sleep(POLL_SECONDS)
-    raise ConfigError(f"--launcher slurm: {found.stderr.strip().splitlines()[-1]}")
+    raise ConfigError(f"--launcher slurm: {said}; the jobs go on, and the same command waits for them again")

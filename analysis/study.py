@@ -89,6 +89,7 @@ class Plan:
     workers: int
     recipe: Build | None  # of the buffer, if it is ours to build
     launch: launcher.Launch
+    trains: bool = True  # False: nothing is built and nothing started
 
     @property
     def config(self) -> Config:
@@ -126,6 +127,9 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
         sizes: field to preset to value.
     """
     preset, _ = resolve(job)
+    for name in sizes:
+        if (given := getattr(job, name)) is not None and given < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {given}; it must be 1 or more")
     return replace(job, **{name: by[preset] for name, by in sizes.items() if getattr(job, name) is None})
 
 
@@ -176,7 +180,7 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     waiting = sum(not run.done for run in planned)
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
-    whole = Plan(study, planned, workers, ours, launch)
+    whole = Plan(study, planned, workers, ours, launch, job.launcher != "none")
     _print(whole)
     return whole
 
@@ -186,6 +190,9 @@ def prepare_buffer(plan: Plan) -> str:
     config = plan.config
     if config.offline_buffer is None:
         return ""
+    if not plan.trains:
+        folder = Path(config.offline_buffer)
+        return read_metadata(folder)["hdream"]["sha256"] if (folder / "data").exists() else ""
     if plan.recipe is not None:
         build(plan.recipe)
     facts = open_buffer(config.offline_buffer).facts

@@ -14,7 +14,7 @@ from hdream_core import runs
 from hdream_core.config import Config
 from hdream_core.precision import pick_device
 from hdream_core.processes import cores
-from hdream_core.train import PARENT, default_folder
+from hdream_core.train import PARENT, STOPPED, default_folder
 
 POLL_SECONDS = 1.0
 USER_ERROR = 2  # exit status of bad input: trying again would not help
@@ -97,7 +97,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
             time.sleep(POLL_SECONDS)
             for process in [p for p in running if p.poll() is not None]:
                 run = running.pop(process)
-                if process.returncode == 0:
+                if process.returncode in (0, STOPPED):  # stopped by a signal, and saved: its user has a reason
                     continue
                 runs.mark_failed(run.folder, process.returncode)
                 if process.returncode != USER_ERROR and run not in retried:

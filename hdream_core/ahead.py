@@ -23,7 +23,7 @@ class Ahead:
     """An endless iterator over batches of a replay.
 
     Which windows the next batch has is decided when this one is asked for; only reading them goes on beside. So what is
-    drawn does not depend on how long anything takes.
+    drawn does not depend on how long anything takes, and an episode is first drawn from one batch after it has ended.
 
     Args:
         replay: sampled from.
@@ -36,30 +36,36 @@ class Ahead:
         self.replay, self.rng, self.batch, self.length, self.pin = replay, rng, batch, length, pin
         self._thread = ThreadPoolExecutor(1, "batches")
         self._next: Future[dict[str, Tensor]] | None = None
-        self._before: dict[str, Any] = {}  # the generator's state before the next batch was drawn
+        self._starts: np.ndarray | None = None  # of the next batch's windows
 
     def __iter__(self) -> Ahead:
         return self
 
     def __next__(self) -> dict[str, Tensor]:
         """The next batch, fields as in ``replay.Batch``."""
-        batch = (self._next or self._draw()).result()
-        self._next = self._draw()
+        if self._next is None:
+            self._draw()
+        batch = self._next.result()
+        self._draw()
         return batch
 
-    def _draw(self) -> Future[dict[str, Tensor]]:
-        self._before = checkpoint.rng_state(self.rng)
-        starts = self.replay.starts(self.rng, self.batch, self.length)
-        return self._thread.submit(self._read, starts)
+    def _draw(self) -> None:
+        self._fetch(self.replay.starts(self.rng, self.batch, self.length))
+
+    def _fetch(self, starts: np.ndarray) -> None:
+        self._starts, self._next = starts, self._thread.submit(self._read, starts)
 
     def _read(self, starts: np.ndarray) -> dict[str, Tensor]:
         return as_tensors(self.replay.windows(starts, self.length), self.pin)
 
     def state(self) -> dict[str, Any]:
-        """What draws the batches that are still to come, for a checkpoint."""
-        return self._before if self._next else checkpoint.rng_state(self.rng)
+        """The batches that are still to come, for a checkpoint: the next one's windows, and what draws the others."""
+        starts = None if self._starts is None else torch.from_numpy(self._starts)
+        return {"starts": starts, "rng": checkpoint.rng_state(self.rng)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Goes back to a saved state; the replay must hold what it held then."""
-        self._next = None
-        checkpoint.set_rng_state(self.rng, state)
+        """Goes back to a saved state; the replay must hold the episodes that it held then."""
+        checkpoint.set_rng_state(self.rng, state["rng"])
+        self._starts = self._next = None
+        if state["starts"] is not None:
+            self._fetch(state["starts"].cpu().numpy())

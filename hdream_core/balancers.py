@@ -133,7 +133,7 @@ class Harmony(Balancer):
         for name in self.names:
             loss = losses[name].float()
             if name in self.fixed:
-                weight = loss.new_tensor(self.fixed[name])
+                weight = torch.full_like(loss, self.fixed[name])
                 terms.append(weight * loss)
             else:
                 s = self.s[name].float()

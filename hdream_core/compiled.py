@@ -48,7 +48,12 @@ class _HalfSquaredError(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (error,) = ctx.saved_tensors
-        return error * (grad / ctx.terms).to(error.dtype), None, None
+        return compiled(_scaled)(error, grad / ctx.terms), None, None
+
+
+def _scaled(error: Tensor, scale: Tensor) -> Tensor:
+    """In float32, then rounded: a scale in bfloat16 would be off for all pixels alike."""
+    return (error.float() * scale).to(error.dtype)
 
 
 def _squared_error(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -134,7 +134,7 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the networks; auto takes bfloat16 autocast where the processor multiplies it natively."""
     kernels: Literal["tuned", "plain"] = "tuned"
-    """Forms of the costliest operations, the same mathematics: tuned for a CPU, or plain to compare with."""
+    """Forms of the costliest operations, the same mathematics: tuned for this device, or plain to compare with."""
     threads: int = 0
     """Threads of PyTorch on a CPU; 0 leaves its own choice."""
 
@@ -147,7 +147,8 @@ class EvalConfig:
     """Episodes per evaluation. Their seeds are no training episode's, and the same ones at every evaluation and for
     every method, so that curves are compared in pairs."""
     processes: bool | None = None
-    """Step each of these episodes in a process of its own; None: where there are more processors than episodes."""
+    """Step each of these episodes in a process of its own; None: with a GPU, where there are more processors than
+    episodes."""
     heldout_fraction: float = 0.1
     """Offline: share of the buffer's episodes kept out of training, the same ones for every run on that buffer."""
     windows: int = 256

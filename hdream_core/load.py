@@ -37,13 +37,15 @@ def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV
     else:
         config, weights = _of_export(path)
     try:
+        if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
+            raise ValueError("it holds other things than weights")
         _check_sizes(config, weights)
         agent = DreamerV2(config, *_shapes(weights), device)
         missing, beyond = agent.load_state_dict(weights, strict=False)
         odd = beyond + [name for name in missing if not name.startswith(LEFT_OUT)]
         if odd:
             raise ValueError(f"{odd[0]} is in one and not in the other")
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: the weights do not fit the config beside them ({reason})") from None
     return agent.eval()
@@ -65,6 +67,8 @@ def _of_checkpoint(folder: Path) -> dict[str, Tensor]:
     state = checkpoint.load_run(folder)
     if state is None:
         raise CheckpointError(f"{folder}: has no checkpoint yet")
+    if not isinstance(state, dict) or not isinstance(state.get("agent"), dict):
+        raise CheckpointError(f"{folder}: its checkpoint holds no agent")
     return state["agent"]
 
 

@@ -6,12 +6,15 @@ import functools
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hdream_core import untrusted
 from hdream_core.config import ConfigError
+
+PLAIN = re.compile(r"[\w.=,+-]+(/[\w.=,+-]+)*")  # a metric's name, perhaps in groups
 
 
 class Logger:
@@ -46,8 +49,10 @@ class Logger:
         return self.path.stat().st_size
 
     def rewind(self, position: int) -> None:
-        """Drops what was written after a checkpoint."""
-        os.truncate(self.path, min(position, self.path.stat().st_size))
+        """Drops what was written after a checkpoint; ConfigError if lines from before it are gone."""
+        if self.path.stat().st_size < position:
+            raise ConfigError(f"{self.path}: is shorter than its checkpoint says; lines have been lost")
+        os.truncate(self.path, position)
 
 
 def _summary_writer(folder: Path) -> Callable[..., Any]:
@@ -85,7 +90,7 @@ def _read_line(line: bytes, number: int, path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: line {number} is damaged ({error})") from None
     if not isinstance(found, dict) or type(found.get("step")) is not int or not isinstance(found.get("kind"), str):
         raise ConfigError(f"{path}: line {number} is damaged (no metrics with step and kind)")
-    bad = [name for name, value in found.items() if not isinstance(value, int | float | str | None)]
-    if bad:
-        raise ConfigError(f"{path}: line {number} is damaged ({bad[0]} is no number)")
+    bad = [name for name, value in found.items() if name != "kind" and not isinstance(value, int | float | None)]
+    if bad or not 0 <= found["step"] < 2**62 or any(not PLAIN.fullmatch(name) for name in found):
+        raise ConfigError(f"{path}: line {number} is damaged ({bad[0] if bad else 'names or step'} make no sense)")
     return found

@@ -82,8 +82,8 @@ def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = N
     """
     name = f"episode_{index}"
     try:
-        group = file[name]
-        parents = group, group["observations"], group["infos"]
+        group = untrusted.member(file, name)
+        parents = group, untrusted.member(group, "observations"), untrusted.member(group, "infos")
         found = {k: v for parent in parents for k, v in untrusted.members(parent).items()}
         datasets = {k: v for k, v in found.items() if isinstance(v, h5py.Dataset)}
         return {k: untrusted.array(datasets[k]) for k in (fields or datasets)}

@@ -11,8 +11,9 @@ import numpy as np
 from filelock import FileLock
 
 from hdream_core import untrusted
+from hdream_core.episodes import check_episode
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
-from hdream_core.store import EpisodeStore, Field
+from hdream_core.store import EpisodeStore, Field, StoreError
 
 TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
 
@@ -66,10 +67,15 @@ def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
     with open_main(main) as file:
         store = None
         for index in range(metadata["total_episodes"]):
-            rows = convert(read_episode(file, index, TRAINING_FIELDS), to="rows")
+            episode = read_episode(file, index, TRAINING_FIELDS)
+            check_episode(episode, f"{main}: episode_{index}", TRAINING_FIELDS)
+            rows = convert(episode, to="rows")
             rows["is_terminal"] = rows["is_terminal"].astype(bool)
             store = store or EpisodeStore(temporary, layout_of(rows))
-            store.append(rows)
+            try:
+                store.append(rows)
+            except StoreError as error:
+                raise DatasetError(f"{main}: episode_{index} is unlike the first ({error})") from None
     if store is None:
         raise DatasetError(f"{main}: holds no episodes")
     np.save(temporary / "episodes.npy", store.position())

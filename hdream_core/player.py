@@ -84,9 +84,18 @@ class Understudy(Player):
         self._stream = torch.cuda.Stream(
             self.device, priority=-1
         )  # its small kernels go between the update's large ones
-        self._default = torch.cuda.default_generators[self.device.index or torch.cuda.current_device()]
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        self._default = torch.cuda.default_generators[index]
         self._numbers = self._default.clone_state()
         self._numbers.manual_seed(seed)
+
+    def rng_state(self) -> Tensor:
+        """Of its random numbers, for a checkpoint."""
+        return self._numbers.get_state()
+
+    def set_rng_state(self, state: Tensor) -> None:
+        """The inverse of ``rng_state``."""
+        self._numbers.set_state(state.cpu())
 
     @torch.no_grad()
     def refresh(self) -> None:

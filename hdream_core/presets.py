@@ -92,7 +92,7 @@ _SMOKE: dict[str, Any] = {
 
 # For Meta-world: name -> (who it is for, changes).
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "paper": ("Table 1 at full size; about a day per run on a GPU", {}),
+    "paper": ("Table 1 at full size; for a GPU, half an hour to an hour per run on a recent one", {}),
     "cpu": (
         "a reduced model, sweeps with seeds on two cores in hours",
         _REDUCED | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AsyncVectorEnv, VectorEnv
 
 from hdream_core import envs
 from hdream_core.check import check_windows
@@ -17,6 +17,7 @@ from hdream_core.envs.vector import make_episodes
 from hdream_core.minari_layout import read_metadata
 from hdream_core.offline import open_buffer
 from hdream_core.player import Player
+from hdream_core.precision import pick_device
 from hdream_core.processes import cores
 from hdream_core.replay import Replay, split_episodes
 from hdream_core.store import EpisodeStore
@@ -65,7 +66,8 @@ class _EvalEnvs:
     def eval_envs(self) -> VectorEnv:
         if self._envs is None:
             config = self.config.eval
-            processes = cores() > config.episodes > 1 if config.processes is None else config.processes
+            gpu = pick_device().type == "cuda"
+            processes = gpu and cores() > config.episodes > 1 if config.processes is None else config.processes
             look = {"render": self.facts["render"], "camera": self.config.env.camera}
             seed = EVAL_SEED + self.config.seed
             self._envs = make_episodes(self.config.task, config.episodes, processes, seed=seed, **look)
@@ -73,7 +75,7 @@ class _EvalEnvs:
 
     def close(self) -> None:
         if self._envs is not None:
-            self._envs.close()
+            self._envs.close(**({"terminate": True} if isinstance(self._envs, AsyncVectorEnv) else {}))
             self._envs = None
 
 

@@ -104,6 +104,8 @@ class EpisodeStore:
             with open(path, "r+b" if path.exists() else "w+b") as file:
                 file.seek(start * field.row_bytes)
                 file.write(values.data if values.size else b"")
+                file.flush()
+                os.fsync(file.fileno())  # a checkpoint that counts on these rows is synced, too
         self.starts.append(start)
         self.lengths.append(lengths.pop())
 
@@ -148,12 +150,19 @@ class EpisodeStore:
         return np.array([self.starts, self.lengths], np.int64).T.reshape(-1, 2)
 
     def rewind(self, position: np.ndarray) -> None:
-        """Goes back (or, on a fresh object, forward) to a saved position and drops the rows beyond it."""
+        """Goes back (or, on a fresh object, forward) to a saved position and drops the rows beyond it.
+
+        Raises:
+            StoreError: if a file does not hold all the rows of the position.
+        """
         self.starts, self.lengths = ([int(x) for x in column] for column in np.asarray(position).reshape(-1, 2).T)
         for name, field in self.fields.items():
-            path = self.folder / f"{name}.raw"
-            if path.exists() and path.stat().st_size > self.rows * field.row_bytes:
-                os.truncate(path, self.rows * field.row_bytes)
+            path, size = self.folder / f"{name}.raw", self.rows * field.row_bytes
+            found = path.stat().st_size if path.exists() else 0
+            if found < size:
+                raise StoreError(f"{path}: holds {found} bytes, {size} are needed; rows have been lost")
+            if found > size:
+                os.truncate(path, size)
 
 
 def _field(dtype: str, shape: list[int]) -> Field:

@@ -105,6 +105,8 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
             bar.update(step - bar.n)
             bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=False)
 
+        for left in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            left.unlink()
         trainer = Trainer(config, folder, progress, stop)
         bar.initial = bar.n = trainer.step
         bar.set_description(config.method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import threading
 import time
@@ -21,7 +22,9 @@ from hdream_core.logger import Logger
 from hdream_core.player import Understudy
 from hdream_core.replay import Replay
 from hdream_core.sources import EVAL_SEED, Source, make_source
+from hdream_core.store import write_atomically
 
+PLAY_SEED = 3_000_000  # added to a run's seed for an understudy's actions: no other generator has such a seed
 SKIPPED_IN_A_ROW = 100  # updates that were not finite, after which a run stops
 
 
@@ -56,7 +59,8 @@ class Trainer:
         self.progress = progress or (lambda step, latest: None)
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
-        # Named generators, all saved in the checkpoint; torch's own serves the model (weights, latents, actions).
+        # Named generators, all saved in the checkpoint; torch's own serves the model: weights, latents, and actions
+        # where no understudy plays.
         torch.manual_seed(config.seed)
         self.env_rng, replay_rng = (np.random.default_rng([config.seed, i]) for i in range(2))
         self.source: Source = make_source(config, folder, self.env_rng)
@@ -69,12 +73,23 @@ class Trainer:
         self.window: dict[str, list[torch.Tensor]] = defaultdict(list)  # metrics since the last line
         self.latest: dict[str, float] = {}
         self.wall_seconds, self._since = 0.0, time.monotonic()
-        self._resume()
         beside = not config.offline_buffer and self.agent.kernels.recorded
-        self.understudy = Understudy(self.agent.player, config.seed + self.step) if beside else None
+        self.understudy = Understudy(self.agent.player, PLAY_SEED + config.seed) if beside else None
+        self._resume()
 
     def run(self) -> None:
-        """Trains to ``config.train.steps``, or returns at once if that is done."""
+        """Trains to ``config.train.steps``, or returns at once if that is done.
+
+        Raises:
+            Stopped: if asked to stop, once the run has saved itself.
+            DivergedError: if losses stay non-finite.
+        """
+        try:
+            self._run()
+        finally:
+            self.source.close()
+
+    def _run(self) -> None:
         c, total = self.config, self.config.train.steps
         while self.step < total:
             if due(self.step, c.eval.every, c.train.train_every):
@@ -88,19 +103,17 @@ class Trainer:
             if self._wants_checkpoint and self.source.between_episodes:
                 self._save()
                 if self.stop.is_set():
-                    self.source.close()
                     raise Stopped(f"{self.folder}: saved at step {self.step}")
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
         self._save()
         self._evaluate(last=True)
-        self.source.close()
         runs.mark_done(self.folder, self._wall())
 
     def _advance(self) -> None:
         """Moves the clock by ``train_every`` environment steps: experience, then an update.
 
-        A GPU gets the update first and learns while the environment is played with the weights from before it: the
-        same as one after the other, because the update's batch was drawn before (``Ahead``).
+        A GPU gets the update first and learns while the environment is played with the weights from before it, which
+        play in either order. The order shows in one thing: a new episode is drawn from one update later.
         """
         train = self.config.train
         random = self.step < self.source.prefill
@@ -115,7 +128,7 @@ class Trainer:
         if self.step < self.source.prefill:
             return
         if beside is None:
-            self._learn(train.pretrain if random and self.source.prefill > 0 else 1)
+            self._learn(train.pretrain if random else 1)
         self.progress(self.step, self.latest)
 
     def _learn(self, updates: int) -> None:
@@ -174,8 +187,9 @@ class Trainer:
         windows = config.final_windows if last else config.windows
         dreams = heldout_dreams(self.agent, heldout, config, windows, seed)
         if last:
-            with open(self.folder / "heldout.npz", "wb") as file:
-                np.savez(file, **vars(dreams))
+            found = io.BytesIO()
+            np.savez(found, **vars(dreams))
+            write_atomically(self.folder / "heldout.npz", found.getvalue())
         return dreams.summary()
 
     def _save(self) -> None:
@@ -189,6 +203,7 @@ class Trainer:
             "rngs": {"env": checkpoint.rng_state(self.env_rng), "replay": self.batches.state()},
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "understudy_rng": self.understudy.rng_state() if self.understudy else None,
         }
         checkpoint.save(self.folder, state)
         self._wants_checkpoint = False
@@ -215,6 +230,8 @@ class Trainer:
         torch.set_rng_state(state["torch_rng"].cpu())
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+        if self.understudy and state["understudy_rng"] is not None:
+            self.understudy.set_rng_state(state["understudy_rng"])
 
 
 def _finite_mean(values: torch.Tensor) -> float:

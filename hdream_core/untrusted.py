@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import struct
 import zipfile
@@ -19,9 +20,19 @@ import numpy as np
 
 LARGEST = 2**30  # bytes of one array
 DEFLATE = 1100  # times that gzip can make data smaller, a little over
+LONGEST = 2**24  # characters of one text
 SMALL = 2**20  # bytes that nobody needs to justify
 DEEPEST = 8  # groups within groups
-BAD_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, struct.error, zlib.error)
+BAD_ZIP = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,=+-]*")
 
 
@@ -42,24 +53,31 @@ def json_value(text: str | bytes) -> Any:
 
 def members(group: h5py.Group) -> dict[str, h5py.Group | h5py.Dataset]:
     """What a group holds. Links to other files are refused."""
-    found = {}
-    for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-            raise ValueError(f"{name} is a link to another file")
-        found[name] = group[name]
-    return found
+    return {name: member(group, name) for name in group}
 
 
-def datasets(group: h5py.Group, depth: int = 0) -> dict[str, h5py.Dataset]:
-    """All datasets beneath a group by their path, e.g. ``loss/reward``."""
-    if depth > DEEPEST:
-        raise ValueError(f"{group.name}: groups are nested too deeply")
-    found = {}
-    for name, item in members(group).items():
-        if isinstance(item, h5py.Group):
-            found |= {f"{name}/{inner}": values for inner, values in datasets(item, depth + 1).items()}
-        else:
-            found[name] = item
+def member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    """What a group holds under a name. A link to another file is refused; KeyError if there is nothing."""
+    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        raise ValueError(f"{name} is a link to another file")
+    return group[name]
+
+
+def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    """All datasets beneath a group by their path, e.g. ``loss/reward``. What is there under two names is refused."""
+    found: dict[str, h5py.Dataset] = {}
+    seen = {group.id}
+    waiting = [("", group, 0)]
+    while waiting:
+        prefix, parent, depth = waiting.pop()
+        for name, item in members(parent).items():
+            if item.id in seen or depth > DEEPEST:
+                raise ValueError(f"{prefix}{name} is there twice, or nested too deeply")
+            seen.add(item.id)
+            if isinstance(item, h5py.Group):
+                waiting.append((f"{prefix}{name}/", item, depth + 1))
+            else:
+                found[prefix + name] = item
     return found
 
 
@@ -80,6 +98,18 @@ def strings(dataset: h5py.Dataset) -> np.ndarray:
     if h5py.check_string_dtype(dataset.dtype) is None or dataset.nbytes > SMALL:
         raise ValueError(f"{dataset.name} is no short list of strings")
     return dataset.asstr()[()]
+
+
+def text(dataset: h5py.Dataset) -> str:
+    """A dataset of one string."""
+    _check_storage(dataset)
+    kind = h5py.check_string_dtype(dataset.dtype)
+    if dataset.shape != () or kind is None or (kind.length or 0) > LONGEST:
+        raise ValueError(f"{dataset.name} is no text")
+    found = dataset.asstr()[()]
+    if len(found) > LONGEST:
+        raise ValueError(f"{dataset.name} has over {LONGEST} characters")
+    return found
 
 
 def _check_storage(dataset: h5py.Dataset) -> None:

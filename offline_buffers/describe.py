@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
-from hdream_core import commandline
+from hdream_core import commandline, untrusted
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 
@@ -38,7 +38,7 @@ def summarize(folder: Path) -> dict[str, Any]:
     metadata = read_metadata(folder)
     with open_main(folder / "data" / MAIN_FILE) as file:
         try:
-            groups = [file[f"episode_{i}"] for i in range(metadata["total_episodes"])]
+            groups = [untrusted.member(file, f"episode_{i}") for i in range(metadata["total_episodes"])]
             returns = np.array([group.attrs["return"] for group in groups], np.float64)
             successes = np.array([group.attrs["success"] for group in groups], bool)
         except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tyro
 
 from hdream_core import commandline
+from hdream_core.episodes import check_episode
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 from offline_buffers.parts import digest, total_digest
-
-STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")  # T entries
-FRAME_FIELDS = ("image", "state", "success", "sim_state")  # T + 1 entries
 
 
 @dataclass(frozen=True)
@@ -55,27 +52,6 @@ def validate(folder: Path) -> int:
             f"{path}: sha256 is {total_digest(digests)}, its metadata says {metadata['hdream']['sha256']}"
         )
     return len(digests)
-
-
-def check_episode(episode: Mapping[str, np.ndarray], where: str) -> None:
-    """Raises DatasetError, naming ``where`` and the field, unless an episode (Minari side) is well-formed."""
-    missing = [name for name in (*STEP_FIELDS, *FRAME_FIELDS) if name not in episode]
-    if missing:
-        raise DatasetError(f"{where}: {missing[0]} is missing")
-    steps = len(episode["rewards"])
-    for name, values in episode.items():
-        expected = steps if name in STEP_FIELDS else steps + 1
-        if len(values) != expected:
-            raise DatasetError(f"{where}: {name} has {len(values)} entries, not {expected}")
-        if values.dtype.kind not in "fiub":
-            raise DatasetError(f"{where}: {name} has dtype {values.dtype}, must be plain numbers")
-        if name != "sim_state" and values.dtype.kind == "f" and not np.isfinite(values).all():  # there NaN is "none"
-            raise DatasetError(f"{where}: {name} has a value that is not finite")
-    image = episode["image"]
-    if image.dtype != np.uint8 or image.ndim != 4 or image.shape[-1] != 3:
-        raise DatasetError(f"{where}: image is {image.dtype} {image.shape}, must be uint8 (T + 1, H, W, 3)")
-    if np.abs(episode["actions"]).max(initial=0) > 1:
-        raise DatasetError(f"{where}: actions leave [-1, 1]")
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -170,7 +170,7 @@ def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
 
 def test_a_run_that_dies_is_marked_and_started_once_more(tmp_path, monkeypatch, capsys):
     """The first process of a run is killed as by the system; the sweep finishes all the same."""
-    start, killed = sweep._start, []
+    start, killed = sweep.start, []
 
     def start_and_kill(run):
         process = start(run)
@@ -179,7 +179,7 @@ def test_a_run_that_dies_is_marked_and_started_once_more(tmp_path, monkeypatch, 
             process.kill()
         return process
 
-    monkeypatch.setattr(sweep, "_start", start_and_kill)
+    monkeypatch.setattr(sweep, "start", start_and_kill)
     finding1.main(["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", "10", *folders(tmp_path)])
     assert killed and load(tmp_path / "results" / "finding1_mini_lever_smoke.h5").attributes["complete"]
     status.main(["--runs", str(tmp_path / "runs")])

@@ -24,6 +24,7 @@ def measure_online(config: Config, steps: int) -> dict[str, float]:
         config: of the run.
         steps: environment steps to time.
     """
+    steps = -(-steps // config.train.train_every) * config.train.train_every  # the clock's own stride
     with Worker(make_run, config, steps) as worker:
         seconds = worker.ask("call", "run")
     return {"online.steps_per_s": steps / seconds, "online.hours_of_250000_steps": RUN * seconds / steps / 3600}
@@ -32,13 +33,15 @@ def measure_online(config: Config, steps: int) -> dict[str, float]:
 def make_run(config: Config, steps: int) -> dict[str, Any]:
     """A run that is only timed; ``run`` returns the seconds of its last ``steps`` steps."""
 
+    every = config.train.train_every
+
     def run() -> float:
         clock: dict[int, float] = {}
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            prefill = envs.make(config.task, seed=0).time_limit
-            start = prefill + SETTLE * config.train.train_every
-            # Evaluated once, at the start, briefly: that is timed elsewhere.
+            prefill = -(-envs.make(config.task, seed=0).time_limit // every) * every
+            start = prefill + SETTLE * every
+            # Evaluated at the start and at the end alone, outside what is timed.
             changes = {"train.prefill": prefill, "train.pretrain": 1, "train.steps": start + steps}
             changed = override(config, changes | {"eval.every": 10**9, "eval.episodes": 1})
             runs.prepare(changed, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from typing import Any
 
 import gymnasium
@@ -32,8 +33,15 @@ def make_episodes(task: str, episodes: int, processes: bool, **options: Any) -> 
         options: of ``registry.make``.
     """
     makers = [functools.partial(_make, task, episode, options) for episode in range(episodes)]
-    # Spawned, not forked: OpenGL does not survive a fork.
-    return AsyncVectorEnv(makers, context="spawn") if processes else SyncVectorEnv(makers)
+    if not processes:
+        return SyncVectorEnv(makers)
+    # Slurm warns all of a job's processes that its time is nearly over; only the run itself is to act on that. What is
+    # blocked here stays blocked in the processes started here.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
+    try:
+        return AsyncVectorEnv(makers, context="spawn")  # not forked: OpenGL does not survive a fork
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _make(task: str, episode: int, options: dict[str, Any]) -> gymnasium.Env:
