@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -93,6 +94,7 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
         Stopped: if ``stop`` was set, once the run has saved itself.
     """
     check_source(config)
+    new = not folder.exists()
     runs.prepare(config, folder)
     if runs.is_done(folder):
         return
@@ -107,7 +109,12 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
 
         for left in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
             left.unlink()
-        trainer = Trainer(config, folder, progress, stop)
+        try:
+            trainer = Trainer(config, folder, progress, stop)
+        except ConfigError:  # settings that do not suit the task's episodes: as if it had never been tried
+            if new:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         bar.initial = bar.n = trainer.step
         bar.set_description(config.method)
         trainer.run()

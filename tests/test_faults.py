@@ -16,6 +16,7 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,7 @@ import torch
 import figures.finding1
 from analysis import results
 from analysis.results import save
-from hdream_core import checkpoint, runs
+from hdream_core import checkpoint, runs, sealed
 from hdream_core.logger import read_metrics
 from hdream_core.presets import make_config
 from hdream_core.train import main, train
@@ -261,3 +262,58 @@ def test_a_renderer_that_does_not_start_is_one_line():
     done = subprocess.run(command, env=os.environ | {"MUJOCO_GL": "bogus"}, capture_output=True, text=True, timeout=120)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2 and last.startswith("error: ") and "bogus" in last and "Traceback" not in done.stderr
+
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+
+
+def test_lost_rows_and_lines_are_not_papered_over(tmp_path, capsys):
+    """A file shorter than its checkpoint counts on (a power cut, a copy that broke off) is an error, not zeros."""
+    for lost in ("replay/reward.raw", "metrics.jsonl"):
+        run = tmp_path / lost.replace("/", "_")
+        main([*FLAGS, "--folder", str(run)])
+        (run / "done").unlink()
+        os.truncate(run / lost, 7)
+        ends_in_one_line(lambda run=run: main([*FLAGS, "--folder", str(run)]), capsys, "lost", Path(lost).name)
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".checkpoint.next.pt.123.tmp").write_bytes(b"half")
+    main([*FLAGS, "--folder", str(run)])
+    assert not list(run.glob(".*.tmp"))
+
+
+def test_a_run_that_cannot_be_leaves_nothing(tmp_path, capsys):
+    run = tmp_path / "run"
+    ends_in_one_line(lambda: main([*FLAGS, "--folder", str(run), "--train.prefill", "1"]), capsys, "train.prefill")
+    assert not run.exists()
+    main([*FLAGS, "--folder", str(run)])
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("observations/image", lambda x: x[..., 0]),
+        ("observations/image", lambda x: x[:, :, :20]),
+        ("observations/image", lambda x: x.astype(np.float32)),
+        ("actions", lambda x: x[:, 0]),
+        ("actions", lambda x: x * np.nan),
+        ("rewards", lambda x: x[:, None]),
+        ("rewards", lambda x: x[:-3]),
+        ("rewards", lambda x: np.full_like(x, np.inf)),
+        ("terminations", lambda x: x.astype("S1")),
+    ],
+)
+def test_a_buffer_of_other_shapes_is_one_line(name, change, buffer, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
+    path = copy / "data" / "main_data.hdf5"
+    with h5py.File(path, "a") as file:
+        values = file[f"episode_1/{name}"][()]
+        del file[f"episode_1/{name}"]
+        file[f"episode_1/{name}"] = change(values)
+    sealed.seal(path)
+    words = [*FLAGS, "--offline-buffer", str(copy), "--folder", str(tmp_path / "run")]
+    ends_in_one_line(lambda: main(words), capsys, "episode_1")

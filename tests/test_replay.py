@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hdream_core.ahead import Ahead
 from hdream_core.minari_layout import convert
 from hdream_core.replay import Replay, split_episodes
 from hdream_core.store import EpisodeStore, Field, StoreError, write_atomically
@@ -149,3 +151,22 @@ def test_atomic_write_leaves_the_old_file_on_failure(tmp_path):
     with pytest.raises(TypeError):
         write_atomically(path, "not bytes")
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_batches_ahead_go_on_from_a_checkpoint(tmp_path):
+    """Also where an episode has ended between the drawing of the next batch and the checkpoint."""
+    store = store_of(tmp_path, [20, 20, 20])
+    replay = Replay(store)
+    ahead = Ahead(replay, np.random.default_rng(1), 4, 5)
+    first = next(ahead)
+    store.append(episode(20, 9))
+    state = ahead.state()
+    again = Ahead(replay, np.random.default_rng(7), 4, 5)
+    again.load_state(state)
+    for _ in range(4):
+        ours, theirs = next(ahead), next(again)
+        assert all(torch.equal(ours[name], theirs[name]) for name in first)
+    plain = Replay(store).windows(state["starts"].numpy(), 5)
+    third = Ahead(replay, np.random.default_rng(7), 4, 5)
+    third.load_state(state)
+    assert np.array_equal(next(third)["image"].numpy(), plain["image"])

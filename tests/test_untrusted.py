@@ -59,7 +59,9 @@ def refuses(read, error, match):
 # -- hostile files ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["fill", "gzip", "external", "virtual", "link", "object", "cycle", "deep"])
+@pytest.mark.parametrize(
+    "how", ["fill", "gzip", "external", "virtual", "link", "config", "text", "object", "twice", "cycle", "deep"]
+)
 def test_hostile_result_files(how, tmp_path):
     path = save(result(), tmp_path / "r.h5")
     (tmp_path / "secret").write_bytes(b"x" * 96)
@@ -80,6 +82,15 @@ def test_hostile_result_files(how, tmp_path):
                 data.create_virtual_dataset("x", layout)
             case "link":
                 data["x"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
+            case "config":
+                del file["config"]
+                file["config"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
+            case "text":
+                del file["notes"]
+                file.create_dataset("notes", shape=(), dtype="S300000000")
+            case "twice":
+                file["axes"].create_dataset("x", data=np.zeros(10), compression="gzip", chunks=(10,))
+                file["axes/y"] = file["axes/x"]
             case "object":
                 data.create_dataset("x", data=["a"], dtype=h5py.string_dtype())
             case "cycle":
