@@ -82,6 +82,7 @@ def test_performance_page_quotes_its_file() -> None:
     assert million["replay"]["steps"] == 1_000_000
     assert f"{million['memory']['trainer_peak_mb']:.0f} MiB at most" in text
     assert f"a batch took {1e3 * million['replay']['sample_s']:.0f} ms" in text
+    assert f"{gpu['harmonizers']['share_of_update']:.1%} of an update" in text
     online = gpu["online"]
     assert f"{online['steps_per_s']:.0f} environment steps" in text
     assert f"250,000 steps take {60 * online['hours_of_250000_steps']:.0f} minutes" in text
