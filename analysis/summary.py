@@ -34,7 +34,7 @@ def verdict(result: Result, method: str) -> str:
     reference = str(result.axes["method"][0])
     for name in POLICY:
         if name in final:
-            parts.append(f"{name} {_compare(final[name][reference], final[name][method])}")
+            parts.append(f"{name} {_compare(final[name][reference], final[name][method], len(result.axes['seed']))}")
     paired = result.notes.get("paired", {}).get(method)
     if paired:
         span = read_interval(paired)
@@ -46,9 +46,9 @@ def verdict(result: Result, method: str) -> str:
     return f"against {reference}: " + "; ".join(parts)
 
 
-def _compare(reference: dict[str, float], other: dict[str, float]) -> str:
+def _compare(reference: dict[str, float], other: dict[str, float], seeds: int) -> str:
     if not all(known(x[end]) for x in (reference, other) for end in ("low", "high")):
-        return "not shown (one seed has no interval)"
+        return f"not shown ({'one seed has' if seeds == 1 else 'equal seeds have'} no interval)"
     if other["low"] > reference["high"]:
         return "higher"
     return "lower" if other["high"] < reference["low"] else "not shown to differ at this scale"

@@ -86,15 +86,21 @@ def test_readme_quotes_the_shipped_result():
 
 def test_readme_quotes_the_shipped_lever_pull_sweep():
     shipped, text = load(ROOT / "figures/data/finding1_lever_pull_cpu.h5"), (ROOT / "README.md").read_text()
-    final, paired, methods = shipped.notes["final"], shipped.notes["paired"], [f"w_r={w}" for w in (1, 10, 100)]
+    final, paired, methods = shipped.notes["final"], shipped.notes["paired"], [str(m) for m in shipped.axes["method"]]
+    assert methods == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
     rows = (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2), ("return", 0))
     for metric, digits in rows:
         cells = [[f"{final[metric][m][end]:.{digits}f}" for end in ("mean", "low", "high")] for m in methods]
         assert "| " + " | ".join(f"{mean} [{low}, {high}]" for mean, low, high in cells) + " |" in text, metric
     for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
         assert " | ".join(f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]" for x in spans) in text
-    assert min(paired["w_r=100"]["per_seed"]) > 0  # "in all three pairs of seeds"
     assert f"better in {100 * paired['w_r=100']['share_of_windows_better']:.0f} % of the windows" in text
+    for method in ("w_r=10", "w_r=100", "harmony"):  # "neither other seeds nor other held-out episodes"
+        assert all(span["low"] < 0 < span["high"] for span in (paired[method], paired[method]["over_seeds"]))
+    implicit = paired["w_o=0,w_r=100"]  # "in all three pairs of seeds", "would confirm", "might not"
+    assert min(implicit["per_seed"]) > 0 and implicit["low"] > 0 and implicit["over_seeds"]["low"] < 0
+    medians = [final["reward_error_median"][m]["mean"] for m in methods[:3]]
+    assert max(medians[1:]) < medians[0]
     assert all(final["success"][m]["mean"] == 0 for m in methods)
 
 
