@@ -12,7 +12,6 @@ from figures import style
 from figures.page import PAPER
 from tests.test_results import result
 
-
 # Of hdream_core a figure needs what reads result files without trust, which needs neither torch nor mujoco.
 READERS = {"hdream_core", "hdream_core.sealed", "hdream_core.untrusted"}
 LIGHT = (

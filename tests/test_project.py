@@ -81,12 +81,12 @@ def test_figures_load_without_torch_even_indirectly() -> None:
     modules = ["figures"] + [f"figures.{path.stem}" for path in (ROOT / "figures").glob("[!_]*.py")]
     code = (
         f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
-        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
-        "print(*sorted(loaded & {'torch', 'hdream_core', 'mujoco'}))"
+        "print(*(m for m in sys.modules if m.partition('.')[0] in ('torch', 'hdream_core', 'mujoco')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == []
+    # Of hdream_core nothing but what reads result files without trust, which needs neither torch nor mujoco.
+    assert set(done.stdout.split()) <= {"hdream_core", "hdream_core.sealed", "hdream_core.untrusted"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
