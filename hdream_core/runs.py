@@ -77,12 +77,9 @@ def recorded(folder: Path) -> dict[str, str]:
     """What ``record`` wrote, and where the run's code and packages came from."""
     path = folder / "provenance.json"
     try:
-        found = untrusted.json_value(path.read_bytes())
+        return untrusted.json_object(path)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path}: must be a JSON object")
-    return found
 
 
 def mark_done(folder: Path, wall_seconds: float) -> None:

@@ -97,7 +97,7 @@ def _walk(path: Path) -> None:
             if h5py.check_string_dtype(dataset.dtype) is None:
                 untrusted.array(dataset)
             elif dataset.shape == ():
-                dataset.asstr()[()]
+                untrusted.text(dataset)
             else:
                 untrusted.strings(dataset)
 

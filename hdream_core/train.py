@@ -129,10 +129,8 @@ def main(args: Sequence[str] | None = None) -> None:
         job = parse(sys.argv[1:] if args is None else args)
         folder = job.folder or default_folder(job.run)
         stop = threading.Event()
-        for name in (
-            "SIGUSR1",
-            "SIGUSR2",
-        ):  # Slurm sends the latter to all of a job's processes before its time is over
+        # Slurm sends the second to all of a job's processes before its time is over.
+        for name in ("SIGUSR1", "SIGUSR2"):
             if hasattr(signal, name):  # not on Windows
                 signal.signal(getattr(signal, name), lambda *_: stop.set())
         try:

@@ -51,6 +51,14 @@ def json_value(text: str | bytes) -> Any:
         raise ValueError("JSON nested too deeply") from None
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file."""
+    found = json_value(path.read_bytes())
+    if not isinstance(found, dict):
+        raise ValueError("must be a JSON object")
+    return found
+
+
 def members(group: h5py.Group) -> dict[str, h5py.Group | h5py.Dataset]:
     """What a group holds. Links to other files are refused."""
     return {name: member(group, name) for name in group}

@@ -100,11 +100,9 @@ def _claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     path = folder / "build.json"
     if path.exists():
         try:
-            known = untrusted.json_value(path.read_bytes())
+            known = untrusted.json_object(path)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; delete it and build again") from None
-        if not isinstance(known, dict):
-            raise ConfigError(f"{path}: must be a JSON object; delete it and build again")
         for name, value in identity.items():
             if known.get(name) != value:
                 found = f"{name}={known.get(name)}, not {value}"
