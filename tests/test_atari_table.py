@@ -266,7 +266,7 @@ def test_command_writes_a_valid_result_and_draws_it_without_torch(tmp_path, caps
     code = (
         "import runpy, sys; sys.argv[0] = 'figures.atari_table';"
         "runpy.run_module('figures.atari_table', run_name='__main__');"
-        "assert not {'torch', 'hdream_core'} & set(sys.modules)"
+        "assert not {'torch', 'mujoco'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "atari_table.h5"), "--out", str(tmp_path / "again")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

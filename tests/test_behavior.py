@@ -10,6 +10,7 @@ from jaxtyping import TypeCheckError
 from hdream_core.agent import DreamerV2
 from hdream_core.behavior import lambda_return
 from hdream_core.presets import make_config
+from hdream_core.replay import random_batch
 
 
 def naive_return(reward, value, gamma, lam, t):
@@ -78,15 +79,18 @@ def test_actor_target_starts_at_the_first_imagined_step():
 
 
 def test_slow_critic_follows_every_hundred_updates():
-    agent, start = agent_and_start()
+    """Appendix A's target, at a smaller interval of the same setting: it stands still between, then is the critic."""
+    assert make_config("mini_lever", "smoke").behavior.slow_update == 100
+    changes = {"behavior.slow_update": 3, "behavior.horizon": 4}
+    agent = DreamerV2(make_config("mini_lever", "smoke", changes=changes), 32, 2)
     slow = lambda: agent.behavior.slow_critic.output.bias.item()  # noqa: E731
-    first = slow()
-    for agent.updates in range(99):
-        agent._update_behavior(start)
-    assert slow() == first
-    agent.updates = 99
-    agent._update_behavior(start)
-    assert slow() == agent.behavior.critic.output.bias.item() != first
+    seen = [slow()]
+    for _ in range(7):
+        agent.update(random_batch(2, 6, 32, 2))
+        seen.append(slow())
+        if agent.updates % 3 == 0:
+            assert slow() == agent.behavior.critic.output.bias.item()
+    assert [a != b for a, b in zip(seen, seen[1:], strict=False)] == [False, False, True, False, False, True, False]
 
 
 def test_shape_annotations_are_checked_here():
