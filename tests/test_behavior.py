@@ -1,5 +1,7 @@
 """Appendix A: lambda-returns, what the actor's and the critic's losses reach."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -90,7 +92,7 @@ def test_slow_critic_follows_every_hundred_updates():
         seen.append(slow())
         if agent.updates % 3 == 0:
             assert slow() == agent.behavior.critic.output.bias.item()
-    assert [a != b for a, b in zip(seen, seen[1:], strict=False)] == [False, False, True, False, False, True, False]
+    assert [a != b for a, b in itertools.pairwise(seen)] == [False, False, True, False, False, True, False]
 
 
 def test_shape_annotations_are_checked_here():

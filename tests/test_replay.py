@@ -108,12 +108,12 @@ def test_store_refuses_what_does_not_fit(tmp_path):
     (tmp_path / "reward.raw").write_bytes(b"")
     again = EpisodeStore(tmp_path)
     again.starts, again.lengths = store.starts, store.lengths
-    with pytest.raises(StoreError, match="reward.raw: 0 bytes, too few"):
+    with pytest.raises(StoreError, match="raw: 0 bytes, too few"):
         again.episode(0)
     store.append(episode(8, 1))
     with open(tmp_path / "reward.raw", "r+b") as file:
         file.truncate(10 * 4)
-    with pytest.raises(StoreError, match="reward.raw: is shorter than its episodes"):
+    with pytest.raises(StoreError, match="raw: is shorter than its episodes"):
         store.episode(1)
 
 
