@@ -17,7 +17,7 @@ import pandas as pd
 from analysis import collect, judges
 from analysis.judges import Shelf
 from analysis.ledger import CLAIMS
-from analysis.results import SCALES, Result, ResultError, load, save
+from analysis.results import SCALES, Result, ResultError, load, save, using
 from hdream_core import commandline
 from hdream_core.errors import exit_on_user_error
 from hdream_core.store import write_atomically
@@ -41,7 +41,9 @@ def table(shelf: Shelf) -> pd.DataFrame:
     """One row for each claim and each result that speaks to it."""
     rows = []
     for claim in CLAIMS:
-        for finding in claim.judge(shelf):
+        with using(f"results that {claim.name} is judged by"):
+            findings = claim.judge(shelf)
+        for finding in findings:
             rows.append(
                 {
                     "claim": claim.text,

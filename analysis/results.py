@@ -7,11 +7,12 @@ with their method and the seed of resampling. ``figures`` reads these files and 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,21 @@ def load(path: str | Path) -> Result:
     return result
 
 
+@contextlib.contextmanager
+def using(source: str | Path) -> Iterator[None]:
+    """Raises ResultError, naming the file, where what is done with a result needs more of it than the schema asks.
+
+    The error that was raised is the new one's cause, for who looks for a mistake of the code and not of the file.
+    """
+    try:
+        yield
+    except ResultError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]
+        raise ResultError(f"{source}: not what this study writes ({reason or type(error).__name__})") from error
+
+
 def _without_nan(value: Any) -> Any:
     """JSON has no NaN: null stands for it."""
     if isinstance(value, dict):
@@ -179,6 +195,9 @@ def check(result: Result, where: str) -> None:
         )
     if result.attributes["scale"] not in SCALES:
         raise ResultError(f"{where}: scale is {result.attributes['scale']!r}, must be one of {', '.join(SCALES)}")
+    for name, values in result.axes.items():
+        if values.ndim != 1:
+            raise ResultError(f"{where}: axes/{name} has shape {values.shape}, must be a list")
     for name, (axes, values) in result.data.items():
         _check_metric(name, axes, values, result.axes, where)
 

@@ -19,6 +19,7 @@ from analysis import sweep
 from analysis.sweep import Run, SweepError
 from hdream_core import runs
 from hdream_core.config import ConfigError
+from hdream_core.errors import BAD_INPUT
 from hdream_core.processes import exclusive
 from hdream_core.store import write_atomically
 
@@ -137,7 +138,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
                 status = runs.failure_of(run.folder)
                 if status is None:
                     runs.mark_failed(run.folder, -1)  # cancelled, out of memory, or its node is gone
-                (failed if run in retried or status == sweep.USER_ERROR else again).append(run)
+                (failed if run in retried or status == BAD_INPUT else again).append(run)
             retried |= set(again)
             _submit(again, workers, options, tickets)
             tick()

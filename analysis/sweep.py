@@ -12,12 +12,12 @@ from pathlib import Path
 
 from hdream_core import runs
 from hdream_core.config import Config
+from hdream_core.errors import BAD_INPUT
 from hdream_core.precision import pick_device
 from hdream_core.processes import cores
 from hdream_core.train import PARENT, STOPPED, default_folder
 
 POLL_SECONDS = 1.0
-USER_ERROR = 2  # exit status of bad input: trying again would not help
 GPU_WORKERS = 2  # runs at full size take about 10 GB each (C.5)
 
 
@@ -100,8 +100,8 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
                 if process.returncode in (0, STOPPED):  # stopped by a signal, and saved: its user has a reason
                     continue
                 runs.mark_failed(run.folder, process.returncode)
-                if process.returncode != USER_ERROR and run not in retried:
-                    retried.add(run)  # out of memory, say, or killed: it goes on from its checkpoint
+                if process.returncode != BAD_INPUT and run not in retried:
+                    retried.add(run)  # out of memory, a full disk, killed: it goes on from its checkpoint
                     waiting.append(run)
                 else:
                     failed.append(run)

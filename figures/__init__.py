@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from analysis.results import ResultError, load
+from analysis.results import ResultError, load, using
 from figures.page import PAPER
 
 
@@ -28,7 +28,8 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
     for source in sorted(results.glob("*.h5")):
         study = load(source).attributes["study"]
         if study in PAPER:
-            drawn.append((study, importlib.import_module(f"figures.{study}").draw(source, out)))
+            with using(source):
+                drawn.append((study, importlib.import_module(f"figures.{study}").draw(source, out)))
     if not drawn:
         raise ResultError(f"{results}: holds no result that there is a figure for")
     return drawn

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from analysis.results import ResultError
 from figures import page, redraw, style
+from hdream_core.commandline import Words
 
 
 def main() -> None:
     """Entry point."""
-    parser = style.Words(prog="python -m figures", description=__doc__)
+    parser = Words(prog="python -m figures", description=__doc__)
     parser.add_argument("--results", type=Path, default=style.SHIPPED, help="folder of result files (the shipped ones)")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import matplotlib
 
@@ -18,8 +16,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.results import Result, ResultError
+from analysis.results import Result, ResultError, using
 from analysis.stats import seed_interval
+from hdream_core.commandline import Words
 
 SHIPPED = Path(__file__).parent / "data"
 
@@ -161,13 +160,6 @@ def reached(result: Result) -> int:
     return int(max((steps[-1] for name in ("step", "log_step") if len(steps := result.axes.get(name, ()))), default=0))
 
 
-class Words(argparse.ArgumentParser):
-    """A parser of command lines that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
-
-
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     """Entry point of a figure: draws the given result files, or the shipped ones."""
     parser = Words(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
@@ -176,7 +168,8 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     chosen = parser.parse_args()
     for file in chosen.files or sorted(SHIPPED.glob(f"{study}*.h5")):
         try:
-            print(draw(file, chosen.out))
+            with using(file):
+                print(draw(file, chosen.out))
         except (ResultError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)

@@ -64,8 +64,16 @@ class Ahead:
         return {"starts": starts, "rng": checkpoint.rng_state(self.rng)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Goes back to a saved state; the replay must hold the episodes that it held then."""
+        """Goes back to a saved state; the replay must hold the episodes that it held then.
+
+        Raises:
+            ValueError: if it does not hold the saved windows.
+        """
         checkpoint.set_rng_state(self.rng, state["rng"])
         self._starts = self._next = None
-        if state["starts"] is not None:
-            self._fetch(state["starts"].cpu().numpy())
+        if state["starts"] is None:
+            return
+        starts, last = state["starts"].cpu().numpy(), self.replay.store.rows - self.length
+        if starts.shape != (self.batch,) or starts.dtype != np.int64 or starts.min() < 0 or starts.max() > last:
+            raise ValueError("the next batch's windows do not lie in the replay")
+        self._fetch(starts)

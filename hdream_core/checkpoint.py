@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,19 @@ def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = Fals
     if damaged:
         raise CheckpointError(f"{'; '.join(map(str, damaged.values()))}; delete {folder} to start over")
     return None
+
+
+@contextlib.contextmanager
+def taking_up(folder: Path) -> Iterator[None]:
+    """Raises CheckpointError where the state of a run's checkpoint, taken up in the block, is not what a run needs."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{folder}: its checkpoint is of another version or damaged ({reason}); go on with the version that "
+            f"began the run, or delete the folder to start over"
+        ) from None
 
 
 def _body(path: Path) -> bytes:

@@ -1,8 +1,9 @@
-"""Bad input: one clear line and exit status 2, no traceback."""
+"""What ends a command in one clear line without a traceback: bad input (exit status 2), a failing disk (74)."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 from collections.abc import Iterator
 
@@ -26,12 +27,19 @@ USER_ERRORS = (
     UnknownTaskError,
 )
 
+BAD_INPUT, IO_ERROR = 2, 74  # exit statuses; the second is sysexits' EX_IOERR, after which another try may go well
+# Errors of the system that another try would meet again; a full disk or a share that does not answer is none of them.
+LASTING = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+}
+
 
 @contextlib.contextmanager
 def exit_on_user_error(
     *more: type[Exception], interrupted: str = "the same command goes on from here"
 ) -> Iterator[None]:
-    """Turns the errors that a user can mend into one line on standard error and exit status 2.
+    """Turns the errors that a user can mend into one line on standard error and an exit status.
 
     Args:
         more: errors of this command's own.
@@ -41,10 +49,10 @@ def exit_on_user_error(
         yield
     except (*USER_ERRORS, *more) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
     except OSError as error:  # full disk, no permission, a file where a folder should be
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT if error.errno in LASTING else IO_ERROR)
     except KeyboardInterrupt:
         print(f"\nstopped; {interrupted}", file=sys.stderr)
         sys.exit(130)

@@ -59,8 +59,14 @@ class Optimizer:
         return {"adam": self.adam.state_dict(), "skipped": self.skipped.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of ``state_dict``."""
-        self.adam.load_state_dict(state["adam"])
+        """The inverse of ``state_dict``. Learning rates and the like stay as they were made: the config says them.
+
+        Raises:
+            ValueError: if a moment is not of its parameter's shape, which the fused kernel would not notice.
+        """
+        saved = state["adam"]["state"]
+        moments = {i: _moments(saved[i], p) for i, p in enumerate(self.parameters) if i in saved}
+        self.adam.load_state_dict({"state": moments, "param_groups": self.adam.state_dict()["param_groups"]})
         self._allow_recording()
         self.skipped.copy_(state["skipped"])
 
@@ -75,3 +81,12 @@ def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
     if gradient is None or gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)
+
+
+def _moments(saved: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
+    found = {"step": saved["step"].reshape(())}
+    for name in ("exp_avg", "exp_avg_sq"):
+        if saved[name].shape != parameter.shape:
+            raise ValueError(f"{name} has shape {tuple(saved[name].shape)}, its parameter {tuple(parameter.shape)}")
+        found[name] = torch.empty_like(parameter).copy_(saved[name])
+    return found

@@ -10,6 +10,7 @@ however large the store; the system's page cache keeps what fits, once for all p
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import weakref
@@ -155,7 +156,8 @@ class EpisodeStore:
         Raises:
             StoreError: if a file does not hold all the rows of the position.
         """
-        self.starts, self.lengths = ([int(x) for x in column] for column in np.asarray(position).reshape(-1, 2).T)
+        position = self._checked(np.asarray(position))
+        self.starts, self.lengths = ([int(x) for x in column] for column in position.T)
         for name, field in self.fields.items():
             path, size = self.folder / f"{name}.raw", self.rows * field.row_bytes
             found = path.stat().st_size if path.exists() else 0
@@ -164,11 +166,20 @@ class EpisodeStore:
             if found > size:
                 os.truncate(path, size)
 
+    def _checked(self, position: np.ndarray) -> np.ndarray:
+        if position.ndim == 2 and position.shape[1] == 2 and position.dtype.kind == "i":
+            starts, lengths = position.T
+            if (lengths > 0).all() and np.array_equal(starts, np.cumsum(lengths) - lengths):
+                return position
+        raise StoreError(f"{self.folder}: the saved position is no list of episodes that lie one after the other")
+
 
 def _field(dtype: str, shape: list[int]) -> Field:
     number = isinstance(dtype, str) and re.fullmatch("[<>|][biuf][1248]", dtype)
     if not number or any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"{dtype} {shape} is no row of numbers")
+    if math.prod(shape) * np.dtype(dtype).itemsize > untrusted.LARGEST:
+        raise ValueError(f"a row of {shape} {dtype} is over {untrusted.LARGEST} bytes")
     return Field(np.dtype(dtype).str, tuple(shape))
 
 

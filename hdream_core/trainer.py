@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -218,15 +219,23 @@ class Trainer:
         if state is None:
             self.logger.rewind(0)
             return
+        with checkpoint.taking_up(self.folder):
+            self._take_up(state)
+            episodes, metrics = state["episodes"].cpu().numpy(), int(state["metrics"])
+        # What drops rows and lines from after the checkpoint comes last, once nothing else can be wrong with it.
+        self.source.rewind(episodes)
+        with checkpoint.taking_up(self.folder):
+            self.batches.load_state(state["rngs"]["replay"])
+        self.logger.rewind(metrics)
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Everything of a saved state that lies in memory."""
         self.agent.load_training_state(state)
-        self.step, self.latest, self.wall_seconds = state["step"], state["latest"], state["wall_seconds"]
-        self.logger.rewind(state["metrics"])
-        self.window.update(
-            {name: list(values.to(self.agent.device).unbind()) for name, values in state["window"].items()}
-        )
-        self.source.rewind(state["episodes"].cpu().numpy())
+        self.step, self.wall_seconds = int(state["step"]), float(state["wall_seconds"])
+        self.latest = {str(name): float(value) for name, value in state["latest"].items()}
+        for name, values in state["window"].items():
+            self.window[name] = list(values.to(self.agent.device).unbind())
         checkpoint.set_rng_state(self.env_rng, state["rngs"]["env"])
-        self.batches.load_state(state["rngs"]["replay"])
         torch.set_rng_state(state["torch_rng"].cpu())
         if state["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())

@@ -20,7 +20,7 @@ COUNTED = {"kills": "kills survived", "damaged": "damaged files read or refused"
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the fault tests (``test_faults``, ``test_untrusted``, ``test_inputs``) went through, summed up."""
+    """What the fault tests (``test_faults``, ``test_damaged``, ``test_inputs``) went through, summed up."""
     sums = dict.fromkeys(COUNTED, 0)
     for report in terminalreporter.stats.get("passed", []):
         for name, value in report.user_properties if report.when == "call" else ():

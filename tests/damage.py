@@ -1,0 +1,129 @@
+"""Ways to damage a file: its bytes, or what it says while its seal, digest and syntax stay right."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+
+from hdream_core import checkpoint, sealed
+
+ODD = (None, -1, 0, 3, 1e308, 10**30, "", "x", "../../x", [], {}, [[1]], True)  # in the place of a value
+
+
+def broken(data: bytes, rng: random.Random) -> bytes:
+    """Truncated, with flipped bits, or with a stretch overwritten, removed or repeated."""
+    changed = bytearray(data)
+    match rng.randrange(5):
+        case 0:
+            return bytes(changed[: rng.randrange(len(changed) + 1)])
+        case 1:
+            for _ in range(rng.choice([1, 1, 3, 30])):
+                changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        case 2:
+            at = rng.randrange(len(changed))
+            length = rng.randrange(1, 64)
+            changed[at : at + length] = rng.choice([b"\0", b"\xff", b"9", rng.randbytes(1)]) * length
+        case 3:
+            at = rng.randrange(len(changed))
+            del changed[at : at + rng.randrange(1, 64)]
+        case 4:
+            at = rng.randrange(len(changed))
+            changed[at:at] = changed[at : at + rng.randrange(1, 64)]
+    return bytes(changed)
+
+
+def _slots(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Every place within nested dicts and lists: container and key."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        found.append((value, key))
+        _slots(value[key], found)
+    return found
+
+
+def odd_json(text: str, rng: random.Random) -> str:
+    """JSON with a value left out or replaced by another."""
+    value = json.loads(text)
+    slots = _slots(value, [])
+    if not slots:
+        return json.dumps(rng.choice(ODD))
+    container, key = rng.choice(slots)
+    if rng.random() < 0.3:
+        del container[key]
+    else:
+        container[key] = rng.choice(ODD)
+    return json.dumps(value)
+
+
+def _odd_array(values: np.ndarray, rng: random.Random) -> np.ndarray:
+    """An array with other values, another shape or another kind."""
+    match rng.randrange(8):
+        case 0:
+            return values[..., 0] if values.ndim else values[None]
+        case 1:
+            return values[None]
+        case 2:
+            return values[: len(values) // 2] if values.ndim else values
+        case 3:
+            return values[:0] if values.ndim else values
+        case 4:
+            return np.full(values.shape, np.nan)
+        case 5:
+            return np.full(values.shape, rng.choice([0, -1, 10**12]))
+        case 6:
+            return np.full(values.shape, np.inf)
+        case _:
+            return values.astype(rng.choice(["S1", "f4", "i1"]))
+
+
+def odd_hdf5(path: Path, rng: random.Random) -> None:
+    """Changes one dataset or attribute of a sealed file and seals it again."""
+    with h5py.File(path, "a") as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        chosen = rng.choice([*names, "attribute", "config", "notes"])
+        if chosen not in file:
+            attributes = file.attrs if file.attrs else file[rng.choice(list(file))].attrs
+            name = rng.choice(list(attributes))
+            if rng.random() < 0.3:
+                del attributes[name]
+            else:
+                attributes[name] = rng.choice([-1, 0, "x", 1.5, "../x"])
+        elif h5py.check_string_dtype(file[chosen].dtype) is None:
+            _replace(file, chosen, _odd_array(file[chosen][()], rng))
+        elif file[chosen].shape == ():
+            _replace(file, chosen, odd_json(file[chosen].asstr()[()], rng))
+        else:
+            strings = file[chosen].asstr()[()]
+            _replace(file, chosen, rng.choice([strings[:1], strings[::-1], np.array(["x"] * len(strings), object)]))
+    sealed.seal(path)
+
+
+def _replace(file: h5py.File, name: str, values: Any) -> None:
+    """Puts other values in a dataset's place, with the same names of its axes as far as there are so many."""
+    labels = [dimension.label for dimension in file[name].dims]
+    del file[name]
+    strings = isinstance(values, str) or values.dtype.kind == "O"
+    made = file.create_dataset(name, data=values, dtype=h5py.string_dtype() if strings else None)
+    for dimension, label in zip(made.dims, labels, strict=False):
+        dimension.label = label
+
+
+def odd_checkpoint(path: Path, rng: random.Random) -> None:
+    """Changes one part of a checkpoint's state and writes it as a whole one."""
+    state = checkpoint.load(path)
+    container, key = rng.choice(_slots(state, []))
+    value = container[key]
+    if rng.random() < 0.2:
+        del container[key]
+    elif isinstance(value, torch.Tensor):
+        odd = [value[None], value[:0] if value.ndim else value, value.double() * 1e300, value.bool(), value * 0 - 1, 3]
+        container[key] = rng.choice(odd)
+    else:
+        container[key] = rng.choice([*ODD, torch.zeros(3)])
+    checkpoint.save(path.parent, state)

@@ -1,0 +1,235 @@
+"""Damaged files of every kind that hdream reads: they are read or refused in one line, in bounded time and memory.
+
+``python -m tests.test_damaged SECONDS`` goes on damaging files for as long as it is told, and prints what it did.
+"""
+
+import contextlib
+import io
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import figures
+from analysis.claims import Claims
+from analysis.claims import run as judge
+from analysis.collect import _heldout
+from analysis.results import ResultError, load, save
+from hdream_core import runs, sealed
+from hdream_core.agent import DreamerV2
+from hdream_core.errors import USER_ERRORS
+from hdream_core.load import export, load_agent
+from hdream_core.logger import read_metrics
+from hdream_core.minari_layout import read_metadata
+from hdream_core.offline import open_buffer
+from hdream_core.presets import make_config
+from hdream_core.store import EpisodeStore, Field
+from hdream_core.train import train
+from hdream_core.trainer import Stopped
+from offline_buffers.build import Build, build
+from tests import damage
+from tests.test_results import result
+
+SLOWEST = 60.0  # seconds that a reader may take on a busy machine; the process for unsealed files has 30
+MEMORY = 2**10  # MiB that readers may take beyond what good files took
+
+Damage = Callable[[Path, random.Random], None]
+
+
+def _bytes(path: Path, rng: random.Random) -> None:
+    path.write_bytes(damage.broken(path.read_bytes(), rng))
+
+
+def _json(path: Path, rng: random.Random) -> None:
+    """One line of JSON, or the whole file if it is one object."""
+    whole = not path.name.endswith(".jsonl")
+    lines = [path.read_text()] if whole else path.read_text().splitlines()
+    at = rng.randrange(len(lines))
+    lines[at] = damage.odd_json(lines[at], rng)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A good file, what reads it, and what is done to it."""
+
+    path: Path
+    read: Callable[[], object]
+    damage: Damage = _bytes
+    times: int = 60  # in the suite
+
+
+def attack(target: Target, rng: random.Random) -> bool:
+    """Damages the file and reads it; whether it was refused. Anything but a user's error goes through."""
+    good = target.path.read_bytes()
+    target.damage(target.path, rng)
+    start = time.monotonic()
+    try:
+        target.read()
+    except (*USER_ERRORS, ResultError, Stopped):
+        return True
+    finally:
+        target.path.write_bytes(good)
+        assert time.monotonic() - start < SLOWEST
+    return False
+
+
+def targets(folder: Path) -> dict[str, Target]:
+    """One good file of each kind. ``odd`` ones are changed in what they say, with a right seal, digest and syntax."""
+    return _of_runs(folder) | _of_results(folder) | _of_data(folder)
+
+
+def _of_runs(folder: Path) -> dict[str, Target]:
+    changes = {"train.steps": 120, "log.checkpoint_every": 40, "eval.every": 60, "eval.episodes": 1}
+    config, run = make_config("mini_lever", "smoke", "harmony", changes), folder / "run"
+    stop = threading.Event()
+    stop.set()
+    with contextlib.suppress(Stopped):  # once it has updated the model a few times
+        train(config, run, stop=stop)
+    begun = shutil.copytree(run, folder / "begun")
+    agent = DreamerV2(config, 32, 2)
+    (run / "metrics.jsonl").write_text('{"step": 0, "kind": "eval", "return": 1.5}\n' * 20)
+    (run / "done").write_text("12.5\n")
+    windows = {name: np.arange(9.0) for name in ("start", "episode", "error", "dreamed_return", "true_return")}
+    np.savez(run / "heldout.npz", **windows)
+
+    def go_on() -> None:
+        copy = shutil.copytree(begun, folder / "going_on", dirs_exist_ok=True)
+        try:
+            train(config, copy)
+        finally:
+            shutil.rmtree(copy)
+
+    checkpoint = begun / "checkpoint.pt"
+    return {
+        "export": Target(path := export(agent, folder / "a.safetensors"), lambda: load_agent(path)),
+        "checkpoint": Target(run / "checkpoint.pt", lambda: load_agent(run)),
+        "odd checkpoint": Target(checkpoint, go_on, damage.odd_checkpoint, times=15),
+        "config": Target(run / "config.json", lambda: runs.read_config(run)),
+        "odd config": Target(run / "config.json", lambda: runs.read_config(run), _json),
+        "provenance": Target(run / "provenance.json", lambda: runs.recorded(run)),
+        "metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl")),
+        "odd metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl"), _json),
+        "windows": Target(run / "heldout.npz", lambda: _heldout(run / "heldout.npz")),
+        "done": Target(run / "done", lambda: runs.wall_seconds(run)),
+    }
+
+
+def _of_results(folder: Path) -> dict[str, Target]:
+    """Results are read by drawing their figures and judging the claims that they speak to."""
+
+    def target(source: Path, change: Damage, times: int) -> Target:
+        alone = folder / source.stem
+        alone.mkdir(exist_ok=True)
+
+        def read() -> None:
+            try:
+                figures.redraw(alone, folder / "out")
+            finally:
+                plt.close("all")
+            judge(Claims(alone, folder / "out"))
+
+        return Target(save(load(source), alone / source.name), read, change, times)
+
+    shipped = {path.stem: path for path in sorted((Path(figures.__file__).parent / "data").glob("*.h5"))}
+    example = result()
+    example.attributes["study"] = "finding1"
+    unsealed = target(save(example, folder / "unsealed.h5"), _bytes, 8)
+    with open(unsealed.path, "r+b") as file:
+        file.write(bytes(sealed.BLOCK))
+    return {
+        "result": target(shipped["atari_table"], _bytes, 30),
+        "unsealed": unsealed,
+        **{f"odd {name}": target(path, damage.odd_hdf5, 2) for name, path in shipped.items()},
+    }
+
+
+def _of_data(folder: Path) -> dict[str, Target]:
+    buffer = build(Build("mini_lever", 100, workers=1, out=folder / "buffer"), show_progress=False)
+
+    def read_buffer() -> None:
+        shutil.rmtree(buffer / "unpacked", ignore_errors=True)
+        open_buffer(buffer)
+
+    store = EpisodeStore(folder / "store", {"x": Field("<f4", (3,))})
+    store.append({"x": np.zeros((50, 3), np.float32)})
+    rows = (folder / "store/x.raw").read_bytes()
+
+    def read_store() -> None:
+        (folder / "store/x.raw").write_bytes(rows)  # a store cuts off what its layout says is beyond the episodes
+        again = EpisodeStore(folder / "store")
+        again.rewind(store.position())
+        again.episode(0)
+
+    metadata, main, layout = buffer / "data/metadata.json", buffer / "data/main_data.hdf5", folder / "store/layout.json"
+    return {
+        "metadata": Target(metadata, lambda: read_metadata(buffer)),
+        "odd metadata": Target(metadata, read_buffer, _json),
+        "buffer": Target(main, read_buffer),
+        "odd buffer": Target(main, read_buffer, damage.odd_hdf5),
+        "layout": Target(layout, read_store),
+        "odd layout": Target(layout, read_store, _json),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("group", [_of_runs, _of_results, _of_data])
+def test_damaged_files_are_read_or_refused(group, tmp_path, record_property):
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    for name, target in group(tmp_path).items():
+        refused = sum(attack(target, rng) for _ in range(target.times))
+        print(f"{name}: {refused} of {target.times} damaged files refused")
+        record_property("damaged", target.times)
+        target.read()  # the good one
+
+
+def peak() -> float:
+    """MiB that this process has held at most."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def fuzz(seconds: float) -> None:
+    """Damages files of every kind in turn until time is over, prints how many; raises what is no user's error."""
+    seed = random.SystemRandom().randrange(2**32)
+    rng = random.Random(seed)
+    print(f"seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        found = targets(Path(folder))
+        counts, refused, took = (dict.fromkeys(found, 0.0) for _ in range(3))
+        for target in found.values():
+            target.read()
+        before, end = peak(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            for name, target in found.items():
+                start = time.monotonic()
+                while time.monotonic() < start + 0.5:  # a fair share of the time for each
+                    begun = time.monotonic()
+                    with contextlib.redirect_stderr(io.StringIO()):
+                        refused[name] += attack(target, rng)
+                    counts[name] += 1
+                    took[name] = max(took[name], time.monotonic() - begun)
+    for name in found:
+        print(f"{name:<34} {counts[name]:>7.0f} damaged, {refused[name]:>7.0f} refused, slowest {took[name]:6.2f} s")
+    more = peak() - before
+    print(f"{sum(counts.values()):.0f} files, memory at most {peak():.0f} MiB, {more:.0f} of it for damaged ones")
+    assert more < MEMORY
+
+
+if __name__ == "__main__":
+    import warnings
+
+    warnings.simplefilter("ignore")
+    fuzz(float(sys.argv[1]))
