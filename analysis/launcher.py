@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from analysis import slurm, sweep
+from hdream_core import untrusted
 from hdream_core.config import ConfigError
 
 Launch = Callable[[Sequence[sweep.Run], int, Callable[[], None]], None]
@@ -48,6 +49,11 @@ def _setting(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--slurm {text}: expected name=value, e.g. partition=gpu")
     if value.lower() in ("true", "false"):
         return name, value.lower() == "true"
+    if value[:1] in ("[", "{"):  # setup, srun_args, additional_parameters
+        try:
+            return name, untrusted.json_value(value)
+        except ValueError as error:
+            raise ConfigError(f"--slurm {name}={value}: a list or an object must be JSON ({error})") from None
     return name, int(value) if value.isdecimal() else value
 
 

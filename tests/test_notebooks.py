@@ -4,11 +4,26 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import zmq
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 RENDERS = {"spurious_correlations"}  # plays in the simulator
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jupyter_client's event loops
+
+
+class Client(NotebookClient):
+    """Looks for the cell's reply after every message of the kernel.
+
+    nbclient answers what an Output widget shows (`widgets.interact`) on the very socket that awaits the reply, past the
+    event loop: a reply that came just before would wake nobody until the time limit (jupyter/nbclient#312).
+    """
+
+    def process_message(self, *args):
+        try:
+            return super().process_message(*args)
+        finally:
+            self.kc.shell_channel.socket.get(zmq.EVENTS)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jupy
 )
 def test_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=90, resources={"metadata": {"path": str(path.parent)}}).execute()
+    Client(notebook, timeout=90, resources={"metadata": {"path": str(path.parent)}}).execute()
     assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
 
 
