@@ -1,7 +1,8 @@
 """``python -m analysis.clean``: removes what finished runs no longer need, after asking.
 
 A finished run is read by its config, metrics, held-out windows and last checkpoint. The checkpoint before it and an
-online run's frames only serve to go on; the frames are by far the largest part.
+online run's frames only serve to go on; the frames are by far the largest part. What submitit keeps of its jobs goes
+when all runs of the sweep are done.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.slurm import logs_of
 from analysis.status import folders, state_of
-from hdream_core import checkpoint, commandline
+from hdream_core import checkpoint, commandline, runs
 from hdream_core.checkpoint import LATEST, NEXT, PREVIOUS
 from hdream_core.errors import exit_on_user_error
 
@@ -32,6 +34,8 @@ class Clean:
     """Folder of the runs."""
     keep_replay: bool = False
     """Keep the frames that online runs have played."""
+    unpacked: bool = False
+    """Remove the unpacked frames of buffers whose runs are all finished, too; the next run unpacks them again."""
     yes: bool = False
     """Do not ask."""
 
@@ -39,10 +43,27 @@ class Clean:
 def unneeded(job: Clean) -> list[Path]:
     """Files and folders that a call would remove."""
     names = [name for name in UNNEEDED if not (job.keep_replay and name == "replay")]
-    done = [folder for folder in folders(job.runs) if state_of(folder) == "done"]
+    done, others = [], []
+    for folder in folders(job.runs):
+        (done if state_of(folder) == "done" else others).append(folder)
     for folder in done:
         checkpoint.load(folder / LATEST)  # the one before goes only if the last can be read
-    return [path for folder in done for name in names for path in sorted(folder.glob(name))]
+    found = [path for folder in done for name in names for path in sorted(folder.glob(name))]
+    shared = [_logs, _unpacked] if job.unpacked else [_logs]
+    return found + [path for kind in shared for path in sorted(kind(done, job.runs) - kind(others, job.runs))]
+
+
+def _logs(folders: Sequence[Path], root: Path) -> set[Path]:
+    """What submitit keeps of the jobs of runs."""
+    found = {logs_of(folder) for folder in folders}
+    return {path for path in found if path.is_relative_to(root) and any(path.glob("*_submission.sh"))}
+
+
+def _unpacked(folders: Sequence[Path], root: Path) -> set[Path]:
+    """The unpacked frames of the buffers of runs."""
+    buffers = {buffer for folder in folders if (buffer := runs.read_config(folder).offline_buffer)}
+    found = {Path(buffer) / "unpacked" for buffer in buffers}
+    return {path for path in found if any(path.glob("*/episodes.npy"))}
 
 
 def size(path: Path) -> int:

@@ -37,13 +37,14 @@ def pick(
         case "none":
             return 1, lambda planned, workers, tick: None
         case "slurm":
-            options = slurm.check_options(dict(map(_setting, settings)))
+            options = slurm.check_options(dict(map(setting, settings)))
             return asked or max(waiting, 1), functools.partial(slurm.execute, options=options)
         case _:
             return sweep.pick_workers(asked, waiting), sweep.execute
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
+    """Name and value of ``name=value``: a number, true or false, JSON for a list or an object, or a string."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ConfigError(f"--slurm {text}: expected name=value, e.g. partition=gpu")

@@ -115,7 +115,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
     if not waiting:
         return
     known = _queue()
-    logs = _logs(waiting)
+    logs = logs_of(waiting[0].folder)
     logs.mkdir(parents=True, exist_ok=True)
     with exclusive(logs / "lock", "submitting these runs"):  # two commands must not submit a run twice
         tickets = {run: ticket for run in waiting if (ticket := _ticket(run)) in known}
@@ -156,7 +156,7 @@ def _submit(chosen: Sequence[Run], workers: int, options: Mapping[str, Any], tic
     """Submits runs as one array and notes each one's job, here and in its folder."""
     if not chosen:
         return
-    executor = _executor(_logs(chosen), workers, options)
+    executor = _executor(logs_of(chosen[0].folder), workers, options)
     for run in chosen:
         runs.prepare(run.config, run.folder)
         runs.clear_failed(run.folder)
@@ -171,9 +171,9 @@ def _submit(chosen: Sequence[Run], workers: int, options: Mapping[str, Any], tic
         write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
 
 
-def _logs(chosen: Sequence[Run]) -> Path:
-    """Where submitit keeps its jobs: beside the folders of the tasks."""
-    return chosen[0].folder.parents[2] / "slurm"
+def logs_of(run: Path) -> Path:
+    """Where submitit keeps the jobs of a run and those beside it: a folder beside those of the tasks."""
+    return run.parents[2] / "slurm"
 
 
 def _executor(logs: Path, workers: int, options: Mapping[str, Any]) -> Any:

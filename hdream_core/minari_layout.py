@@ -97,11 +97,9 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     if not path.exists() or not (folder / "data" / MAIN_FILE).exists():
         raise DatasetError(f"{folder}: no complete buffer there (expected data/{MAIN_FILE} and data/{METADATA_FILE})")
     try:
-        metadata = untrusted.json_value(path.read_bytes())
+        metadata = untrusted.json_object(path)
     except ValueError as error:
         raise DatasetError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(metadata, dict):
-        raise DatasetError(f"{path}: must be a JSON object")
     missing = {"total_episodes", "total_steps", "hdream"} - set(metadata)
     if missing:
         raise DatasetError(f"{path}: field {sorted(missing)[0]!r} is missing; build buffers with offline_buffers.build")

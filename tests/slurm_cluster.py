@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,7 +28,7 @@ SlurmdUser=root
 SlurmctldPort={port}
 SlurmdPort={port_of_node}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -102,21 +103,17 @@ class Cluster:
         raise RuntimeError(f"the node is not ready: {' '.join(logs)}")
 
     def _start_munge(self) -> None:
-        """munged insists on an owner of its own for its key and folders."""
+        """munged insists on an owner of its own for its key and on folders that it can get to."""
         user = pwd.getpwnam("munge")
-        home = self.folder / "munge"
-        home.mkdir(exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix="munge-"))
+        (self.folder / "munge").symlink_to(home)
         key = home / "key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o400)
         for path in (home, key):
             os.chown(path, user.pw_uid, user.pw_gid)
-        words = ["--force", f"--key-file={key}", f"--socket={self.folder}/munge.socket", f"--pid-file={home}/pid"]
+        words = ["--force", f"--key-file={key}", f"--socket={home}/socket", f"--pid-file={home}/pid"]
         words += [f"--log-file={home}/log", f"--seed-file={home}/seed"]
-        shutil.chown(self.folder, "munge")
-        for parent in [self.folder, *self.folder.parents]:  # munged must be able to get there
-            if parent.stat().st_mode & 0o001 == 0:
-                parent.chmod(parent.stat().st_mode | 0o011)
         self._run(["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", *words])
 
     def stop(self) -> None:
@@ -128,6 +125,8 @@ class Cluster:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and (self.folder / "slurmctld.pid").exists():
             time.sleep(0.1)
+        shutil.rmtree((self.folder / "munge").resolve(), ignore_errors=True)
+        (self.folder / "munge").unlink(missing_ok=True)
 
     def _run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)

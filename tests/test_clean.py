@@ -8,6 +8,10 @@ import pytest
 from analysis import clean, collect, finding1, results
 from hdream_core import checkpoint
 from hdream_core.load import load_agent
+from hdream_core.presets import make_config
+from hdream_core.train import train
+from offline_buffers.build import Build, build
+from offline_buffers.validate import validate
 
 FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--set", "log.checkpoint_every=20"]
 
@@ -75,6 +79,35 @@ def test_a_link_is_removed_and_not_what_it_leads_to(runs, tmp_path):
     (run / "replay").symlink_to(elsewhere)
     clean.main(["--runs", str(runs), "--yes"])
     assert not (run / "replay").is_symlink() and (elsewhere / "image.raw").exists()
+
+
+def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path):
+    (run,) = (path.parent for path in runs.rglob("config.json"))
+    logs, buffer = run.parents[2] / "slurm", tmp_path / "buffer"
+    logs.mkdir()
+    (logs / "1_submission.sh").touch()
+    build(Build("mini_lever", 100, workers=1, out=buffer), show_progress=False)
+    offline = run.parent / "1"
+    train(make_config("mini_lever", "smoke", changes={"offline_buffer": str(buffer)}), offline)
+    (offline / "done").rename(offline / "not done")
+    clean.main(["--runs", str(runs), "--yes", "--unpacked"])
+    assert logs.exists() and (buffer / "unpacked").exists()
+    (offline / "not done").rename(offline / "done")
+    clean.main(["--runs", str(runs), "--yes"])
+    assert not logs.exists() and (buffer / "unpacked").exists()
+    clean.main(["--runs", str(runs), "--yes", "--unpacked"])
+    assert not (buffer / "unpacked").exists()
+    assert validate(buffer)  # the buffer itself is whole
+
+
+def test_a_folder_beside_is_not_taken_for_jobs(runs, tmp_path):
+    (run,) = (path.parent for path in runs.rglob("config.json"))
+    shutil.move(run, tmp_path / "other" / "run")
+    beside = tmp_path / "slurm"
+    beside.mkdir()
+    (beside / "1_submission.sh").touch()
+    clean.main(["--runs", str(tmp_path / "other"), "--yes"])
+    assert beside.exists()
 
 
 def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from tests import slurm_cluster
 
 needs_slurm = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=f"no Slurm: {slurm_cluster.missing()}")
 FLAGS = ["--task", "mini_lever", "--preset", "smoke"]
-LONG = ["--set", "train.steps=3000", "eval.every=1000", "log.checkpoint_every=100000"]
+LONG = ["--set", "train.steps=3000", "eval.every=1000", "log.checkpoint_every=500"]
+ENDLESS = ["--set", "train.steps=1000000", "eval.every=1000000", "log.checkpoint_every=1000000"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ def words(folder: Path, *more: str) -> list[str]:
 def start(cluster, folder: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "analysis.finding1", *words(folder, "--launcher", "slurm", *more)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=cluster.environment | {"OMP_NUM_THREADS": "1"}, **pipes)
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even if this process ignores it
+    return subprocess.Popen(command, env=cluster.environment | {"OMP_NUM_THREADS": "1"}, **pipes, **heeds)
 
 
 def finish(process: subprocess.Popen) -> str:
@@ -89,16 +92,40 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.parametrize("blow", ["warning", "requeue"])
 def test_a_job_queued_again_half_way_ends_as_an_undisturbed_one(blow, cluster, tmp_path, undisturbed):
     process = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
-    wait_for(lambda: steps(tmp_path) >= 500)
-    (folder,) = run_folders(tmp_path)
+    (folder,) = wait_for(lambda: run_folders(tmp_path))
+    wait_for((folder / "checkpoint.pt").exists)
+    wait_for(lambda: steps(tmp_path) >= 600)
     job = (folder / slurm.TICKET).read_text().strip()
     if blow == "warning":  # what Slurm sends before a job's time is over
         subprocess.run(["scancel", "--signal=USR2", job], env=cluster.environment, check=True)
     else:  # as if its node had gone
         subprocess.run(["scontrol", "requeue", job], env=cluster.environment, check=True)
+        seen = []
+        wait_for(lambda: seen.append(steps(tmp_path)) or seen[-1] >= 1500)
+        assert min(seen) >= 480  # not from the beginning
     finish(process)
     assert metrics(tmp_path) == undisturbed
     assert ("saved at step" in (folder / "log.txt").read_text()) == (blow == "warning")
+
+
+@needs_slurm
+def test_a_job_whose_time_is_over_saves_itself_and_goes_on(cluster, tmp_path):
+    """A minute, the least that Slurm gives; the warning comes 25 seconds before the end or somewhat earlier."""
+    limits = ["--slurm-time", "1", "--slurm-signal-delay-s", "25", "--slurm-cpus-per-task", "1"]
+    process = start(cluster, tmp_path, "--w-r", "1", *limits, *ENDLESS)
+    (folder,) = wait_for(lambda: run_folders(tmp_path))
+    job = wait_for(lambda: slurm._ticket(type("Run", (), {"folder": folder})))
+    log = folder / "log.txt"
+    saved = wait_for(lambda: re.search(r"saved at step (\d+)", log.read_text() if log.exists() else ""), 120)
+    wait_for(lambda: steps(tmp_path) > int(saved[1]) + 50)
+    said = subprocess.run(
+        ["scontrol", "show", "job", job], env=cluster.environment, check=True, capture_output=True, text=True
+    )
+    assert "Restarts=1" in said.stdout
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and f"scancel {job.partition('_')[0]}" in out
+    subprocess.run(["scancel", job], env=cluster.environment, check=True)
 
 
 @needs_slurm
@@ -149,6 +176,17 @@ def test_flags_of_slurm_are_gathered():
     ]
     assert launcher.expand(["--slurm", "a=1", "--slurm-gpus-per-node", "2"]) == ["--slurm", "gpus_per_node=2", "a=1"]
     assert launcher.expand(["--w-r", "1"]) == ["--w-r", "1"]
+    settings = [
+        "cpus_per_task=8",
+        'setup=["module load cuda"]',
+        'additional_parameters={"qos": "high"}',
+        "exclusive=true",
+    ]
+    assert dict(map(launcher.setting, settings)) == {
+        "cpus_per_task": 8, "setup": ["module load cuda"], "additional_parameters": {"qos": "high"}, "exclusive": True,
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match="must be JSON"):
+        launcher.setting("setup=[module load cuda]")
     with pytest.raises(ConfigError, match="value is missing"):
         launcher.expand(["--slurm-time", "--task", "x"])
 
