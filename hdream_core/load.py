@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,10 +58,20 @@ def export(agent: DreamerV2, path: Path) -> Path:
     Critics, optimisers and data are left out: an exported agent can dream and act but not go on training.
     """
     kept = {name: value for name, value in agent.state_dict().items() if not name.startswith(LEFT_OUT)}
-    weights = {name: value.to(torch.float16).contiguous() for name, value in kept.items()}
+    weights = {name: value.to("cpu", torch.float16).contiguous() for name, value in kept.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata={"config": json.dumps(dataclasses.asdict(agent.config))})
+    config = json.dumps(dataclasses.asdict(agent.config))
+    save_file(weights, path, metadata={"config": config, "sha256": _digest(config, weights)})
     return path
+
+
+def _digest(config: str, weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of an export's content: flipped bits are weights as well."""
+    found = hashlib.sha256(config.encode())
+    for name in sorted(weights):
+        found.update(name.encode())
+        found.update(weights[name].reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _of_checkpoint(folder: Path) -> dict[str, Tensor]:
@@ -77,8 +88,11 @@ def _of_export(path: Path) -> tuple[Config, dict[str, Tensor]]:
         raise CheckpointError(f"{path}: no such file")
     try:
         with safe_open(path, "pt") as file:
-            config = check(from_dict(untrusted.json_value(file.metadata()["config"])))
-            return config, {name: _single(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            facts, weights = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if facts.get("sha256") != _digest(facts["config"], weights):
+            raise ValueError("its content is not what was written")
+        config = check(from_dict(untrusted.json_value(facts["config"])))
+        return config, {name: _single(values) for name, values in weights.items()}
     except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: not an exported agent ({error})") from None
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from analysis.collect import _heldout
 from analysis.results import ResultError, load, save
 from hdream_core import checkpoint, runs, sealed, untrusted
+from hdream_core import load as loading
 from hdream_core.agent import DreamerV2
 from hdream_core.checkpoint import CheckpointError
 from hdream_core.config import ConfigError
@@ -167,7 +168,10 @@ def test_hostile_exports(tmp_path):
                 node = node.setdefault(group, {})
             node[last] = leaf
         nested[section][name] = value
-        save_file(weights, path, metadata={"config": json.dumps(nested)})
+        text = json.dumps(nested)
+        save_file(weights, path, metadata={"config": text})
+        refuses(lambda: load_agent(path), CheckpointError, "not what was written")
+        save_file(weights, path, metadata={"config": text, "sha256": loading._digest(text, weights)})
         refuses(lambda: load_agent(path), CheckpointError, "a.safetensors")
 
 
