@@ -16,8 +16,10 @@ from pathlib import Path
 from analysis.slurm import logs_of
 from analysis.status import folders, state_of
 from hdream_core import checkpoint, commandline, runs
-from hdream_core.checkpoint import LATEST, NEXT, PREVIOUS
+from hdream_core.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
+from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
+from hdream_core.minari_layout import MAIN_FILE, open_main, read_metadata
 
 UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # of a finished run; the last are of processes killed while they wrote
 
@@ -34,8 +36,8 @@ class Clean:
     """Folder of the runs."""
     keep_replay: bool = False
     """Keep the frames that online runs have played."""
-    unpacked: bool = False
-    """Remove the unpacked frames of buffers whose runs are all finished, too; the next run unpacks them again."""
+    unpacked: tuple[Path, ...] = ()
+    """Buffers whose unpacked frames go, too; the next run on one unpacks them again."""
     yes: bool = False
     """Do not ask."""
 
@@ -45,25 +47,39 @@ def unneeded(job: Clean) -> list[Path]:
     names = [name for name in UNNEEDED if not (job.keep_replay and name == "replay")]
     done, others = [], []
     for folder in folders(job.runs):
-        (done if state_of(folder) == "done" else others).append(folder)
-    for folder in done:
-        checkpoint.load(folder / LATEST)  # the one before goes only if the last can be read
+        (done if state_of(folder) == "done" and _can_be_read(folder) else others).append(folder)
     found = [path for folder in done for name in names for path in sorted(folder.glob(name))]
-    shared = [_logs, _unpacked] if job.unpacked else [_logs]
-    return found + [path for kind in shared for path in sorted(kind(done, job.runs) - kind(others, job.runs))]
+    found += sorted(_logs(done, job.runs) - _logs(others, job.runs))
+    return found + [_unpacked(buffer, others) for buffer in job.unpacked]
+
+
+def _can_be_read(run: Path) -> bool:
+    """Whether a run's last checkpoint is whole: without it, the one before must stay."""
+    try:
+        checkpoint.load(run / LATEST)
+    except CheckpointError as error:
+        print(f"warning: {error}; everything of this run stays", file=sys.stderr)
+        return False
+    return True
 
 
 def _logs(folders: Sequence[Path], root: Path) -> set[Path]:
     """What submitit keeps of the jobs of runs."""
     found = {logs_of(folder) for folder in folders}
-    return {path for path in found if path.is_relative_to(root) and any(path.glob("*_submission.sh"))}
+    return {path for path in found if path.is_relative_to(root.absolute()) and any(path.glob("*_submission.sh"))}
 
 
-def _unpacked(folders: Sequence[Path], root: Path) -> set[Path]:
-    """The unpacked frames of the buffers of runs."""
-    buffers = {buffer for folder in folders if (buffer := runs.read_config(folder).offline_buffer)}
-    found = {Path(buffer) / "unpacked" for buffer in buffers}
-    return {path for path in found if any(path.glob("*/episodes.npy"))}
+def _unpacked(buffer: Path, unfinished: Sequence[Path]) -> Path:
+    """The unpacked frames of a buffer; an error if a run still needs them, or they could not be unpacked again."""
+    read_metadata(buffer)
+    open_main(buffer / "data" / MAIN_FILE).close()
+    for run in unfinished:
+        used = runs.read_config(run).offline_buffer
+        if used and Path(used).resolve() == buffer.resolve():
+            raise ConfigError(f"{buffer}: {run} is not finished and trains on it")
+    if not any((buffer / "unpacked").glob("*/episodes.npy")):
+        raise ConfigError(f"{buffer}: has no unpacked frames")
+    return buffer / "unpacked"
 
 
 def size(path: Path) -> int:

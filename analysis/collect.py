@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.results import PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
+from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core import provenance, runs, untrusted
@@ -76,6 +76,10 @@ def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
         names = sorted(
             {name for found in table.values() for line in found.values() for name in line} - {"step", "kind"}
         )
+        if 8 * len(names) * len(methods) * len(seeds) * len(steps) > LARGEST:
+            raise ResultError(
+                f"{len(names)} metrics at {len(steps)} steps of {len(planned)} runs are too many for a result"
+            )
         for name in names:
             values = np.full((len(methods), len(seeds), len(steps)), np.nan)
             for run, found in table.items():

@@ -53,7 +53,8 @@ def load_slice(path: Path) -> tuple[str, dict[str, Any], list[Rows]]:
             stretches = [
                 {name: untrusted.array(values) for name, values in untrusted.members(group).items()} for group in groups
             ]
-            return file.attrs["task"], untrusted.json_value(file.attrs["facts"]), stretches
+            facts = untrusted.attributes(file)
+            return facts["task"], untrusted.json_value(facts["facts"]), stretches
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: not a slice of a buffer ({error})") from None
 

@@ -12,7 +12,9 @@ import datetime
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ import h5py
 import numpy as np
 
 from hdream_core import sealed, untrusted
+from hdream_core.store import sync_folder
 
 SCHEMA_VERSION = 1
 LARGEST = 2**28  # bytes of all arrays of a result together
+STALE = 3600.0  # seconds after which nobody is still writing a result
 SCALES = ("paper", "reduced", "miniature")
 PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
 ATTRIBUTES: dict[str, type] = {
@@ -42,6 +46,10 @@ ATTRIBUTES: dict[str, type] = {
     "buffer_sha256": str,
     "wall_seconds": float,
 }
+
+
+# A metric's name, perhaps in groups.
+PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")
 
 
 class ResultError(ValueError):
@@ -84,11 +92,16 @@ def save(result: Result, path: Path) -> Path:
     """
     check(result, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.tmp"):  # of processes that were killed while they wrote
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _write(result, temporary)
         sealed.seal(temporary)
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -127,7 +140,7 @@ def load(path: str | Path) -> Result:
             if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
                 raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
             result = Result(
-                attributes={name: _plain(value) for name, value in file.attrs.items()},
+                attributes=untrusted.attributes(file),
                 axes={name: _axis(values) for name, values in _beneath("axes", found)},
                 data={name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)},
                 config=untrusted.json_value(untrusted.text(found["config"])),
@@ -139,19 +152,9 @@ def load(path: str | Path) -> Result:
     return result
 
 
-@contextlib.contextmanager
-def using(source: str | Path) -> Iterator[None]:
-    """Raises ResultError, naming the file, where what is done with a result needs more of it than the schema asks.
-
-    The error that was raised is the new one's cause, for who looks for a mistake of the code and not of the file.
-    """
-    try:
-        yield
-    except ResultError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]
-        raise ResultError(f"{source}: not what this study writes ({reason or type(error).__name__})") from error
+def using(source: str | Path) -> contextlib.AbstractContextManager[None]:
+    """Raises ResultError, naming the file, where what is done with a result needs more of it than the schema asks."""
+    return untrusted.expecting(f"{source}: not what this study writes", ResultError)
 
 
 def _without_nan(value: Any) -> Any:
@@ -173,12 +176,8 @@ def _axes_of(dataset: h5py.Dataset) -> tuple[str, ...]:
 
 def _axis(values: h5py.Dataset) -> np.ndarray:
     if h5py.check_string_dtype(values.dtype):
-        return untrusted.strings(values).astype(str)
+        return untrusted.strings(values)
     return untrusted.array(values)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def check(result: Result, where: str) -> None:
@@ -198,6 +197,12 @@ def check(result: Result, where: str) -> None:
     for name, values in result.axes.items():
         if values.ndim != 1:
             raise ResultError(f"{where}: axes/{name} has shape {values.shape}, must be a list")
+    for name, value in result.attributes.items():
+        if not isinstance(value, str | int | float):
+            raise ResultError(f"{where}: attribute {name} is {value!r}, must be a text or a number")
+    for name in result.data:
+        if not PLAIN.fullmatch(name) or any(other.startswith(f"{name}/") for other in result.data):
+            raise ResultError(f"{where}: data/{name} cannot be a metric's name")
     for name, (axes, values) in result.data.items():
         _check_metric(name, axes, values, result.axes, where)
 

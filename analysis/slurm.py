@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis import sweep
-from analysis.sweep import Run, SweepError
+from analysis.sweep import Run
 from hdream_core import runs
 from hdream_core.config import ConfigError
-from hdream_core.errors import BAD_INPUT
+from hdream_core.errors import BAD_INPUT, STOPPED
 from hdream_core.processes import exclusive
 from hdream_core.store import write_atomically
 
@@ -27,7 +29,13 @@ POLL_SECONDS = 2.0
 TICKET = "slurm_job"  # file in a run's folder: the job that has it
 # A run that takes longer than a job (minutes) is queued again; the seconds before the job's end at which it is told to
 # save itself leave time for an episode on a slow machine.
-DEFAULTS = {"job_name": "hdream", "time": 24 * 60, "signal_delay_s": 300, "stderr_to_stdout": True}
+DEFAULTS = {
+    "job_name": "hdream",
+    "time": 24 * 60,
+    "signal_delay_s": 300,
+    "stderr_to_stdout": True,
+    "additional_parameters": {"requeue": True},  # wherever the cluster's own default is not to
+}
 UNITS = {"time": "minutes", "signal_delay_s": "seconds"}
 REQUEUES = 10_000
 PATIENCE = 300  # polls without an answer from Slurm, ten minutes and more, before the command gives up waiting
@@ -53,7 +61,7 @@ class RunJob:
         self._process = sweep.start(Run(runs.read_config(self.folder), self.folder))
         while (status := self._process.poll()) is None:
             time.sleep(0.5)
-        if status:
+        if status:  # STOPPED, too: whoever submitted it must not do so again
             runs.mark_failed(self.folder, status)
         return status
 
@@ -81,9 +89,13 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Our settings of a job with the user's over them.
 
     Raises:
-        ConfigError: if the time is no number of minutes, or leaves less than half of itself after the warning.
+        ConfigError: if there is no Slurm here, a name is not submitit's, or the time is no number of minutes or leaves
+            less than half of itself after the warning.
     """
+    _queue(patience=3)
     settings = DEFAULTS | options
+    with tempfile.TemporaryDirectory() as folder:
+        _executor(Path(folder), settings)
     for name in ("time", "signal_delay_s"):
         if type(settings[name]) is not int:
             raise ConfigError(f"--slurm {name}={settings[name]}: must be a whole number of {UNITS[name]}")
@@ -109,18 +121,13 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
 
     Raises:
         ConfigError: if there is no Slurm here, or it refuses the options.
-        SweepError: after all other runs ended, naming the runs that failed.
+        SweepError: as ``sweep.execute``.
     """
     waiting = [run for run in planned if not run.done]
     if not waiting:
         return
-    known = _queue()
-    logs = logs_of(waiting[0].folder)
-    logs.mkdir(parents=True, exist_ok=True)
-    with exclusive(logs / "lock", "submitting these runs"):  # two commands must not submit a run twice
-        tickets = {run: ticket for run in waiting if (ticket := _ticket(run)) in known}
-        _submit([run for run in waiting if run not in tickets], workers, options, tickets)
-    retried: set[Run] = set()
+    tickets = _submit(waiting, workers, options)
+    retried: dict[Run, int] = {}  # with the step that each had reached
     failed: list[Run] = []
     missing = dict.fromkeys(tickets, 0)
     try:
@@ -136,11 +143,15 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
                 if run.done:
                     continue
                 status = runs.failure_of(run.folder)
+                if status == STOPPED:
+                    continue
                 if status is None:
                     runs.mark_failed(run.folder, -1)  # cancelled, out of memory, or its node is gone
-                (failed if run in retried or status == BAD_INPUT else again).append(run)
-            retried |= set(again)
-            _submit(again, workers, options, tickets)
+                # One that got on since it was last submitted may go on: nodes come and go in days.
+                hopeless = status == BAD_INPUT or run.step <= retried.get(run, -1)
+                (failed if hopeless else again).append(run)
+            retried |= {run: run.step for run in again}
+            tickets |= _submit(again, workers, options)
             tick()
     except KeyboardInterrupt:
         print(
@@ -148,42 +159,54 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
             f"{' '.join(sorted({ticket.partition('_')[0] for ticket in tickets.values()}))}"
         )
         raise
-    if failed:
-        raise SweepError(sweep.failure_message(failed, planned))
+    sweep.conclude(failed, planned)
 
 
-def _submit(chosen: Sequence[Run], workers: int, options: Mapping[str, Any], tickets: dict[Run, str]) -> None:
-    """Submits runs as one array and notes each one's job, here and in its folder."""
-    if not chosen:
-        return
-    executor = _executor(logs_of(chosen[0].folder), workers, options)
-    for run in chosen:
-        runs.prepare(run.config, run.folder)
-        runs.clear_failed(run.folder)
-    try:
-        with executor.batch():
-            warning = options["signal_delay_s"]
-            jobs = [executor.submit(RunJob(run.folder.absolute(), warning)) for run in chosen]
-    except Exception as error:  # submitit raises several kinds when sbatch refuses
-        raise ConfigError(f"Slurm refuses the jobs: {_last_line(error)}") from None
-    for run, job in zip(chosen, jobs, strict=True):
-        tickets[run] = str(job.job_id)
-        write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
+def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) -> dict[Run, str]:
+    """Submits those runs that no job has yet as one array, notes each one's job in its folder, and returns all jobs."""
+    if not waiting:
+        return {}
+    logs = logs_of(waiting[0].folder)
+    logs.mkdir(parents=True, exist_ok=True)
+    with exclusive(logs / "lock", "submitting these runs"):  # two commands must not submit a run twice
+        known = _queue()
+        tickets = {run: ticket for run in waiting if (ticket := _ticket(run)) in known}
+        chosen = [run for run in waiting if run not in tickets]
+        if not chosen:
+            return tickets
+        new = [run.folder for run in chosen if not run.folder.exists()]
+        for run in chosen:
+            runs.prepare(run.config, run.folder)
+            runs.clear_failed(run.folder)
+        executor = _executor(logs, {"array_parallelism": workers} | options)
+        try:
+            with executor.batch():
+                warning = options["signal_delay_s"]
+                jobs = [executor.submit(RunJob(run.folder.absolute(), warning)) for run in chosen]
+        except Exception as error:  # submitit raises several kinds when sbatch refuses
+            for folder in new:
+                shutil.rmtree(folder)
+            raise ConfigError(f"Slurm refuses the jobs: {_last_line(error)}") from None
+        for run, job in zip(chosen, jobs, strict=True):
+            tickets[run] = str(job.job_id)
+            write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
+    return tickets
 
 
 def logs_of(run: Path) -> Path:
     """Where submitit keeps the jobs of a run and those beside it: a folder beside those of the tasks."""
-    return run.parents[2] / "slurm"
+    above = run.absolute().parents
+    return above[min(2, len(above) - 1)] / "slurm"
 
 
-def _executor(logs: Path, workers: int, options: Mapping[str, Any]) -> Any:
+def _executor(logs: Path, options: Mapping[str, Any]) -> Any:
     try:
         import submitit
     except ImportError:
         raise ConfigError("--launcher slurm needs submitit; install hdream[cluster]") from None
     try:
         executor = submitit.SlurmExecutor(logs, max_num_timeout=REQUEUES)
-        executor.update_parameters(**({"array_parallelism": workers} | options))
+        executor.update_parameters(**options)
     except RuntimeError as error:
         raise ConfigError(f"--launcher slurm: {_last_line(error)}") from None
     except (NameError, TypeError, ValueError) as error:
@@ -198,19 +221,22 @@ def _last_line(error: Exception) -> str:
 def _ticket(run: Run) -> str | None:
     try:
         return (run.folder / TICKET).read_text().strip() or None
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 
-def _queue() -> set[str]:
+def _queue(patience: int = PATIENCE) -> set[str]:
     """This user's jobs that Slurm has queued or running, as ``array_task`` or ``job``.
+
+    Args:
+        patience: times that it is asked.
 
     Raises:
         ConfigError: if there is no Slurm here.
     """
     command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
     said = "squeue does not answer"
-    for _ in range(PATIENCE):  # a busy controller may not answer at once, and one may be started anew
+    for _ in range(patience):  # a busy controller may not answer at once, and one may be started anew
         try:
             found = subprocess.run(command, capture_output=True, text=True, timeout=60)
         except FileNotFoundError:
@@ -221,4 +247,4 @@ def _queue() -> set[str]:
             return set(found.stdout.split())
         said = (found.stderr.strip().splitlines() or [said])[-1]
         time.sleep(POLL_SECONDS)
-    raise ConfigError(f"--launcher slurm: {said}; the jobs go on, and the same command waits for them again")
+    raise ConfigError(f"--launcher slurm: {said}; jobs there are go on, and the same command waits for them again")

@@ -24,7 +24,7 @@ from analysis.stats import OVER_SEEDS, both_intervals, seed_interval, show
 STUDY = "state_regression"
 SIZES = {
     "segments": {"paper": 20_000, "cpu": 2000, "quick": 500, "smoke": 20},
-    "episodes": {"paper": 200, "cpu": 42, "quick": 16, "smoke": 4},
+    "episodes": {"paper": 200, "cpu": 42, "quick": 16, "smoke": 2},
     "folds": {"paper": 10, "cpu": 3, "quick": 2, "smoke": 2},
     "probe_seeds": {"paper": 3, "cpu": 2, "quick": 1, "smoke": 1},
     "probe_updates": {"paper": 20_000, "cpu": 800, "quick": 400, "smoke": 10},

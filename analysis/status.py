@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hdream_core import commandline, runs
 from hdream_core.config import ConfigError
-from hdream_core.errors import exit_on_user_error
+from hdream_core.errors import STOPPED, exit_on_user_error
 from hdream_core.processes import is_held
+
+STATES = ("done", "running", "failed", "waiting", "damaged")
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,12 @@ class Status:
 
 
 def state_of(folder: Path) -> str:
-    """``done``, ``running``, ``failed`` or ``waiting``."""
+    """``done``, ``running``, ``failed`` or ``waiting``; a run that was told to stop waits."""
     if runs.is_done(folder):
         return "done"
     if is_held(folder / "lock"):
         return "running"
-    return "failed" if runs.has_failed(folder) else "waiting"
+    return "failed" if runs.has_failed(folder) and runs.failure_of(folder) != STOPPED else "waiting"
 
 
 def folders(root: Path) -> list[Path]:
@@ -42,16 +45,21 @@ def folders(root: Path) -> list[Path]:
 
 
 def table(root: Path) -> list[tuple[str, int, int, Path]]:
-    """State, environment steps reached, steps in all and folder of every run beneath ``root``.
+    """State, environment steps reached, steps in all and folder of every run beneath ``root``; ``damaged`` is a
+    state, too.
 
     Raises:
         ConfigError: if there is none.
     """
     rows = []
     for folder in folders(root):
-        config, state = runs.read_config(folder), state_of(folder)
-        reached = config.train.steps if state == "done" else runs.progress_of(folder)
-        rows.append((state, reached, config.train.steps, folder))
+        try:
+            config, state = runs.read_config(folder), state_of(folder)
+            reached = config.train.steps if state == "done" else runs.progress_of(folder)
+            rows.append((state, reached, config.train.steps, folder))
+        except ConfigError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            rows.append(("damaged", 0, 0, folder))
     return rows
 
 
@@ -62,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> None:
         rows = table(job.runs)
         for state, reached, steps, folder in rows:
             print(f"{state:<8} {reached:>8} of {steps:<8} {folder}")
-        counts = {state: sum(row[0] == state for row in rows) for state in ("done", "running", "failed", "waiting")}
+        counts = {state: sum(row[0] == state for row in rows) for state in STATES}
         print(", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from hdream_core import runs
 from hdream_core.config import Config
-from hdream_core.errors import BAD_INPUT
+from hdream_core.errors import BAD_INPUT, STOPPED
 from hdream_core.precision import pick_device
 from hdream_core.processes import cores
-from hdream_core.train import PARENT, STOPPED, default_folder
+from hdream_core.train import PARENT, default_folder
 
 POLL_SECONDS = 1.0
 GPU_WORKERS = 2  # runs at full size take about 10 GB each (C.5)
@@ -74,7 +74,7 @@ def pick_workers(asked: int, waiting: int) -> int:
 
 
 class SweepError(RuntimeError):
-    """Runs of a sweep failed; the others are finished."""
+    """Runs of a sweep failed, or were told to stop; the others are finished."""
 
 
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> None:
@@ -83,7 +83,8 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
     A process that dies is started once more, after the others; not if it ended with an error that its user must mend.
 
     Raises:
-        SweepError: after all other runs ended, naming the runs that failed and their logs.
+        SweepError: after all other runs ended, naming the runs that failed and their logs, or those that were told to
+            stop or are trained by another process.
     """
     waiting = [run for run in planned if not run.done]
     running: dict[subprocess.Popen, Run] = {}
@@ -111,14 +112,19 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
             process.terminate()
         for process in running:
             process.wait()
-    if failed:
-        raise SweepError(failure_message(failed, planned))
+    conclude(failed, planned)
 
 
-def failure_message(failed: Sequence[Run], planned: Sequence[Run]) -> str:
-    """What a sweep says of the runs that failed."""
+def conclude(failed: Sequence[Run], planned: Sequence[Run]) -> None:
+    """Raises SweepError unless all planned runs are done."""
     logs = "; ".join(f"{run.label} (see {run.folder / 'log.txt'})" for run in failed)
-    return f"{len(failed)} of {len(planned)} runs failed: {logs}"
+    if failed:
+        raise SweepError(f"{len(failed)} of {len(planned)} runs failed: {logs}")
+    if left := [run.label for run in planned if not run.done]:
+        raise SweepError(
+            f"{len(left)} of {len(planned)} runs were told to stop, or another process is at them: {', '.join(left)}; "
+            "the same command goes on"
+        )
 
 
 def start(run: Run) -> subprocess.Popen:

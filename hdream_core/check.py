@@ -44,7 +44,8 @@ AT_LEAST = {
     "log.every": 1,
     "log.checkpoint_every": 1,
 }
-AT_MOST = {  # far beyond any model that is trained; a config from elsewhere cannot take the memory or the time
+AT_MOST = {  # far beyond any model that is trained, so a slip of the finger
+    "seed": 2**31 - 1,
     "model.depth": 1024,
     "model.hidden": 65_536,
     "model.layers": 64,
@@ -61,6 +62,10 @@ AT_MOST = {  # far beyond any model that is trained; a config from elsewhere can
     "train.threads": 4096,
     "eval.episodes": 10_000,
     "eval.samples": 10_000,
+    "eval.windows": 10_000_000,
+    "eval.final_windows": 10_000_000,
+    "eval.context": 65_536,
+    "eval.horizon": 65_536,
 }
 ABOVE_ZERO = (
     "balancer.w_r",

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hdream_core import untrusted
-from hdream_core.store import write_atomically
+from hdream_core.store import sync_folder, write_atomically
 
 LATEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 NEXT = "checkpoint.next.pt"  # whole, but not yet in its place: there only after a kill between two renames
@@ -37,6 +37,7 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     if (folder / LATEST).exists():
         os.replace(folder / LATEST, folder / PREVIOUS)
     os.replace(folder / NEXT, folder / LATEST)
+    sync_folder(folder)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hdream_core.config import ConfigError
 from hdream_core.envs import UnknownTaskError
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.minari_layout import DatasetError
+from hdream_core.processes import BusyError
 from hdream_core.store import StoreError
 from hdream_core.trainer import DivergedError
 
@@ -27,7 +28,9 @@ USER_ERRORS = (
     UnknownTaskError,
 )
 
-BAD_INPUT, IO_ERROR = 2, 74  # exit statuses; the second is sysexits' EX_IOERR, after which another try may go well
+# Exit statuses, the latter two as sysexits has them (EX_IOERR, EX_TEMPFAIL): after a failing disk another try may go
+# well; a run that saved itself when told to stop, or that another process is at, is all right.
+BAD_INPUT, IO_ERROR, STOPPED = 2, 74, 75
 # Errors of the system that another try would meet again; a full disk or a share that does not answer is none of them.
 LASTING = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
@@ -49,9 +52,10 @@ def exit_on_user_error(
         yield
     except (*USER_ERRORS, *more) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        sys.exit(STOPPED if isinstance(error, BusyError) else BAD_INPUT)
     except OSError as error:  # full disk, no permission, a file where a folder should be
-        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        said = f"{error.filename or 'input or output'}: {error.strerror or error}"
+        print(f"error: {' '.join(said.split())}", file=sys.stderr)
         sys.exit(BAD_INPUT if error.errno in LASTING else IO_ERROR)
     except KeyboardInterrupt:
         print(f"\nstopped; {interrupted}", file=sys.stderr)

@@ -98,7 +98,13 @@ def _of_export(path: Path) -> tuple[Config, dict[str, Tensor]]:
 
 
 def _check_sizes(config: Config, weights: Mapping[str, Tensor]) -> None:
-    """Refuses a config whose model is not of the weights' size, before memory for it is taken."""
+    """Refuses a config whose model is not of the weights' size, before memory for it is taken.
+
+    Weights that are expanded from fewer numbers, or share them, are none.
+    """
+    stored = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in weights.values()}
+    if sum(value.numel() * value.element_size() for value in weights.values()) > sum(stored.values()):
+        raise ValueError("they claim more numbers than there are")
     balancer = make_balancer(config.balancer, config.model.discount_head)
     size, action = _shapes(weights)
     with torch.device("meta"):

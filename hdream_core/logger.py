@@ -14,7 +14,7 @@ from typing import Any
 from hdream_core import untrusted
 from hdream_core.config import ConfigError
 
-PLAIN = re.compile(r"[\w.=,+-]+(/[\w.=,+-]+)*")  # a metric's name, perhaps in groups
+PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, perhaps in groups
 
 
 class Logger:
@@ -51,7 +51,9 @@ class Logger:
     def rewind(self, position: int) -> None:
         """Drops what was written after a checkpoint; ConfigError if lines from before it are gone."""
         if self.path.stat().st_size < position:
-            raise ConfigError(f"{self.path}: is shorter than its checkpoint says; lines have been lost")
+            raise ConfigError(
+                f"{self.path}: is shorter than its checkpoint says; lines have been lost, put them back or start over"
+            )
         os.truncate(self.path, position)
 
 
@@ -83,6 +85,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [_read_line(line, number, path) for number, line in enumerate(lines[:-1], 1) if line]
 
 
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**62)
+
+
 def _read_line(line: bytes, number: int, path: Path) -> dict[str, Any]:
     try:
         found = untrusted.json_value(line)
@@ -90,7 +96,7 @@ def _read_line(line: bytes, number: int, path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: line {number} is damaged ({error})") from None
     if not isinstance(found, dict) or type(found.get("step")) is not int or not isinstance(found.get("kind"), str):
         raise ConfigError(f"{path}: line {number} is damaged (no metrics with step and kind)")
-    bad = [name for name, value in found.items() if name != "kind" and not isinstance(value, int | float | None)]
+    bad = [name for name, value in found.items() if name != "kind" and not _is_number(value)]
     if bad or not 0 <= found["step"] < 2**62 or any(not PLAIN.fullmatch(name) for name in found):
         raise ConfigError(f"{path}: line {number} is damaged ({bad[0] if bad else 'names or step'} make no sense)")
     return found

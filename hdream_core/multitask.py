@@ -107,8 +107,9 @@ class DynamicWeightAverage(Balancer):
         now = torch.stack([losses[name].float() for name in self.names])
         # All on the device, the choice between ones and learned weights too: an update waits for nothing.
         with torch.no_grad():
-            self.history.copy_(torch.cat([self.history[1:], now[None]]))
-            self.seen += 1
+            fit = now.isfinite().all()  # else the update is left out, and its losses with it
+            self.history.copy_(torch.where(fit, torch.cat([self.history[1:], now[None]]), self.history))
+            self.seen += fit
             before, lately = self.history.unflatten(0, (2, self.window)).mean(1)
             rate = torch.where(before > 0, lately / before, 1.0)  # a loss that was 0 counts as one that stays
             found = len(self.names) * torch.softmax(rate / self.temperature, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from filelock import FileLock
 from hdream_core import untrusted
 from hdream_core.episodes import check_episode
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
-from hdream_core.store import EpisodeStore, Field, StoreError
+from hdream_core.store import EpisodeStore, Field, StoreError, write_atomically
 
 TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
 
@@ -53,7 +54,7 @@ def open_unpacked(folder: Path) -> EpisodeStore:
     """A store whose episodes are listed beside it, in ``episodes.npy``."""
     store = EpisodeStore(folder)
     try:
-        store.rewind(untrusted.npy((folder / "episodes.npy").read_bytes()))
+        store.read_to(untrusted.npy((folder / "episodes.npy").read_bytes()))
     except ValueError as error:
         raise DatasetError(
             f"{folder / 'episodes.npy'}: {error}; delete {folder.parent} to unpack the buffer again"
@@ -78,7 +79,9 @@ def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
                 raise DatasetError(f"{main}: episode_{index} is unlike the first ({error})") from None
     if store is None:
         raise DatasetError(f"{main}: holds no episodes")
-    np.save(temporary / "episodes.npy", store.position())
+    listed = io.BytesIO()
+    np.save(listed, store.position())
+    write_atomically(temporary / "episodes.npy", listed.getvalue())
     temporary.rename(target)
 
 

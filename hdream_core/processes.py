@@ -20,6 +20,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's <malloc.h>
 LARGEST_KEPT = 32 * 2**20  # bytes; glibc takes no larger threshold
 
 
+class BusyError(ConfigError):
+    """Another process is at the same work."""
+
+
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -73,13 +77,13 @@ def exclusive(lock: Path, what: str) -> Iterator[None]:
         what: for the message, e.g. "training this run".
 
     Raises:
-        ConfigError: if another process holds the lock.
+        BusyError: if another process holds the lock.
     """
     guard = FileLock(lock)
     try:
         guard.acquire(timeout=LOCK_SECONDS)
     except Timeout:
-        raise ConfigError(f"{lock.parent}: another process is {what}; wait for it, or stop it first") from None
+        raise BusyError(f"{lock.parent}: another process is {what}; wait for it, or stop it first") from None
     try:
         yield
     finally:

@@ -70,7 +70,8 @@ def record(folder: Path, facts: dict[str, str]) -> None:
     for name, value in facts.items():
         if known.get(name, value) != value:
             raise ConfigError(f"{folder}: started with {name} {known[name]}, here it would go on with {value}")
-    write_atomically(path, json.dumps(known | facts, indent=2).encode())
+    if not facts.items() <= known.items():
+        write_atomically(path, json.dumps(known | facts, indent=2).encode())
 
 
 def recorded(folder: Path) -> dict[str, str]:

@@ -150,8 +150,8 @@ class EpisodeStore:
         """``(episodes, 2)`` int64 of first row and length: what a checkpoint saves."""
         return np.array([self.starts, self.lengths], np.int64).T.reshape(-1, 2)
 
-    def rewind(self, position: np.ndarray) -> None:
-        """Goes back (or, on a fresh object, forward) to a saved position and drops the rows beyond it.
+    def read_to(self, position: np.ndarray) -> None:
+        """Takes the episodes of a saved position as those that are there; files stay as they are.
 
         Raises:
             StoreError: if a file does not hold all the rows of the position.
@@ -163,8 +163,14 @@ class EpisodeStore:
             found = path.stat().st_size if path.exists() else 0
             if found < size:
                 raise StoreError(f"{path}: holds {found} bytes, {size} are needed; rows have been lost")
-            if found > size:
-                os.truncate(path, size)
+
+    def rewind(self, position: np.ndarray) -> None:
+        """Goes back to a saved position and cuts off the rows beyond it, for who writes here; else as ``read_to``."""
+        self.read_to(position)
+        for name, field in self.fields.items():
+            path = self.folder / f"{name}.raw"
+            if path.exists():
+                os.truncate(path, self.rows * field.row_bytes)
 
     def _checked(self, position: np.ndarray) -> np.ndarray:
         if position.ndim == 2 and position.shape[1] == 2 and position.dtype.kind == "i":
@@ -197,5 +203,17 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes sure that files renamed in a folder keep their new names through a power cut."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,14 +18,13 @@ from tqdm import tqdm
 from hdream_core import commandline, runs
 from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
-from hdream_core.errors import exit_on_user_error
+from hdream_core.errors import STOPPED, USER_ERRORS, exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
 from hdream_core.processes import die_with_parent, exclusive, keep_freed_memory
 from hdream_core.sources import check_source
 from hdream_core.trainer import Stopped, Trainer
 
 DEFAULT_PRESET = "cpu"
-STOPPED = 75  # exit status after a signal that asks a run to save itself and end; sysexits.h: try again later
 PARENT = "HDREAM_PARENT_PID"  # environment variable: the process that a run must not outlive
 
 
@@ -111,7 +110,7 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
             left.unlink()
         try:
             trainer = Trainer(config, folder, progress, stop)
-        except ConfigError:  # settings that do not suit the task's episodes: as if it had never been tried
+        except USER_ERRORS:  # nothing can be played or learned like this: as if it had never been tried
             if new:
                 shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -17,6 +17,7 @@ import torch
 from hdream_core import checkpoint, runs
 from hdream_core.agent import DreamerV2
 from hdream_core.ahead import Ahead
+from hdream_core.checkpoint import CheckpointError
 from hdream_core.config import Config
 from hdream_core.evaluate import heldout_dreams, policy_episodes
 from hdream_core.logger import Logger
@@ -106,7 +107,8 @@ class Trainer:
                 if self.stop.is_set():
                     raise Stopped(f"{self.folder}: saved at step {self.step}")
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
-        self._save()
+        if self._saved != self.step:
+            self._save()
         self._evaluate(last=True)
         runs.mark_done(self.folder, self._wall())
 
@@ -207,16 +209,19 @@ class Trainer:
             "understudy_rng": self.understudy.rng_state() if self.understudy else None,
         }
         checkpoint.save(self.folder, state)
-        self._wants_checkpoint = False
+        runs.record(self.folder, {"checkpoints": "yes"})  # to start over is one thing, to have lost them another
+        self._wants_checkpoint, self._saved = False, self.step
 
     def _wall(self) -> float:
         """Seconds that the run has taken, in all its processes."""
         return self.wall_seconds + time.monotonic() - self._since
 
     def _resume(self) -> None:
-        self._wants_checkpoint = False
+        self._wants_checkpoint, self._saved = False, -1  # the latter: step of the latest checkpoint
         state = checkpoint.load_run(self.folder, mend=True)
         if state is None:
+            if runs.recorded(self.folder).get("checkpoints") == "yes":
+                raise CheckpointError(f"{self.folder}: its checkpoints are gone; delete the folder to start over")
             self.logger.rewind(0)
             return
         with checkpoint.taking_up(self.folder):

@@ -5,13 +5,17 @@ Every function raises ValueError with a short reason; callers add which file it 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import lzma
+import math
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,36 @@ BAD_ZIP = (
     zlib.error,
     lzma.LZMAError,
 )
+BAD_NPY = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    UnicodeDecodeError,
+    tokenize.TokenError,
+)
+WRONG = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,=+-]*")
+
+
+@contextlib.contextmanager
+def expecting(where: object, error: type[Exception]) -> Iterator[None]:
+    """Raises ``error``, naming where, if what a file holds is not what the block takes it for.
+
+    The error that was raised is the new one's cause, for who looks for a mistake of the code and not of the file.
+    """
+    try:
+        yield
+    except error:
+        raise
+    except WRONG as reason:
+        if isinstance(reason, OSError) and reason.errno:  # of the system, not of what the file holds
+            raise
+        said = f"{reason} is missing" if isinstance(reason, KeyError) else " ".join(str(reason).split())[:300]
+        raise error(f"{where} ({said or type(reason).__name__})") from reason
 
 
 def plain_name(text: Any, what: str) -> str:
@@ -95,17 +128,43 @@ def array(dataset: h5py.Dataset, largest: int = LARGEST) -> np.ndarray:
     if dataset.dtype.kind not in "biuf":
         raise ValueError(f"{dataset.name} has dtype {dataset.dtype}, must be numeric")
     stored = dataset.id.get_storage_size()
-    if dataset.nbytes > min(largest, SMALL + DEFLATE * stored):
-        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, of which the file holds {stored}")
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize  # taken whole for one value of it
+    if max(dataset.nbytes, chunk) > min(largest, SMALL + DEFLATE * stored):
+        raise ValueError(
+            f"{dataset.name} claims {max(dataset.nbytes, chunk)} bytes at once, of which the file holds {stored}"
+        )
     return dataset[()]
 
 
 def strings(dataset: h5py.Dataset) -> np.ndarray:
-    """A dataset of strings."""
+    """A short list of short strings."""
     _check_storage(dataset)
-    if h5py.check_string_dtype(dataset.dtype) is None or dataset.nbytes > SMALL:
+    if h5py.check_string_dtype(dataset.dtype) is None or dataset.ndim != 1 or dataset.nbytes > SMALL:
         raise ValueError(f"{dataset.name} is no short list of strings")
-    return dataset.asstr()[()]
+    found, size = [], 0
+    for i in range(len(dataset)):  # one by one: all of them may refer to the same long text
+        found.append(str(dataset.asstr()[i]))
+        size += len(found[-1])
+        if max(size, len(dataset) * len(found[-1])) > SMALL:
+            raise ValueError(f"{dataset.name} has over {SMALL} characters")
+    return np.array(found, dtype=str)
+
+
+def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """The attributes of a group or dataset that are single numbers, truth values or texts; others are refused."""
+    found, size = {}, 0
+    for name in item.attrs:
+        kind = item.attrs.get_id(name)
+        single = kind.shape == () and (kind.dtype.kind in "biuf" or h5py.check_string_dtype(kind.dtype) is not None)
+        if not single:
+            raise ValueError(f"attribute {name} is no single number or text")
+        value = item.attrs[name]
+        value = value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value
+        size += len(value) if isinstance(value, str) else 8
+        if size > SMALL:
+            raise ValueError(f"the attributes have over {SMALL} characters")
+        found[name] = value
+    return found
 
 
 def text(dataset: h5py.Dataset) -> str:
@@ -150,7 +209,7 @@ def npy(data: bytes) -> np.ndarray:
             size *= int(length)
         if dtype.hasobject or min(shape, default=0) < 0 or size != len(data) - file.tell():
             raise ValueError(f"claims {shape} of {dtype}, which is not what it holds")
-    except (TypeError, SyntaxError, KeyError, EOFError, UnicodeDecodeError, RecursionError, MemoryError) as error:
+    except BAD_NPY as error:
         raise ValueError(f"not an .npy file ({type(error).__name__})") from None
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from hdream_core import commandline, provenance, untrusted
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import METADATA_FILE, read_metadata
+from hdream_core.minari_layout import METADATA_FILE, DatasetError, read_metadata
 from hdream_core.processes import exclusive
 from hdream_core.store import write_atomically
 from offline_buffers.parts import merge
@@ -68,7 +69,10 @@ def build(job: Build, show_progress: bool = True) -> Path:
     with exclusive(folder / "build.lock", "building this buffer"):
         known = _claim(folder, source.identity)
         if (folder / "data" / METADATA_FILE).exists():
+            shutil.rmtree(folder / "parts", ignore_errors=True)  # of a build that was killed while it cleaned up
             return folder
+        for left in (folder / "parts").glob(".*.tmp"):  # of processes that were killed while they wrote
+            left.unlink()
         started = time.monotonic()
         parts = source.collect(folder / "parts", show_progress)
         facts = known | {
@@ -86,9 +90,9 @@ def _check(job: Build) -> None:
     kind = job.source.split(":")[0]
     if kind not in ("scripted", "random", "run") or (kind == "run") != job.source.startswith("run:"):
         raise ConfigError(f"source {job.source!r} is unknown; take scripted, random or run:PATH")
-    for name, least in (("steps", 1), ("seed", 0), ("workers", 0)):
-        if getattr(job, name) < least:
-            raise ConfigError(f"{name} is {getattr(job, name)}; it must be {least} or more")
+    for name, least, most in (("steps", 1, 10**9), ("seed", 0, 2**31 - 1), ("workers", 0, 4096)):
+        if not least <= getattr(job, name) <= most:
+            raise ConfigError(f"{name} is {getattr(job, name)}; it must be from {least} to {most}")
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -118,11 +122,12 @@ def main(args: Sequence[str] | None = None) -> None:
         job = commandline.parse(Build, args, "python -m offline_buffers.build")
         folder = build(job)
         facts = read_metadata(folder)
-        print(
-            f"{folder}: {facts['total_episodes']} episodes, {facts['total_steps']} steps, {facts['dataset_size']} MB, "
-            f"success share {facts['hdream']['success_share']:.2f}, mean return {facts['hdream']['mean_return']:.0f}, "
-            f"sha256 {facts['hdream']['sha256'][:16]}"
-        )
+        with untrusted.expecting(f"{folder}: not a buffer of this command", DatasetError):
+            print(
+                f"{folder}: {facts['total_episodes']} episodes, {facts['total_steps']} steps, "
+                f"{facts['dataset_size']} MB, success share {facts['hdream']['success_share']:.2f}, mean return "
+                f"{facts['hdream']['mean_return']:.0f}, sha256 {facts['hdream']['sha256'][:16]}"
+            )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import tyro
 
 from hdream_core import commandline, untrusted
+from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
 
@@ -35,14 +36,14 @@ class Describe:
 
 def summarize(folder: Path) -> dict[str, Any]:
     """Facts of a buffer: metadata, and per episode ``returns`` and ``successes`` as arrays."""
-    metadata = read_metadata(folder)
-    with open_main(folder / "data" / MAIN_FILE) as file:
-        try:
-            groups = [untrusted.member(file, f"episode_{i}") for i in range(metadata["total_episodes"])]
-            returns = np.array([group.attrs["return"] for group in groups], np.float64)
-            successes = np.array([group.attrs["success"] for group in groups], bool)
-        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-            raise DatasetError(f"{file.filename}: damaged or incomplete ({error})") from None
+    metadata, path = read_metadata(folder), folder / "data" / MAIN_FILE
+    with open_main(path) as file, untrusted.expecting(f"{path}: damaged or incomplete", DatasetError):
+        groups = [untrusted.member(file, f"episode_{i}") for i in range(metadata["total_episodes"])]
+        told = [untrusted.attributes(group) for group in groups]
+        returns = np.array([facts["return"] for facts in told], np.float64)
+        successes = np.array([facts["success"] for facts in told], bool)
+    if not len(returns) or not np.isfinite(returns).all():
+        raise DatasetError(f"{path}: holds no episodes, or a return that is not finite")
     return {"metadata": metadata, "returns": returns, "successes": successes}
 
 
@@ -103,8 +104,12 @@ def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
         job = commandline.parse(Describe, args, "python -m offline_buffers.describe")
-        print_summary(job.folder)
-        print(f"{'picture':<10} {draw(job.folder, job.out or job.folder / 'describe.png')}")
+        picture = job.out or job.folder / "describe.png"
+        if picture.suffix not in (".png", ".pdf", ".svg"):
+            raise ConfigError(f"--out {picture}: must end in .png, .pdf or .svg")
+        with untrusted.expecting(f"{job.folder}: not a buffer of offline_buffers.build", DatasetError):
+            print_summary(job.folder)
+            print(f"{'picture':<10} {draw(job.folder, picture)}")
 
 
 if __name__ == "__main__":

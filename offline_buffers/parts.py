@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from hdream_core import sealed
 from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, DatasetError, space_to_json, write_episode
-from hdream_core.store import write_atomically
+from hdream_core.store import sync_folder, write_atomically
 
 MINARI_VERSION = "0.5.3"  # whose layout this is
 
@@ -37,16 +38,27 @@ def total_digest(digests: Iterable[str]) -> str:
 
 def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarray]]]) -> None:
     """Writes ``(index, seed, episode)`` groups to a part that appears under its name only when it is whole."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    with sealed.create(temporary, track_order=True) as file:
+    with _appears_whole(path, f".{path.stem}.{os.getpid()}.tmp") as file:
         for index, seed, episode in episodes:
             write_episode(file, index, episode, seed)
             group = file[f"episode_{index}"]
             group.attrs["sha256"] = digest(episode)
             group.attrs["return"] = float(episode["rewards"].sum())
             group.attrs["success"] = bool(episode["success"].any())
-    sealed.seal(temporary)
-    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _appears_whole(path: Path, name: str) -> Iterator[h5py.File]:
+    """An HDF5 file to write under another name, which gets its own once it is whole and sealed."""
+    temporary = path.with_name(name)
+    try:
+        with sealed.create(temporary, track_order=True) as file:
+            yield file
+        sealed.seal(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -62,9 +74,8 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
     """
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    temporary = data / (MAIN_FILE + ".tmp")
     digests, returns, successes, steps = [], [], [], 0
-    with sealed.create(temporary, track_order=True) as target:
+    with _appears_whole(data / MAIN_FILE, MAIN_FILE + ".tmp") as target:
         for part in parts:
             with _open_part(part) as source:
                 for name, group in source.items():
@@ -77,8 +88,6 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
         spaces = _spaces(
             first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:]
         )
-    sealed.seal(temporary)
-    temporary.replace(data / MAIN_FILE)
     metadata = spaces | {
         "total_episodes": len(digests),
         "total_steps": steps,

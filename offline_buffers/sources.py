@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from hdream_core import checkpoint, envs, runs
+from hdream_core import checkpoint, envs, runs, untrusted
 from hdream_core.config import ConfigError
 from hdream_core.minari_layout import convert
 from hdream_core.processes import cores, die_with_parent
@@ -74,6 +76,8 @@ class PlayedSource:
             with bar:
                 for future in as_completed([pool.submit(_play_part, self.job, *item) for item in missing.items()]):
                     bar.update(future.result())
+        except BrokenProcessPool:  # libhdf5 does not survive a full disk, no process the lack of memory
+            raise OSError(errno.EIO, "a process that played died; is disk or memory full?", str(folder)) from None
         finally:
             pool.shutdown(cancel_futures=True)
         return list(parts)
@@ -95,17 +99,18 @@ class RunSource:
         state = checkpoint.load_run(run)
         if state is None:
             raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")
-        self.store.rewind(state["episodes"].numpy())
         frames = runs.recorded(run)
-        self.identity = {
-            "task": config.task,
-            "source": f"run:{run}",
-            "steps": self.store.rows - self.store.episodes,
-            "seed": config.seed,
-            "render": frames["render"],
-            "camera": frames["camera"],
-            "time_limit": max(self.store.lengths) - 1,
-        }
+        with untrusted.expecting(f"{run}: its checkpoint or provenance.json is not that of an online run", ConfigError):
+            self.store.read_to(state["episodes"].numpy())
+            self.identity = {
+                "task": config.task,
+                "source": f"run:{run}",
+                "steps": self.store.rows - self.store.episodes,
+                "seed": config.seed,
+                "render": untrusted.plain_name(frames["render"], "render"),
+                "camera": untrusted.plain_name(frames["camera"], "camera"),
+                "time_limit": max(self.store.lengths) - 1,
+            }
 
     def collect(self, folder: Path, show_progress: bool) -> list[Path]:
         """Copies all episodes into one part."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from hdream_core import commandline
+from hdream_core import commandline, untrusted
 from hdream_core.episodes import check_episode
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
@@ -39,7 +39,9 @@ def validate(folder: Path) -> int:
         for index in range(len(file)):
             episode = read_episode(file, index)
             check_episode(episode, f"{path}: episode_{index}")
-            if digest(episode) != file[f"episode_{index}"].attrs.get("sha256"):
+            with untrusted.expecting(f"{path}: episode_{index}", DatasetError):
+                told = untrusted.attributes(file[f"episode_{index}"]).get("sha256")
+            if digest(episode) != told:
                 raise DatasetError(
                     f"{path}: episode_{index} does not match its sha256; the file has changed since it was built"
                 )

@@ -81,7 +81,7 @@ def test_a_link_is_removed_and_not_what_it_leads_to(runs, tmp_path):
     assert not (run / "replay").is_symlink() and (elsewhere / "image.raw").exists()
 
 
-def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path):
+def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path, capsys):
     (run,) = (path.parent for path in runs.rglob("config.json"))
     logs, buffer = run.parents[2] / "slurm", tmp_path / "buffer"
     logs.mkdir()
@@ -90,24 +90,37 @@ def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path):
     offline = run.parent / "1"
     train(make_config("mini_lever", "smoke", changes={"offline_buffer": str(buffer)}), offline)
     (offline / "done").rename(offline / "not done")
-    clean.main(["--runs", str(runs), "--yes", "--unpacked"])
+    with pytest.raises(SystemExit):
+        clean.main(["--runs", str(runs), "--yes", "--unpacked", str(buffer)])
+    assert "is not finished and trains on it" in capsys.readouterr().err
+    clean.main(["--runs", str(runs), "--yes"])
     assert logs.exists() and (buffer / "unpacked").exists()
     (offline / "not done").rename(offline / "done")
     clean.main(["--runs", str(runs), "--yes"])
     assert not logs.exists() and (buffer / "unpacked").exists()
-    clean.main(["--runs", str(runs), "--yes", "--unpacked"])
+    clean.main(["--runs", str(runs), "--yes", "--unpacked", str(buffer)])
     assert not (buffer / "unpacked").exists()
     assert validate(buffer)  # the buffer itself is whole
 
 
-def test_a_folder_beside_is_not_taken_for_jobs(runs, tmp_path):
+def test_a_folder_beside_is_not_taken_for_jobs(runs, tmp_path, monkeypatch):
     (run,) = (path.parent for path in runs.rglob("config.json"))
     shutil.move(run, tmp_path / "other" / "run")
     beside = tmp_path / "slurm"
     beside.mkdir()
     (beside / "1_submission.sh").touch()
-    clean.main(["--runs", str(tmp_path / "other"), "--yes"])
-    assert beside.exists()
+    monkeypatch.chdir(tmp_path)  # relative paths are no deeper than they look
+    clean.main(["--runs", "other", "--yes"])
+    assert beside.exists() and not (tmp_path / "other" / "run" / "replay").exists()
+
+
+def test_a_run_whose_checkpoint_is_damaged_stays_whole_and_the_others_go(runs, capsys):
+    (run,) = (path.parent for path in runs.rglob("config.json"))
+    other = shutil.copytree(run, run.parent / "7")
+    (other / checkpoint.LATEST).write_bytes(b"no checkpoint")
+    clean.main(["--runs", str(runs), "--yes"])
+    assert "everything of this run stays" in capsys.readouterr().err
+    assert (other / checkpoint.PREVIOUS).exists() and not (run / checkpoint.PREVIOUS).exists()
 
 
 def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):

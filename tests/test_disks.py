@@ -96,11 +96,13 @@ def test_a_buffer_that_is_cut_short_says_so(buffer, tmp_path, capsys):
     ends_in_one_line(lambda: main(words), capsys, "main_data.hdf5")
 
 
-def test_a_renderer_that_does_not_start_is_one_line():
-    command = [sys.executable, "-m", "hdream_core.train", "--task", "lever_pull", "--preset", "smoke", "--quiet"]
+def test_a_renderer_that_does_not_start_is_one_line(tmp_path):
+    words = ["--task", "lever_pull", "--preset", "smoke", "--quiet", "--folder", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "hdream_core.train", *words]
     done = subprocess.run(command, env=os.environ | {"MUJOCO_GL": "bogus"}, capture_output=True, text=True, timeout=120)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2 and last.startswith("error: ") and "bogus" in last and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_lost_rows_and_lines_are_not_papered_over(tmp_path, capsys):

@@ -12,8 +12,8 @@ from figures import style
 from figures.page import PAPER
 from tests.test_results import result
 
-# Of hdream_core a figure needs what reads result files without trust and command lines; neither needs torch or mujoco.
-READERS = {"hdream_core", "hdream_core.commandline", "hdream_core.sealed", "hdream_core.untrusted"}
+# Of hdream_core a figure needs what reads result files without trust and command lines; none needs torch or mujoco.
+READERS = {"hdream_core", *(f"hdream_core.{name}" for name in ("commandline", "sealed", "store", "untrusted"))}
 LIGHT = (
     "assert not {'torch', 'mujoco'} & set(sys.modules);"
     f"assert {{m for m in sys.modules if m.startswith('hdream_core')}} <= {READERS}"

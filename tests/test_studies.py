@@ -55,7 +55,7 @@ def run(name, folder, *more):
 def test_state_regression(folder, capsys):
     found = run("state_regression", folder)
     assert list(found.axes["object"]) == ["tip", "lever"] and list(found.axes["method"]) == ["w_r=1", "w_r=100"]
-    assert found.values("mlp/posterior").shape == (2, 1, 1, 4, 2)  # (method, seed, probe seed, episode, object)
+    assert found.values("mlp/posterior").shape == (2, 1, 1, 2, 2)  # (method, seed, probe seed, episode, object)
     for probe in ("mlp", "linear", "shuffled", "constant"):
         for kind in ("posterior", "open_loop"):
             assert np.nanmin(found.values(f"{probe}/{kind}")) >= 0
