@@ -36,12 +36,11 @@ def save_slice(path: Path, task: str, facts: Mapping[str, Any], stretches: Seque
         stretches: each with ``image, action, reward, is_terminal, state, sim_state``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with sealed.create(path) as file:
+    with sealed.writing(path) as file:
         file.attrs.update({"task": task, "facts": json.dumps(dict(facts))})
         for index, rows in enumerate(stretches):
             for name, values in rows.items():
                 file.create_dataset(f"stretch_{index}/{name}", data=values, compression="gzip", shuffle=True)
-    sealed.seal(path)
     return path
 
 

@@ -11,7 +11,6 @@ import contextlib
 import datetime
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -23,7 +22,6 @@ import h5py
 import numpy as np
 
 from hdream_core import sealed, untrusted
-from hdream_core.store import sync_folder
 
 SCHEMA_VERSION = 1
 LARGEST = 2**28  # bytes of all arrays of a result together
@@ -96,33 +94,26 @@ def save(result: Result, path: Path) -> Path:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > STALE:
                 left.unlink()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        _write(result, temporary)
-        sealed.seal(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with sealed.writing(path) as file:
+        _write(result, file)
     return path
 
 
-def _write(result: Result, path: Path) -> None:
-    with sealed.create(path) as file:
-        file.attrs.update(result.attributes)
-        for name, value in (("config", result.config), ("notes", result.notes)):
-            text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
-            file.create_dataset(name, data=text, dtype=h5py.string_dtype())
-        for name, values in result.axes.items():
-            strings = values.dtype.kind in "UO"
-            data = values.astype(object) if strings else values
-            axis = file.create_dataset(f"axes/{name}", data=data, dtype=h5py.string_dtype() if strings else None)
-            axis.make_scale(name)
-        for name, (axes, values) in result.data.items():
-            dataset = file.create_dataset(f"data/{name}", data=values, compression="gzip" if values.size else None)
-            for dimension, axis in zip(dataset.dims, axes, strict=True):
-                dimension.label = axis
-                dimension.attach_scale(file[f"axes/{axis}"])
+def _write(result: Result, file: h5py.File) -> None:
+    file.attrs.update(result.attributes)
+    for name, value in (("config", result.config), ("notes", result.notes)):
+        text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
+        file.create_dataset(name, data=text, dtype=h5py.string_dtype())
+    for name, values in result.axes.items():
+        strings = values.dtype.kind in "UO"
+        data = values.astype(object) if strings else values
+        axis = file.create_dataset(f"axes/{name}", data=data, dtype=h5py.string_dtype() if strings else None)
+        axis.make_scale(name)
+    for name, (axes, values) in result.data.items():
+        dataset = file.create_dataset(f"data/{name}", data=values, compression="gzip" if values.size else None)
+        for dimension, axis in zip(dataset.dims, axes, strict=True):
+            dimension.label = axis
+            dimension.attach_scale(file[f"axes/{axis}"])
 
 
 def load(path: str | Path) -> Result:

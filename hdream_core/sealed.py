@@ -7,16 +7,20 @@ die. The seal stands in HDF5's own user block, which other readers skip.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from hdream_core import untrusted
+from hdream_core.store import write_atomically
 
 BLOCK = 512  # bytes of the user block; HDF5 takes no smaller one
 MARK = b"hdream sha256 "
@@ -25,8 +29,23 @@ MEMORY = 2**31  # bytes that it may take
 WHOLE = 2**26  # bytes up to which it reads all values, not just what describes them
 
 
+@contextlib.contextmanager
+def writing(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """A file that is written in memory and, when the block ends, appears under its name, sealed and whole.
+
+    libhdf5 does not take a full disk well, so it never meets one here.
+    """
+    image = io.BytesIO()
+    with h5py.File(image, "w", userblock_size=BLOCK, **options) as file:
+        yield file
+    data = image.getbuffer()
+    mark = MARK + hashlib.sha256(data[BLOCK:]).hexdigest().encode() + b"\n"
+    data[: len(mark)] = mark
+    write_atomically(path, data)
+
+
 def create(path: Path, **options: Any) -> h5py.File:
-    """A new file to write, with room for a seal."""
+    """A new file to write on disk, if it is too large for memory, with room for a seal."""
     return h5py.File(path, "w", userblock_size=BLOCK, **options)
 
 

@@ -194,7 +194,7 @@ def _close(descriptors: dict[str, int]) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Writes under a temporary name in the same folder, syncs, then renames: readers see all of it or none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -204,6 +204,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
+    except OSError as error:  # a full disk does not say which file it was
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

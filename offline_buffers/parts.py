@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from hdream_core import sealed
 from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, DatasetError, space_to_json, write_episode
-from hdream_core.store import sync_folder, write_atomically
+from hdream_core.store import write_atomically
 
 MINARI_VERSION = "0.5.3"  # whose layout this is
 
@@ -38,27 +37,13 @@ def total_digest(digests: Iterable[str]) -> str:
 
 def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarray]]]) -> None:
     """Writes ``(index, seed, episode)`` groups to a part that appears under its name only when it is whole."""
-    with _appears_whole(path, f".{path.stem}.{os.getpid()}.tmp") as file:
+    with sealed.writing(path, track_order=True) as file:
         for index, seed, episode in episodes:
             write_episode(file, index, episode, seed)
             group = file[f"episode_{index}"]
             group.attrs["sha256"] = digest(episode)
             group.attrs["return"] = float(episode["rewards"].sum())
             group.attrs["success"] = bool(episode["success"].any())
-
-
-@contextlib.contextmanager
-def _appears_whole(path: Path, name: str) -> Iterator[h5py.File]:
-    """An HDF5 file to write under another name, which gets its own once it is whole and sealed."""
-    temporary = path.with_name(name)
-    try:
-        with sealed.create(temporary, track_order=True) as file:
-            yield file
-        sealed.seal(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +60,10 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     digests, returns, successes, steps = [], [], [], 0
-    with _appears_whole(data / MAIN_FILE, MAIN_FILE + ".tmp") as target:
+    temporary = data / (MAIN_FILE + ".tmp")
+    if (needed := sum(part.stat().st_size for part in parts)) > shutil.disk_usage(data).free:
+        raise OSError(errno.ENOSPC, f"No space left on device: {needed / 1e6:.0f} MB are needed", str(temporary))
+    with sealed.create(temporary, track_order=True) as target:
         for part in parts:
             with _open_part(part) as source:
                 for name, group in source.items():
@@ -88,6 +76,8 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
         spaces = _spaces(
             first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:]
         )
+    sealed.seal(temporary)
+    temporary.replace(data / MAIN_FILE)
     metadata = spaces | {
         "total_episodes": len(digests),
         "total_steps": steps,

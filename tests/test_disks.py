@@ -17,6 +17,8 @@ from hdream_core.errors import BAD_INPUT, IO_ERROR
 from hdream_core.presets import make_config
 from hdream_core.train import main
 from offline_buffers.build import Build, build
+from offline_buffers.build import main as build_main
+from offline_buffers.validate import validate
 from tests.test_faults import same_files
 from tests.test_results import result
 
@@ -69,6 +71,20 @@ def test_a_sweep_tries_a_run_again_whose_disk_was_full(small_disk):
     (small_disk / "ballast").unlink()
     sweep.execute([run], 1, lambda: None)
     assert run.done
+
+
+def test_a_full_disk_ends_a_build_in_one_line_and_the_build_goes_on(small_disk, tmp_path, capsys):
+    words = ["--task", "mini_lever", "--steps", "500", "--workers", "1"]
+    (small_disk / "ballast").write_bytes(b"x" * (700 * 1024))
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stop:
+            build_main([*words, "--out", str(small_disk / "b")])
+        said = capsys.readouterr().err
+        assert stop.value.code == IO_ERROR and "Traceback" not in said and said.splitlines()[-1].startswith("error: ")
+    assert not list(small_disk.rglob("*.tmp"))
+    (small_disk / "ballast").unlink()
+    build_main([*words, "--out", str(small_disk / "b")])
+    assert validate(small_disk / "b") == 10 and not (small_disk / "b" / "parts").exists()
 
 
 def test_a_result_does_not_fit_and_the_old_one_stays(small_disk):

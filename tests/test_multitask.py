@@ -138,6 +138,15 @@ def nash(gradients, **options):
     return balancer, shared, make
 
 
+def test_dwa_forgets_an_update_that_was_left_out():
+    ours, theirs = DynamicWeightAverage(NAMES, window=2), DynamicWeightAverage(NAMES, window=2)
+    for step in range(8):
+        losses = {name: torch.tensor(float(step + i + 1)) for i, name in enumerate(NAMES)}
+        if step == 5:
+            ours(losses | {NAMES[0]: torch.tensor(float("nan"))})
+        assert ours(losses)[0] == theirs(losses)[0], step
+
+
 @given(st.floats(-0.95, 1), st.floats(-3, 3), st.floats(-3, 3))
 def test_two_losses_have_the_bargain_known_in_closed_form(cosine, a, b):
     """By symmetry beta_1 = beta_2 = 1 / sqrt(1 + cosine), and alpha_i = beta_i / |g_i| of the normalised gradients."""

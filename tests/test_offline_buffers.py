@@ -183,11 +183,22 @@ def test_half_written_files_are_never_taken_for_whole(copy, capsys):
         open_buffer(copy)
 
 
+def test_a_run_is_read_and_not_cut(tmp_path, capsys):
+    """Its checkpoint may be the one before the last: the episodes beyond are left out, and stay."""
+    config = make_config("mini_lever", "smoke", changes={"train.steps": 300, "log.checkpoint_every": 100})
+    train(config, tmp_path / "run")
+    frames = (tmp_path / "run/replay/image.raw").read_bytes()
+    (tmp_path / "run/checkpoint.pt").write_bytes(b"damaged")
+    build(Build("mini_lever", source=f"run:{tmp_path / 'run'}", out=tmp_path / "b"), show_progress=False)
+    assert "damaged" in capsys.readouterr().err
+    assert (tmp_path / "run/replay/image.raw").read_bytes() == frames and validate.validate(tmp_path / "b") < 6
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--source", "expert"], "take scripted, random or run:PATH"),
-        (["--steps", "0"], "steps is 0; it must be 1 or more"),
+        (["--steps", "0"], "steps is 0; it must be from 1"),
         (["--task", "mini_levr"], "mini_lever"),
         (["--source", "run:nowhere"], "not a run's folder"),
         (["--seed", "-1"], "seed is -1"),

@@ -296,6 +296,35 @@ def test_optimizer_leaves_everything_as_it_was(fused):
     assert not torch.equal(weight, before)
 
 
+def test_lost_checkpoints_are_no_reason_to_start_over(tmp_path):
+    config = make_config("mini_lever", "smoke")
+    train(config, tmp_path)
+    metrics = (tmp_path / "metrics.jsonl").read_bytes()
+    for name in ("done", "checkpoint.pt", "checkpoint.previous.pt"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match="checkpoints are gone"):
+        train(config, tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == metrics
+
+
+@pytest.mark.parametrize(("lost", "said"), [("rngs", "lacks 'rngs'"), ("optimizers", "lacks 'optimizers'")])
+def test_a_checkpoint_of_another_version_is_one_line_and_nothing_is_lost(tmp_path, lost, said):
+    config = make_config("mini_lever", "smoke", changes={"train.steps": 300, "log.checkpoint_every": 100})
+    run_until(config, tmp_path, 160)
+    state = checkpoint.load(tmp_path / "checkpoint.pt")
+    del state[lost]
+    checkpoint.save(tmp_path, state)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.raw")} | {
+        "m": (tmp_path / "metrics.jsonl").read_bytes()
+    }
+    with pytest.raises(CheckpointError, match=said):
+        train(config, tmp_path)
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*.raw")} | {
+        "m": (tmp_path / "metrics.jsonl").read_bytes()
+    }
+    assert before == after
+
+
 def test_kill_between_the_renames_of_a_checkpoint(tmp_path):
     checkpoint.save(tmp_path, {"step": 1})
     checkpoint.save(tmp_path, {"step": 2})

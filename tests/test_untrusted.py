@@ -51,7 +51,8 @@ def refuses(read, error, match):
 
 
 @pytest.mark.parametrize(
-    "how", ["fill", "gzip", "external", "virtual", "link", "config", "text", "object", "twice", "cycle", "deep"]
+    "how",
+    """fill gzip chunk external virtual link config text object list attribute twice cycle deep names""".split(),
 )
 def test_hostile_result_files(how, tmp_path):
     path = save(result(), tmp_path / "r.h5")
@@ -65,6 +66,16 @@ def test_hostile_result_files(how, tmp_path):
                 data.create_dataset("x", shape=(2, 2**26), dtype="f8", chunks=(1, 2**20), compression="gzip")
                 data["x"][0, :] = 0
                 data["x"][1, :] = 0
+            case "chunk":  # a piece that is unpacked whole for four values
+                data.create_dataset("x", shape=(4,), maxshape=(None,), dtype="f8", chunks=(2**27,), compression="gzip")
+                data["x"][:] = 0
+            case "list":  # 2,000 strings take as much as 2,000 times the longest
+                del file["axes/method"]
+                file["axes"].create_dataset("method", data=["x" * 40_000] + ["y"] * 1999, dtype=h5py.string_dtype())
+            case "attribute":
+                file.attrs.create("task", ["x" * 100] * 100, dtype=h5py.string_dtype())
+            case "names":
+                file.move("data/success", "data/..x")
             case "external":
                 data.create_dataset("x", shape=(12,), dtype="f8", external=[(str(tmp_path / "secret"), 0, 96)])
             case "virtual":
@@ -151,6 +162,19 @@ def test_hostile_checkpoints(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * 2**29)
     refuses(lambda: checkpoint.load(tmp_path / "bomb.pt"), CheckpointError, "damaged")
+
+
+def test_a_hostile_checkpoint_does_not_pose_as_large_weights(tmp_path):
+    """Few numbers, expanded to the shapes of a model that would take the memory."""
+    config = make_config("mini_lever", "smoke", changes={"model.hidden": 2048, "behavior.hidden": 2048})
+    runs.prepare(config, tmp_path)
+    with torch.device("meta"):
+        shapes = {
+            name: value.shape for name, value in DreamerV2(config, 32, 2, torch.device("meta")).state_dict().items()
+        }
+    checkpoint.save(tmp_path, {"agent": {name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}})
+    assert (tmp_path / "checkpoint.pt").stat().st_size < 100_000
+    refuses(lambda: load_agent(tmp_path), CheckpointError, "more numbers than there are")
 
 
 def test_hostile_exports(tmp_path):
