@@ -237,9 +237,11 @@ class Trainer:
         """Everything of a saved state that lies in memory."""
         self.agent.load_training_state(state)
         self.step, self.wall_seconds = int(state["step"]), float(state["wall_seconds"])
+        if not 0 <= self.step <= self.config.train.steps:
+            raise ValueError(f"it is of step {self.step}")
         self.latest = {str(name): float(value) for name, value in state["latest"].items()}
         for name, values in state["window"].items():
-            self.window[name] = list(values.to(self.agent.device).unbind())
+            self.window[name] = list(values.to(self.agent.device).reshape(len(values)).unbind())
         checkpoint.set_rng_state(self.env_rng, state["rngs"]["env"])
         torch.set_rng_state(state["torch_rng"].cpu())
         if state["cuda_rng"] is not None and torch.cuda.is_available():

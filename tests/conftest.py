@@ -1,10 +1,15 @@
 """Shared by all tests: small, deterministic, one thread."""
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Forked children could not use a GPU that their parent has used, so the tests that need one have a run of their own.
+if not any("test_gpu" in word for word in sys.argv):
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest
 import torch

@@ -13,7 +13,7 @@ import torch
 
 from hdream_core import checkpoint, sealed
 
-ODD = (None, -1, 0, 3, 1e308, 10**30, "", "x", "../../x", [], {}, [[1]], True)  # in the place of a value
+ODD = (None, -1, 0, 3, 1e308, 10**30, 10**400, "", "x", "../../x", [], {}, [[1]], True)  # in the place of a value
 
 
 def broken(data: bytes, rng: random.Random) -> bytes:
@@ -47,7 +47,7 @@ def _slots(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
 
 
 def odd_json(text: str, rng: random.Random) -> str:
-    """JSON with a value left out or replaced by another."""
+    """JSON with a value left out, replaced by another, or under another name."""
     value = json.loads(text)
     slots = _slots(value, [])
     if not slots:
@@ -55,6 +55,8 @@ def odd_json(text: str, rng: random.Random) -> str:
     container, key = rng.choice(slots)
     if rng.random() < 0.3:
         del container[key]
+    elif rng.random() < 0.3 and isinstance(container, dict):
+        container[rng.choice(["a/b", "return", "return/x", ".", "", "../x"])] = container.pop(key)
     else:
         container[key] = rng.choice(ODD)
     return json.dumps(value)

@@ -11,22 +11,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import figures
+from analysis import collect, finding1, status
 from analysis.claims import Claims
 from analysis.claims import run as judge
 from analysis.collect import _heldout
 from analysis.results import ResultError, load, save
 from hdream_core import runs, sealed
 from hdream_core.agent import DreamerV2
-from hdream_core.errors import USER_ERRORS
+from hdream_core.errors import BAD_INPUT, USER_ERRORS
 from hdream_core.load import export, load_agent
 from hdream_core.logger import read_metrics
 from hdream_core.minari_layout import read_metadata
@@ -35,13 +37,16 @@ from hdream_core.presets import make_config
 from hdream_core.store import EpisodeStore, Field
 from hdream_core.train import train
 from hdream_core.trainer import Stopped
+from offline_buffers import describe, validate
 from offline_buffers.build import Build, build
+from offline_buffers.build import main as build_main
 from tests import damage
 from tests.test_results import result
 
 SLOWEST = 60.0  # seconds that a reader may take on a busy machine; the process for unsealed files has 30
 MEMORY = 2**10  # MiB that readers may take beyond what good files took
 
+FLAGS = ["--task", "mini_lever"]
 Damage = Callable[[Path, random.Random], None]
 
 
@@ -66,16 +71,22 @@ class Target:
     read: Callable[[], object]
     damage: Damage = _bytes
     times: int = 60  # in the suite
+    content: Callable[[], object] | None = None  # where a digest is to show every change
 
 
 def attack(target: Target, rng: random.Random) -> bool:
     """Damages the file and reads it; whether it was refused. Anything but a user's error goes through."""
-    good = target.path.read_bytes()
+    good, content = target.path.read_bytes(), target.content and target.content()
     target.damage(target.path, rng)
     start = time.monotonic()
     try:
         target.read()
+        if target.content:
+            assert target.content() == content
     except (*USER_ERRORS, ResultError, Stopped):
+        return True
+    except SystemExit as stop:
+        assert stop.code == BAD_INPUT
         return True
     finally:
         target.path.write_bytes(good)
@@ -83,9 +94,13 @@ def attack(target: Target, rng: random.Random) -> bool:
     return False
 
 
+def _values(arrays: Mapping[str, Any]) -> dict[str, bytes]:
+    return {name: np.asarray(values).tobytes() for name, values in arrays.items()}
+
+
 def targets(folder: Path) -> dict[str, Target]:
     """One good file of each kind. ``odd`` ones are changed in what they say, with a right seal, digest and syntax."""
-    return _of_runs(folder) | _of_results(folder) | _of_data(folder)
+    return {name: target for group in GROUPS for name, target in group(folder).items()}
 
 
 def _of_runs(folder: Path) -> dict[str, Target]:
@@ -109,11 +124,14 @@ def _of_runs(folder: Path) -> dict[str, Target]:
         finally:
             shutil.rmtree(copy)
 
-    checkpoint = begun / "checkpoint.pt"
+    def weights(source: Path) -> dict[str, bytes]:
+        return _values(load_agent(source).model.state_dict())
+
+    exported = export(agent, folder / "a.safetensors")
     return {
-        "export": Target(path := export(agent, folder / "a.safetensors"), lambda: load_agent(path)),
-        "checkpoint": Target(run / "checkpoint.pt", lambda: load_agent(run)),
-        "odd checkpoint": Target(checkpoint, go_on, damage.odd_checkpoint, times=15),
+        "export": Target(exported, lambda: load_agent(exported), content=lambda: weights(exported)),
+        "checkpoint": Target(run / "checkpoint.pt", lambda: load_agent(run), content=lambda: weights(run)),
+        "odd checkpoint": Target(begun / "checkpoint.pt", go_on, damage.odd_checkpoint, times=15),
         "config": Target(run / "config.json", lambda: runs.read_config(run)),
         "odd config": Target(run / "config.json", lambda: runs.read_config(run), _json),
         "provenance": Target(run / "provenance.json", lambda: runs.recorded(run)),
@@ -121,6 +139,32 @@ def _of_runs(folder: Path) -> dict[str, Target]:
         "odd metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl"), _json),
         "windows": Target(run / "heldout.npz", lambda: _heldout(run / "heldout.npz")),
         "done": Target(run / "done", lambda: runs.wall_seconds(run)),
+    }
+
+
+def _of_commands(folder: Path) -> dict[str, Target]:
+    """Files of a finished run, read by the commands that a user types."""
+    places = [f"--{name}={folder / name}" for name in ("runs", "results", "out")]
+    words = [*FLAGS, "--preset", "smoke", "--w-r", "1", *places]
+    finding1.main(words)
+    (run,) = (path.parent for path in (folder / "runs").rglob("config.json"))
+
+    def read() -> None:
+        try:
+            collect.main(["finding1", *words])
+            source = f"run:{run}"
+            build_main([*FLAGS, "--source", source, "--out", str(folder / "buffer")])
+        finally:
+            plt.close("all")
+            shutil.rmtree(folder / "buffer", ignore_errors=True)
+            status.main(["--runs", str(folder / "runs")])
+
+    return {
+        "config, collected": Target(run / "config.json", read, _json, times=4),
+        "metrics, collected": Target(run / "metrics.jsonl", read, _json, times=8),
+        "provenance, collected": Target(run / "provenance.json", read, _json, times=8),
+        "done, collected": Target(run / "done", read, times=4),
+        "layout, collected": Target(run / "replay" / "layout.json", read, _json, times=4),
     }
 
 
@@ -138,7 +182,12 @@ def _of_results(folder: Path) -> dict[str, Target]:
                 plt.close("all")
             judge(Claims(alone, folder / "out"))
 
-        return Target(save(load(source), alone / source.name), read, change, times)
+        path = save(load(source), alone / source.name)
+
+        def content() -> dict[str, bytes]:
+            return _values({name: found for name, (_, found) in load(path).data.items()})
+
+        return Target(path, read, change, times, content if change is _bytes else None)
 
     shipped = {path.stem: path for path in sorted((Path(figures.__file__).parent / "data").glob("*.h5"))}
     example = result()
@@ -170,19 +219,39 @@ def _of_data(folder: Path) -> dict[str, Target]:
         again.rewind(store.position())
         again.episode(0)
 
+    def look() -> None:
+        describe.main([str(buffer), "--out", str(folder / "describe.png")])
+        validate.main([str(buffer)])
+        build_main([*FLAGS, "--steps", "100", "--workers", "1", "--out", str(buffer)])
+
+    def open_again() -> None:
+        store = open_buffer(buffer).store
+        store.windows("reward", np.array(store.starts), min(store.lengths))
+
+    open_buffer(buffer)
+    (listed,) = buffer.glob("unpacked/*/episodes.npy")
     metadata, main, layout = buffer / "data/metadata.json", buffer / "data/main_data.hdf5", folder / "store/layout.json"
     return {
         "metadata": Target(metadata, lambda: read_metadata(buffer)),
         "odd metadata": Target(metadata, read_buffer, _json),
-        "buffer": Target(main, read_buffer),
+        "odd metadata, looked at": Target(metadata, look, _json, times=5),
+        "build": Target(buffer / "build.json", look, times=5),
+        "buffer": Target(
+            main, read_buffer, content=lambda: _values({"r": open_buffer(buffer).store.episode(0)["reward"]})
+        ),
         "odd buffer": Target(main, read_buffer, damage.odd_hdf5),
+        "odd buffer, looked at": Target(main, look, damage.odd_hdf5, times=5),
+        "unpacked": Target(listed, open_again),
         "layout": Target(layout, read_store),
         "odd layout": Target(layout, read_store, _json),
     }
 
 
+GROUPS = (_of_runs, _of_commands, _of_results, _of_data)
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("group", [_of_runs, _of_results, _of_data])
+@pytest.mark.parametrize("group", GROUPS)
 def test_damaged_files_are_read_or_refused(group, tmp_path, record_property):
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")

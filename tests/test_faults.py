@@ -58,6 +58,7 @@ def kill_after(pid: int, seconds: float) -> bool:
     time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or status == 0  # it did not end by itself, with an error
     return os.WIFSIGNALED(status)
 
 
@@ -70,6 +71,7 @@ def survive(work, times: int, longest: float, rng: random.Random, check=lambda: 
     _, status = os.waitpid(child(work), 0)
     assert status == 0
     check()
+    assert kills > times // 10
     return kills
 
 
