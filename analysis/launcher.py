@@ -13,6 +13,7 @@ from hdream_core.config import ConfigError
 Launch = Callable[[Sequence[sweep.Run], int, Callable[[], None]], None]
 """``launch(planned, workers, tick)`` returns when all runs are done; see ``sweep.execute``."""
 FLAG = "--slurm-"
+MOST_WORKERS = 4096
 
 
 def pick(
@@ -31,8 +32,8 @@ def pick(
     """
     if settings and name != "slurm":
         raise ConfigError(f"{FLAG}{settings[0].partition('=')[0]} is for --launcher slurm")
-    if asked < 0:
-        raise ConfigError(f"--workers is {asked}; it must be 0 or more")
+    if not 0 <= asked <= MOST_WORKERS:
+        raise ConfigError(f"--workers is {asked}; it must be from 0 to {MOST_WORKERS}")
     match name:
         case "none":
             return 1, lambda planned, workers, tick: None

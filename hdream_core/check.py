@@ -57,6 +57,10 @@ AT_MOST = {  # far beyond any model that is trained, so a slip of the finger
     "behavior.hidden": 65_536,
     "behavior.layers": 64,
     "balancer.dwa_window": 1_000_000,
+    "train.steps": 10**9,
+    "train.prefill": 10**9,
+    "train.pretrain": 10**6,
+    "train.capacity": 10**9,
     "train.batch": 65_536,
     "train.length": 65_536,
     "train.threads": 4096,
@@ -88,7 +92,7 @@ def check(config: Config) -> Config:
         if values[name] is not None and not least <= values[name] < float("inf"):
             raise ConfigError(f"{name} is {values[name]}; it must be finite and {least} or more")
     for name, most in AT_MOST.items():
-        if values[name] > most:
+        if values[name] is not None and values[name] > most:
             raise ConfigError(f"{name} is {values[name]}; it must be {most} or less")
     for name in ("task", "method", "preset"):  # they name folders and files
         try:

@@ -73,8 +73,8 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
         ConfigError: for an unknown preset, method or buffer, or fewer than one round.
     """
     for name in ("rounds", "updates", "curve_updates", "replay_steps", "build_steps", "online_steps"):
-        if getattr(job, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be 1 or more")
+        if not 1 <= getattr(job, name) <= 10**7:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be from 1 to {10**7}")
     changes: dict[str, Any] = {"env.render": job.render}
     if job.offline_buffer:
         changes["offline_buffer"] = str(job.offline_buffer)
