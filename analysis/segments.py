@@ -116,9 +116,9 @@ class _Policy:
     def __init__(self, agent: DreamerV2):
         self.agent, self.state, self.steps = agent, None, 0
 
-    def __call__(self, env: Any) -> np.ndarray:
+    def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
         with own_randomness(self.steps):
-            actions, self.state = self.agent.act(env.render_image()[None], self.state, explore=False)
+            actions, self.state = self.agent.act(image[None], self.state, explore=False)
         self.steps += 1
         return actions[0]
 

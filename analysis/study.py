@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -108,7 +109,7 @@ class Plan:
         """Every trained agent, or those of the first seed, with its place on the axes of methods and seeds; loaded one
         at a time.
         """
-        if self.config.train.threads:
+        if self.config.train.threads and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(cores())  # nothing trains now
         chosen = [run for run in self.runs if not first_seed or run.config.seed == self.seeds[0]]
         for run in tqdm(chosen, desc=self.study, unit="model"):

@@ -28,7 +28,7 @@ class Scripted:
         self.skill, self.rng = skill, rng
         self.left = 0
 
-    def __call__(self, env: Any) -> np.ndarray:
+    def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
         """The action for the environment's current state, float32 ``(A,)`` in [-1, 1]."""
         shape = env.action_space.shape
         if self.left == 0:
@@ -52,7 +52,7 @@ class Random:
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
 
-    def __call__(self, env: Any) -> np.ndarray:
+    def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
         return self.rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
 
 
@@ -83,7 +83,7 @@ def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.nd
     see(obs, info)
     terminated = truncated = False
     while not (terminated or truncated):
-        action = behavior(env)
+        action = behavior(env, obs["image"])
         obs, reward, terminated, truncated, info = env.step(action)
         see(obs, info)
         for name, value in zip(done, (action, reward, terminated, truncated), strict=True):

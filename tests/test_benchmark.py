@@ -110,7 +110,7 @@ def test_command_writes_what_it_promises(tmp_path):
         (["--preset", "cpuu"], "no preset 'cpuu'"),
         (["--task", "mini_leverr"], "mini_lever"),
         (["--method", "harmny"], "harmony"),
-        (["--rounds", "0"], "1 or more"),
+        (["--rounds", "0"], "must be from 1"),
         (["--json", "/nowhere/b.json"], "no folder /nowhere"),
         (["--json", "/"], "is a folder"),
         (["--offline-buffer", "/nowhere", "--parts", "replay", "--task", "mini_lever"], "/nowhere"),

@@ -127,7 +127,7 @@ def test_full_skill_is_the_expert_alone():
     env.reset()
     behavior = Scripted(1.0, np.random.default_rng(0))
     for _ in range(30):
-        np.testing.assert_array_equal(behavior(env), env.expert_action())
+        np.testing.assert_array_equal(behavior(env, env.render_image()), env.expert_action())
         env.step(env.expert_action())
 
 
