@@ -87,7 +87,7 @@ class LinearProbe:
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.x_scale = Scale(x)
-        self.ridge = Ridge(RIDGE).fit(self.x_scale(x), y)
+        self.ridge = Ridge(RIDGE).fit(self.x_scale(x).astype(np.float64), y)  # in float32 it is ill-conditioned
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """``(..., F)`` features to ``(..., D)`` predictions."""
