@@ -229,11 +229,12 @@ def _of_data(folder: Path) -> dict[str, Target]:
         build_main([*FLAGS, "--steps", "100", "--workers", "1", "--out", str(buffer)])
 
     def open_again() -> None:
-        store = open_buffer(buffer).store
+        store = open_buffer(other).store
         store.windows("reward", np.array(store.starts), min(store.lengths))
 
-    open_buffer(buffer)
-    (listed,) = buffer.glob("unpacked/*/episodes.npy")
+    other = Path(shutil.copytree(buffer, folder / "other"))
+    open_buffer(other)
+    (listed,) = other.glob("unpacked/*/episodes.npy")
     metadata, main, layout = buffer / "data/metadata.json", buffer / "data/main_data.hdf5", folder / "store/layout.json"
     return {
         "metadata": Target(metadata, lambda: read_metadata(buffer)),
