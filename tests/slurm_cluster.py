@@ -6,6 +6,7 @@ Needs root and Debian's ``slurm-wlm`` and ``munge``. One node, this host; all of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -58,7 +59,13 @@ def missing() -> str:
     lacking = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
     if lacking:
         return f"no {lacking[0]}: apt-get install slurm-wlm munge"
-    return "" if os.geteuid() == 0 else "only root can start munged and slurmctld"
+    if os.geteuid() != 0:
+        return "only root can start munged and slurmctld"
+    try:
+        pwd.getpwnam("munge")
+    except KeyError:
+        return "no user munge"
+    return ""
 
 
 def _path() -> str:
@@ -73,7 +80,11 @@ class Cluster:
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _path()}
 
     def __enter__(self) -> Cluster:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,7 +110,6 @@ class Cluster:
                 return
             time.sleep(0.3)
         logs = [path.read_text()[-500:] for path in self.folder.glob("*.log")]
-        self.stop()
         raise RuntimeError(f"the node is not ready: {' '.join(logs)}")
 
     def _start_munge(self) -> None:
@@ -118,7 +128,8 @@ class Cluster:
 
     def stop(self) -> None:
         """Cancels all jobs and ends all daemons."""
-        self._run(["scancel", "--user", "root"], check=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._run(["scancel", "--user", "root"], check=False)
         for pid in (self.folder / "slurmd.pid", self.folder / "slurmctld.pid", self.folder / "munge" / "pid"):
             if pid.exists():
                 subprocess.run(["kill", pid.read_text().strip()], check=False, capture_output=True)
@@ -147,4 +158,4 @@ if __name__ == "__main__":
     if why := missing():
         sys.exit(f"cannot start Slurm: {why}")
     cluster = Cluster(Path(sys.argv[2]).resolve())
-    cluster.start() if sys.argv[1] == "start" else cluster.stop()
+    cluster.__enter__() if sys.argv[1] == "start" else cluster.stop()

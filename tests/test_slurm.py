@@ -26,8 +26,13 @@ ENDLESS = ["--set", "train.steps=1000000", "eval.every=1000000", "log.checkpoint
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
+    cluster = slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.__enter__()
+    except RuntimeError as error:  # a container that forbids a daemon what it needs, say
+        pytest.skip(f"Slurm does not start here: {error}")
+    yield cluster
+    cluster.stop()
 
 
 def words(folder: Path, *more: str) -> list[str]:
@@ -76,8 +81,11 @@ def test_the_result_is_that_of_one_machine(cluster, tmp_path):
         results.load(tmp_path / name / "results/finding1_mini_lever_smoke.h5") for name in ("local", "slurm")
     )
     assert there.attributes["complete"] and here.config == there.config and set(here.data) == set(there.data)
+    assert here.notes == there.notes
     for name in here.data:
         np.testing.assert_array_equal(here.values(name), there.values(name))
+    for name in here.axes:
+        np.testing.assert_array_equal(here.axes[name], there.axes[name])
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +169,7 @@ def test_slurm_refuses_in_one_line(flags, cluster, tmp_path):
     last = err.strip().splitlines()[-1]
     assert process.returncode == 2 and last.startswith("error: ") and "Traceback" not in err
     assert flags[1] in last or flags[0].removeprefix("--slurm-") in last
+    assert not run_folders(tmp_path)
 
 
 def test_without_slurm_the_command_says_so(tmp_path, monkeypatch, capsys):
