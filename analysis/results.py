@@ -110,7 +110,8 @@ def _write(result: Result, file: h5py.File) -> None:
         axis = file.create_dataset(f"axes/{name}", data=data, dtype=h5py.string_dtype() if strings else None)
         axis.make_scale(name)
     for name, (axes, values) in result.data.items():
-        dataset = file.create_dataset(f"data/{name}", data=values, compression="gzip" if values.size else None)
+        packed = {"compression": "gzip", "compression_opts": 9, "shuffle": values.itemsize > 1} if values.size else {}
+        dataset = file.create_dataset(f"data/{name}", data=values, **packed)
         for dimension, axis in zip(dataset.dims, axes, strict=True):
             dimension.label = axis
             dimension.attach_scale(file[f"axes/{axis}"])

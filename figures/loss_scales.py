@@ -45,7 +45,7 @@ def _losses(axes: Axes, result: Result) -> None:
     axes.set_yscale("log")
     axes.set_title(f"Losses with {style.label(str(result.axes['method'][0]))}")
     axes.set_ylabel("Loss (unweighted)")
-    axes.legend(handles=handles, fontsize=6.5)
+    axes.legend(handles=handles, fontsize=6.5, loc="center right", bbox_to_anchor=(1.0, 0.265), labelspacing=0.25)
     style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
 
 
