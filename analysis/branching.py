@@ -1,7 +1,9 @@
 """Branches from recorded states: altered actions, and what the simulator itself does under them.
 
 A branch is a window of an episode that no model has trained on: ``context`` frames seen, then H steps to come. From
-the recorded simulator state at the last frame seen, each alternative plays H actions of its own.
+the recorded simulator state at the last frame seen, each alternative plays H actions of its own. An altered one counts
+only where the simulator shows that the object is never touched under it: then no reward and no motion can follow from
+anything but a mistaken correlation.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class Truth:
     action: np.ndarray  # (B, H, A) as played
     reward: np.ndarray  # (B, H)
     displacement: np.ndarray  # (B, H) of the main object from where it was at the branch, in units of ``positions``
-    valid: np.ndarray  # (B,) whether the alternative exists for the branch
+    valid: np.ndarray  # (B,) whether the alternative exists for the branch, and if altered touches nothing
 
 
 Alternative = Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray | None]
@@ -105,12 +107,11 @@ def simulate(env: Any, segments: Segments, context: int, alternative: str) -> Tr
     played, rewards, displacement, valid = [], [], [], []
     for i, state in enumerate(states):
         action = alter(actions[i], moved[i], at[i] - hand[i], touched)
-        valid.append(action is not None)
         played.append(actions[i] if action is None else action)
-        reward, positions = _play(env, state, played[-1] if action is not None else [], name)
-        empty = np.full(actions.shape[1], np.nan)
-        rewards.append(reward if action is not None else empty)
-        displacement.append(np.linalg.norm(positions - at[i], axis=-1) if action is not None else empty)
+        reward, positions = _play(env, state, played[-1], name)
+        rewards.append(reward)
+        displacement.append(np.linalg.norm(positions - at[i], axis=-1))
+        valid.append(alternative == "recorded" or (action is not None and displacement[-1].max() <= touched))
     return Truth(np.stack(played), np.stack(rewards), np.stack(displacement), np.array(valid))
 
 

@@ -1,9 +1,10 @@
 """Finding 2 as a number: how often a model dreams of rewards that the simulator does not pay.
 
-``python -m analysis.counterfactual --task lever_pull`` branches held-out episodes at recorded states, plays altered
-actions (stop short of contact, pass beside the object, ...) in the simulator and in every model's dreams, and
-compares. A hallucination is a dream whose reward rises above a level where the true reward stays below it; a miss is
-the reverse. The same for motion of the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3).
+``python -m analysis.counterfactual --task lever_pull`` branches held-out episodes at recorded states in which the
+object is still untouched, plays altered actions that never touch it (stop short of contact, pass beside the object,
+...) in the simulator and in every model's dreams, and compares. A hallucination is a dream whose reward rises above a
+level where the true reward stays below it; a miss is the reverse, under the recorded actions. The same for motion of
+the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from analysis.hallucination import (
     reference,
     reward_level,
     thresholds_for,
+    untouched_rows,
 )
 from analysis.probes import MLPProbe, ProbeConfig
 from analysis.representation import features
@@ -46,6 +48,8 @@ SIZES = {
     "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
 }
 EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where there are enough
+FITTED = 2 / 3  # of the probe's episodes; on the others its noise is measured
+QUIET = 0.95  # share of still windows in which the probe is to see no motion
 
 
 @dataclass(frozen=True)
@@ -85,25 +89,29 @@ def run(job: Counterfactual) -> Path:
     half = len(episodes) // 2
     probing = draw(job.task, episodes[:half], job.probe_segments, LENGTH, seed=1)
     level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
-    branches = draw_branches(job.task, episodes[half:], job.branches, level)
+    branches, weight = draw_branches(job.task, episodes[half:], job.branches, level)
     thresholds = thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
     env = make_env(plan.config, PLAYED_SEED)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
     found = {}
     for place, agent in plan.agents():
-        reader = _object_probe(agent, probing, probe)
+        reader, quiet = _object_probe(agent, probing, probe, thresholds["object"])
         dreams = _dreams(agent, branches, truths, reader, job.samples)
-        found[place] = measures(dreams, truths, thresholds) | _floor(agent, branches, reader, thresholds["object"])
+        found[place] = measures(dreams, truths, thresholds, thresholds | {"object": quiet}, weight)
+        found[place] |= _probe_itself(agent, branches, reader, thresholds["object"], quiet)
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
     layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
     result = collect.models(plan, sha256, found, axes, layout)
-    _add_truth(result, branches, truths, thresholds)
+    _add_truth(result, branches, weight, truths, thresholds)
     result.notes["final"] = intervals(result)
     result.notes["protocol"] = {
         "thresholds": thresholds,
         "threshold_rule": "given" if job.threshold is not None else "a quarter from untouched to best reward",
         "eventful_share_aimed_at": EVENTFUL,
+        "branches": "at an untouched object; altered actions count where the simulator shows that they never touch it",
+        "weights": "hallucination and brier: a branch counts for the windows of the record that it stands for",
+        "dreamed_motion": f"beyond what the probe sees in {1 - QUIET:.0%} of still windows of episodes of its own",
         "context": CONTEXT,
         "horizon": HORIZON,
         "samples": job.samples,
@@ -113,46 +121,79 @@ def run(job: Counterfactual) -> Path:
     return study.finish(result, path, job.out, figures.counterfactual.draw, lines(result))
 
 
-def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float) -> Segments:
-    """Windows to branch in, all with the reward at or beneath the level at the branch.
+def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float) -> tuple[Segments, np.ndarray]:
+    """Windows to branch in, all with the object untouched and the reward at or beneath the level at the branch.
 
     Half of them, where there are so many, are windows in whose record the reward rises above the level: only there can
-    altered actions avert something. The rates are conditional on what truly happens, so this does not bias them.
+    altered actions avert something.
+
+    Returns:
+        The windows, and how many such windows of the record each stands for relative to an even draw, ``(B,)``.
 
     Raises:
-        ConfigError: if the record has no window that begins beneath the level.
+        ConfigError: if the record has no such window.
     """
     every = draw(task, episodes, sys.maxsize, LENGTH, seed=2)
-    reward = every.rows("reward")
-    beneath = reward[:, CONTEXT - 1] <= level
+    reward, untouched = every.rows("reward"), [untouched_rows(task, rows) for rows in episodes]
+    at_rest = np.array([untouched[e][s + CONTEXT - 1] for e, s in zip(every.episode, every.start, strict=True)])
+    beneath = at_rest & (reward[:, CONTEXT - 1] <= level)
     rises = beneath & (reward[:, CONTEXT:] > level).any(1)
     if not beneath.any():
-        raise ConfigError(f"every recorded reward is above the threshold of {level:g}; give a higher --threshold")
+        raise ConfigError(f"no recorded window has an untouched object and a reward beneath {level:g} at its branch")
     eventful = np.flatnonzero(rises)[: round(EVENTFUL * count)]
-    return every.take(np.sort(np.concatenate([eventful, np.flatnonzero(beneath & ~rises)[: count - len(eventful)]])))
+    others = np.flatnonzero(beneath & ~rises)[: count - len(eventful)]
+    chosen = np.sort(np.concatenate([eventful, others]))
+    share = rises.sum() / beneath.sum()
+    weight = np.where(rises[chosen], share / max(len(eventful), 1), (1 - share) / max(len(others), 1)) * len(chosen)
+    return every.take(chosen), weight
 
 
-def _floor(agent: DreamerV2, branches: Segments, reader: MLPProbe, moved: float) -> dict[str, np.ndarray]:
-    """How wrong the probe itself is, on features of frames that were seen: no dream can be read off better.
+def _motion(where: np.ndarray) -> np.ndarray:
+    """Distance from the first of ``(N, 1 + H, d)`` positions, ``(N, H)``."""
+    return np.linalg.norm(where[:, 1:] - where[:, :1], axis=-1)
 
-    ``object/floor``: share of branches whose recorded object does not move that the probe has moving.
+
+def _read_and_true(agent: DreamerV2, windows: Segments, reader: MLPProbe) -> tuple[np.ndarray, np.ndarray]:
+    """The object's positions over the steps of a dream, all of whose frames were seen, as read and in truth."""
+    read = reader(features(agent, windows, CONTEXT).posterior[:, CONTEXT - 1 :])
+    return read, windows.positions()[main_object(windows.task)][:, CONTEXT - 1 :]
+
+
+def _object_probe(agent: DreamerV2, segments: Segments, config: ProbeConfig, moved: float) -> tuple[MLPProbe, float]:
+    """What reads the main object's position off an agent's features, and the motion that is beyond its noise.
+
+    It is fitted on some episodes. On the others' windows in which nothing moves its noise is measured, over as many
+    steps as a dream has.
     """
-    name = main_object(branches.task)
-    feat, truth = features(agent, branches, CONTEXT).posterior[:, CONTEXT - 1 :], branches.positions()[name]
-    read = reader(feat)
-    apart = {"read": read, "true": truth[:, CONTEXT - 1 :]}
-    motion = {key: np.linalg.norm(where[:, 1:] - where[:, :1], axis=-1) for key, where in apart.items()}
-    still = (motion["true"] <= moved).all(-1)
-    error = np.sqrt(np.square(read - apart["true"]).sum(-1).mean())
-    wrong = (motion["read"] > moved).any(-1)[still].mean() if still.any() else np.nan
-    return {"object/floor": np.array(wrong), "object/probe_error": np.array(error)}
+    fitted = segments.episode < np.ceil(FITTED * len(segments.episodes))
+    some = segments.take(np.flatnonzero(fitted))
+    feat, target = features(agent, some, CONTEXT).posterior, some.positions()[main_object(segments.task)]
+    probe = MLPProbe(feat.reshape(-1, feat.shape[-1]), target.reshape(-1, target.shape[-1]), config, seed=0)
+    others = segments.take(np.flatnonzero(~fitted))
+    if not len(others):
+        return probe, moved
+    read, true = _read_and_true(agent, others, probe)
+    still = (_motion(true) <= moved).all(-1)
+    return probe, max(moved, float(np.quantile(_motion(read)[still].max(-1), QUIET))) if still.any() else moved
 
 
-def _object_probe(agent: DreamerV2, segments: Segments, config: ProbeConfig) -> MLPProbe:
-    """Reads the main object's position off an agent's features."""
-    feat = features(agent, segments, CONTEXT).posterior
-    target = segments.positions()[main_object(segments.task)]
-    return MLPProbe(feat.reshape(-1, feat.shape[-1]), target.reshape(-1, target.shape[-1]), config, seed=0)
+def _probe_itself(
+    agent: DreamerV2, branches: Segments, reader: MLPProbe, moved: float, quiet: float
+) -> dict[str, np.ndarray]:
+    """How the probe does on frames that were seen: no dream can be read off better.
+
+    ``object/floor``: share of branches whose recorded object does not move that the probe has moving; ``object/seen``:
+    the same of those whose object moves; ``object/probe_error``: root mean squared distance; ``object/quiet``: the
+    motion that counts.
+    """
+    read, true = _read_and_true(agent, branches, reader)
+    moves, seen = (_motion(true) > moved).any(-1), (_motion(read) > quiet).any(-1)
+    return {
+        "object/floor": np.array(seen[~moves].mean() if not moves.all() else np.nan),
+        "object/seen": np.array(seen[moves].mean() if moves.any() else np.nan),
+        "object/probe_error": np.sqrt(np.square(read - true).sum(-1).mean()),
+        "object/quiet": np.array(quiet),
+    }
 
 
 def _dreams(
@@ -162,12 +203,19 @@ def _dreams(
 
 
 def _add_truth(
-    result: results.Result, branches: Segments, truths: dict[str, Truth], thresholds: dict[str, float]
+    result: results.Result,
+    branches: Segments,
+    weight: np.ndarray,
+    truths: dict[str, Truth],
+    thresholds: dict[str, float],
 ) -> None:
     """What truly happens, and the rates of the two reference predictors."""
     result.axes["reference"] = np.array(REFERENCES)
     result.data["branch/episode"] = (("branch",), branches.episode.astype(np.int64))
-    known = {name: measures(reference(name, truths), truths, thresholds) for name in REFERENCES}
+    result.data["branch/weight"] = (("branch",), weight)
+    highest = [np.where(truth.valid, truth.reward.max(-1), np.nan) for truth in truths.values()]
+    result.data["reward/highest_true"] = (("alternative", "branch"), np.stack(highest))
+    known = {name: measures(reference(name, truths), truths, thresholds, weight=weight) for name in REFERENCES}
     for event in EVENTS:
         result.data[f"{event}/happened"] = (("alternative", "branch"), happened_in(truths, event, thresholds))
         for wrong in WRONG:

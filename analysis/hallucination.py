@@ -35,6 +35,12 @@ class Dreamed:
     displacement: np.ndarray  # (S, B, H) of the main object
 
 
+def untouched_rows(task: str, rows: Rows) -> np.ndarray:
+    """At which rows of an episode the main object is where the reset put it, ``(T,)``."""
+    where = positions(task, rows["state"])[main_object(task)]
+    return np.linalg.norm(where - where[0], axis=-1) <= touched_threshold(task)
+
+
 def reward_level(task: str, episodes: Sequence[Rows]) -> float:
     """The level that a reward rises above, by the module's rule, from recorded episodes.
 
@@ -43,8 +49,7 @@ def reward_level(task: str, episodes: Sequence[Rows]) -> float:
     """
     untouched, best = -np.inf, -np.inf
     for rows in episodes:
-        where = positions(task, rows["state"])[main_object(task)]
-        still = np.linalg.norm(where - where[0], axis=-1) <= touched_threshold(task)
+        still = untouched_rows(task, rows)
         untouched = max(untouched, float(rows["reward"][still].max()))
         best = max(best, float(rows["reward"].max()))
     if not best > untouched:
@@ -90,25 +95,43 @@ def reference(name: str, truths: Mapping[str, Truth]) -> dict[str, Dreamed]:
 
 
 def measures(
-    dreams: Mapping[str, Dreamed], truths: Mapping[str, Truth], thresholds: Mapping[str, float]
+    dreams: Mapping[str, Dreamed],
+    truths: Mapping[str, Truth],
+    thresholds: Mapping[str, float],
+    dreamed_thresholds: Mapping[str, float] | None = None,
+    weight: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """What rates are made of, ``(alternatives, B)`` each, and the rates, ``(alternatives,)``.
 
     ``<event>/probability`` is the share of a branch's dreams in which the event happens.
+
+    Args:
+        dreams: by alternative.
+        truths: by alternative.
+        thresholds: by event, of what truly happens.
+        dreamed_thresholds: of what is dreamed, where a probe's noise asks for others.
+        weight: ``(B,)`` of the branches, see ``rates``.
     """
     found: dict[str, list] = {}
+    levels = dreamed_thresholds or thresholds
     for name, truth in truths.items():
         dreamed = dreams[name]
         for event, values in (("reward", dreamed.reward), ("object", dreamed.displacement)):
-            happens = (values > thresholds[event]).any(-1).mean(0)  # (B,)
+            happens = (values > levels[event]).any(-1).mean(0)  # (B,)
             found.setdefault(f"{event}/probability", []).append(np.where(truth.valid, happens, np.nan))
-        found.setdefault("reward/error", []).append(np.square(dreamed.reward - truth.reward).mean((0, 2)))
-        found.setdefault("reward/bias", []).append((dreamed.reward - truth.reward).mean((0, 2)))
-        found.setdefault("object/error", []).append(np.abs(dreamed.displacement - truth.displacement).mean((0, 2)))
+        errors = {
+            "reward/error": np.square(dreamed.reward - truth.reward),
+            "reward/bias": dreamed.reward - truth.reward,
+            "object/error": np.abs(dreamed.displacement - truth.displacement),
+        }
+        for name, values in errors.items():  # (S, B, H)
+            found.setdefault(name, []).append(np.where(truth.valid, values.mean((0, 2)), np.nan))
+        highest = dreamed.reward.max(-1).mean(0)  # what another level would make of the dreams
+        found.setdefault("reward/highest", []).append(np.where(truth.valid, highest, np.nan))
     arrays = {name: np.stack(values) for name, values in found.items()}
     for event in EVENTS:
         happened = happened_in(truths, event, thresholds)
-        arrays |= rates(event, arrays[f"{event}/probability"], happened, list(truths).index("recorded"))
+        arrays |= rates(event, arrays[f"{event}/probability"], happened, list(truths).index("recorded"), weight)
     return arrays
 
 
@@ -121,7 +144,9 @@ def happened_in(truths: Mapping[str, Truth], event: str, thresholds: Mapping[str
     return np.stack(rows)
 
 
-def rates(event: str, probability: np.ndarray, happened: np.ndarray, recorded: int) -> dict[str, np.ndarray]:
+def rates(
+    event: str, probability: np.ndarray, happened: np.ndarray, recorded: int, weight: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Rates of one event per alternative, NaN without a case.
 
     Args:
@@ -129,6 +154,8 @@ def rates(event: str, probability: np.ndarray, happened: np.ndarray, recorded: i
         probability: ``(alternatives, B)`` dreamed, NaN where the alternative does not exist.
         happened: ``(alternatives, B)`` 1 or 0 in truth, NaN likewise.
         recorded: index of the alternative that alters nothing.
+        weight: ``(B,)``, how many windows of the record a branch stands for, since eventful ones are drawn more often.
+            It matters for what mixes eventful and other branches: hallucinations and the Brier score.
 
     Returns:
         ``hallucination_rate``: mean dreamed probability where the event does not happen. ``averted_rate``: the same,
@@ -137,14 +164,17 @@ def rates(event: str, probability: np.ndarray, happened: np.ndarray, recorded: i
         probability and truth.
     """
     averted = (happened == 0) & (happened[recorded] == 1)
+    weight = np.ones(happened.shape[-1]) if weight is None else weight
     return {
-        f"{event}/hallucination_rate": _mean_where(probability, happened == 0),
-        f"{event}/averted_rate": _mean_where(probability, averted),
-        f"{event}/miss_rate": _mean_where(1 - probability, happened == 1),
-        f"{event}/brier": _mean_where(np.square(probability - happened), np.isfinite(happened)),
+        f"{event}/hallucination_rate": _mean_where(probability, happened == 0, weight),
+        f"{event}/averted_rate": _mean_where(probability, averted, weight),
+        f"{event}/miss_rate": _mean_where(1 - probability, happened == 1, weight),
+        f"{event}/brier": _mean_where(np.square(probability - happened), np.isfinite(happened), weight),
     }
 
 
-def _mean_where(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    counts = chosen.sum(-1)
-    return np.where(counts > 0, np.where(chosen, values, 0).sum(-1) / np.maximum(counts, 1), np.nan)
+def _mean_where(values: np.ndarray, chosen: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    weights = chosen * weight
+    total = weights.sum(-1)
+    with np.errstate(invalid="ignore"):
+        return np.where(total > 0, np.where(chosen, values * weights, 0).sum(-1) / total, np.nan)

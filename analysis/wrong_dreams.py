@@ -1,4 +1,9 @@
-"""Rates of wrong dreams in a result of ``analysis.counterfactual``, over all altered actions, with intervals."""
+"""Rates of wrong dreams in a result of ``analysis.counterfactual``, over all altered actions, with intervals.
+
+Misses are those under the recorded actions: nothing happens under the altered ones. ``discrimination`` says whether a
+model that dreams of an event under the recorded actions knows that altered ones avert it: the probability dreamed under
+the former minus that under the latter, branch by branch; 1 is right, a model that ignores actions has 0.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +32,13 @@ def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, 
         wrong: one of WRONG, or ``brier`` for the squared error of the dreamed probability (calibration).
 
     Returns:
-        Share of wrong dreams per case, ``(method, seed, cases)``, and the episode of each case.
+        Share of wrong dreams per case, ``(method, seed, cases)``, and the episode of each case. Where eventful and
+        other branches mix, a case's share is multiplied by its weight over the mean weight, so that means are those of
+        the record.
     """
-    which = altered(result)
     happened = result.values(f"{event}/happened")  # (alternatives, B)
-    recorded = np.flatnonzero(result.axes["alternative"] == "recorded")[0]
+    recorded = _recorded(result)
+    which = np.array([recorded]) if wrong == "miss" else altered(result)
     cases = {
         "averted": (happened == 0) & (happened[recorded] == 1),
         "hallucination": happened == 0,
@@ -40,10 +47,30 @@ def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, 
     }[wrong][which]
     happened = happened[which]
     probability = result.values(f"{event}/probability")[:, :, which][:, :, cases]
-    episode = np.broadcast_to(result.values("branch/episode"), happened.shape)[cases]
-    if wrong == "brier":
-        return np.square(probability - happened[cases]), episode
-    return (1 - probability if wrong == "miss" else probability), episode
+    episode, weight = (
+        np.broadcast_to(result.values(f"branch/{name}"), happened.shape)[cases] for name in ("episode", "weight")
+    )
+    match wrong:
+        case "averted":
+            return probability, episode
+        case "miss":
+            return 1 - probability, episode
+        case "brier":
+            probability = np.square(probability - happened[cases])
+    return probability * weight / weight.mean(), episode
+
+
+def discrimination(result: results.Result, event: str) -> tuple[np.ndarray, np.ndarray]:
+    """See the module; ``(method, seed, branches)`` of those with something to avert, and the episode of each."""
+    happened, probability = result.values(f"{event}/happened"), result.values(f"{event}/probability")
+    recorded, which = _recorded(result), altered(result)
+    chosen = (happened[recorded] == 1) & np.isfinite(happened[which]).any(0)
+    under_altered = np.nanmean(probability[:, :, which][..., chosen], 2)
+    return probability[:, :, recorded][..., chosen] - under_altered, result.values("branch/episode")[chosen]
+
+
+def _recorded(result: results.Result) -> int:
+    return int(np.flatnonzero(result.axes["alternative"] == "recorded")[0])
 
 
 def intervals(result: results.Result) -> dict[str, Any]:
@@ -57,21 +84,23 @@ def intervals(result: results.Result) -> dict[str, Any]:
         "reference": names[0],
     }
     for event in EVENTS:
-        for wrong in (*WRONG, "brier"):
-            values, episode = pooled(result, event, wrong)
+        found = {f"{event}/{wrong}_rate": pooled(result, event, wrong) for wrong in WRONG}
+        found |= {f"{event}/brier": pooled(result, event, "brier")}
+        found |= {f"{event}/discrimination": discrimination(result, event)}
+        for key, (values, episode) in found.items():
             row: dict[str, Any] = {"cases": int(values.shape[-1])}
             if not values.size:
                 continue
             for i, method in enumerate(names):
                 difference = values[i] - values[0]
                 row[method] = both_intervals(values[i], episode) | both_intervals(difference, episode, "paired_")
-            table[f"{event}/{wrong}" if wrong == "brier" else f"{event}/{wrong}_rate"] = row
+            table[key] = row
     return table
 
 
 def lines(result: results.Result) -> list[str]:
     """The rates as a table."""
-    text = ["wrong dreams over all altered actions, per method; [95 % over seeds]"]
+    text = ["wrong dreams over all altered actions (misses: under the recorded ones), per method; [95 % over seeds]"]
     level = result.notes["protocol"]["thresholds"]["reward"]
     text.append(f"  reward rises: above {level:.2g}; averted: the event happens as recorded, not as altered")
     for name, row in result.notes["final"].items():
@@ -79,5 +108,7 @@ def lines(result: results.Result) -> list[str]:
             cells = [f"{m} {show(spans['over_seeds'])}" for m, spans in row.items() if m != "cases"]
             text.append(f"  {name:<26} ({row['cases']} cases): " + "; ".join(cells))
     names = list(map(str, result.axes["method"]))
-    floor = [f"{m} {x:.2g}" for m, x in zip(names, result.values("object/floor").mean(1), strict=True)]
-    return [*text, "  object motion that the probe reads off seen frames where there is none: " + "; ".join(floor)]
+    for key, words in (("floor", "where there is none"), ("seen", "where there is some")):
+        cells = [f"{m} {x:.2g}" for m, x in zip(names, result.values(f"object/{key}").mean(1), strict=True)]
+        text.append(f"  object motion that the probe reads off seen frames {words}: " + "; ".join(cells))
+    return text

@@ -114,13 +114,22 @@ def counterfactual_of(hallucinations, misses):
 
 def test_a_model_that_dreams_of_nothing_does_not_win():
     judge = judges.wrong_dreams("reward", "hallucination")
-    for misses, expected in (((-0.1, 0.1), REPRODUCED), ((0.2, 0.4), NOT_SHOWN)):
+    for misses, expected in (((-0.1, 0.04), REPRODUCED), ((-0.1, 0.1), NOT_SHOWN), ((0.2, 0.4), NOT_SHOWN)):
         (finding,) = judge(Shelf([("file.h5", counterfactual_of((-0.3, -0.1), misses))]))
         assert finding.verdict == expected
     (finding,) = judges.wrong_dreams("reward", "miss", 0.05)(
         Shelf([("file.h5", counterfactual_of((-0.3, -0.1), (-0.1, 0.04)))])
     )
     assert finding.verdict == REPRODUCED  # no more misses, within the margin
+
+
+def test_a_probe_that_sees_motion_everywhere_is_not_judged():
+    found = counterfactual_of((-0.3, -0.1), (-0.1, 0.0))
+    found.notes["final"] |= {name.replace("reward", "object"): row for name, row in found.notes["final"].items()}
+    for floor, expected in ((0.1, REPRODUCED), (0.9, NOT_MEASURED)):
+        found.data["object/floor"] = (("method", "seed"), np.full((2, 3), floor))
+        (finding,) = judges.wrong_dreams("object", "hallucination")(Shelf([("file.h5", found)]))
+        assert finding.verdict == expected
 
 
 def test_missing_results_are_not_measured():

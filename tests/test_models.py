@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import branching, methods
+from analysis import branching, counterfactual, hallucination, methods
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.representation import features, folds_of
 from analysis.segments import Segments, _rows, draw
@@ -94,12 +94,43 @@ def test_altered_actions_do_what_they_are_named_for(segments, episodes):
     assert (mirrored.action[..., 0] == -action[..., 0]).all() and (mirrored.action[..., 1] == action[..., 1]).all()
     short = branching.simulate(env, draw("mini_lever", episodes, 100, 50, seed=1), 5, "stop_short")
     assert short.valid.any() and not short.valid.all()  # not every window has a contact to prevent
-    assert np.nanmax(short.displacement) == 0 and np.isnan(short.reward[~short.valid]).all()
+    assert short.displacement[short.valid].max() == 0
     aside = branching.simulate(env, segments, 10, "displaced").action
     away = segments.positions()
     side = np.sign(away["lever"][:, 9, 0] - away["tip"][:, 9, 0])
     assert (aside[:, : branching.ASIDE, 0] == -side[:, None]).all() and (aside[:, : branching.ASIDE, 1] == 0).all()
     assert (aside[:, branching.ASIDE :] == action[:, : -branching.ASIDE]).all()
+
+
+def test_altered_actions_count_only_where_the_simulator_shows_no_contact(episodes):
+    """And the simulator, asked again after it has been elsewhere, says the same."""
+    env = envs.make("mini_lever", seed=9)
+    windows = draw("mini_lever", episodes, 60, 40, seed=2)
+    for name in branching.ALTERNATIVES:
+        truth, again = (branching.simulate(env, windows, 10, name) for _ in range(2))
+        for ours, theirs in zip(vars(truth).values(), vars(again).values(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        touched = truth.displacement.max(-1) > branching.touched_threshold("mini_lever")
+        if name == "recorded":
+            assert truth.valid.all() and touched.any()
+        else:
+            assert not touched[truth.valid].any()
+
+
+def test_branches_begin_at_an_untouched_object_and_stand_for_the_record(episodes):
+    level = hallucination.reward_level("mini_lever", episodes)
+    branches, weight = counterfactual.draw_branches("mini_lever", episodes, 40, level)
+    where = branches.positions()["lever"][:, counterfactual.CONTEXT - 1]
+    start = np.stack([positions("mini_lever", episodes[e]["state"][0])["lever"] for e in branches.episode])
+    assert np.linalg.norm(where - start, axis=-1).max() <= branching.touched_threshold("mini_lever")
+    rises = (branches.rows("reward")[:, counterfactual.CONTEXT :] > level).any(1)
+    every = draw("mini_lever", episodes, 10**9, counterfactual.LENGTH, seed=0)
+    untouched = [hallucination.untouched_rows("mini_lever", rows) for rows in episodes]
+    at = counterfactual.CONTEXT - 1
+    all_rest = [untouched[e][s + at] for e, s in zip(every.episode, every.start, strict=True)]
+    some = np.array(all_rest) & (every.rows("reward")[:, at] <= level)
+    share = (every.rows("reward")[some][:, at + 1 :] > level).any(1).mean()
+    assert np.average(rises, weights=weight) == pytest.approx(share) and weight.mean() == pytest.approx(1)
 
 
 def test_gripper_goes_on_while_a_metaworld_hand_rests():

@@ -73,7 +73,8 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
     found = run("counterfactual", folder, "--episodes", "24", "--branches", "30")
     assert (folder / "out" / "counterfactual_mini_lever_smoke.png").exists()
     assert "reward/hallucination_rate" in capsys.readouterr().out
-    simulator, blind = 0, 1
+    simulator, blind, weight = 0, 1, found.values("branch/weight")
+    assert weight.mean() == pytest.approx(1)
     recorded = list(found.axes["alternative"]).index("recorded")
     for event in ("reward", "object"):
         happened = found.values(f"{event}/happened")  # (alternative, branch)
@@ -86,14 +87,22 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
                 if rate == "averted":
                     cases = [b for b in cases if happened[recorded, b] == 1]
                 wrong = [happened[recorded, b] != truth for b in cases]
-                expected = np.mean(wrong) if cases else np.nan
+                expected = np.average(wrong, weights=weight[cases]) if cases else np.nan
                 assert rates[blind, j] == pytest.approx(expected, nan_ok=True)
         probability = found.values(f"{event}/probability")
         assert (np.isnan(probability) == np.isnan(happened)).all()
         assert set(np.unique(probability[np.isfinite(probability)])) <= {0.0, 0.5, 1.0}  # of two samples
     happened = found.values("reward/happened")
+    assert not (happened[1:] == 1).any()  # what touches nothing brings nothing about
     cases, episode = wrong_dreams.pooled(found, "reward", "hallucination")
     assert cases.shape[-1] == len(episode) == (happened[1:] == 0).sum()
+    misses, _ = wrong_dreams.pooled(found, "reward", "miss")
+    assert misses.shape[-1] == (happened[0] == 1).sum()
+    gap, _ = wrong_dreams.discrimination(found, "reward")
+    chosen = [b for b in range(happened.shape[1]) if happened[0, b] == 1 and np.isfinite(happened[1:, b]).any()]
+    probability = found.values("reward/probability")[1, 0]
+    expected = [probability[0, b] - np.nanmean(probability[1:, b]) for b in chosen]
+    assert gap[1, 0] == pytest.approx(expected)
     averted, _ = wrong_dreams.pooled(found, "reward", "averted")
     assert averted.shape[-1] == ((happened[1:] == 0) & (happened[0] == 1)).sum() > 0
     blind_averted = found.values("reference/reward/averted_rate")[blind]
