@@ -67,33 +67,32 @@ def regress(
         context: frames seen before the open-loop features.
         config: of the MLP.
         seeds: fits of the MLP on each fold.
-        folds: of the episodes. The shuffled control is fitted on the first alone.
+        folds: of the episodes.
 
     Returns:
         ``<probe>/<kind>`` to the mean squared distance of each object in each episode, ``(episodes, objects)``, in
-        square centimetres (pixels on the miniature); for the MLP ``(seeds, episodes, objects)``. NaN for an episode
-        that no segment is from.
+        square centimetres (pixels on the miniature); for the MLP ``(seeds, episodes, objects)``. Over the steps from
+        ``context`` on for both kinds, so that they can be compared. NaN for an episode that no segment is from.
     """
     found, truth = features(agent, segments, context), segments.positions()
     target = np.concatenate(list(truth.values()), -1) * centimetres(segments.task)  # (N, T, D)
     ends = np.cumsum([values.shape[-1] for values in truth.values()])[:-1]  # of each object's columns
     shape = (len(segments.episodes), len(truth))
     errors = {f"{name}/{kind}": np.full((seeds, *shape), np.nan) for name in PROBES for kind in KINDS}
-    for fold, (train, validation) in enumerate(folds_of(segments, folds)):
+    for train, validation in folds_of(segments, folds):
         for kind in KINDS:
             x, y = getattr(found, kind), target if kind == "posterior" else target[:, context:]
             x_train, y_train = (a[train].reshape(-1, a.shape[-1]) for a in (x, y))
+            shuffled = np.random.default_rng(0).permutation(y_train)  # features that say nothing of their targets
             fitted: dict[str, list[Callable]] = {
                 "mlp": [MLPProbe(x_train, y_train, config, seed) for seed in range(seeds)],
                 "linear": [LinearProbe(x_train, y_train)],
                 "constant": [ConstantProbe(x_train, y_train)],
+                "shuffled": [MLPProbe(x_train, shuffled, config, 0)],
             }
-            if fold == 0:  # features that say nothing of their targets
-                shuffled = np.random.default_rng(0).permutation(y_train)
-                fitted["shuffled"] = [MLPProbe(x_train, shuffled, config, 0)]
             for name, probes in fitted.items():
                 for seed, probe in enumerate(probes):
-                    difference = probe(x[validation]) - y[validation]
+                    difference = (probe(x[validation]) - y[validation])[:, context if kind == "posterior" else 0 :]
                     _by_episode(difference, segments.episode[validation], ends, errors[f"{name}/{kind}"][seed])
     return {name: values if name.startswith("mlp/") else values[0] for name, values in errors.items()}
 

@@ -103,30 +103,36 @@ def _episodes(job: StateRegression, plan: study.Plan) -> list[Rows]:
 
 
 def intervals(result: results.Result) -> dict[str, Any]:
-    """Per kind of features, object and method: the MLP's error over training seeds, and paired to the first method.
+    """Per kind of features, object and method: a probe's error over training seeds, and paired to the first method.
 
-    Probe seeds are averaged first: they are repeated measurements of one representation.
+    The MLP's stands under the kind, the linear probe's under ``linear/<kind>``. Fits of the MLP are averaged first:
+    they are repeated measurements of one representation.
     """
-    names = [str(method) for method in result.axes["method"]]
     table: dict[str, Any] = {
         "interval": OVER_SEEDS,
         "interval_over_episodes": "percentile bootstrap over episodes, seeds averaged, 95 %",
         "unit": unit(result),
-        "reference": names[0],
+        "reference": str(result.axes["method"][0]),
     }
     for kind in KINDS:
-        errors = result.values(f"mlp/{kind}").mean(2)  # (method, seed, episode, object)
-        known = np.isfinite(errors).all((0, 1, 3))
-        table[kind] = {}
-        for j, thing in enumerate(map(str, result.axes["object"])):
-            values = errors[:, :, known, j]
-            table[kind][thing] = {}
-            for i, name in enumerate(names):
-                gap = values[i] - values[0]  # (seed, episode)
-                table[kind][thing][name] = {
-                    "over_seeds": seed_interval(values[i].mean(-1))._asdict(),
-                    **both_intervals(gap, np.flatnonzero(known), "paired_"),
-                }
+        table[kind] = _compared(result, result.values(f"mlp/{kind}").mean(2))
+        table[f"linear/{kind}"] = _compared(result, result.values(f"linear/{kind}"))
+    return table
+
+
+def _compared(result: results.Result, errors: np.ndarray) -> dict[str, Any]:
+    """By object and method, from errors ``(method, seed, episode, object)``."""
+    known = np.isfinite(errors).all((0, 1, 3))
+    table: dict[str, Any] = {}
+    for j, thing in enumerate(map(str, result.axes["object"])):
+        values = errors[:, :, known, j]
+        table[thing] = {}
+        for i, name in enumerate(map(str, result.axes["method"])):
+            gap = values[i] - values[0]  # (seed, episode)
+            table[thing][name] = {
+                "over_seeds": seed_interval(values[i].mean(-1))._asdict(),
+                **both_intervals(gap, np.flatnonzero(known), "paired_"),
+            }
     return table
 
 
@@ -143,6 +149,9 @@ def lines(result: results.Result) -> list[str]:
         for j, (name, row) in enumerate(result.notes["final"][kind].items()):
             cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in row.items()]
             text.append(f"  {kind:<10} {name:<8} constant {constant[j]:.3g}; " + "; ".join(cells))
+            linear = result.notes["final"][f"linear/{kind}"][name]
+            cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in linear.items()]
+            text.append(f"  {'':<10} {'':<8} linear probe: " + "; ".join(cells))
     return text
 
 

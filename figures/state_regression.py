@@ -30,9 +30,15 @@ def draw(source: Path, out: Path) -> Path:
 def _bars(axes: Axes, result: Result, kind: str) -> None:
     objects = [str(name) for name in result.axes["object"]]
     style.bars(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), objects)  # over probe seeds, episodes
-    for name, dash in (("constant", "-"), ("linear", "--"), ("shuffled", ":")):
+    linear = np.nanmean(result.values(f"linear/{kind}"), (1, 2))  # (method, object)
+    width = style.GROUP / len(linear)
+    for i, level in enumerate(linear):
+        for j, y in enumerate(level):
+            left = j - style.GROUP / 2 + i * width
+            axes.hlines(y, left, left + width, color="0.1", linestyle="--", label=None if i or j else "linear probe")
+    for name, dash in (("constant", "-"), ("shuffled", ":")):
         level = np.nanmean(result.values(f"{name}/{kind}"), (0, 1, 2))  # (object,)
-        label = {"constant": "best constant", "linear": "linear probe, mean", "shuffled": "shuffled control"}[name]
+        label = {"constant": "best constant", "shuffled": "shuffled control"}[name]
         for j, y in enumerate(level):
             ends = j - style.GROUP / 2, j + style.GROUP / 2
             axes.hlines(y, *ends, color="0.3", linestyle=dash, linewidth=1, label=None if j else label)
