@@ -19,6 +19,7 @@ def draw(source: Path, out: Path) -> Path:
     methods = [str(method) for method in result.axes["method"]]
     errors = result.values("window/error")  # (method, seed, window)
     style.bars(left, result, errors.mean(-1)[..., None], [""])
+    left.set_xticks([])
     paper = result.notes["paper"]
     for i, method in enumerate(methods):
         at = (i - (len(methods) - 1) / 2) * style.GROUP / len(methods)
