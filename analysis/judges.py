@@ -33,6 +33,7 @@ FEWEST_SEEDS = 3
 # Share of still windows in which a probe that is any use may see motion; set after a first result, whose probe saw it
 # in most of them, and before any other.
 WORST_FLOOR = 0.5
+LEAST_SEEN = 0.5  # share of moving windows in which it must see motion; set after the second result, as above
 MISSES = 0.05  # by so much more may the balanced model miss what happens
 SELF = ("hand", "tip", "goal")  # positions that are no object's
 
@@ -207,8 +208,7 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result, other in _branched(shelf):
-            if event == "object" and (floor := np.nanmax(result.values("object/floor"))) > WORST_FLOOR:
-                words = f"not judged: the probe sees motion in {floor:.0%} of the seen windows that have none"
+            if event == "object" and (words := _probe_cannot_tell(result)):
                 findings.append(Finding(words, NOT_MEASURED, name, result.attributes["scale"]))
                 continue
             row = result.notes["final"].get(f"{event}/{wrong}_rate", {})
@@ -228,6 +228,18 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
         return findings or [MISSING]
 
     return judge
+
+
+def _probe_cannot_tell(result: Result) -> str:
+    """What is wrong with the probe of a study of branches, on frames that were seen; empty if it is of use."""
+    floor, seen = np.nanmax(result.values("object/floor")), np.nanmin(result.values("object/seen"))
+    if floor > WORST_FLOOR:
+        return f"not judged: the probe sees motion in {floor:.0%} of the seen windows that have none"
+    return (
+        f"not judged: the probe sees motion in {seen:.0%} of the seen windows that have some"
+        if seen < LEAST_SEEN
+        else ""
+    )
 
 
 def discrimination(event: str) -> Judge:

@@ -123,11 +123,12 @@ def test_a_model_that_dreams_of_nothing_does_not_win():
     assert finding.verdict == REPRODUCED  # no more misses, within the margin
 
 
-def test_a_probe_that_sees_motion_everywhere_is_not_judged():
+def test_a_probe_that_sees_motion_everywhere_or_nowhere_is_not_judged():
     found = counterfactual_of((-0.3, -0.1), (-0.1, 0.0))
     found.notes["final"] |= {name.replace("reward", "object"): row for name, row in found.notes["final"].items()}
-    for floor, expected in ((0.1, REPRODUCED), (0.9, NOT_MEASURED)):
-        found.data["object/floor"] = (("method", "seed"), np.full((2, 3), floor))
+    for floor, seen, expected in ((0.1, 0.8, REPRODUCED), (0.9, 0.9, NOT_MEASURED), (0.1, 0.2, NOT_MEASURED)):
+        for key, value in (("floor", floor), ("seen", seen)):
+            found.data[f"object/{key}"] = (("method", "seed"), np.full((2, 3), value))
         (finding,) = judges.wrong_dreams("object", "hallucination")(Shelf([("file.h5", found)]))
         assert finding.verdict == expected
 

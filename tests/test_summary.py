@@ -121,7 +121,11 @@ def test_readme_quotes_the_other_studies():
     assert f"right in {percent(frames['only second right']['over_seeds'])}, only" in text
     assert f"w_r = 1 in {percent(frames['only first right']['over_seeds'])}." in text
     branches = load(ROOT / "figures/data/counterfactual_lever_pull_cpu.h5")
-    averted = branches.notes["final"]["reward/averted_rate"]
-    assert f"in {percent(averted['w_r=1']['over_seeds'])} of the dreams with w_r = 1" in text
-    assert f"in {percent(averted['w_r=100']['over_seeds'])} with w_r = 100" in text
-    assert branches.values("object/floor").min() > 0.5  # "in most of the windows in which there is none"
+    averted, misses, apart = (
+        [branches.notes["final"][f"reward/{name}"][m]["over_seeds"] for m in ("w_r=1", "w_r=100")]
+        for name in ("averted_rate", "miss_rate", "discrimination")
+    )
+    assert f"in {percent(averted[0])} of the dreams with w_r = 1, in {percent(averted[1])} with w_r = 100" in text
+    assert f"they miss {percent(misses[0])} and {percent(misses[1])}" in text
+    assert " and ".join(f"{x['mean']:.2f} [{x['low']:.2f}, {x['high']:.2f}]" for x in apart) in text
+    assert branches.values("object/seen").max() < 0.1  # "sees next to none of it"
