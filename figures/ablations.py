@@ -12,7 +12,8 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.ablations``; returns the PNG's path."""
     result = load(source)
     title = f"Ablations of HarmonyDream, {style.task(result)}"
-    return curves.draw(result, Path(source), out, title, (*curves.EVALUATION, *curves.WEIGHTS), columns=3)
+    panels = (*curves.EVALUATION, *curves.WEIGHTS, "loss/dynamics")
+    return curves.draw(result, Path(source), out, title, panels, columns=3)
 
 
 if __name__ == "__main__":

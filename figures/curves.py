@@ -23,6 +23,7 @@ PANELS = {
     "weight/observation": (r"$\exp(-s_o)$ or $w_o$", "Weight of the observation loss", None),
     "weight/reward": (r"$\exp(-s_r)$ or $w_r$", "Weight of the reward loss", None),
     "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss", None),
+    "loss/dynamics": (r"$L_d$, unweighted", "Dynamics loss (Fig. 15b)", None),
 }
 EVALUATION = ("success", "return", "reward_error", "return_rank_correlation")
 WEIGHTS = ("weight/observation", "weight/reward", "weight/dynamics")
@@ -54,7 +55,7 @@ def panel(axes: Axes, result: Result, name: str) -> None:
     axes.set_ylabel(text)
     if limits:
         axes.set_ylim(*limits)
-    if name == "reward_error" or name in WEIGHTS:
+    if name in ("reward_error", "loss/dynamics", *WEIGHTS):
         axes.set_yscale("log")  # errors fall by an order of magnitude; weights differ by several
     if name == "reward_error":
         axes.yaxis.set_major_formatter(ScalarFormatter())
