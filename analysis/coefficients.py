@@ -34,6 +34,8 @@ def run(job: Coefficients) -> Path:
 
 def lines(result: Result) -> list[str]:
     """Learned and analytic coefficients at the end, and how far apart they still are."""
+    if not len(result.axes["log_step"]):
+        return ["no run has logged its coefficients yet"]
     text = [f"coefficients after {int(result.axes['log_step'][-1])} steps; [95 % over seeds]"]
     for loss in LOSSES:
         learned, analytic = (result.values(f"{kind}/{loss}")[0, :, -1] for kind in ("weight", "analytic_weight"))

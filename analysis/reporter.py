@@ -49,8 +49,8 @@ class Reporter:
         self.seen = size
         try:
             self.write()
-        except OSError as error:  # the runs are worth more than a picture of them: try again later
-            tqdm.write(f"cannot write the result yet: {error}")
+        except (OSError, results.ResultError) as error:  # the runs are worth more than a picture of them
+            tqdm.write(f"cannot write or draw the result yet: {error}")
         self.bar.update(sum(run.step for run in self.planned) - self.bar.n)
 
     def write(self) -> results.Result:
@@ -59,5 +59,6 @@ class Reporter:
         self.drawn = time.monotonic()
         if len(result.axes["step"]):
             results.save(result, self.path)
-            self.draw(self.path, self.figure.parent)
+            with results.using(self.path):
+                self.draw(self.path, self.figure.parent)
         return result

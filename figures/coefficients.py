@@ -21,10 +21,11 @@ def draw(source: Path, out: Path) -> Path:
     figure, grid = plt.subplots(1, 4, figsize=(11.5, 3.0), layout="constrained")
     steps = result.axes["log_step"]
     for axes, (loss, text) in zip(grid, LOSSES.items(), strict=False):
-        curves.line(axes, steps, result.values(f"weight/{loss}")[0], style.color("harmony", 0), "learned")
-        analytic = result.values(f"analytic_weight/{loss}")[0]
-        curves.line(axes, steps, analytic, "0.35", "Eq. 13 for the loss's running mean", dash="--")
-        axes.set_yscale("log")
+        if f"weight/{loss}" in result.data:  # not before the first line of training metrics
+            curves.line(axes, steps, result.values(f"weight/{loss}")[0], style.color("harmony", 0), "learned")
+            analytic = result.values(f"analytic_weight/{loss}")[0]
+            curves.line(axes, steps, analytic, "0.35", "Eq. 13 for the loss's running mean", dash="--")
+            axes.set_yscale("log")
         axes.set_title(f"{loss.capitalize()} loss")
         axes.set_ylabel(text)
         style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))

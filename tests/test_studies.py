@@ -1,5 +1,6 @@
 """Every study of trained models through its command, on one small buffer and the same few runs."""
 
+import importlib
 import json
 
 import numpy as np
@@ -16,9 +17,11 @@ from analysis import (
     reward_mse,
     state_regression,
     study,
+    sweep,
     wrong_dreams,
 )
 from analysis.results import load
+from hdream_core import runs
 from offline_buffers.build import Build, build
 
 STUDIES = {
@@ -162,6 +165,23 @@ def test_coefficients_log_learned_and_analytic_weights(folder, capsys):
         analytic, mean = found.values(f"analytic_weight/{loss}"), found.values(f"loss/{loss}")
         assert analytic == pytest.approx(2 / (mean + np.sqrt(mean**2 + 4 * mean)), rel=1e-5)
     assert "Eq. 13" in capsys.readouterr().out and (folder / "out" / "coefficients_mini_lever_smoke.png").exists()
+
+
+@pytest.mark.parametrize("name", ["finding1", "coefficients", "ablations", "multitask"])
+def test_a_sweep_is_drawn_from_its_first_evaluation_on(name, tmp_path, monkeypatch, capsys):
+    """When nothing has been learned, and so nothing logged, yet."""
+
+    def begin(planned, workers, tick):
+        for run in planned:
+            runs.prepare(run.config, run.folder)
+            (run.folder / "metrics.jsonl").write_text('{"step": 0, "kind": "eval", "return": 1.0, "success": 0.0}\n')
+        tick()
+
+    monkeypatch.setattr(sweep, "execute", begin)
+    places = [f"--{place}={tmp_path / place}" for place in ("runs", "results", "out")]
+    importlib.import_module(f"analysis.{name}").main(["--task", "mini_lever", "--preset", "smoke", *places])
+    assert (tmp_path / "out" / f"{name}_mini_lever_smoke.png").exists()
+    assert "cannot write or draw" not in "".join(capsys.readouterr())
 
 
 def test_ablations(folder):
