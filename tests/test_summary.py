@@ -129,3 +129,25 @@ def test_readme_quotes_the_other_studies():
     assert f"they miss {percent(misses[0])} and {percent(misses[1])}" in text
     assert " and ".join(f"{x['mean']:.2f} [{x['low']:.2f}, {x['high']:.2f}]" for x in apart) in text
     assert branches.values("object/seen").max() < 0.1  # "sees next to none of it"
+
+
+def test_readme_quotes_state_regression_and_reward_mse():
+    text = (ROOT / "README.md").read_text()
+    final = load(ROOT / "figures/data/state_regression_lever_pull_cpu.h5").notes["final"]
+    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
+        for prefix, probe in (("", "MLP"), ("linear/", "linear probe")):
+            row = final[f"{prefix}{kind}"]["object"]
+            cells = [f"{s['mean']:.1f} [{s['low']:.1f}, {s['high']:.1f}]" for s in (row[m]["over_seeds"] for m in row)]
+            seeds, episodes = (row["w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+            cells.append(f"{seeds['mean']:+.1f} [{seeds['low']:+.1f}, {seeds['high']:+.1f}]")
+            cells.append(f"[{episodes['low']:+.1f}, {episodes['high']:+.1f}]")
+            assert f"| {words}, {probe} | {' | '.join(cells)} |" in text, (words, probe, cells)
+    hand = final["posterior"]["hand"]["w_r=100"]["paired_over_seeds"]
+    assert f"{hand['mean']:+.1f} [{hand['low']:+.1f}, {hand['high']:+.1f}]" in text
+    final = load(ROOT / "figures/data/reward_mse_lever_pull_cpu.h5").notes["final"]
+    for words, method in (("with w_o = 1", "w_r=100"), ("with w_o = 0", "w_o=0,w_r=100")):
+        span = final[method]["over_seeds"]
+        assert f"{span['mean']:.2f} [{span['low']:.2f}, {span['high']:.2f}] {words}" in text
+    seeds, episodes = (final["w_o=0,w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+    assert f"{seeds['mean']:+.2f}, [{seeds['low']:+.2f}, {seeds['high']:+.2f}] over seeds" in text
+    assert f"[{episodes['low']:+.2f}, {episodes['high']:+.2f}] over episodes" in text
