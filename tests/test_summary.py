@@ -7,6 +7,7 @@ import pytest
 
 from analysis import collect, summary
 from analysis.results import load, save
+from analysis.stats import seed_interval
 from tests.test_results import result
 
 
@@ -151,3 +152,15 @@ def test_readme_quotes_state_regression_and_reward_mse():
     seeds, episodes = (final["w_o=0,w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
     assert f"{seeds['mean']:+.2f}, [{seeds['low']:+.2f}, {seeds['high']:+.2f}] over seeds" in text
     assert f"[{episodes['low']:+.2f}, {episodes['high']:+.2f}] over episodes" in text
+
+
+def test_readme_quotes_the_coefficients():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    ends = {}
+    for task in ("lever_pull", "handle_pull_side"):
+        found = load(ROOT / f"figures/data/coefficients_{task}_cpu.h5")
+        learned, analytic = (found.values(f"{kind}/reward")[0, :, -1] for kind in ("weight", "analytic_weight"))
+        ends[task] = seed_interval(learned), analytic.mean()
+    cells = [f"{x.mean:.2f} [{x.low:.2f}, {x.high:.2f}]" for x, _ in ends.values()]
+    assert f"ends at {cells[0]} on Lever Pull and at {cells[1]} on Handle Pull Side" in text
+    assert "Eq. 13's ({:.2f} and {:.2f})".format(*(x for _, x in ends.values())) in text
