@@ -26,6 +26,7 @@ from analysis.hallucination import (
     dream,
     happened_in,
     measures,
+    motion,
     reference,
     reward_level,
     thresholds_for,
@@ -148,11 +149,6 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
     return every.take(chosen), weight
 
 
-def _motion(where: np.ndarray) -> np.ndarray:
-    """Distance from the first of ``(N, 1 + H, d)`` positions, ``(N, H)``."""
-    return np.linalg.norm(where[:, 1:] - where[:, :1], axis=-1)
-
-
 def _read_and_true(agent: DreamerV2, windows: Segments, reader: MLPProbe) -> tuple[np.ndarray, np.ndarray]:
     """The object's positions over the steps of a dream, all of whose frames were seen, as read and in truth."""
     read = reader(features(agent, windows, CONTEXT).posterior[:, CONTEXT - 1 :])
@@ -173,8 +169,8 @@ def _object_probe(agent: DreamerV2, segments: Segments, config: ProbeConfig, mov
     if not len(others):
         return probe, moved
     read, true = _read_and_true(agent, others, probe)
-    still = (_motion(true) <= moved).all(-1)
-    return probe, max(moved, float(np.quantile(_motion(read)[still].max(-1), QUIET))) if still.any() else moved
+    still = (motion(true) <= moved).all(-1)
+    return probe, max(moved, float(np.quantile(motion(read)[still].max(-1), QUIET))) if still.any() else moved
 
 
 def _probe_itself(
@@ -187,7 +183,7 @@ def _probe_itself(
     motion that counts.
     """
     read, true = _read_and_true(agent, branches, reader)
-    moves, seen = (_motion(true) > moved).any(-1), (_motion(read) > quiet).any(-1)
+    moves, seen = (motion(true) > moved).any(-1), (motion(read) > quiet).any(-1)
     return {
         "object/floor": np.array(seen[~moves].mean() if not moves.all() else np.nan),
         "object/seen": np.array(seen[moves].mean() if moves.any() else np.nan),

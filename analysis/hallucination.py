@@ -35,6 +35,11 @@ class Dreamed:
     displacement: np.ndarray  # (S, B, H) of the main object
 
 
+def motion(where: np.ndarray) -> np.ndarray:
+    """Distance from the first of ``(N, 1 + H, d)`` positions, ``(N, H)``."""
+    return np.linalg.norm(where[:, 1:] - where[:, :1], axis=-1)
+
+
 def untouched_rows(task: str, rows: Rows) -> np.ndarray:
     """At which rows of an episode the main object is where the reset put it, ``(T,)``."""
     where = positions(task, rows["state"])[main_object(task)]
@@ -80,8 +85,7 @@ def dream(
     for some, batch in batches(agent, branches, context, action):
         found = agent.model.open_loop(batch, context, samples)
         feat = torch.cat([found.observed[:, -1:], found.feat], 1).float().cpu().numpy()  # (S * B, 1 + H, F)
-        position = probe(feat)
-        moved = np.linalg.norm(position[:, 1:] - position[:, :1], axis=-1)
+        moved = motion(probe(feat))
         shape = (samples, len(some), -1)
         rewards.append(found.reward.float().cpu().numpy().reshape(shape))
         displacement.append(moved.reshape(shape))
@@ -124,8 +128,8 @@ def measures(
             "reward/bias": dreamed.reward - truth.reward,
             "object/error": np.abs(dreamed.displacement - truth.displacement),
         }
-        for name, values in errors.items():  # (S, B, H)
-            found.setdefault(name, []).append(np.where(truth.valid, values.mean((0, 2)), np.nan))
+        for metric, values in errors.items():  # (S, B, H)
+            found.setdefault(metric, []).append(np.where(truth.valid, values.mean((0, 2)), np.nan))
         highest = dreamed.reward.max(-1).mean(0)  # what another level would make of the dreams
         found.setdefault("reward/highest", []).append(np.where(truth.valid, highest, np.nan))
     arrays = {name: np.stack(values) for name, values in found.items()}
