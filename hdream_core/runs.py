@@ -75,12 +75,20 @@ def record(folder: Path, facts: dict[str, str]) -> None:
 
 
 def recorded(folder: Path) -> dict[str, str]:
-    """What ``record`` wrote, and where the run's code and packages came from."""
+    """What ``record`` wrote, and where the run's code and packages came from.
+
+    Raises:
+        ConfigError: naming what is damaged; the facts are texts, but for the two that say more of the code.
+    """
     path = folder / "provenance.json"
     try:
-        return untrusted.json_object(path)
+        found = untrusted.json_object(path)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
+    for name, value in found.items():
+        if name not in ("git_dirty", "package_versions") and not isinstance(value, str):
+            raise ConfigError(f"{path}: {name} is {str(value)[:80]}; it must be a text")
+    return found
 
 
 def mark_done(folder: Path, wall_seconds: float) -> None:

@@ -15,9 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from hdream_core import checkpoint, envs, runs, untrusted
+from hdream_core.collector import store_fields
 from hdream_core.config import ConfigError
 from hdream_core.minari_layout import convert
 from hdream_core.processes import cores, die_with_parent
+from hdream_core.sources import make_env
 from hdream_core.store import EpisodeStore
 from offline_buffers.behaviors import behavior_of, play
 from offline_buffers.parts import write_part
@@ -95,7 +97,8 @@ class RunSource:
         if not runs.is_done(run):
             raise ConfigError(f"{run}: is not finished; resume it first")
         self.seed = config.seed
-        self.store = EpisodeStore(run / "replay")
+        env = make_env(config, config.seed, config.env.render)
+        self.store = EpisodeStore(run / "replay", store_fields(env))  # which says where the two differ
         state = checkpoint.load_run(run)
         if state is None:
             raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")

@@ -18,6 +18,7 @@ from hdream_core.minari_layout import DatasetError, convert, read_episode, read_
 from hdream_core.offline import open_buffer
 from hdream_core.presets import make_config
 from hdream_core.sources import Offline
+from hdream_core.store import StoreError
 from hdream_core.train import train
 from offline_buffers import build as build_module
 from offline_buffers import describe, validate
@@ -269,6 +270,29 @@ def test_run_of_another_task_is_refused(tmp_path):
         build(Build("lever_pull", 1, source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
     facts = read_metadata(build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False))
     assert facts["hdream"]["steps"] == facts["total_steps"] == 50 and facts["hdream"]["render"] == "numpy"
+
+
+def test_a_run_without_its_frames_is_refused(tmp_path):
+    """A sound layout that is not a run's; found by ``test_damaged``."""
+    run = tmp_path / "run"
+    train(make_config("mini_lever", "smoke"), run)
+    layout = run / "replay" / "layout.json"
+    whole = json.loads(layout.read_text())
+    for name in whole:
+        layout.write_text(json.dumps({other: kind for other, kind in whole.items() if other != name}))
+        with pytest.raises(StoreError, match=f"which differs from the .*{name}"):
+            build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("value", [None, 3, 10**30, ["fast"], {}])
+def test_a_run_whose_render_is_no_text_is_refused(tmp_path, value):
+    run = tmp_path / "run"
+    train(make_config("mini_lever", "smoke"), run)
+    facts = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps(facts | {"render": value}))
+    with pytest.raises(ConfigError, match="provenance.json: render is .*; it must be a text"):
+        build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
 
 
 def test_training_and_heldout_episodes_are_disjoint(buffer):
