@@ -291,7 +291,7 @@ def test_a_run_whose_render_is_no_text_is_refused(tmp_path, value):
     train(make_config("mini_lever", "smoke"), run)
     facts = json.loads((run / "provenance.json").read_text())
     (run / "provenance.json").write_text(json.dumps(facts | {"render": value}))
-    with pytest.raises(ConfigError, match="provenance.json: render is .*; it must be a text"):
+    with pytest.raises(ConfigError, match=r"provenance\.json: render is .*; it must be a text"):
         build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
 
 
