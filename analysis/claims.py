@@ -2,7 +2,7 @@
 
 ``python -m analysis.claims`` reads all results (the shipped ones, or ``--results DIR``) and writes ``claims.md``,
 ``claims.html`` and ``claims.h5``: each claim, its source, the paper's value, ours with interval and scale, and a
-verdict by a rule written down beforehand (``analysis/ledger.py``, ``analysis/judges.py``).
+verdict by a rule written down beforehand (``analysis/ledger.py``, ``analysis/verdicts.py``).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import collect, judges
-from analysis.judges import Shelf
+from analysis import collect
 from analysis.ledger import CLAIMS
 from analysis.results import SCALES, Result, ResultError, load, save, using
+from analysis.verdicts import VERDICTS, Shelf
 from hdream_core import commandline
 from hdream_core.errors import exit_on_user_error
 from hdream_core.store import write_atomically
@@ -66,11 +66,11 @@ PRINTED = ["claim", "source", "paper", "ours", "scale", "verdict", "rule", "resu
 
 def markdown(rows: pd.DataFrame) -> str:
     """The ledger as a page."""
-    counts = ", ".join(f"{(rows.verdict == v).sum()} {v}" for v in judges.VERDICTS)
+    counts = ", ".join(f"{(rows.verdict == v).sum()} {v}" for v in VERDICTS)
     lines = [
         "# Claims of the paper, and what came out",
         "",
-        f"{counts}. Written by `python -m analysis.claims`; rules in `analysis/judges.py`. Brackets: 95 % intervals, "
+        f"{counts}. Written by `python -m analysis.claims`; rules in `analysis/verdicts.py`. Brackets: 95 % intervals, "
         "over seeds unless it says otherwise. Results at reduced scale say nothing about the paper's scale.",
         "",
         "| " + " | ".join(PRINTED) + " |",
@@ -118,8 +118,8 @@ def as_result(rows: pd.DataFrame) -> Result:
         "wall_seconds": 0.0,
     }
     data = {end: (("row",), rows[end].to_numpy(np.float64)) for end in ("mean", "low", "high")}
-    data["verdict"] = (("row",), rows["verdict"].map(judges.VERDICTS.index).to_numpy(np.int64))
-    notes = {"verdicts": list(judges.VERDICTS), "rows": rows[["name", *PRINTED]].to_dict("records")}
+    data["verdict"] = (("row",), rows["verdict"].map(VERDICTS.index).to_numpy(np.int64))
+    notes = {"verdicts": list(VERDICTS), "rows": rows[["name", *PRINTED]].to_dict("records")}
     return Result(attributes, {"row": np.arange(len(rows))}, data, {}, notes)
 
 

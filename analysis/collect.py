@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
-from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, cluster_interval, seed_interval
+from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, SHARE, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core import provenance, runs, untrusted
 from hdream_core.config import ConfigError
@@ -142,7 +142,9 @@ def final_intervals(result: Result) -> dict[str, Any]:
         reached = np.flatnonzero(np.isfinite(values).all((0, 1)))
         if len(reached):
             at = reached[-1]
-            by_method = {str(m): seed_interval(values[i, :, at])._asdict() for i, m in enumerate(result.axes["method"])}
+            within = SHARE if name == "success" else (-np.inf, np.inf)
+            spans = [seed_interval(one[:, at], within=within)._asdict() for one in values]  # of the methods
+            by_method = dict(zip(map(str, result.axes["method"]), spans, strict=True))
             table[name] = {"step": int(result.axes["step"][at]), **by_method}
     return table
 

@@ -18,7 +18,7 @@ import numpy as np
 import figures.finding2
 from analysis import collect, dreams, methods, results, study
 from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
-from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
+from analysis.stats import OVER_EPISODES, OVER_SEEDS, SHARE, SHARES_APART, both_intervals, show
 from hdream_core.config import ConfigError
 
 STUDY = "finding2"
@@ -116,8 +116,11 @@ def frequencies(result: results.Result) -> dict[str, Any]:
         row: dict[str, Any] = {"windows": int(some.sum())}
         if some.any():
             hits = [(cases[:, some] == i).astype(float) for i in range(len(CASES))]  # (seed, window) each
-            row |= {name: both_intervals(hit, episode[some]) for name, hit in zip(CASES, hits, strict=True)}
-            row["difference"] = both_intervals(hits[0] - hits[1], episode[some])  # only second right minus only first
+            row |= {
+                name: both_intervals(hit, episode[some], within=SHARE) for name, hit in zip(CASES, hits, strict=True)
+            }
+            gap = hits[0] - hits[1]  # only second right minus only first
+            row["difference"] = both_intervals(gap, episode[some], within=SHARES_APART)
         table[split] = row
     return table
 

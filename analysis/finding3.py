@@ -62,7 +62,8 @@ def run(job: Finding3) -> Path:
         place: _object_errors(regress(agent, segments, CONTEXT, probe, 1, folds), where)
         for place, agent in plan.agents()
     }
-    result = collect.models(plan, sha256, found, {}, dict.fromkeys(found[0, 0], ()))
+    axes = {"episode": np.unique(segments.episode)}
+    result = collect.models(plan, sha256, found, axes, dict.fromkeys(found[0, 0], ("episode",)))
     curves = collect.gather(plan.runs, result.attributes)
     result.axes["step"] = curves.axes["step"]
     result.data |= {name: curves.data[name] for name in CURVES if name in curves.data}
@@ -72,14 +73,15 @@ def run(job: Finding3) -> Path:
 
 
 def _object_errors(errors: dict[str, np.ndarray], where: int) -> dict[str, np.ndarray]:
-    """``<probe>/<kind>`` to the error of one object, mean over episodes."""
-    return {name: np.nanmean(values[..., where]) for name, values in errors.items()}
+    """``<probe>/<kind>`` to the error of one object in each episode that a segment is from; one fit of the MLP."""
+    one = {name: (values[0] if name.startswith("mlp/") else values)[:, where] for name, values in errors.items()}
+    return {name: values[np.isfinite(values)] for name, values in one.items()}
 
 
 def final(result: results.Result) -> dict[str, Any]:
     """Mean and interval over seeds of every measure, and the standard deviation between seeds."""
     measures = {name: result.values(name)[..., -1] for name in CURVES if name in result.data}
-    measures |= {f"mlp/{kind}": result.values(f"mlp/{kind}") for kind in KINDS}
+    measures |= {f"mlp/{kind}": result.values(f"mlp/{kind}").mean(-1) for kind in KINDS}
     table: dict[str, Any] = {"interval": OVER_SEEDS}
     for name, values in measures.items():
         table[name] = {

@@ -2,7 +2,8 @@
 
 ``python -m analysis.loss_scales --task lever_pull`` collects the losses of all runs. The paper argues from their scale:
 the reward loss is two orders of magnitude smaller than the observation loss. Scale alone moves no parameter, so the
-trained models' gradients at the shared parameters are measured too, on windows that none has trained on.
+gradients at the shared parameters are measured too, of every model before and after its training, on windows that none
+has trained on.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import numpy as np
 import figures.loss_scales
 from analysis import collect, methods, results, study
 from analysis.segments import draw, unseen_episodes
-from analysis.stats import OVER_SEEDS, seed_interval, show
+from analysis.stats import OVER_SEEDS, SHARE, seed_interval, show
 from hdream_core.agent import DreamerV2
 from hdream_core.envs.layout import image_values
+from hdream_core.evaluate import own_randomness
 from hdream_core.gradients import gradient_norms
 
 STUDY = "loss_scales"
@@ -27,6 +29,7 @@ SIZES = {
     "batches": {"paper": 16, "cpu": 8, "quick": 4, "smoke": 2},
 }
 LOSSES = ("observation", "reward", "dynamics")
+STAGES = ("untrained", "trained")
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,9 @@ def run(job: LossScales) -> Path:
     found = {}
     for place, agent in plan.agents():
         batches = [draw(job.task, episodes, train.batch, train.length, seed).batch() for seed in range(job.batches)]
-        found[place] = _gradients(agent, batches)
-    layout = {f"gradient_norm/{loss}": () for loss in LOSSES}
-    result = collect.models(plan, sha256, found, {}, layout)
+        found[place] = _gradients([_untrained(agent), agent], batches)
+    layout = {f"gradient_norm/{loss}": ("stage",) for loss in LOSSES}
+    result = collect.models(plan, sha256, found, {"stage": np.array(STAGES)}, layout)
     curves = collect.gather(plan.runs, result.attributes)
     result.axes["log_step"] = curves.axes["log_step"]
     wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in LOSSES]
@@ -67,20 +70,28 @@ def run(job: LossScales) -> Path:
     return study.finish(result, path, job.out, figures.loss_scales.draw, lines(result))
 
 
-def _gradients(agent: DreamerV2, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Mean over batches of every loss's gradient norm."""
-    measured = [gradient_norms(agent, batch, seed) for seed, batch in enumerate(batches)]
-    return {f"gradient_norm/{name}": np.mean([norms[name] for norms in measured]) for name in measured[0]}
+def _untrained(agent: DreamerV2) -> DreamerV2:
+    """The agent with the weights that its training began from."""
+    with own_randomness(agent.config.seed):
+        return DreamerV2(agent.config, agent.image_size, agent.action, agent.device)
+
+
+def _gradients(stages: Sequence[DreamerV2], batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Mean over batches of every loss's gradient norm, ``(stages,)`` each."""
+    measured = [[gradient_norms(agent, batch, seed) for seed, batch in enumerate(batches)] for agent in stages]
+    names = measured[0][0]
+    return {f"gradient_norm/{name}": np.array([[n[name] for n in some] for some in measured]).mean(1) for name in names}
 
 
 def _add_shares(result: results.Result) -> None:
-    """Each loss's part of the sum of the norms, weighted as at the end of training; ``(method, seed)``, sum 1."""
+    """Each loss's part of the sum of the norms, weighted as first and last logged; ``(method, seed, stage)``, sum 1."""
     missing = np.full((len(result.axes["method"]), len(result.axes["seed"]), 1), np.nan)  # a loss that no method has
-    weights = {loss: result.data.get(f"weight/{loss}", ((), missing))[1][..., -1] for loss in LOSSES}
+    weights = {loss: result.data.get(f"weight/{loss}", ((), missing))[1][..., [0, -1]] for loss in LOSSES}
     pull = [result.values(f"gradient_norm/{loss}") * weights[loss] for loss in LOSSES]
     total = np.nansum(pull, axis=0)
     result.data |= {
-        f"gradient_share/{loss}": (("method", "seed"), part / total) for loss, part in zip(LOSSES, pull, strict=True)
+        f"gradient_share/{loss}": (("method", "seed", "stage"), part / total)
+        for loss, part in zip(LOSSES, pull, strict=True)
     }
 
 
@@ -97,18 +108,22 @@ def final(result: results.Result) -> dict[str, Any]:
     if "loss/observation" in result.data:
         ratio = result.values("loss/observation") / result.values("loss/reward")
         measures["log10 of L_o / L_r"] = np.log10(ratio)[..., late].mean(-1)  # (method, seed)
-    measures |= {f"gradient share of {loss}": result.values(f"gradient_share/{loss}") for loss in LOSSES}
+    for at, stage in enumerate(STAGES):
+        for loss in LOSSES:
+            measures[f"gradient share of {loss}, {stage}"] = result.values(f"gradient_share/{loss}")[..., at]
     for name, values in measures.items():
-        table[name] = {str(m): seed_interval(values[i])._asdict() for i, m in enumerate(result.axes["method"])}
+        within = SHARE if "share" in name else (-np.inf, np.inf)
+        spans = [seed_interval(one, within=within)._asdict() for one in values]  # of the methods
+        table[name] = dict(zip(map(str, result.axes["method"]), spans, strict=True))
     return table
 
 
 def lines(result: results.Result) -> list[str]:
     """The ratio of the losses, and the shares of the gradients."""
-    text = ["losses in the second half of training, gradients at its end; [95 % over seeds]"]
+    text = ["losses in the second half of training, gradients before and after it; [95 % over seeds]"]
     for name, row in result.notes["final"].items():
         if isinstance(row, dict):
-            text.append(f"  {name:<32} " + "; ".join(f"{method} {show(found)}" for method, found in row.items()))
+            text.append(f"  {name:<42} " + "; ".join(f"{method} {show(found)}" for method, found in row.items()))
     return text
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 BOOTSTRAP_SEED = 0
 RESAMPLES = 10_000
 FEWEST_CLUSTERS = 5
+SHARE, SHARES_APART = (0.0, 1.0), (-1.0, 1.0)  # what a proportion can be, and the difference of two
 OVER_SEEDS = "Student t over training seeds, 95 %"
 OVER_EPISODES = "percentile bootstrap over held-out episodes, seeds averaged, 95 %"
 
@@ -36,8 +37,10 @@ def show(interval: Mapping[str, float | None]) -> str:
     return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
 
 
-def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Mean over seeds with Student's t interval.
+def seed_interval(
+    values: np.ndarray, confidence: float = 0.95, within: tuple[float, float] = (-np.inf, np.inf)
+) -> Interval:
+    """Mean over seeds with Student's t interval, cut to what the measure can be.
 
     The ends are NaN with fewer than two finite values, and where all are equal: an interval of no width would say that
     seeds do not matter, when a coarse measure (a share of ten episodes) has merely not told them apart.
@@ -45,6 +48,7 @@ def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     Args:
         values: ``(seeds,)``; NaN marks a seed that is missing.
         confidence: of the interval.
+        within: least and greatest value of the measure, e.g. ``SHARE``: the interval of a proportion ends at 0 and 1.
     """
     finite = np.asarray(values, np.float64)[np.isfinite(values)]
     if not len(finite):
@@ -55,7 +59,7 @@ def seed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     if np.ptp(finite) == 0:
         return Interval(mean, np.nan, np.nan)
     half = float(stats.t.ppf(0.5 + confidence / 2, len(finite) - 1) * finite.std(ddof=1) / np.sqrt(len(finite)))
-    return Interval(mean, mean - half, mean + half)
+    return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]))
 
 
 def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -82,19 +86,41 @@ def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float 
     return Interval(float(values.mean()), float(low), float(high))
 
 
-def both_intervals(values: np.ndarray, cluster: np.ndarray, prefix: str = "") -> dict[str, dict[str, float]]:
+def variance_ratio(values: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Variance over seeds of one method over another's, with the F interval for normal values.
+
+    All three are NaN with fewer than two finite values on a side, or where a side does not vary at all.
+
+    Args:
+        values: ``(seeds,)``; NaN marks a seed that is missing.
+        reference: ``(seeds,)``, of the other method.
+        confidence: of the interval.
+    """
+    sides = [np.asarray(side, np.float64)[np.isfinite(side)] for side in (values, reference)]
+    if min(map(len, sides)) < 2 or min(map(np.ptp, sides)) == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    ratio = float(sides[0].var(ddof=1) / sides[1].var(ddof=1))
+    freedom = [len(side) - 1 for side in sides]
+    low, high = (float(ratio / stats.f.ppf(p, *freedom)) for p in (0.5 + confidence / 2, 0.5 - confidence / 2))
+    return Interval(ratio, low, high)
+
+
+def both_intervals(
+    values: np.ndarray, cluster: np.ndarray, prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
+) -> dict[str, dict[str, float]]:
     """The two uncertainties of a mean: would other seeds say the same, and would other episodes of these runs?
 
     Args:
         values: ``(seeds, W)``, one per training seed and held-out window.
         cluster: ``(W,)``, the episode of each window.
         prefix: of the names, e.g. ``paired_``.
+        within: least and greatest value of the measure, see ``seed_interval``.
 
     Returns:
         ``over_seeds`` and ``over_episodes``, each an interval as plain values.
     """
     return {
-        f"{prefix}over_seeds": seed_interval(values.mean(1))._asdict(),
+        f"{prefix}over_seeds": seed_interval(values.mean(1), within=within)._asdict(),
         f"{prefix}over_episodes": cluster_interval(values.mean(0), cluster)._asdict(),
     }
 

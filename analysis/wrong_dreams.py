@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis import results
 from analysis.hallucination import EVENTS
-from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
+from analysis.stats import OVER_EPISODES, OVER_SEEDS, SHARE, SHARES_APART, both_intervals, show
 
 WRONG = ("averted", "hallucination", "miss")  # kinds of wrong dreams, see analysis.hallucination.rates
 
@@ -91,9 +91,11 @@ def intervals(result: results.Result) -> dict[str, Any]:
             row: dict[str, Any] = {"cases": int(values.shape[-1])}
             if not values.size:
                 continue
+            # A discrimination is the difference of two probabilities, all else is between 0 and 1.
+            within, apart = (SHARES_APART, (-2.0, 2.0)) if "discrimination" in key else (SHARE, SHARES_APART)
             for i, method in enumerate(names):
-                difference = values[i] - values[0]
-                row[method] = both_intervals(values[i], episode) | both_intervals(difference, episode, "paired_")
+                row[method] = both_intervals(values[i], episode, within=within)
+                row[method] |= both_intervals(values[i] - values[0], episode, "paired_", within=apart)
             table[key] = row
     return table
 

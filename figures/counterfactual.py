@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.results import Result, load
-from analysis.stats import seed_interval
+from analysis.stats import SHARE, seed_interval
 from figures import style
 
 NAMES = {
@@ -65,7 +65,7 @@ def _rates(axes: Axes, result: Result, event: str, wrong: str) -> None:
     counts = cases.sum(-1)
     some = np.flatnonzero(counts)
     groups = [f"{NAMES[str(result.axes['alternative'][j])]}\n({counts[j]})" for j in some]
-    style.bars(axes, result, result.values(f"{event}/{wrong}_rate")[:, :, some], groups)
+    style.bars(axes, result, result.values(f"{event}/{wrong}_rate")[:, :, some], groups, SHARE)
     blind = list(result.axes["reference"]).index("ignores actions")
     for j, y in enumerate(result.values(f"reference/{event}/{wrong}_rate")[blind][some]):
         label = "a model that ignores actions" if not j else None
@@ -91,7 +91,7 @@ def _calibration(axes: Axes, result: Result, event: str) -> None:
         found = np.stack([_frequencies(p, happened, np.broadcast_to(weight, p.shape)) for p in probability])
         some = np.isfinite(found[:, 0]).any(0)
         at = np.nanmean(found[:, 0][:, some], 0)
-        spans = np.array([seed_interval(values) for values in found[:, 1][:, some].T])  # (bins, 3)
+        spans = np.array([seed_interval(values, within=SHARE) for values in found[:, 1][:, some].T])  # (bins, 3)
         axes.vlines(at, *np.clip(spans[:, 1:], 0, 1).T, color=style.color(method, i), linewidth=0.8)
         axes.plot(at, spans[:, 0], marker="o", markersize=3, color=style.color(method, i))
     axes.set_xlim(-0.02, 1.02)

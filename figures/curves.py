@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 from analysis.results import Result
-from analysis.stats import seed_interval
+from analysis.stats import SHARE, seed_interval
 from figures import style
 
 # Metric: label of the axis, title, limits.
@@ -49,7 +49,9 @@ def panel(axes: Axes, result: Result, name: str) -> None:
     """One metric of all methods against environment steps."""
     along, values = result.data[name][0][2], result.values(name)  # (method, seed, step)
     for i, method in enumerate(str(m) for m in result.axes["method"]):
-        line(axes, result.axes[along], values[i], style.color(method, i), style.label(method), dots=along == "step")
+        within = SHARE if name == "success" else (-np.inf, np.inf)
+        color, label, dots = style.color(method, i), style.label(method), along == "step"
+        line(axes, result.axes[along], values[i], color, label, dots, within=within)
     text, title, limits = PANELS[name]
     axes.set_title(title)
     axes.set_ylabel(text)
@@ -74,12 +76,13 @@ def line(
     label: str | None,
     dots: bool = False,
     dash: str = "-",
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     """Mean of ``(seed, step)`` values over seeds as a line, with its interval as a band."""
     seen = np.isfinite(values).any(0)
     if not seen.any():
         return
-    spans = np.array([seed_interval(values[:, t]) for t in np.flatnonzero(seen)])  # (steps, 3)
+    spans = np.array([seed_interval(values[:, t], within=within) for t in np.flatnonzero(seen)])  # (steps, 3)
     marker = "o" if dots else None
     axes.plot(steps[seen], spans[:, 0], color=color, label=label, marker=marker, markersize=2.5, linestyle=dash)
     axes.fill_between(steps[seen], spans[:, 1], spans[:, 2], color=color, alpha=0.15, linewidth=0)

@@ -25,8 +25,8 @@ def draw(source: Path, out: Path) -> Path:
     figure, grid = plt.subplots(1, len(found), figsize=(2.7 * len(found), 3.0), layout="constrained")
     unit = "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
     for axes, name in zip(grid, found, strict=True):
-        values = result.values(name)
-        style.bars(axes, result, (values[..., -1] if values.ndim == 3 else values)[..., None], [""])
+        values = result.values(name)  # (method, seed, episode) of probes, (method, seed, step) of runs
+        style.bars(axes, result, (values.mean(-1) if name.startswith("mlp/") else values[..., -1])[..., None], [""])
         axes.set_title(PANELS[name])
         if name.startswith("mlp/"):
             axes.axhline(result.values(f"constant/{name[4:]}").mean(), color="0.4", linestyle="--", linewidth=1)

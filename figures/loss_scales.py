@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
+from analysis.stats import SHARE
 from figures import curves, style
 
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}
@@ -19,14 +20,15 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.loss_scales``; returns the PNG's path."""
     result = load(source)
     style.apply()
-    figure, (scales, ratio, shares) = plt.subplots(1, 3, figsize=(10.2, 3.3), layout="constrained")
+    figure, ((scales, ratio), shares) = plt.subplots(2, 2, figsize=(7.2, 5.8), layout="constrained")
     _losses(scales, result)
     _ratio(ratio, result)
-    values = [result.values(f"gradient_share/{loss}") for loss in LOSSES]  # each (method, seed)
-    style.bars(shares, result, np.stack(values, -1), list(LOSSES))
-    shares.set_ylim(0, 1)
-    shares.set_ylabel("Share of weighted norms")
-    shares.set_title("Gradients at the shared parameters")
+    values = np.stack([result.values(f"gradient_share/{loss}") for loss in LOSSES], -1)  # (method, seed, stage, loss)
+    for at, axes in enumerate(shares):
+        style.bars(axes, result, values[:, :, at], list(LOSSES), SHARE)
+        axes.set_ylim(0, 1)
+        axes.set_ylabel("Share of weighted norms")
+        axes.set_title(f"Gradients at shared parameters, {result.axes['stage'][at]}")
     style.frame(figure, f"Loss scales (Fig. 2b), {style.task(result)}", result, Path(source))
     return style.save(figure, out, Path(source).stem)
 

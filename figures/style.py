@@ -84,7 +84,13 @@ def task(result: Result) -> str:
     return result.attributes["task"].replace("_", " ").title()
 
 
-def bars(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str]) -> None:
+def bars(
+    axes: Axes,
+    result: Result,
+    values: np.ndarray,
+    groups: Sequence[str],
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> None:
     """Groups of bars, one a method: mean, 95 % interval over seeds, and every seed as a dot.
 
     Args:
@@ -92,12 +98,13 @@ def bars(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str]) 
         result: whose methods the bars are.
         values: ``(method, seed, group)``, NaN where missing.
         groups: their names.
+        within: least and greatest value of the measure, see ``seed_interval``.
     """
     methods = [str(method) for method in result.axes["method"]]
     width = GROUP / len(methods)
     for i, method in enumerate(methods):
         at = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
-        spans = np.array([seed_interval(values[i, :, j]) for j in range(len(groups))])  # (groups, 3)
+        spans = np.array([seed_interval(values[i, :, j], within=within) for j in range(len(groups))])  # (groups, 3)
         axes.bar(at, spans[:, 0], width * 0.9, color=color(method, i), label=label(method))
         axes.vlines(at, spans[:, 1], spans[:, 2], color="0.15", linewidth=0.9)
         for seed in values[i]:

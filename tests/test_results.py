@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from analysis.results import Result, ResultError, load, save
-from analysis.stats import cluster_interval, seed_interval
+from analysis.stats import SHARE, cluster_interval, seed_interval, variance_ratio
 
 
 def test_seed_interval_by_hand():
@@ -17,6 +17,23 @@ def test_seed_interval_by_hand():
     assert one.mean == 5 and np.isnan(one.low) and np.isnan(one.high)
     assert np.isnan(seed_interval(np.array([np.nan])).mean)
     assert np.isnan(seed_interval(np.array([0.1, 0.1, 0.1])).low)  # equal seeds are no certainty
+
+
+def test_interval_of_a_proportion_stays_within_it():
+    values = np.array([0.0, 0.1, 0.9])
+    _, low, high = seed_interval(values)
+    assert low < 0 and high > 1
+    assert seed_interval(values, within=SHARE) == (pytest.approx(1 / 3), 0, 1)
+    certain = np.array([0.4, 0.5, 0.6])
+    assert seed_interval(certain, within=SHARE) == seed_interval(certain)
+
+
+def test_variance_ratio_by_hand():
+    # Variances 4 and 1 of three values each; F(0.975; 2, 2) = 39, whose inverse is the other end.
+    ratio, low, high = variance_ratio(np.array([0.0, 2.0, 4.0]), np.array([5.0, 6.0, 7.0]))
+    assert (ratio, low, high) == pytest.approx((4, 4 / 39, 4 * 39))
+    assert np.isnan(variance_ratio(np.array([1.0, 2.0]), np.array([3.0, 3.0]))).all()
+    assert np.isnan(variance_ratio(np.array([1.0, np.nan]), np.array([3.0, 4.0]))).all()
 
 
 def test_cluster_interval_resamples_clusters():

@@ -1,0 +1,112 @@
+"""How results decide a claim: the rule of verdicts, written before the results.
+
+A judge looks at the results at hand and returns a ``Finding`` for each that speaks to its claim. Where a comparison is
+asked, the measure is the difference of two methods, seed by seed, and one rule serves all:
+
+- *reproduced* if the 95 % interval over seeds leaves out zero on the claim's side, *not reproduced* if it does on the
+  other side, else *not shown at this scale*;
+- where the two were compared on the same held-out windows or episodes, the interval over episodes must say the same;
+- fewer than three seeds show nothing; a file of runs that still go on is left out.
+
+"No worse" has a margin, stated with the claim: the interval must lie above minus the margin.
+
+Rules changed after results are marked so, here or with the claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.results import Result
+from analysis.stats import Interval, known, seed_interval, show
+
+REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
+NOT_MEASURED = "not measured"
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED)
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the results say of a claim.
+
+    Attributes:
+        ours: our value in words.
+        verdict: one of VERDICTS.
+        source: result file that it comes from, empty if it was computed on the spot.
+        scale: of that result.
+        value: the number behind it, with its interval where there is one.
+    """
+
+    ours: str
+    verdict: str
+    source: str = ""
+    scale: str = ""
+    value: Interval = UNKNOWN
+
+
+MISSING = Finding("no result", NOT_MEASURED)
+
+
+class Shelf:
+    """The results at hand, by study."""
+
+    def __init__(self, results: Iterable[tuple[str, Result]]):
+        self.results = list(results)  # (file name, result)
+
+    def of(self, study: str, **attributes: Any) -> list[tuple[str, Result]]:
+        """Finished results of a study whose attributes are as given."""
+        return [
+            (name, result)
+            for name, result in self.results
+            if result.attributes["study"] == study
+            and result.attributes.get("complete", True)
+            and all(result.attributes.get(key) == value for key, value in attributes.items())
+        ]
+
+
+Judge = Callable[[Shelf], list[Finding]]
+
+
+def verdict(spans: Sequence[Interval], want: int, seeds: int, margin: float = 0.0) -> str:
+    """Verdict on a difference.
+
+    Args:
+        spans: its intervals, all of which must agree.
+        want: 1 if the claim has it above zero, -1 if below.
+        seeds: training seeds behind it.
+        margin: 0 for "better"; above, for "no worse by more than this".
+    """
+    if seeds < FEWEST_SEEDS or not all(known(span.low) and known(span.high) for span in spans):
+        return NOT_SHOWN
+    towards = [sorted((want * span.low, want * span.high)) for span in spans]
+    if all(low > -margin for low, _ in towards):
+        return REPRODUCED
+    return NOT_REPRODUCED if all(high < -margin for _, high in towards) else NOT_SHOWN
+
+
+def methods_of(result: Result) -> list[str]:
+    """Names on the axis of methods."""
+    return [str(method) for method in result.axes["method"]]
+
+
+def has(result: Result, *methods: str) -> bool:
+    """Whether a result has all these methods."""
+    return set(methods) <= set(methods_of(result))
+
+
+def compared(
+    name: str, result: Result, words: str, spans: Sequence[Interval], want: int, margin: float = 0.0
+) -> Finding:
+    seeds = len(result.axes["seed"])
+    text = f"{result.attributes['task']}: {words}"
+    return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
+
+
+def told(values: np.ndarray) -> str:
+    return show(seed_interval(values)._asdict())
