@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core import checkpoint, processes, runs
-from hdream_core.checkpoint import CheckpointError, load
+from hdream_core import processes, runs
+from hdream_core.checkpoint import load
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import ConfigError
 from hdream_core.logger import Logger, read_metrics
@@ -232,32 +232,6 @@ def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
     assert message in error and error.count("\n") == 1 and "Traceback" not in error
 
 
-def damage(path, how):
-    data = bytearray(path.read_bytes())
-    if how == "cut":
-        data = data[: len(data) // 3]
-    elif how == "empty":
-        data = bytearray()
-    else:
-        data[how % len(data)] ^= 1 << (how % 8)
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize("how", ["cut", "empty", 123, 45_678, 3_000_001])
-def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, how):
-    """The run ends as if nothing had happened; numbers: which bit is flipped."""
-    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train(config, whole)
-    run_until(config, broken, 160)
-    damage(broken / "checkpoint.pt", how)
-    train(config, broken)
-    assert "checkpoint.pt: damaged" in capsys.readouterr().err
-    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
-    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
-    assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
-
-
 def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, monkeypatch):
     """NaN in the data: the weights stay as they were, the run goes on, and stops after too many in a row."""
     config = smoke(offline_buffer=str(buffer), **{"train.steps": 60, "log.every": 20})
@@ -294,56 +268,6 @@ def test_optimizer_leaves_everything_as_it_was(fused):
     assert all(torch.equal(value, moments[name]) for name, value in optimizer.adam.state[weight].items())
     assert optimizer.step((weight**2).sum())["skipped"] == 0 and optimizer.skipped == 0
     assert not torch.equal(weight, before)
-
-
-def test_lost_checkpoints_are_no_reason_to_start_over(tmp_path):
-    config = make_config("mini_lever", "smoke")
-    train(config, tmp_path)
-    metrics = (tmp_path / "metrics.jsonl").read_bytes()
-    for name in ("done", "checkpoint.pt", "checkpoint.previous.pt"):
-        (tmp_path / name).unlink(missing_ok=True)
-    with pytest.raises(CheckpointError, match="checkpoints are gone"):
-        train(config, tmp_path)
-    assert (tmp_path / "metrics.jsonl").read_bytes() == metrics
-
-
-@pytest.mark.parametrize(("lost", "said"), [("rngs", "lacks 'rngs'"), ("optimizers", "lacks 'optimizers'")])
-def test_a_checkpoint_of_another_version_is_one_line_and_nothing_is_lost(tmp_path, lost, said):
-    config = make_config("mini_lever", "smoke", changes={"train.steps": 300, "log.checkpoint_every": 100})
-    run_until(config, tmp_path, 160)
-    state = checkpoint.load(tmp_path / "checkpoint.pt")
-    del state[lost]
-    checkpoint.save(tmp_path, state)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.raw")} | {
-        "m": (tmp_path / "metrics.jsonl").read_bytes()
-    }
-    with pytest.raises(CheckpointError, match=said):
-        train(config, tmp_path)
-    after = {path: path.read_bytes() for path in tmp_path.rglob("*.raw")} | {
-        "m": (tmp_path / "metrics.jsonl").read_bytes()
-    }
-    assert before == after
-
-
-def test_kill_between_the_renames_of_a_checkpoint(tmp_path):
-    checkpoint.save(tmp_path, {"step": 1})
-    checkpoint.save(tmp_path, {"step": 2})
-    assert [load(tmp_path / name)["step"] for name in (checkpoint.LATEST, checkpoint.PREVIOUS)] == [2, 1]
-    (tmp_path / checkpoint.LATEST).rename(tmp_path / checkpoint.NEXT)
-    assert checkpoint.load_run(tmp_path)["step"] == 2
-    (tmp_path / checkpoint.NEXT).unlink()
-    assert checkpoint.load_run(tmp_path)["step"] == 1
-    assert checkpoint.load_run(tmp_path / "nowhere") is None
-
-
-def test_only_damaged_checkpoints_are_named_and_kept(tmp_path):
-    config = smoke()
-    run_until(config, tmp_path, 60)
-    for name in (checkpoint.LATEST, checkpoint.PREVIOUS):
-        (tmp_path / name).write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over"):
-        Trainer(config, tmp_path)
-    assert (tmp_path / checkpoint.LATEST).exists()
 
 
 def test_buffer_of_another_task_is_refused(tmp_path, buffer):

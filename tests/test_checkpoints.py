@@ -1,0 +1,87 @@
+"""Checkpoints of a run: damaged, lost, of another version, killed between two renames."""
+
+import pytest
+import torch
+
+from hdream_core import checkpoint
+from hdream_core.checkpoint import CheckpointError, load
+from hdream_core.presets import make_config
+from hdream_core.train import train
+from hdream_core.trainer import Trainer
+from tests.test_trainer import run_until, smoke
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "cut":
+        data = data[: len(data) // 3]
+    elif how == "empty":
+        data = bytearray()
+    else:
+        data[how % len(data)] ^= 1 << (how % 8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", 123, 45_678, 3_000_001])
+def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, how):
+    """The run ends as if nothing had happened; numbers: which bit is flipped."""
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+    run_until(config, broken, 160)
+    damage(broken / "checkpoint.pt", how)
+    train(config, broken)
+    assert "checkpoint.pt: damaged" in capsys.readouterr().err
+    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
+    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
+    assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def test_lost_checkpoints_are_no_reason_to_start_over(tmp_path):
+    config = make_config("mini_lever", "smoke")
+    train(config, tmp_path)
+    metrics = (tmp_path / "metrics.jsonl").read_bytes()
+    for name in ("done", "checkpoint.pt", "checkpoint.previous.pt"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match="checkpoints are gone"):
+        train(config, tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == metrics
+
+
+@pytest.mark.parametrize(("lost", "said"), [("rngs", "lacks 'rngs'"), ("optimizers", "lacks 'optimizers'")])
+def test_a_checkpoint_of_another_version_is_one_line_and_nothing_is_lost(tmp_path, lost, said):
+    config = make_config("mini_lever", "smoke", changes={"train.steps": 300, "log.checkpoint_every": 100})
+    run_until(config, tmp_path, 160)
+    state = checkpoint.load(tmp_path / "checkpoint.pt")
+    del state[lost]
+    checkpoint.save(tmp_path, state)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.raw")} | {
+        "m": (tmp_path / "metrics.jsonl").read_bytes()
+    }
+    with pytest.raises(CheckpointError, match=said):
+        train(config, tmp_path)
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*.raw")} | {
+        "m": (tmp_path / "metrics.jsonl").read_bytes()
+    }
+    assert before == after
+
+
+def test_kill_between_the_renames_of_a_checkpoint(tmp_path):
+    checkpoint.save(tmp_path, {"step": 1})
+    checkpoint.save(tmp_path, {"step": 2})
+    assert [load(tmp_path / name)["step"] for name in (checkpoint.LATEST, checkpoint.PREVIOUS)] == [2, 1]
+    (tmp_path / checkpoint.LATEST).rename(tmp_path / checkpoint.NEXT)
+    assert checkpoint.load_run(tmp_path)["step"] == 2
+    (tmp_path / checkpoint.NEXT).unlink()
+    assert checkpoint.load_run(tmp_path)["step"] == 1
+    assert checkpoint.load_run(tmp_path / "nowhere") is None
+
+
+def test_only_damaged_checkpoints_are_named_and_kept(tmp_path):
+    config = smoke()
+    run_until(config, tmp_path, 60)
+    for name in (checkpoint.LATEST, checkpoint.PREVIOUS):
+        (tmp_path / name).write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over"):
+        Trainer(config, tmp_path)
+    assert (tmp_path / checkpoint.LATEST).exists()
