@@ -1,0 +1,114 @@
+"""The page of results quotes what is shipped."""
+
+from pathlib import Path
+
+from analysis import summary
+from analysis.results import load
+from analysis.stats import seed_interval
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results.md"
+
+
+def test_page_quotes_the_shipped_miniature():
+    shipped, text = load(ROOT / "figures/data/finding1_mini_lever_cpu.h5"), PAGE.read_text()
+    final = shipped.notes["final"]
+    cells = [final["return"][str(method)] for method in shipped.axes["method"]]
+    assert " | ".join(f"{x['mean']:.0f} [{x['low']:.0f}, {x['high']:.0f}]" for x in cells) in text
+    assert {row["mean"] for name, row in final["success"].items() if name != "step"} == {0.02}
+    early = shipped.data["return"][1][:, :, 1].mean(1)  # after 1,000 steps
+    assert f"({early.min():.0f} to {early.max():.0f} after 1,000 steps)" in text
+    verdicts = [summary.verdict(shipped, str(method)) for method in shipped.axes["method"][1:]]
+    assert all("return not shown to differ at this scale" in v for v in verdicts)
+
+
+def test_page_quotes_the_shipped_result():
+    shipped, text = load(ROOT / "figures/data/finding1_lever_pull_quick.h5"), PAGE.read_text()
+    final = shipped.notes["final"]
+    for metric, digits in (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2)):
+        row = " | ".join(f"{final[metric][f'w_r={w}']['mean']:.{digits}f}" for w in (1, 10, 100))
+        assert f"| {row} |" in text, (metric, row)
+    for method in ("w_r=10", "w_r=100"):
+        paired = shipped.notes["paired"][method]
+        assert f"{paired['mean']:+.2f} [{paired['low']:+.2f}, {paired['high']:+.2f}]" in text
+
+
+def test_page_quotes_the_shipped_lever_pull_sweep():
+    shipped, text = load(ROOT / "figures/data/finding1_lever_pull_cpu.h5"), PAGE.read_text()
+    final, paired, methods = shipped.notes["final"], shipped.notes["paired"], [str(m) for m in shipped.axes["method"]]
+    assert methods == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
+    rows = (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2), ("return", 0))
+    for metric, digits in rows:
+        cells = [[f"{final[metric][m][end]:.{digits}f}" for end in ("mean", "low", "high")] for m in methods]
+        assert "| " + " | ".join(f"{mean} [{low}, {high}]" for mean, low, high in cells) + " |" in text, metric
+    for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
+        assert " | ".join(f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]" for x in spans) in text
+    assert f"better in {100 * paired['w_r=100']['share_of_windows_better']:.0f} % of the windows" in text
+    for method in ("w_r=10", "w_r=100", "harmony"):  # "neither other seeds nor other held-out episodes"
+        assert all(span["low"] < 0 < span["high"] for span in (paired[method], paired[method]["over_seeds"]))
+    implicit = paired["w_o=0,w_r=100"]  # "in all three pairs of seeds", "would confirm", "might not"
+    assert min(implicit["per_seed"]) > 0 and implicit["low"] > 0 and implicit["over_seeds"]["low"] < 0
+    medians = [final["reward_error_median"][m]["mean"] for m in methods[:3]]
+    assert max(medians[1:]) < medians[0]
+    assert all(final["success"][m]["mean"] == 0 for m in methods)
+
+
+def percent(span):
+    """``13 % [5, 22]``."""
+    return f"{100 * span['mean']:.0f} % [{100 * span['low']:.0f}, {100 * span['high']:.0f}]"
+
+
+def test_page_quotes_the_other_studies():
+    text = " ".join(PAGE.read_text().split())
+    scales = load(ROOT / "figures/data/loss_scales_lever_pull_cpu.h5").notes["final"]
+    ratio = scales["log10 of L_o / L_r"]["w_r=1"]
+    assert f"10 to the {ratio['mean']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}] times" in text
+    for loss, method in (("reward", "w_r=1"), ("observation", "w_r=1"), ("reward", "w_r=100")):
+        assert percent(scales[f"gradient share of {loss}"][method]) in text
+    frames = load(ROOT / "figures/data/finding2_lever_pull_cpu.h5").notes["final"]["eventful"]
+    assert f"of {frames['windows']} held-out windows" in text
+    assert f"right in {percent(frames['only second right']['over_seeds'])}, only" in text
+    assert f"w_r = 1 in {percent(frames['only first right']['over_seeds'])}." in text
+    branches = load(ROOT / "figures/data/counterfactual_lever_pull_cpu.h5")
+    averted, misses, apart = (
+        [branches.notes["final"][f"reward/{name}"][m]["over_seeds"] for m in ("w_r=1", "w_r=100")]
+        for name in ("averted_rate", "miss_rate", "discrimination")
+    )
+    assert f"in {percent(averted[0])} of the dreams with w_r = 1, in {percent(averted[1])} with w_r = 100" in text
+    assert f"they miss {percent(misses[0])} and {percent(misses[1])}" in text
+    assert " and ".join(f"{x['mean']:.2f} [{x['low']:.2f}, {x['high']:.2f}]" for x in apart) in text
+    assert branches.values("object/seen").max() < 0.1  # "sees next to none of it"
+
+
+def test_page_quotes_state_regression_and_reward_mse():
+    text = PAGE.read_text()
+    final = load(ROOT / "figures/data/state_regression_lever_pull_cpu.h5").notes["final"]
+    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
+        for prefix, probe in (("", "MLP"), ("linear/", "linear probe")):
+            row = final[f"{prefix}{kind}"]["object"]
+            cells = [f"{s['mean']:.1f} [{s['low']:.1f}, {s['high']:.1f}]" for s in (row[m]["over_seeds"] for m in row)]
+            seeds, episodes = (row["w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+            cells.append(f"{seeds['mean']:+.1f} [{seeds['low']:+.1f}, {seeds['high']:+.1f}]")
+            cells.append(f"[{episodes['low']:+.1f}, {episodes['high']:+.1f}]")
+            assert f"| {words}, {probe} | {' | '.join(cells)} |" in text, (words, probe, cells)
+    hand = final["posterior"]["hand"]["w_r=100"]["paired_over_seeds"]
+    assert f"{hand['mean']:+.1f} [{hand['low']:+.1f}, {hand['high']:+.1f}]" in text
+    final = load(ROOT / "figures/data/reward_mse_lever_pull_cpu.h5").notes["final"]
+    for words, method in (("with w_o = 1", "w_r=100"), ("with w_o = 0", "w_o=0,w_r=100")):
+        span = final[method]["over_seeds"]
+        assert f"{span['mean']:.2f} [{span['low']:.2f}, {span['high']:.2f}] {words}" in text
+    seeds, episodes = (final["w_o=0,w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+    assert f"{seeds['mean']:+.2f}, [{seeds['low']:+.2f}, {seeds['high']:+.2f}] over seeds" in text
+    assert f"[{episodes['low']:+.2f}, {episodes['high']:+.2f}] over episodes" in text
+
+
+def test_page_quotes_the_coefficients():
+    text = " ".join(PAGE.read_text().split())
+    ends = {}
+    for task in ("lever_pull", "handle_pull_side"):
+        found = load(ROOT / f"figures/data/coefficients_{task}_cpu.h5")
+        learned, analytic = (found.values(f"{kind}/reward")[0, :, -1] for kind in ("weight", "analytic_weight"))
+        ends[task] = seed_interval(learned), analytic.mean()
+    cells = [f"{x.mean:.2f} [{x.low:.2f}, {x.high:.2f}]" for x, _ in ends.values()]
+    assert f"ends at {cells[0]} on Lever Pull and at {cells[1]} on Handle Pull Side" in text
+    assert "Eq. 13's ({:.2f} and {:.2f})".format(*(x for _, x in ends.values())) in text
