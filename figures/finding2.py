@@ -58,7 +58,7 @@ def _row(grid: np.ndarray, result: Result, case: int, method: int | None) -> Non
     truth = result.values("true_reward")[window]  # (H,)
     pictures = result.values("picture/true") if method is None else result.values("picture/dreamed")[method]
     for axes, frame, image in zip(grid, result.axes["frame"], pictures[case], strict=True):
-        axes.imshow(image)
+        axes.imshow(image, interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set_visible(False)
