@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
-from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, SHARE, cluster_interval, seed_interval
+from analysis.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, SHARE, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core import provenance, runs, untrusted
 from hdream_core.config import ConfigError
@@ -160,7 +160,7 @@ def paired_differences(result: Result) -> dict[str, Any]:
     table: dict[str, Any] = {
         "metric": "window/error",
         "reference": methods[0],
-        "interval": f"percentile bootstrap over held-out episodes, 95 %, {RESAMPLES} resamples",
+        "interval": f"{OVER_EPISODES}, {RESAMPLES} resamples",
         "resampling_seed": BOOTSTRAP_SEED,
         "interval_over_seeds": "Student t over seeds, 95 %",
     }

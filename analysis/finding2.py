@@ -29,7 +29,7 @@ SIZES = {
 }
 LEVELS = 4  # dreamed pixels are stored in steps of so many, which no eye sees and which halves the file
 CASES = ("only second right", "only first right", "both wrong", "both right")  # of the two methods, in their order
-SPLITS = ("all", "eventful")
+SPLITS = ("all", "moving", "still")  # by what the true reward does: a wrong dream of a still window made the event up
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,13 @@ def right(result: results.Result) -> np.ndarray:
     return correct.mean(-1) >= protocol["share"]
 
 
-def eventful(result: results.Result) -> np.ndarray:
-    """Windows with something to tell, bool ``(window,)``: the reward moves by over the tolerance, truly or in a dream.
+def splits(result: results.Result) -> dict[str, np.ndarray]:
+    """Windows by what the true reward does, bool ``(window,)`` each: whether it moves by over the tolerance.
 
-    A dream that rises while nothing happens is Finding 2's own case; any model's dream counts, whatever its method.
+    Dreams have no say: the more models, the more windows have a dream that moves by chance.
     """
-    tolerance = result.notes["protocol"]["tolerance"]
-    dreamed = np.ptp(result.values("dreamed_reward"), axis=-1).max((0, 1))  # (window,)
-    return np.maximum(np.ptp(result.values("true_reward"), axis=-1), dreamed) > tolerance
+    moving = np.ptp(result.values("true_reward"), axis=-1) > result.notes["protocol"]["tolerance"]
+    return dict(zip(SPLITS, (np.ones(len(moving), bool), moving, ~moving), strict=True))
 
 
 def case_of(found: np.ndarray) -> np.ndarray:
@@ -104,15 +103,14 @@ def case_of(found: np.ndarray) -> np.ndarray:
 
 
 def frequencies(result: results.Result) -> dict[str, Any]:
-    """How often each case occurs, over all windows and over eventful ones, with intervals over seeds and episodes."""
+    """How often each case occurs in each split, with intervals over seeds and episodes."""
     cases = case_of(right(result))  # (seed, window)
     episode = result.values("window/episode")
-    chosen = {"all": np.ones(len(episode), bool), "eventful": eventful(result)}
     table: dict[str, Any] = {
         "interval": OVER_SEEDS,
         "interval_over_episodes": OVER_EPISODES,
     }
-    for split, some in chosen.items():
+    for split, some in splits(result).items():
         row: dict[str, Any] = {"windows": int(some.sum())}
         if some.any():
             hits = [(cases[:, some] == i).astype(float) for i in range(len(CASES))]  # (seed, window) each
@@ -128,15 +126,15 @@ def frequencies(result: results.Result) -> dict[str, Any]:
 def choose(result: results.Result) -> dict[str, int]:
     """The window to show of each case that occurs with the first seed's models.
 
-    Among the case's eventful windows (all, if none is), the one whose difference in error between the two dreams is the
-    median: typical of its case, not its most striking.
+    Among those in which the true reward moves (all, if it does in none), the one whose difference in error between the
+    two dreams is the median: typical of its case, not its most striking.
     """
     cases = case_of(right(result)[:, 0])  # (window,)
     error = np.square(result.values("dreamed_reward")[:, 0] - result.values("true_reward")).mean(-1)
     difference = error[0] - error[1]
     shown = {}
     for i, name in enumerate(CASES):
-        some = np.flatnonzero((cases == i) & eventful(result))
+        some = np.flatnonzero((cases == i) & splits(result)["moving"])
         some = some if len(some) else np.flatnonzero(cases == i)
         if len(some):
             shown[name] = int(some[np.argsort(difference[some], kind="stable")[len(some) // 2]])
@@ -157,7 +155,7 @@ def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -
     for (method, _), agent in plan.agents(first_seed=True):
         dreamed[method] = dreams.frames_and_rewards(agent, chosen, CONTEXT)[0][:, seen]
     result.data["picture/dreamed"] = (("method", *picture), dreamed // LEVELS * LEVELS)
-    result.data["case/eventful"] = (("case",), eventful(result)[list(shown.values())].astype(np.int64))
+    result.data["case/moving"] = (("case",), splits(result)["moving"][list(shown.values())].astype(np.int64))
     result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))
 
 

@@ -68,7 +68,7 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
                 continue
             cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
             spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-            words = f"{', '.join(cells)}, {row['cases']} cases"
+            words = f"{', '.join(cells)}, {row['cases']} cases of {row['episodes']} episodes"
             finding = compared(name, result, words, spans, -1, margin)
             if wrong != "miss" and finding.verdict == REPRODUCED:
                 misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other, {})
@@ -104,7 +104,15 @@ def discrimination(event: str) -> Judge:
             if other in row:
                 cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
                 spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-                findings.append(compared(name, result, f"{', '.join(cells)}, {row['cases']} branches", spans, 1))
+                findings.append(
+                    compared(
+                        name,
+                        result,
+                        f"{', '.join(cells)}, {row['cases']} branches of {row['episodes']} episodes",
+                        spans,
+                        1,
+                    )
+                )
         return findings or [MISSING]
 
     return judge
@@ -117,17 +125,23 @@ def _branched(shelf: Shelf) -> list[tuple[str, Result, str]]:
 
 
 def frames(shelf: Shelf) -> list[Finding]:
-    """Whether dreams that only the balanced model has right are more frequent than the reverse (Fig. 3)."""
+    """Whether dreams that only the balanced model has right are more frequent than the reverse (Fig. 3).
+
+    In windows whose true reward moves, and in those where it does not.
+    """
     findings = []
     for name, result in shelf.of("finding2"):
-        row = result.notes["final"]["eventful"]
-        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])] or not row["windows"]:
+        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])]:
             continue
-        cells = [f"only {m} right {show(row[f'only {which} right']['over_seeds'])}"
-                 for which, m in zip(("second", "first"), reversed(methods_of(result)), strict=True)]  # fmt: skip
-        spans = [read_interval(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
-        words = f"{', '.join(cells)} of {row['windows']} eventful windows"
-        findings.append(compared(name, result, words, spans, 1))
+        for split in ("moving", "still"):
+            row = result.notes["final"][split]
+            if not row["windows"]:
+                continue
+            cells = [f"only {m} right {show(row[f'only {which} right']['over_seeds'])}"
+                     for which, m in zip(("second", "first"), reversed(methods_of(result)), strict=True)]  # fmt: skip
+            spans = [read_interval(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
+            words = f"{', '.join(cells)} of {row['windows']} windows, true reward {split}"
+            findings.append(compared(name, result, words, spans, 1))
     return findings or [MISSING]
 
 

@@ -84,9 +84,18 @@ def _gradients(stages: Sequence[DreamerV2], batches: list[dict[str, np.ndarray]]
 
 
 def _add_shares(result: results.Result) -> None:
-    """Each loss's part of the sum of the norms, weighted as first and last logged; ``(method, seed, stage)``, sum 1."""
+    """Each loss's part of the sum of the weighted norms, ``(method, seed, stage)``, sum 1.
+
+    Weighted as last logged, and before training by the constant that the method fixes, or 1, where all learned weights
+    start.
+    """
     missing = np.full((len(result.axes["method"]), len(result.axes["seed"]), 1), np.nan)  # a loss that no method has
-    weights = {loss: result.data.get(f"weight/{loss}", ((), missing))[1][..., [0, -1]] for loss in LOSSES}
+    weights = {}
+    for loss in LOSSES:
+        last = result.data.get(f"weight/{loss}", ((), missing))[1][..., -1]
+        fixed = [result.config[str(method)]["balancer"][f"w_{loss[0]}"] for method in result.axes["method"]]
+        first = np.array([1.0 if weight is None else weight for weight in fixed])[:, None]
+        weights[loss] = np.stack([np.broadcast_to(first, last.shape), last], -1)
     pull = [result.values(f"gradient_norm/{loss}") * weights[loss] for loss in LOSSES]
     total = np.nansum(pull, axis=0)
     result.data |= {

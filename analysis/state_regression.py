@@ -19,7 +19,7 @@ from analysis import collect, methods, results, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
-from analysis.stats import OVER_SEEDS, both_intervals, seed_interval, show
+from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
 
 STUDY = "state_regression"
 SIZES = {
@@ -110,7 +110,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
     """
     table: dict[str, Any] = {
         "interval": OVER_SEEDS,
-        "interval_over_episodes": "percentile bootstrap over episodes, seeds averaged, 95 %",
+        "interval_over_episodes": OVER_EPISODES,
         "unit": unit(result),
         "reference": str(result.axes["method"][0]),
     }

@@ -14,7 +14,7 @@ RESAMPLES = 10_000
 FEWEST_CLUSTERS = 5
 SHARE, SHARES_APART = (0.0, 1.0), (-1.0, 1.0)  # what a proportion can be, and the difference of two
 OVER_SEEDS = "Student t over training seeds, 95 %"
-OVER_EPISODES = "percentile bootstrap over held-out episodes, seeds averaged, 95 %"
+OVER_EPISODES = "percentile bootstrap over held-out episodes, widened for their number, seeds averaged, 95 %"
 
 
 class Interval(NamedTuple):
@@ -62,28 +62,54 @@ def seed_interval(
     return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]))
 
 
-def cluster_interval(values: np.ndarray, cluster: np.ndarray, confidence: float = 0.95) -> Interval:
+def welch_interval(values: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Difference of the means of two methods over seeds that are not pairs, with Welch's interval.
+
+    The ends are NaN with fewer than two finite values on a side, or where neither side varies.
+
+    Args:
+        values: ``(seeds,)``; NaN marks a seed that is missing.
+        reference: ``(seeds,)``, whose mean is taken off.
+        confidence: of the interval.
+    """
+    sides = [np.asarray(side, np.float64)[np.isfinite(side)] for side in (values, reference)]
+    if not all(map(len, sides)):
+        return Interval(np.nan, np.nan, np.nan)
+    mean = float(sides[0].mean() - sides[1].mean())
+    if min(map(len, sides)) < 2 or max(map(np.ptp, sides)) == 0:
+        return Interval(mean, np.nan, np.nan)
+    span = stats.ttest_ind(*sides, equal_var=False).confidence_interval(confidence)
+    return Interval(mean, float(span.low), float(span.high))
+
+
+def cluster_interval(
+    values: np.ndarray, cluster: np.ndarray, confidence: float = 0.95, weight: np.ndarray | None = None
+) -> Interval:
     """Mean of what was measured on many windows, with a percentile bootstrap over clusters of them.
 
     Windows of one episode are alike, so whole episodes are resampled; resampling windows would make the interval too
-    narrow. The ends are NaN with fewer than five clusters: a bootstrap of so few is no interval.
+    narrow. So does the bootstrap of few clusters, hence the percentiles further out (the expanded percentile interval:
+    Hesterberg, "What teachers should know about the bootstrap", 2015). With fewer than five clusters the ends are NaN.
 
     Args:
         values: ``(W,)``, one per held-out window (already averaged over seeds), e.g. paired differences.
         cluster: ``(W,)``, the episode of each window.
         confidence: of the interval.
+        weight: ``(W,)`` of the windows in the mean; None counts them alike.
     """
     values = np.asarray(values, np.float64)
+    weight = np.ones(len(values)) if weight is None else np.asarray(weight, np.float64)
     _, index = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(index, values)  # (episodes,)
-    counts = np.bincount(index)
-    if len(sums) < FEWEST_CLUSTERS:
-        return Interval(float(values.mean()), np.nan, np.nan)
+    sums, weights = np.bincount(index, values * weight), np.bincount(index, weight)  # (episodes,) each
+    mean, n = float(sums.sum() / weights.sum()), len(sums)
+    if n < FEWEST_CLUSTERS:
+        return Interval(mean, np.nan, np.nan)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn = rng.integers(0, len(sums), (RESAMPLES, len(sums)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    drawn = rng.integers(0, n, (RESAMPLES, n))
+    means = sums[drawn].sum(1) / weights[drawn].sum(1)
+    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.5 - confidence / 2, n - 1))
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(mean, float(low), float(high))
 
 
 def variance_ratio(values: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -106,7 +132,11 @@ def variance_ratio(values: np.ndarray, reference: np.ndarray, confidence: float 
 
 
 def both_intervals(
-    values: np.ndarray, cluster: np.ndarray, prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
+    values: np.ndarray,
+    cluster: np.ndarray,
+    prefix: str = "",
+    within: tuple[float, float] = (-np.inf, np.inf),
+    weight: np.ndarray | None = None,
 ) -> dict[str, dict[str, float]]:
     """The two uncertainties of a mean: would other seeds say the same, and would other episodes of these runs?
 
@@ -115,13 +145,14 @@ def both_intervals(
         cluster: ``(W,)``, the episode of each window.
         prefix: of the names, e.g. ``paired_``.
         within: least and greatest value of the measure, see ``seed_interval``.
+        weight: ``(W,)`` of the windows in the mean; None counts them alike.
 
     Returns:
         ``over_seeds`` and ``over_episodes``, each an interval as plain values.
     """
     return {
-        f"{prefix}over_seeds": seed_interval(values.mean(1), within=within)._asdict(),
-        f"{prefix}over_episodes": cluster_interval(values.mean(0), cluster)._asdict(),
+        f"{prefix}over_seeds": seed_interval(np.average(values, 1, weight), within=within)._asdict(),
+        f"{prefix}over_episodes": cluster_interval(values.mean(0), cluster, weight=weight)._asdict(),
     }
 
 

@@ -23,7 +23,7 @@ def altered(result: results.Result) -> np.ndarray:
     return np.flatnonzero(result.axes["alternative"] != "recorded")
 
 
-def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, np.ndarray]:
+def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Wrong dreams over all altered alternatives together.
 
     Args:
@@ -32,9 +32,8 @@ def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, 
         wrong: one of WRONG, or ``brier`` for the squared error of the dreamed probability (calibration).
 
     Returns:
-        Share of wrong dreams per case, ``(method, seed, cases)``, and the episode of each case. Where eventful and
-        other branches mix, a case's share is multiplied by its weight over the mean weight, so that means are those of
-        the record.
+        Share of wrong dreams per case, ``(method, seed, cases)``, the episode of each case, and its weight in the mean,
+        which makes it that of the record where eventful and other branches mix.
     """
     happened = result.values(f"{event}/happened")  # (alternatives, B)
     recorded = _recorded(result)
@@ -52,21 +51,22 @@ def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, 
     )
     match wrong:
         case "averted":
-            return probability, episode
+            return probability, episode, np.ones(len(episode))
         case "miss":
-            return 1 - probability, episode
+            return 1 - probability, episode, np.ones(len(episode))
         case "brier":
             probability = np.square(probability - happened[cases])
-    return probability * weight / weight.mean(), episode
+    return probability, episode, weight
 
 
-def discrimination(result: results.Result, event: str) -> tuple[np.ndarray, np.ndarray]:
-    """See the module; ``(method, seed, branches)`` of those with something to avert, and the episode of each."""
+def discrimination(result: results.Result, event: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """See the module; ``(method, seed, branches)`` of those with something to avert, the episode of each, weight 1."""
     happened, probability = result.values(f"{event}/happened"), result.values(f"{event}/probability")
     recorded, which = _recorded(result), altered(result)
     chosen = (happened[recorded] == 1) & np.isfinite(happened[which]).any(0)
     under_altered = np.nanmean(probability[:, :, which][..., chosen], 2)
-    return probability[:, :, recorded][..., chosen] - under_altered, result.values("branch/episode")[chosen]
+    episode = result.values("branch/episode")[chosen]
+    return probability[:, :, recorded][..., chosen] - under_altered, episode, np.ones(len(episode))
 
 
 def _recorded(result: results.Result) -> int:
@@ -87,15 +87,15 @@ def intervals(result: results.Result) -> dict[str, Any]:
         found = {f"{event}/{wrong}_rate": pooled(result, event, wrong) for wrong in WRONG}
         found |= {f"{event}/brier": pooled(result, event, "brier")}
         found |= {f"{event}/discrimination": discrimination(result, event)}
-        for key, (values, episode) in found.items():
-            row: dict[str, Any] = {"cases": int(values.shape[-1])}
+        for key, (values, episode, weight) in found.items():
+            row: dict[str, Any] = {"cases": int(values.shape[-1]), "episodes": len(np.unique(episode))}
             if not values.size:
                 continue
             # A discrimination is the difference of two probabilities, all else is between 0 and 1.
             within, apart = (SHARES_APART, (-2.0, 2.0)) if "discrimination" in key else (SHARE, SHARES_APART)
             for i, method in enumerate(names):
-                row[method] = both_intervals(values[i], episode, within=within)
-                row[method] |= both_intervals(values[i] - values[0], episode, "paired_", within=apart)
+                row[method] = both_intervals(values[i], episode, "", within, weight)
+                row[method] |= both_intervals(values[i] - values[0], episode, "paired_", apart, weight)
             table[key] = row
     return table
 
@@ -107,7 +107,7 @@ def lines(result: results.Result) -> list[str]:
     text.append(f"  reward rises: above {level:.2g}; averted: the event happens as recorded, not as altered")
     for name, row in result.notes["final"].items():
         if isinstance(row, dict):
-            cells = [f"{m} {show(spans['over_seeds'])}" for m, spans in row.items() if m != "cases"]
+            cells = [f"{m} {show(spans['over_seeds'])}" for m, spans in row.items() if isinstance(spans, dict)]
             text.append(f"  {name:<26} ({row['cases']} cases): " + "; ".join(cells))
     names = list(map(str, result.axes["method"]))
     for key, words in (("floor", "where there is none"), ("seen", "where there is some")):

@@ -35,8 +35,9 @@ def draw(source: Path, out: Path) -> Path:
     title = f"Finding 2: dreams on held-out windows, {style.task(result)}"
     note = (
         f"{protocol['context']} frames seen, {protocol['horizon']} dreamed, every fifth drawn. Beneath: reward; "
-        f"\N{CHECK MARK} within {protocol['tolerance']:g} of the truth, \N{MULTIPLICATION X} not. Models of seed "
-        f"{result.axes['seed'][0]}.\nPercentages: over all seeds. Eventful: the reward moves, truly or in a dream."
+        f"\N{CHECK MARK} within {protocol['tolerance']:g} of the truth, \N{MULTIPLICATION X} not. Right: "
+        f"{100 * protocol['share']:.0f} % of the {protocol['horizon']} are.\nModels of seed {result.axes['seed'][0]}; "
+        "percentages over all seeds. Shown: of each case the window of median difference in error."
     )
     style.frame(figure, title, result, Path(source), note)
     return style.save(figure, out, Path(source).stem)
@@ -46,9 +47,9 @@ def _caption(result: Result, case: int) -> str:
     """What the window stands for, and how common that is."""
     first, second = (style.label(str(method)) for method in result.axes["method"])
     name = str(result.axes["case"][case])
-    split = "eventful" if result.values("case/eventful")[case] else "all"
+    split, words = ("moving", "in which the reward moves") if result.values("case/moving")[case] else ("all", "in all")
     row = result.notes["final"][split]
-    often = f": {100 * row[name]['over_seeds']['mean']:.0f} % of {row['windows']} {split} windows"
+    often = f": {100 * row[name]['over_seeds']['mean']:.0f} % of {row['windows']} windows {words}"
     return name.replace("first", first).replace("second", second).capitalize() + often
 
 

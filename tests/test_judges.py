@@ -104,7 +104,7 @@ def counterfactual_of(hallucinations, misses):
     for name, (low, high) in (("hallucination", hallucinations), ("miss", misses)):
         span = {"mean": (low + high) / 2, "low": low, "high": high}
         row = {f"paired_over_{over}": span for over in ("seeds", "episodes")} | {"over_seeds": span}
-        found.notes["final"][f"reward/{name}_rate"] = {"cases": 9, "w_r=1": row, "w_r=100": row}
+        found.notes["final"][f"reward/{name}_rate"] = {"cases": 9, "episodes": 5, "w_r=1": row, "w_r=100": row}
     return found
 
 
@@ -176,16 +176,17 @@ def test_regression_needs_seeds_and_episodes_to_agree():
 def test_frames_want_the_balanced_model_right_more_often(ends, side):
     share = {"over_seeds": span(0.1, 0.2)}
     row = {"windows": 40, "only first right": share, "only second right": share, "difference": paired(*ends, prefix="")}
-    finding = judged(judges_of_models.frames, of("finding2", {}, final={"eventful": row}))
-    assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and "40 eventful" in finding.ours
+    found = of("finding2", {}, final={"moving": row, "still": row | {"windows": 0}})
+    finding = judged(judges_of_models.frames, found)
+    assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and "40 windows" in finding.ours
 
 
 def test_frames_of_other_methods_or_of_no_windows_are_not_judged():
     share = {"over_seeds": span(0.1, 0.2)}
     row = {"windows": 40, "only first right": share, "only second right": share, "difference": paired(0.1, 0.2, "")}
-    others = of("finding2", {}, methods=("w_r=1", "w_r=10"), final={"eventful": row})
-    still = of("finding2", {}, final={"eventful": row | {"windows": 0}})
-    for found in (others, still):
+    none = row | {"windows": 0}
+    others = of("finding2", {}, methods=("w_r=1", "w_r=10"), final={"moving": row, "still": row})
+    for found in (others, of("finding2", {}, final={"moving": none, "still": none})):
         assert judged(judges_of_models.frames, found) == MISSING
 
 

@@ -99,16 +99,16 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
         assert set(np.unique(probability[np.isfinite(probability)])) <= {0.0, 0.5, 1.0}  # of two samples
     happened = found.values("reward/happened")
     assert not (happened[1:] == 1).any()  # what touches nothing brings nothing about
-    cases, episode = wrong_dreams.pooled(found, "reward", "hallucination")
+    cases, episode, _ = wrong_dreams.pooled(found, "reward", "hallucination")
     assert cases.shape[-1] == len(episode) == (happened[1:] == 0).sum()
-    misses, _ = wrong_dreams.pooled(found, "reward", "miss")
+    misses, *_ = wrong_dreams.pooled(found, "reward", "miss")
     assert misses.shape[-1] == (happened[0] == 1).sum()
-    gap, _ = wrong_dreams.discrimination(found, "reward")
+    gap, *_ = wrong_dreams.discrimination(found, "reward")
     chosen = [b for b in range(happened.shape[1]) if happened[0, b] == 1 and np.isfinite(happened[1:, b]).any()]
     probability = found.values("reward/probability")[1, 0]
     expected = [probability[0, b] - np.nanmean(probability[1:, b]) for b in chosen]
     assert gap[1, 0] == pytest.approx(expected)
-    averted, _ = wrong_dreams.pooled(found, "reward", "averted")
+    averted, *_ = wrong_dreams.pooled(found, "reward", "averted")
     assert averted.shape[-1] == ((happened[1:] == 0) & (happened[0] == 1)).sum() > 0
     blind_averted = found.values("reference/reward/averted_rate")[blind]
     assert np.nanmin(blind_averted) == 1  # by definition: it dreams what was averted
@@ -117,13 +117,12 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
 def test_finding2_counts_windows_as_a_naive_loop_does(folder, capsys):
     found = run("finding2", folder)
     true, dreamed = found.values("true_reward"), found.values("dreamed_reward")[:, 0]  # one seed
-    counted = {"all": [], "eventful": []}
+    counted = {"all": [], "moving": [], "still": []}
     for w in range(len(true)):
         hit = [np.mean([abs(d - t) <= 1.0 for d, t in zip(one[w], true[w], strict=True)]) >= 0.8 for one in dreamed]
         case = {(0, 1): 0, (1, 0): 1, (0, 0): 2, (1, 1): 3}[tuple(map(int, hit))]
         counted["all"].append(case)
-        if max(np.ptp(true[w]), *(np.ptp(one[w]) for one in dreamed)) > 1.0:
-            counted["eventful"].append(case)
+        counted["moving" if max(true[w]) - min(true[w]) > 1.0 else "still"].append(case)
     for split, cases in counted.items():
         row = found.notes["final"][split]
         assert row["windows"] == len(cases)
