@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import numpy as np
@@ -30,6 +31,7 @@ def seconds_per_run(config: Config) -> float:
     if config.train.batch * config.train.length * config.model.depth > LARGE and not torch.cuda.is_available():
         return float("nan")  # a single update of this size takes most of a minute here; no estimate is worth that
     update = _seconds_per_update(config, size, action)
+    gc.collect()  # the agent, which refers to itself
     torch.cuda.empty_cache()  # of a GPU: the runs want the memory
     updates = config.train.steps / config.train.train_every
     evaluations = config.train.steps / config.eval.every + 1

@@ -78,8 +78,9 @@ class MLPProbe:
 
     @torch.no_grad()
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """``(..., F)`` features to ``(..., D)`` predictions."""
-        return self.y_scale.back(self.net(torch.from_numpy(self.x_scale(x)).to(self.device)).cpu().numpy())
+        """``(..., F)`` features to ``(..., D)`` predictions; in float32, in which it was fitted, whoever asks."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.y_scale.back(self.net(torch.from_numpy(self.x_scale(x)).to(self.device)).cpu().numpy())
 
 
 class LinearProbe:

@@ -22,6 +22,8 @@ NEXT = "checkpoint.next.pt"  # whole, but not yet in its place: there only after
 # After torch's own bytes: a mark, and the SHA-256 of what stands before it. torch.load takes flipped bits for weights.
 MARK = b"hdream-sha256:"
 DIGEST = hashlib.sha256().digest_size
+# RuntimeErrors that say nothing of the file: the device's memory is full, or (newer versions tell) the device failed.
+OUT_OF_LUCK = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 
 
 class CheckpointError(ValueError):
@@ -89,6 +91,8 @@ def taking_up(folder: Path) -> Iterator[None]:
     """Raises CheckpointError where the state of a run's checkpoint, taken up in the block, is not what a run needs."""
     try:
         yield
+    except OUT_OF_LUCK:
+        raise
     except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]
         raise CheckpointError(

@@ -16,7 +16,7 @@ from torch import Tensor
 from hdream_core import checkpoint, runs, untrusted
 from hdream_core.agent import DreamerV2, make_balancer
 from hdream_core.check import check
-from hdream_core.checkpoint import CheckpointError
+from hdream_core.checkpoint import OUT_OF_LUCK, CheckpointError
 from hdream_core.config import Config, ConfigError
 from hdream_core.networks import ENCODER_KERNELS, MLP
 from hdream_core.settings import from_dict
@@ -46,6 +46,8 @@ def load_agent(path: str | Path, device: torch.device | None = None) -> DreamerV
         odd = beyond + [name for name in missing if not name.startswith(LEFT_OUT)]
         if odd:
             raise ValueError(f"{odd[0]} is in one and not in the other")
+    except OUT_OF_LUCK:
+        raise
     except (IndexError, KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: the weights do not fit the config beside them ({reason})") from None

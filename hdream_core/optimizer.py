@@ -71,9 +71,10 @@ class Optimizer:
         self.skipped.copy_(state["skipped"])
 
     def _allow_recording(self) -> None:
-        """Tells Adam that its step may be part of a CUDA graph (``recording``)."""
+        """Tells Adam that its step may be part of a CUDA graph (``recording``), and is not before that is recorded."""
         for group in self.adam.param_groups:
             group["capturable"] = self.fused and self.parameters[0].is_cuda
+        self.adam._warned_capturable_if_run_uncaptured = True
 
 
 def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:

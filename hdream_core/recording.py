@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import gc
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 import torch
@@ -49,12 +50,43 @@ class _Recording:
         current = torch.cuda.current_stream()
         # Recorded on a stream of the caller's own, the graph has that stream's priority.
         stream = None if current == torch.cuda.default_stream() else current
-        # Other threads, such as the one that reads batches, go on with what they do.
-        with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
-            self.outputs = work(*self.inputs)
+        # A dead agent's graph must not be collected, that is, destroyed on the GPU, while this one is recorded.
+        collects = gc.isenabled()
+        gc.collect()
+        gc.disable()
+        try:
+            # Other threads, such as the one that reads batches, go on with what they do.
+            with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
+                self.outputs = work(*self.inputs)
+        finally:
+            if collects:
+                gc.enable()
 
     def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
         for mine, new in zip(self.inputs, inputs, strict=True):
             mine.copy_(new, non_blocking=True)
         self.graph.replay()
         return [x.clone() for x in self.outputs]  # the next replay overwrites them
+
+
+class Pace:
+    """Keeps the processor from running ahead of a GPU by more than some updates, whose batches lie in pinned memory.
+
+    Args:
+        device: that works; a CPU is never ahead of itself.
+        ahead: updates that may wait.
+    """
+
+    def __init__(self, device: torch.device, ahead: int = 3):
+        self.enabled, self.ahead = device.type == "cuda", ahead
+        self._begun: deque[torch.cuda.Event] = deque()
+
+    def keep(self) -> None:
+        """Called after each update is started: waits for the one that is too far back."""
+        if not self.enabled:
+            return
+        event = torch.cuda.Event()
+        event.record()
+        self._begun.append(event)
+        if len(self._begun) > self.ahead:
+            self._begun.popleft().synchronize()

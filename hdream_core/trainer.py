@@ -22,6 +22,7 @@ from hdream_core.config import Config
 from hdream_core.evaluate import heldout_dreams, policy_episodes
 from hdream_core.logger import Logger
 from hdream_core.player import Understudy
+from hdream_core.recording import Pace
 from hdream_core.replay import Replay
 from hdream_core.sources import EVAL_SEED, Source, make_source
 from hdream_core.store import write_atomically
@@ -70,6 +71,7 @@ class Trainer:
         self.agent = DreamerV2(config, self.source.image_size, self.source.action)
         pin = self.agent.device.type == "cuda"
         self.batches = Ahead(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
+        self.pace = Pace(self.agent.device)
         self.logger = Logger(folder, config.log.tensorboard)
         self.step = 0  # environment steps
         self.window: dict[str, list[torch.Tensor]] = defaultdict(list)  # metrics since the last line
@@ -138,6 +140,7 @@ class Trainer:
         for _ in range(updates):
             for name, value in self.agent.update(next(self.batches)).items():
                 self.window[name].append(value)
+            self.pace.keep()
 
     def _log(self) -> None:
         """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
@@ -244,8 +247,11 @@ class Trainer:
             self.window[name] = list(values.to(self.agent.device).reshape(len(values)).unbind())
         checkpoint.set_rng_state(self.env_rng, state["rngs"]["env"])
         torch.set_rng_state(state["torch_rng"].cpu())
-        if state["cuda_rng"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+        if torch.cuda.is_available():
+            if state["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+            else:  # saved without a GPU: not the run's first noise again
+                torch.cuda.manual_seed(self.config.seed + self.step)
         if self.understudy and state["understudy_rng"] is not None:
             self.understudy.set_rng_state(state["understudy_rng"])
 

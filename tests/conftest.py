@@ -8,7 +8,8 @@ os.environ.setdefault("LP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Forked children could not use a GPU that their parent has used, so the tests that need one have a run of their own.
-if not any("test_gpu" in word for word in sys.argv):
+# A worker of xdist has what the process that started it decided.
+if "PYTEST_XDIST_WORKER" not in os.environ and not any("gpu" in word for word in sys.argv):
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest

@@ -4,11 +4,16 @@ import pytest
 import torch
 
 from hdream_core import checkpoint
+from hdream_core.agent import DreamerV2
 from hdream_core.checkpoint import CheckpointError, load
+from hdream_core.load import load_agent
 from hdream_core.presets import make_config
 from hdream_core.train import train
 from hdream_core.trainer import Trainer
 from tests.test_trainer import run_until, smoke
+
+# Older versions have no such error.
+ACCELERATOR = [torch.AcceleratorError("device-side assert")] if hasattr(torch, "AcceleratorError") else []
 
 
 def damage(path, how):
@@ -85,3 +90,21 @@ def test_only_damaged_checkpoints_are_named_and_kept(tmp_path):
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over"):
         Trainer(config, tmp_path)
     assert (tmp_path / checkpoint.LATEST).exists()
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), *ACCELERATOR])
+def test_a_full_device_is_not_called_a_damaged_checkpoint(tmp_path, monkeypatch, error):
+    """A sweep starts such a run again, and its user does not delete it."""
+    config = smoke()
+    run_until(config, tmp_path, 60)
+
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr(DreamerV2, "load_training_state", full)
+    with pytest.raises(type(error)):
+        Trainer(config, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(DreamerV2, "load_state_dict", full)
+    with pytest.raises(type(error)):
+        load_agent(tmp_path)

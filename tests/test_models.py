@@ -188,6 +188,15 @@ def test_probes_survive_a_feature_that_the_fit_never_saw():
         assert np.abs(probe(new) - y[:50]).max() < 30
 
 
+def test_a_probe_keeps_its_precision_whoever_asks():
+    """Dreams are drawn under autocast, and their features read there."""
+    x = np.random.default_rng(0).normal(size=(300, 6))
+    probe = MLPProbe(x, x[:, :2], ProbeConfig(hidden=32, layers=2, updates=50), 0)
+    with torch.autocast(probe.device.type, dtype=torch.bfloat16):
+        found = probe(x)
+    np.testing.assert_array_equal(found, probe(x))
+
+
 def test_method_names():
     assert methods.parse("w_o=0,w_r=100")[1] == {
         "balancer.w_o": 0.0,
