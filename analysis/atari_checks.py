@@ -45,7 +45,8 @@ class Check:
         where: its section.
         stated: the value that the paper gives.
         ours: the value computed from the printed scores.
-        holds: yes or no, or in words where neither is the whole answer.
+        holds: one of HOLDS.
+        remark: what the answer leaves out.
     """
 
     name: str
@@ -53,10 +54,12 @@ class Check:
     where: str
     stated: Any
     ours: Any
-    holds: bool | str
+    holds: str
+    remark: str = ""
 
 
-Finding = tuple[Any, Any, bool | str]  # of a check: stated, ours, holds
+HOLDS = YES, NO, IN_PART, OPEN = "yes", "no", "in part", "open"
+Finding = tuple[Any, Any, bool | str] | tuple[Any, Any, bool | str, str]  # of a check: stated, ours, holds, remark
 
 
 def _state_of_the_art(table: Table) -> Finding:
@@ -77,8 +80,8 @@ def _consistently(table: Table) -> Finding:
     counts = {"higher": difference > 0, "equal": difference == 0, "lower": difference < 0}
     ours = {name: int(games.sum()) for name, games in counts.items()}
     ours["lower by over 5 %"] = len(difference) - matched(table, table.scores[BASE], TOLERANCE)
-    holds = f"not game by game: {ours['lower']} of {len(difference)} are lower" if ours["lower"] else True
-    return {"lower": 0}, ours, holds
+    remark = f"read game by game: {ours['lower']} of {len(difference)} are lower" if ours["lower"] else ""
+    return {"lower": 0}, ours, not ours["lower"], remark
 
 
 def _gain_in_mean(table: Table) -> Finding:
@@ -93,7 +96,7 @@ def _gain_in_mean(table: Table) -> Finding:
         f"gain without {most}": _points(each.drop(most).mean()),
     }
     follows = abs(each.mean() - (ours - base)) <= half + other_half
-    return _points(ours - base), found, f"yes; {most} alone carries {100 * share:.0f} % of it" if follows else False
+    return _points(ours - base), found, follows, f"{most} alone carries {100 * share:.0f} % of it" if follows else ""
 
 
 def _unleash(table: Table) -> Finding:
@@ -106,7 +109,7 @@ def _games(table: Table) -> Finding:
 
 
 def _columns(table: Table) -> Finding:
-    return "equal", None, "cannot be checked from the table"
+    return "equal", None, OPEN, "cannot be checked from the table"
 
 
 def _comparable(table: Table) -> Finding:
@@ -115,7 +118,9 @@ def _comparable(table: Table) -> Finding:
     shown = [name for name, gain in found.items() if gain.low > 0 or gain.high < 0]
     close = int(((base - original).abs() <= TOLERANCE * original.abs()).sum())
     ours = {name: _show(gain) for name, gain in found.items()} | {"games within 5 %": close}
-    return "comparable", ours, f"no, {', '.join(shown)} differ" if shown else "no difference shown in the aggregates"
+    if shown:
+        return "comparable", ours, NO, f"{', '.join(shown)} differ"
+    return "comparable", ours, OPEN, "no difference is shown in the aggregates, nor that there is none"
 
 
 def _crazy_climber(table: Table) -> Finding:
@@ -130,8 +135,9 @@ def _crazy_climber(table: Table) -> Finding:
         gap, left = (t.statistic(name, BASE) - t.statistic(name, ORIGINAL) for t in both)
         ours |= {f"gap in {name}": _points(gap), f"gap in {name} with the original's score there": _points(left)}
         primarily = gap < 0 and left - gap > abs(gap) / 2  # more than half of the gap goes with the game
-        holds.append(f"{'yes' if primarily else 'no'} for the {name}")
-    return {"largest loss": CLIMBER}, ours, "; ".join(holds)
+        holds.append(primarily)
+    said = "; ".join(f"{'yes' if one else 'no'} for the {name}" for name, one in zip(PRINTED, holds, strict=True))
+    return {"largest loss": CLIMBER}, ours, all(holds) if len(set(holds)) == 1 else IN_PART, said
 
 
 def _significantly(table: Table) -> Finding:
@@ -139,8 +145,8 @@ def _significantly(table: Table) -> Finding:
     shown = [name for name, gain in found[BASE].items() if gain.low > 0]
     missing = [name for name in STATISTICS if name not in shown]
     ours = {f"{k} over {reference}": _show(gain) for reference, by in found.items() for k, gain in by.items()}
-    holds = f"shown for {', '.join(shown) or 'nothing'}; not shown for {', '.join(missing)}" if missing else True
-    return "higher", ours, holds
+    said = f"shown for {', '.join(shown) or 'nothing'}; not shown for {', '.join(missing)}" if missing else ""
+    return "higher", ours, (IN_PART if shown else OPEN) if missing else YES, said
 
 
 def _matches_or_surpasses(table: Table) -> Finding:
@@ -158,7 +164,7 @@ def _matches_or_surpasses(table: Table) -> Finding:
     readings = [name for name, count in counts.items() if count == stated]
     least, below = tolerances_for(table, references["reproduced"], stated)
     ours = counts | {f"reproduced, tolerance that gives {stated}": f"{100 * least:.1f} % to {100 * below:.1f} %"}
-    return stated, ours, f"yes, against {'; '.join(readings)}" if readings else False
+    return stated, ours, bool(readings), f"against {'; '.join(readings)}" if readings else ""
 
 
 def _follows(table: Table, name: str, column: str) -> bool:
@@ -189,7 +195,7 @@ def _other_aggregates(table: Table) -> Finding:
 def _bold(table: Table) -> Finding:
     best = table.scores[list(METHODS)].max(axis=1)
     ours = {COLUMNS[m]: int((table.scores[m] >= best - TOLERANCE * best.abs()).sum()) for m in METHODS}
-    return None, ours, "cannot be checked: the text at hand has no bold type"
+    return None, ours, OPEN, "the text at hand has no bold type"
 
 
 # Name: where it stands, the sentence cut to what is checked, the judge.
@@ -245,7 +251,12 @@ CLAIMS: dict[str, tuple[str, str, Callable[[Table], Finding]]] = {
 
 def checks(table: Table) -> list[Check]:
     """Every sentence of the paper about the table; differences are in percentage points of the human's score."""
-    return [Check(name, claim, where, *judge(table)) for name, (where, claim, judge) in CLAIMS.items()]
+    found = []
+    for name, (where, claim, judge) in CLAIMS.items():
+        stated, ours, holds, *remark = judge(table)
+        answer = holds if isinstance(holds, str) else YES if holds else NO
+        found.append(Check(name, claim, where, stated, ours, answer, *remark))
+    return found
 
 
 def _points(fraction: float) -> float:

@@ -108,6 +108,7 @@ def lines(found: Result) -> list[str]:
     for check in found.notes["checks"]:
         text += ["", f"{check['name']} ({check['where']})", f"  claim   {check['claim']}"]
         text += [f"  {key:<8}{_words(check[key])}" for key in ("stated", "ours", "holds")]
+        text += [f"  {'':<8}{check['remark']}"] if check["remark"] else []
     return text
 
 

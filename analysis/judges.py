@@ -7,9 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from analysis.methods import ORIGINAL, balanced
+from analysis.methods import ORIGINAL
 from analysis.results import Result
-from analysis.stats import Interval, cluster_interval, known, read_interval, seed_interval, show, variance_ratio
+from analysis.stats import (
+    SHARE,
+    Interval,
+    cluster_interval,
+    known,
+    read_interval,
+    seed_interval,
+    show,
+    variance_ratio,
+    welch_interval,
+)
 from analysis.verdicts import (
     FEWEST_SEEDS,
     MISSING,
@@ -27,6 +37,12 @@ from analysis.verdicts import (
 )
 
 
+def larger_weights(result: Result) -> list[str]:
+    """Methods of a result that are DreamerV2 with a reward weight above 1."""
+    weights = [method for method in methods_of(result) if method.startswith("w_r=") and method != ORIGINAL]
+    return [method for method in weights if float(method[4:]) > 1]
+
+
 def curves(
     metric: str, method: str | None, reference: str, want: int = 1, study: str = "finding1", margin: float = 0.0
 ) -> Judge:
@@ -34,7 +50,7 @@ def curves(
 
     Args:
         metric: ``return`` or ``success``.
-        method: whose policies are claimed to be better (None: the task's balanced weight).
+        method: whose policies are claimed to be better (None: each reward weight above 1 that there is).
         reference: than whose; with commas and ``|`` between them, the best of several.
         want: 1 for better, -1 for worse.
         study: whose results are looked at.
@@ -44,14 +60,19 @@ def curves(
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result in shelf.of(study, mode="online"):
-            other, references = method or balanced(result.attributes["task"]), reference.split("|")
-            if metric not in result.data or not has(result, other, *references):
+            references = reference.split("|")
+            if metric not in result.data or not has(result, *references):
                 continue
             area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
             best = max(references, key=lambda m: area[m].mean())
-            gap = seed_interval(area[other] - area[best])
-            words = f"online, {other} {told(area[other])}, {best} {told(area[best])}"
-            findings.append(compared(name, result, words, [gap], want, margin * abs(float(area[best].mean()))))
+            within = SHARE if metric == "success" else (-np.inf, np.inf)
+            for other in [method] if method else larger_weights(result):
+                if other in area:
+                    gap = seed_interval(area[other] - area[best])
+                    cells = [f"{m} {told(area[m], within)}" for m in (other, best)]
+                    words = f"online, mean {metric} over all evaluations: {', '.join(cells)}"
+                    allowed = margin * abs(float(area[best].mean()))
+                    findings.append(compared(name, result, words, [gap], want, allowed))
         return findings or [MISSING]
 
     return judge
@@ -81,15 +102,18 @@ def dreams(method: str | None, reference: str, study: str = "finding1", want: in
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result in shelf.of(study, mode="offline"):
-            other, references = method or balanced(result.attributes["task"]), reference.split("|")
-            if "window/error" not in result.data or not has(result, other, *references):
+            references = reference.split("|")
+            if "window/error" not in result.data or not has(result, *references):
                 continue
             error = dict(zip(methods_of(result), result.values("window/error"), strict=True))  # (seed, window) each
             best = min(references, key=lambda m: error[m].mean())
-            gap = error[other] - error[best]
-            spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), result.values("window/episode"))]
-            words = f"offline, {other} {told(error[other].mean(1))}, {best} {told(error[best].mean(1))}"
-            findings.append(compared(name, result, words, spans, want, margin * float(error[best].mean())))
+            for other in [method] if method else larger_weights(result):
+                if other in error:
+                    gap = error[other] - error[best]
+                    spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), result.values("window/episode"))]
+                    words = ", ".join(f"{m} {told(error[m].mean(1))}" for m in (other, best))
+                    words = f"offline, reward error of dreams: {words}"
+                    findings.append(compared(name, result, words, spans, want, margin * float(error[best].mean())))
         return findings or [MISSING]
 
     return judge
@@ -133,10 +157,9 @@ def order_of_coefficients(shelf: Shelf) -> list[Finding]:
             if not _as_long(lever, handle):
                 continue
             ends = [result.values("weight/reward")[0, :, -1] for result in (lever, handle)]
-            shared = min(map(len, ends))
-            gap = seed_interval(ends[0][:shared] - ends[1][:shared])
+            gap = welch_interval(*ends)  # a seed of one task is no pair of the same seed of another
             words = f"lever_pull {told(ends[0])}, handle_pull_side {told(ends[1])}"
-            found = verdict([gap], 1, shared)
+            found = verdict([gap], 1, min(map(len, ends)))
             findings.append(Finding(words, found, f"{lever_file}, {handle_file}", lever.attributes["scale"], gap))
     return findings or [MISSING]
 

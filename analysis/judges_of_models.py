@@ -60,7 +60,7 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result, other in _branched(shelf):
-            if event == "object" and (words := _probe_cannot_tell(result)):
+            if event == "object" and (words := probe_cannot_tell(result)):
                 findings.append(Finding(words, NOT_MEASURED, name, result.attributes["scale"]))
                 continue
             row = result.notes["final"].get(f"{event}/{wrong}_rate", {})
@@ -82,7 +82,7 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
     return judge
 
 
-def _probe_cannot_tell(result: Result) -> str:
+def probe_cannot_tell(result: Result) -> str:
     """What is wrong with the probe of a study of branches, on frames that were seen; empty if it is of use."""
     floor, seen = np.nanmax(result.values("object/floor")), np.nanmin(result.values("object/seen"))
     if floor > WORST_FLOOR:

@@ -1,17 +1,19 @@
 """What a sweep over the reward weight shows, in a few lines of text, by a rule written down beforehand.
 
-A method differs from the first one (w_r = 1) in a metric if the 95 % intervals allow it: for the policy, if the two
-intervals over seeds do not overlap; for held-out reward error, if the paired interval over episodes and, with several
-seeds, the one over seeds both leave out zero. One seed shows nothing about policies. Otherwise the verdict is "not
-shown at this scale".
+A method differs from the first one (w_r = 1) in a metric if the 95 % intervals allow it: for the policy's last
+evaluation, if the paired interval over seeds leaves out zero; for held-out reward error, if the paired interval over
+episodes and, with several seeds, the one over seeds both do. One seed shows nothing about policies. Otherwise the
+verdict is "not shown at this scale".
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from analysis.results import Result
-from analysis.stats import known, read_interval, show
+from analysis.stats import known, read_interval, seed_interval, show
 
 POLICY = {"success": "success", "return": "return"}
 
@@ -30,11 +32,13 @@ def lines(result: Result) -> list[str]:
 def verdict(result: Result, method: str) -> str:
     """How ``method`` compares with the first one, for policies and for held-out reward error."""
     parts = []
-    final = result.notes.get("final", {})
-    reference = str(result.axes["method"][0])
+    final, methods = result.notes.get("final", {}), [str(m) for m in result.axes["method"]]
+    reference = methods[0]
     for name in POLICY:
         if name in final:
-            parts.append(f"{name} {_compare(final[name][reference], final[name][method], len(result.axes['seed']))}")
+            at = list(result.axes["step"]).index(final[name]["step"])
+            values = result.values(name)[..., at]  # (method, seed)
+            parts.append(f"{name} {_compare(values[methods.index(method)] - values[0])}")
     paired = result.notes.get("paired", {}).get(method)
     if paired:
         span = read_interval(paired)
@@ -46,12 +50,13 @@ def verdict(result: Result, method: str) -> str:
     return f"against {reference}: " + "; ".join(parts)
 
 
-def _compare(reference: dict[str, float], other: dict[str, float], seeds: int) -> str:
-    if not all(known(x[end]) for x in (reference, other) for end in ("low", "high")):
-        return f"not shown ({'one seed has' if seeds == 1 else 'equal seeds have'} no interval)"
-    if other["low"] > reference["high"]:
+def _compare(difference: np.ndarray) -> str:
+    span = seed_interval(difference)
+    if not known(span.low):
+        return f"not shown ({'one seed has' if len(difference) == 1 else 'equal differences have'} no interval)"
+    if span.low > 0:
         return "higher"
-    return "lower" if other["high"] < reference["low"] else "not shown to differ at this scale"
+    return "lower" if span.high < 0 else "not shown to differ at this scale"
 
 
 def _paired_verdict(paired: dict[str, Any], seeds: int) -> str:

@@ -25,8 +25,11 @@ from analysis.results import Result
 from analysis.stats import Interval, known, seed_interval, show
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
-NOT_MEASURED = "not measured"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED)
+IN_PART, NOT_MEASURED = (
+    "reproduced in part",
+    "not measured",
+)  # in part: a sentence of which some holds and some does not
+VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED)
 UNKNOWN = Interval(np.nan, np.nan, np.nan)
 FEWEST_SEEDS = 3
 
@@ -108,5 +111,6 @@ def compared(
     return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
 
 
-def told(values: np.ndarray) -> str:
-    return show(seed_interval(values)._asdict())
+def told(values: np.ndarray, within: tuple[float, float] = (-np.inf, np.inf)) -> str:
+    """A mean over seeds with its interval, as text."""
+    return show(seed_interval(values, within=within)._asdict())

@@ -20,16 +20,22 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
         Study and PNG of each.
 
     Raises:
-        ResultError: if the folder does not exist, holds nothing to draw, or a file in it is damaged.
+        ResultError: if the folder does not exist or holds nothing to draw; or, when all others are drawn, naming the
+            files in it that are damaged.
     """
     if not results.is_dir():
         raise ResultError(f"{results}: no such folder of results")
-    drawn = []
+    drawn, broken = [], []
     for source in sorted(results.glob("*.h5")):
-        study = load(source).attributes["study"]
-        if study in PAPER:
-            with using(source):
-                drawn.append((study, importlib.import_module(f"figures.{study}").draw(source, out)))
+        try:
+            study = load(source).attributes["study"]
+            if study in PAPER:
+                with using(source):
+                    drawn.append((study, importlib.import_module(f"figures.{study}").draw(source, out)))
+        except ResultError as error:  # is no reason to leave the others undrawn
+            broken.append(str(error))
+    if broken:
+        raise ResultError("; ".join(broken))
     if not drawn:
         raise ResultError(f"{results}: holds no result that there is a figure for")
     return drawn

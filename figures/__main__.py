@@ -19,7 +19,7 @@ def main() -> None:
     try:
         drawn = redraw(chosen.results, chosen.out)
         print("\n".join(str(picture) for _, picture in drawn))
-        print(page.write(drawn, chosen.out))
+        print(page.write(drawn, chosen.out, chosen.results))
     except (ResultError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -18,17 +18,18 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.coefficients``; returns the PNG's path."""
     result = load(source)
     style.apply()
-    figure, grid = plt.subplots(1, 4, figsize=(11.5, 3.0), layout="constrained")
+    figure, panels = plt.subplots(2, 2, figsize=(7.2, 5.2), layout="constrained")
+    grid = panels.ravel()
     steps = result.axes["log_step"]
     for axes, (loss, text) in zip(grid, LOSSES.items(), strict=False):
         if f"weight/{loss}" in result.data:  # not before the first line of training metrics
             curves.line(axes, steps, result.values(f"weight/{loss}")[0], style.color("harmony", 0), "learned")
             analytic = result.values(f"analytic_weight/{loss}")[0]
             curves.line(axes, steps, analytic, "0.35", "Eq. 13 for the loss's running mean", dash="--")
-            axes.set_yscale("log")
+            style.plain_log(axes)
         axes.set_title(f"{loss.capitalize()} loss")
         axes.set_ylabel(text)
-        style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
+        style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()), result)
     _rectified(grid[-1])
     title = f"Coefficients that HarmonyDream learns (Fig. 23), {style.task(result)}"
     style.frame(figure, title, result, Path(source))

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from analysis.judges_of_models import probe_cannot_tell
 from analysis.results import Result, load
 from analysis.stats import SHARE, seed_interval
 from figures import style
@@ -25,7 +26,6 @@ WRONG = {
     "hallucination": "dreamed, does not happen",
     "miss": "happens, not dreamed",
 }
-WIDTHS = (1.3, 1.5, 0.6, 1)
 BINS = 5  # of dreamed probability
 
 
@@ -33,20 +33,27 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.counterfactual``; returns the PNG's path."""
     result = load(source)
     style.apply()
-    figure, grid = plt.subplots(2, 4, figsize=(13.2, 5.6), width_ratios=WIDTHS, layout="constrained")
-    for row, event in zip(grid, EVENTS, strict=True):
+    blind = probe_cannot_tell(result)  # then there is nothing to draw of the object
+    events = [event for event in EVENTS if not (event == "object" and blind)]
+    figure, grid = plt.subplots(2 * len(events), 2, figsize=(7.2, 5.2 * len(events) + 0.4), layout="constrained")
+    for row, event in zip(grid.reshape(len(events), 4), events, strict=True):
         for axes, wrong in zip(row, WRONG, strict=False):
             _rates(axes, result, event, wrong)
         _calibration(row[-1], result, event)
     level = result.notes["protocol"]["thresholds"]
     unit = "px" if result.attributes["task"] == "mini_lever" else "m"
-    levels = f"reward above {level['reward']:.2g}, object moved by {level['object']:g} {unit}"
+    levels = f"reward above {level['reward']:.2g}"
+    levels += "" if blind else f", object moved by {level['object']:g} {unit}"
     title = f"Wrong dreams under altered actions, {style.task(result)} ({levels})"
     note = (
         "All branches begin at an untouched object, and altered actions never touch it. Averted: the event happens as "
-        "recorded, not as altered. Beneath each group: its cases.\nDashed: motion that the probe reads off seen frames "
-        f"where there is none; it counts beyond {_quiet(result)} {unit}, as the probe's noise asks for."
+        "recorded, not as altered.\nBeneath each group: its cases. "
     )
+    if blind:
+        note += f"The object's motion is not drawn: {blind.removeprefix('not judged: ')}."
+    else:
+        note += "Dashed: motion that the probe reads off seen frames where there is none;\n"
+        note += f"it counts beyond {_quiet(result)} {unit}, as the probe's noise asks for."
     style.frame(figure, title, result, Path(source), note)
     return style.save(figure, out, Path(source).stem)
 
@@ -75,7 +82,8 @@ def _rates(axes: Axes, result: Result, event: str, wrong: str) -> None:
             level = result.values("object/floor")[i].mean()
             axes.axhline(level, color=style.color(method, i), linewidth=0.8, dashes=(4, 2))
     axes.set_xticks(range(len(groups)), groups, fontsize=6.5)
-    axes.set_ylim(0, 1)
+    top = np.nanmax([axes.get_ylim()[1], 0.3])
+    axes.set_ylim(0, min(top, 1))
     axes.set_ylabel("Share of dreams")
     axes.set_title(f"{EVENTS[event]}: {WRONG[wrong]}" if wrong != "miss" else WRONG[wrong].capitalize())
 

@@ -48,7 +48,7 @@ def _losses(axes: Axes, result: Result) -> None:
     axes.set_title(f"Losses with {style.label(str(result.axes['method'][0]))}")
     axes.set_ylabel("Loss (unweighted)")
     axes.legend(handles=handles, fontsize=6.5, loc="center right", bbox_to_anchor=(1.0, 0.265), labelspacing=0.25)
-    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
+    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()), result)
 
 
 def _ratio(axes: Axes, result: Result) -> None:
@@ -57,10 +57,10 @@ def _ratio(axes: Axes, result: Result) -> None:
     for i, method in enumerate(map(str, result.axes["method"])):
         curves.line(axes, steps, values[i], style.color(method, i), None)
     axes.axhline(100, color="0.6", linestyle=":", linewidth=1)
-    axes.set_yscale("log")
+    style.plain_log(axes)
     axes.set_title("Observation loss over reward loss")
     axes.set_ylabel("Ratio (dotted: 100)")
-    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()))
+    style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()), result)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.results import Result, load
+
 # Study: the paper's item, and what it shows there. In the paper's order.
 PAPER = {
     "finding1": (
@@ -66,13 +68,28 @@ PAPER = {
 }
 
 
-def write(drawn: Sequence[tuple[str, Path]], out: Path) -> Path:
+def caption(result: Result, source: Path) -> str:
+    """What a figure of ours shows: task, size, and the command that made its result."""
+    a, seeds = result.attributes, len(result.axes.get("seed", ()))
+    trained = (
+        f"{a['mode']}, preset `{a['preset']}`, {seeds} {'seed' if seeds == 1 else 'seeds'}" if seeds else "no runs"
+    )
+    state = "" if a.get("complete", True) else ", cut off before their end"
+    return f"*Ours:* `{a['task']}`, {trained}{state} (scale: {a['scale']}), from `{source.name}`: `{a['command']}`"
+
+
+def write(drawn: Sequence[tuple[str, Path]], out: Path, results: Path) -> Path:
     """Writes ``README.md`` beside the figures.
 
     Args:
         drawn: study and PNG of each figure.
         out: their folder.
+        results: folder of the result files that they were drawn from.
     """
+    captions = {}
+    for _, path in drawn:
+        source = results / f"{path.stem}.h5"
+        captions[path.stem] = caption(load(source), source)
     lines = [
         "# Figures",
         "",
@@ -83,7 +100,8 @@ def write(drawn: Sequence[tuple[str, Path]], out: Path) -> Path:
         pictures = [path for name, path in drawn if name == study]
         if pictures:
             lines += [f"## {item}: `analysis.{study}`", "", f"*In the paper:* {text}", ""]
-            lines += [line for path in pictures for line in (f"![{path.stem}]({path.name})", "")]
+            for path in pictures:
+                lines += [f"![{path.stem}]({path.name})", "", captions[path.stem], ""]
     page = out / "README.md"
     page.write_text("\n".join(lines).rstrip() + "\n")
     return page

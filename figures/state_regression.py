@@ -20,16 +20,21 @@ def draw(source: Path, out: Path) -> Path:
     style.apply()
     figure, axes = plt.subplots(1, len(KINDS), figsize=(7.2, 3.2), sharey=True, layout="constrained")
     for panel, kind in zip(axes, KINDS, strict=True):
-        _bars(panel, result, kind)
+        _points(panel, result, kind)
     unit = "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
     axes[0].set_ylabel(f"Mean squared distance ({unit})")
-    style.frame(figure, f"State regression (Fig. 2c), {style.task(result)}", result, Path(source))
+    protocol = result.notes["protocol"]
+    note = (
+        f"Points: MLP probe; {protocol['segments']:,} segments of {protocol['length']} steps of {protocol['episodes']} "
+        f"episodes ({protocol['data']}), {protocol['folds']} folds of whole episodes. Small dots: seeds."
+    )
+    style.frame(figure, f"State regression (Fig. 2c), {style.task(result)}", result, Path(source), note)
     return style.save(figure, out, Path(source).stem)
 
 
-def _bars(axes: Axes, result: Result, kind: str) -> None:
+def _points(axes: Axes, result: Result, kind: str) -> None:
     objects = [str(name) for name in result.axes["object"]]
-    style.bars(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), objects)  # over probe seeds, episodes
+    style.points(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), objects)  # over probe seeds, episodes
     linear = np.nanmean(result.values(f"linear/{kind}"), (1, 2))  # (method, object)
     width = style.GROUP / len(linear)
     for i, level in enumerate(linear):
@@ -42,7 +47,7 @@ def _bars(axes: Axes, result: Result, kind: str) -> None:
         for j, y in enumerate(level):
             ends = j - style.GROUP / 2, j + style.GROUP / 2
             axes.hlines(y, *ends, color="0.3", linestyle=dash, linewidth=1, label=None if j else label)
-    axes.set_yscale("log")
+    style.plain_log(axes)
     axes.set_title(KINDS[kind])
 
 

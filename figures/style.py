@@ -15,6 +15,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.results import Result, ResultError, using
 from analysis.stats import seed_interval
@@ -112,10 +113,35 @@ def bars(
     axes.set_xticks(range(len(groups)), groups)
 
 
-def steps_axis(axes: Axes, last: float) -> None:
-    """An x-axis in environment steps."""
+def points(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str]) -> None:
+    """As ``bars``, with the mean as a point: for an axis that has no zero."""
+    methods = [str(method) for method in result.axes["method"]]
+    for i, method in enumerate(methods):
+        at = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * GROUP / len(methods)
+        spans = np.array([seed_interval(values[i, :, j]) for j in range(len(groups))])  # (groups, 3)
+        axes.vlines(at, spans[:, 1], spans[:, 2], color=color(method, i), linewidth=1.2)
+        axes.plot(at, spans[:, 0], "o", color=color(method, i), markersize=4, label=label(method))
+        for seed in values[i]:
+            axes.plot(at + 0.06, seed, ".", color=color(method, i), markersize=3, alpha=0.6)
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set_xlim(-0.5, len(groups) - 0.5)
+
+
+def plain_log(axes: Axes) -> None:
+    """A logarithmic y-axis with plain numbers at its ticks, which are enough where it spans little."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    narrow = high / low < 20
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if narrow else (1, 3)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def steps_axis(axes: Axes, last: float, result: Result | None = None) -> None:
+    """An x-axis in environment steps; of an offline result, a clock that its updates drive."""
     axes.set_xlim(0, max(last, 1))
-    axes.set_xlabel("Environment steps")
+    offline = result is not None and result.attributes.get("mode") == "offline"
+    axes.set_xlabel("Environment steps (offline: clock)" if offline else "Environment steps")
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
 
 

@@ -68,6 +68,17 @@ def test_all_figures_are_redrawn_without_torch(tmp_path):
     assert len(done.stdout.splitlines()) == len(shipped) + 1
 
 
+def test_a_damaged_result_leaves_the_others_drawn(tmp_path):
+    for name in ("a", "z"):
+        save(result(), tmp_path / f"finding1_{name}.h5")
+    whole = (tmp_path / "finding1_a.h5").read_bytes()
+    (tmp_path / "finding1_m.h5").write_bytes(whole[:2000])
+    command = [sys.executable, "-m", "figures", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
+    bad = subprocess.run(command, capture_output=True, text=True)
+    assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and "finding1_m.h5" in bad.stderr
+    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == {"finding1_a", "finding1_z"}
+
+
 def test_nothing_to_draw_is_one_line(tmp_path):
     for folder, message in ((tmp_path / "none", "no such folder"), (tmp_path, "holds no result")):
         command = [sys.executable, "-m", "figures", "--results", str(folder), "--out", str(tmp_path)]

@@ -30,7 +30,7 @@ def test_verdict_needs_both_episodes_and_seeds():
     rng = np.random.default_rng(0)
     base = rng.gamma(1.0, 1.0, (1, 3, 200))
     better = np.concatenate([base, base - 0.3 + rng.normal(0, 0.1, base.shape)])
-    shown = sweep_result(better, [[1, 2, 3], [10, 11, 12]])
+    shown = sweep_result(better, [[1, 2, 3], [10, 11, 13]])
     paired = shown.notes["paired"]["w_r=100"]
     assert paired["mean"] == pytest.approx((better[1] - better[0]).mean())
     assert paired["per_seed"] == pytest.approx((better[1] - better[0]).mean(1).tolist())
