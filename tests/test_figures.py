@@ -69,8 +69,10 @@ def test_all_figures_are_redrawn_without_torch(tmp_path):
 
 
 def test_a_damaged_result_leaves_the_others_drawn(tmp_path):
+    found = result()
+    found.attributes["study"] = "finding1"
     for name in ("a", "z"):
-        save(result(), tmp_path / f"finding1_{name}.h5")
+        save(found, tmp_path / f"finding1_{name}.h5")
     whole = (tmp_path / "finding1_a.h5").read_bytes()
     (tmp_path / "finding1_m.h5").write_bytes(whole[:2000])
     command = [sys.executable, "-m", "figures", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
