@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.results import load
 from tests.test_project import PACKAGES, ROOT
 
 
@@ -92,3 +93,18 @@ def test_performance_page_quotes_its_file() -> None:
     assert f"{replay['sample_s'] * 1e3:.1f} ms, {replay['share_of_update']:.1%} of an update" in text
     assert f"{render['fast_fps']:.0f} / {render['paper_fps']:.1f}, ratio {render['ratio']:.0f}" in text
     assert f"{measured['harmonizers']['share_of_update']:.2%} of an update" in text
+
+
+def test_reproducing_has_the_command_of_every_shipped_result() -> None:
+    """As it stands in the file; ``make`` and the figure's own folder stand for the same."""
+    text = (ROOT / "REPRODUCING.md").read_text()
+    size = re.search(r"`SIZE` stands for `([^`]+)`", text)
+    assert size
+    expanded = text.replace(" SIZE`", f" {size[1]}`")
+    shipped = sorted((ROOT / "figures" / "data").glob("*.h5"))
+    for path in shipped:
+        command = str(load(path).attributes["command"]).removeprefix("python -m analysis.")
+        assert path.name in text, f"{path.name} has no row"
+        by_make = path.name in ("finding1_lever_pull_quick.h5", "finding1_mini_lever_cpu.h5")
+        assert by_make or f"`{command}`" in expanded, f"{path.name} was made by {command}"
+    assert set(re.findall(r"`(\w+\.h5)`", text)) == {path.name for path in shipped}

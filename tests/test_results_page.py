@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis import summary
 from analysis.results import load
-from analysis.stats import seed_interval
+from analysis.stats import seed_interval, welch_interval
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -18,6 +18,13 @@ def test_page_quotes_the_shipped_miniature():
     assert {row["mean"] for name, row in final["success"].items() if name != "step"} == {0.02}
     early = shipped.data["return"][1][:, :, 1].mean(1)  # after 1,000 steps
     assert f"({early.min():.0f} to {early.max():.0f} after 1,000 steps)" in text
+    area = dict(zip(map(str, shipped.axes["method"]), shipped.values("return").mean(-1), strict=True))
+    spans = [seed_interval(area[m] - area["w_r=1"]) for m in area if m != "w_r=1"]
+    assert " | ".join(f"{x.mean:+.1f} [{x.low:+.1f}, {x.high:+.1f}]" for x in spans) in text
+    span, apart = (
+        f(area["w_o=0,w_r=100"], area["w_r=100"]) for f in (lambda a, b: seed_interval(a - b), welch_interval)
+    )
+    assert f"(Finding 3): {span.mean:+.1f} [{span.low:+.1f}, {span.high:+.1f}]" in text and apart.low < 0 < apart.high
     verdicts = [summary.verdict(shipped, str(method)) for method in shipped.axes["method"][1:]]
     assert all("return not shown to differ at this scale" in v for v in verdicts)
 
@@ -44,9 +51,13 @@ def test_page_quotes_the_shipped_lever_pull_sweep():
     for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
         assert " | ".join(f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]" for x in spans) in text
     assert f"better in {100 * paired['w_r=100']['share_of_windows_better']:.0f} % of the windows" in text
-    for method in ("w_r=10", "w_r=100", "harmony"):  # "neither other seeds nor other held-out episodes"
+    each = ", ".join(f"{x:+.2f}" for x in paired["w_r=100"]["per_seed"][:2])
+    assert f"{each} and {paired['w_r=100']['per_seed'][2]:+.2f}" in " ".join(text.split())
+    ends = shipped.values("return")
+    assert (ends[:, :, -1].mean(1) < ends[:, :, 0].mean(1)).all()  # "less than untrained ones"
+    for method in ("w_r=10", "w_r=100", "harmony"):  # "both include zero"
         assert all(span["low"] < 0 < span["high"] for span in (paired[method], paired[method]["over_seeds"]))
-    implicit = paired["w_o=0,w_r=100"]  # "in all three pairs of seeds", "would confirm", "might not"
+    implicit = paired["w_o=0,w_r=100"]  # "in all three pairs of seeds", "excludes zero", "does not"
     assert min(implicit["per_seed"]) > 0 and implicit["low"] > 0 and implicit["over_seeds"]["low"] < 0
     medians = [final["reward_error_median"][m]["mean"] for m in methods[:3]]
     assert max(medians[1:]) < medians[0]
