@@ -64,8 +64,8 @@ class Counterfactual(study.OfflineStudy):
     samples: int | None = None
     """Dreams of each branch and alternative. Default: 10 for paper, 5 for cpu, 3 for quick."""
     episodes: int | None = None
-    """Episodes never trained on; the probe is fitted on one half, branches are drawn from the other. Default: 100 for
-    paper, 50 for cpu, 16 for quick."""
+    """Episodes never trained on; one half is the probe's, which is fitted on two thirds and checked on the rest, and
+    branches are drawn from the other half. Default: 100 for paper, 50 for cpu, 16 for quick."""
     threshold: float | None = None
     """Level that a reward rises above. Default: a quarter of the way from the best reward with an untouched object to
     the best reward in those episodes."""

@@ -52,7 +52,7 @@ class Study:
     preset: str = "auto"
     """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
     workers: int = 0
-    """Runs side by side; 0: one a processor, or all of them with Slurm."""
+    """Runs in parallel; 0: one per processor, or all of them with Slurm."""
     buffer: Path | None = None
     """Offline: an existing buffer's folder. Default: a scripted one, built first if need be."""
     runs: Path = Path("runs")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis import summary
 from analysis.results import load
-from analysis.stats import seed_interval, welch_interval
+from analysis.stats import cluster_interval, seed_interval, welch_interval
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -74,12 +74,15 @@ def test_page_quotes_the_other_studies():
     scales = load(ROOT / "figures/data/loss_scales_lever_pull_cpu.h5").notes["final"]
     ratio = scales["log10 of L_o / L_r"]["w_r=1"]
     assert f"10 to the {ratio['mean']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}] times" in text
-    for loss, method in (("reward", "w_r=1"), ("observation", "w_r=1"), ("reward", "w_r=100")):
-        assert percent(scales[f"gradient share of {loss}"][method]) in text
-    frames = load(ROOT / "figures/data/finding2_lever_pull_cpu.h5").notes["final"]["eventful"]
-    assert f"of {frames['windows']} held-out windows" in text
-    assert f"right in {percent(frames['only second right']['over_seeds'])}, only" in text
-    assert f"w_r = 1 in {percent(frames['only first right']['over_seeds'])}." in text
+    for words, method in (("w_r = 1", "w_r=1"), ("w_r = 100", "w_r=100"), ("HarmonyDream", "harmony")):
+        kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
+        cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
+        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+    frames = load(ROOT / "figures/data/finding2_lever_pull_cpu.h5").notes["final"]
+    for split, words in (("moving", "true reward moves"), ("still", "true reward stands still")):
+        cases = ("only second right", "only first right", "both wrong", "both right")
+        cells = [percent(frames[split][case]["over_seeds"]) for case in cases]
+        assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
     branches = load(ROOT / "figures/data/counterfactual_lever_pull_cpu.h5")
     averted, misses, apart = (
         [branches.notes["final"][f"reward/{name}"][m]["over_seeds"] for m in ("w_r=1", "w_r=100")]
@@ -123,3 +126,32 @@ def test_page_quotes_the_coefficients():
     cells = [f"{x.mean:.2f} [{x.low:.2f}, {x.high:.2f}]" for x, _ in ends.values()]
     assert f"ends at {cells[0]} on Lever Pull and at {cells[1]} on Handle Pull Side" in text
     assert "Eq. 13's ({:.2f} and {:.2f})".format(*(x for _, x in ends.values())) in text
+
+
+def test_page_quotes_the_ablations():
+    text, found = PAGE.read_text(), load(ROOT / "figures/data/ablations_lever_pull_cpu.h5")
+    methods, episode = [str(m) for m in found.axes["method"]], found.values("window/episode")
+    error = dict(zip(methods, found.values("window/error"), strict=True))
+    rows = {"unrectified": "unrectified (Eq. 4)", "harmony,w_d=1": "w_d fixed to 1 (E.4)", "w_r=10": "w_r = 10 (E.5)"}
+    for method, words in (rows | {"w_r=100": "w_r = 100 (E.5)"}).items():
+        gap = error["harmony"] - error[method]
+        mean, seeds = seed_interval(error[method].mean(1)), seed_interval(gap.mean(1))
+        episodes = cluster_interval(gap.mean(0), episode)
+        cells = [
+            f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]",
+            f"{seeds.mean:+.2f} [{seeds.low:+.2f}, {seeds.high:+.2f}]",
+            f"[{episodes.low:+.2f}, {episodes.high:+.2f}]",
+        ]
+        assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
+    ends = {
+        name: dict(zip(methods, found.values(name)[..., -1], strict=True))
+        for name in ("weight/reward", "loss/dynamics")
+    }
+    for name, method, digits in (
+        ("weight/reward", "unrectified", 1),
+        ("weight/reward", "harmony", 2),
+        ("loss/dynamics", "harmony,w_d=1", 2),
+        ("loss/dynamics", "harmony", 2),
+    ):
+        span = seed_interval(ends[name][method])
+        assert f"{span.mean:.{digits}f} [{span.low:.{digits}f}, {span.high:.{digits}f}]" in text
