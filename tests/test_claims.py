@@ -66,5 +66,6 @@ def test_documents_hold_the_ledger_of_the_shipped_results(tmp_path):
     """After new results: ``python -m analysis.claims --out docs``, and its ``--brief`` table into the README."""
     rows = claims.run(claims.Claims(out=tmp_path))
     root = claims.SHIPPED.parent.parent
-    assert (root / "docs" / "claims.md").read_text() == (tmp_path / "claims.md").read_text()
+    for name in ("claims.md", "claims.html"):
+        assert (root / "docs" / name).read_text() == (tmp_path / name).read_text()
     assert claims.brief(rows) in (root / "README.md").read_text()
