@@ -72,8 +72,8 @@ def markdown(rows: pd.DataFrame) -> str:
         "",
         f"{counts}. Written by `python -m analysis.claims`; rules in `analysis/verdicts.py`. Brackets: 95 % intervals, "
         "over seeds unless it says otherwise. Results at reduced scale say nothing about the paper's scale. The rules "
-        "were written before the results, but for those that say what they were before a first one. Each comparison is at "
-        "95 % by itself: of as many as there are here, one or two may come out by chance.",
+        "were written before the results, but for those that say what they were before a first one. Each comparison is "
+        "at 95 % by itself: of as many as there are here, one or two may come out by chance.",
         "",
         "| " + " | ".join(PRINTED) + " |",
         "|" + "---|" * len(PRINTED),

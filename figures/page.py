@@ -71,9 +71,8 @@ PAPER = {
 def caption(result: Result, source: Path) -> str:
     """What a figure of ours shows: task, size, and the command that made its result."""
     a, seeds = result.attributes, len(result.axes.get("seed", ()))
-    trained = (
-        f"{a['mode']}, preset `{a['preset']}`, {seeds} {'seed' if seeds == 1 else 'seeds'}" if seeds else "no runs"
-    )
+    many = f"{seeds} seed{'' if seeds == 1 else 's'}"
+    trained = f"{a.get('mode', '')}, preset `{a['preset']}`, {many}" if seeds else "nothing trained"
     state = "" if a.get("complete", True) else ", cut off before their end"
     return f"*Ours:* `{a['task']}`, {trained}{state} (scale: {a['scale']}), from `{source.name}`: `{a['command']}`"
 
