@@ -18,13 +18,10 @@ from analysis.verdicts import (
     compared,
     has,
     methods_of,
+    probe_cannot_tell,
     told,
 )
 
-# Share of still windows in which a probe that is any use may see motion; set after a first result, whose probe saw it
-# in most of them, and before any other.
-WORST_FLOOR = 0.5
-LEAST_SEEN = 0.5  # share of moving windows in which it must see motion; set after the second result, as above
 MISSES = 0.05  # by so much more may the balanced model miss what happens
 SELF = ("hand", "tip", "goal")  # positions that are no object's
 
@@ -80,18 +77,6 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
         return findings or [MISSING]
 
     return judge
-
-
-def probe_cannot_tell(result: Result) -> str:
-    """What is wrong with the probe of a study of branches, on frames that were seen; empty if it is of use."""
-    floor, seen = np.nanmax(result.values("object/floor")), np.nanmin(result.values("object/seen"))
-    if floor > WORST_FLOOR:
-        return f"not judged: the probe sees motion in {floor:.0%} of the seen windows that have none"
-    return (
-        f"not judged: the probe sees motion in {seen:.0%} of the seen windows that have some"
-        if seen < LEAST_SEEN
-        else ""
-    )
 
 
 def discrimination(event: str) -> Judge:

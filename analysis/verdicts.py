@@ -32,6 +32,10 @@ IN_PART, NOT_MEASURED = (
 VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED)
 UNKNOWN = Interval(np.nan, np.nan, np.nan)
 FEWEST_SEEDS = 3
+# Share of still windows in which a probe that is any use may see motion; set after a first result, whose probe saw it
+# in most of them, and before any other.
+WORST_FLOOR = 0.5
+LEAST_SEEN = 0.5  # share of moving windows in which it must see motion; set after the second result, as above
 
 
 @dataclass(frozen=True)
@@ -114,3 +118,15 @@ def compared(
 def told(values: np.ndarray, within: tuple[float, float] = (-np.inf, np.inf)) -> str:
     """A mean over seeds with its interval, as text."""
     return show(seed_interval(values, within=within)._asdict())
+
+
+def probe_cannot_tell(result: Result) -> str:
+    """What is wrong with the probe of a study of branches, on frames that were seen; empty if it is of use."""
+    floor, seen = np.nanmax(result.values("object/floor")), np.nanmin(result.values("object/seen"))
+    if floor > WORST_FLOOR:
+        return f"not judged: the probe sees motion in {floor:.0%} of the seen windows that have none"
+    return (
+        f"not judged: the probe sees motion in {seen:.0%} of the seen windows that have some"
+        if seen < LEAST_SEEN
+        else ""
+    )

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.judges_of_models import probe_cannot_tell
 from analysis.results import Result, load
 from analysis.stats import SHARE, seed_interval
+from analysis.verdicts import probe_cannot_tell
 from figures import style
 
 NAMES = {

@@ -9,7 +9,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +16,13 @@ import torch
 from hdream_core import checkpoint, runs
 from hdream_core.agent import DreamerV2
 from hdream_core.ahead import Ahead
-from hdream_core.checkpoint import CheckpointError
 from hdream_core.config import Config
 from hdream_core.evaluate import heldout_dreams, policy_episodes
 from hdream_core.logger import Logger
 from hdream_core.player import Understudy
 from hdream_core.recording import Pace
 from hdream_core.replay import Replay
+from hdream_core.resume import resume, state_of
 from hdream_core.sources import EVAL_SEED, Source, make_source
 from hdream_core.store import write_atomically
 
@@ -79,7 +78,8 @@ class Trainer:
         self.wall_seconds, self._since = 0.0, time.monotonic()
         beside = not config.offline_buffer and self.agent.kernels.recorded
         self.understudy = Understudy(self.agent.player, PLAY_SEED + config.seed) if beside else None
-        self._resume()
+        self._wants_checkpoint, self._saved = False, -1  # the latter: step of the latest checkpoint
+        resume(self)
 
     def run(self) -> None:
         """Trains to ``config.train.steps``, or returns at once if that is done.
@@ -112,7 +112,7 @@ class Trainer:
         if self._saved != self.step:
             self._save()
         self._evaluate(last=True)
-        runs.mark_done(self.folder, self._wall())
+        runs.mark_done(self.folder, self.wall())
 
     def _advance(self) -> None:
         """Moves the clock by ``train_every`` environment steps: experience, then an update.
@@ -199,61 +199,13 @@ class Trainer:
         return dreams.summary()
 
     def _save(self) -> None:
-        state = self.agent.training_state() | {
-            "step": self.step,
-            "metrics": self.logger.position(),
-            "latest": self.latest,
-            "wall_seconds": self._wall(),
-            "window": {name: torch.stack(values) for name, values in self.window.items()},
-            "episodes": torch.from_numpy(self.source.position()),
-            "rngs": {"env": checkpoint.rng_state(self.env_rng), "replay": self.batches.state()},
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-            "understudy_rng": self.understudy.rng_state() if self.understudy else None,
-        }
-        checkpoint.save(self.folder, state)
+        checkpoint.save(self.folder, state_of(self))
         runs.record(self.folder, {"checkpoints": "yes"})  # to start over is one thing, to have lost them another
         self._wants_checkpoint, self._saved = False, self.step
 
-    def _wall(self) -> float:
+    def wall(self) -> float:
         """Seconds that the run has taken, in all its processes."""
         return self.wall_seconds + time.monotonic() - self._since
-
-    def _resume(self) -> None:
-        self._wants_checkpoint, self._saved = False, -1  # the latter: step of the latest checkpoint
-        state = checkpoint.load_run(self.folder, mend=True)
-        if state is None:
-            if runs.recorded(self.folder).get("checkpoints") == "yes":
-                raise CheckpointError(f"{self.folder}: its checkpoints are gone; delete the folder to start over")
-            self.logger.rewind(0)
-            return
-        with checkpoint.taking_up(self.folder):
-            self._take_up(state)
-            episodes, metrics = state["episodes"].cpu().numpy(), int(state["metrics"])
-        # What drops rows and lines from after the checkpoint comes last, once nothing else can be wrong with it.
-        self.source.rewind(episodes)
-        with checkpoint.taking_up(self.folder):
-            self.batches.load_state(state["rngs"]["replay"])
-        self.logger.rewind(metrics)
-
-    def _take_up(self, state: dict[str, Any]) -> None:
-        """Everything of a saved state that lies in memory."""
-        self.agent.load_training_state(state)
-        self.step, self.wall_seconds = int(state["step"]), float(state["wall_seconds"])
-        if not 0 <= self.step <= self.config.train.steps:
-            raise ValueError(f"it is of step {self.step}")
-        self.latest = {str(name): float(value) for name, value in state["latest"].items()}
-        for name, values in state["window"].items():
-            self.window[name] = list(values.to(self.agent.device).reshape(len(values)).unbind())
-        checkpoint.set_rng_state(self.env_rng, state["rngs"]["env"])
-        torch.set_rng_state(state["torch_rng"].cpu())
-        if torch.cuda.is_available():
-            if state["cuda_rng"] is not None:
-                torch.cuda.set_rng_state(state["cuda_rng"].cpu())
-            else:  # saved without a GPU: not the run's first noise again
-                torch.cuda.manual_seed(self.config.seed + self.step)
-        if self.understudy and state["understudy_rng"] is not None:
-            self.understudy.set_rng_state(state["understudy_rng"])
 
 
 def _finite_mean(values: torch.Tensor) -> float:
