@@ -5,6 +5,8 @@ from pathlib import Path
 from analysis import summary
 from analysis.results import load
 from analysis.stats import cluster_interval, seed_interval, welch_interval
+from hdream_core.agent import DreamerV2
+from hdream_core.presets import make_config
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -155,3 +157,20 @@ def test_page_quotes_the_ablations():
     ):
         span = seed_interval(ends[name][method])
         assert f"{span.mean:.{digits}f} [{span.low:.{digits}f}, {span.high:.{digits}f}]" in text
+
+
+def test_readme_says_in_short_what_the_page_says():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    sizes = []
+    for preset in ("cpu", "paper"):
+        agent = DreamerV2(make_config("lever_pull", preset), 64, 4)
+        sizes.append(sum(p.numel() for p in agent.model.parameters()) / 1e6)
+    assert f"world models of {sizes[0]:.1f} million parameters (the paper's have {sizes[1]:.0f})" in text
+    found = load(ROOT / "figures/data/loss_scales_lever_pull_cpu.h5")
+    train = found.config["w_r=1"]["train"]
+    assert f"trained by {train['steps'] // train['train_every']} updates" in text
+    final = found.notes["final"]
+    first, last = (final[f"gradient share of reward, {stage}"]["w_r=1"]["mean"] for stage in ("untrained", "trained"))
+    ratio = final["log10 of L_o / L_r"]["w_r=1"]["mean"]
+    assert f"10 to the {ratio:.2f} times" in text
+    assert f"the largest share, {100 * first:.0f} %, and falls to {100 * last:.0f} %" in text
