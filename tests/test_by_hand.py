@@ -1,0 +1,281 @@
+"""What all results stand on, against loops and stubs whose values are plain: a wrong sign or a shift shows."""
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import dreams, hallucination, representation, segments
+from analysis.probes import ProbeConfig
+from hdream_core import envs
+from hdream_core.agent import DreamerV2
+from hdream_core.behavior import Behavior, Imagined
+from hdream_core.config import BehaviorConfig, Config, EvalConfig
+from hdream_core.envs.vector import make_episodes
+from hdream_core.evaluate import WINDOWS_AT_ONCE, heldout_dreams, policy_episodes
+from hdream_core.presets import make_config
+from hdream_core.replay import Replay
+from hdream_core.settings import flatten
+from hdream_core.store import EpisodeStore, Field
+from hdream_core.trainer import Trainer
+from hdream_core.world_model import Dream
+from offline_buffers.behaviors import behavior_of, play
+
+TABLE_1 = {
+    "model.rssm.deter": 1024,
+    "model.rssm.stoch": 32,
+    "model.rssm.classes": 32,
+    "model.rssm.kl_balance": 0.8,
+    "model.lr": 3e-4,
+    "model.grad_clip": 100.0,
+    "behavior.horizon": 15,
+    "behavior.gamma": 0.99,
+    "behavior.lam": 0.95,
+    "behavior.entropy": 1e-4,
+    "behavior.actor_lr": 8e-5,
+    "behavior.critic_lr": 8e-5,
+    "behavior.slow_update": 100,
+    "train.batch": 50,
+    "train.length": 50,
+    "train.train_every": 5,
+    "train.pretrain": 100,
+    "train.prefill": 5000,
+}
+
+
+def smoke(**changes):
+    return DreamerV2(make_config("mini_lever", "smoke", changes={"train.precision": "float32"} | changes), 32, 2)
+
+
+def test_defaults_are_table_1():
+    found = flatten(Config())
+    assert {name: found[name] for name in TABLE_1} == TABLE_1
+
+
+def test_losses_of_actor_and_critic_are_equations_7_and_9():
+    """Values and gradients against a loop over one trajectory at a time."""
+    horizon, n, size = 3, 2, 5
+    config = BehaviorConfig(hidden=8, layers=1, lam=0.7, entropy=0.3)
+    behavior = Behavior(config, size, 2)
+    for p in behavior.slow_critic.parameters():  # it lags, so it is not the critic
+        p.add_(0.1)
+    feat = torch.randn(horizon + 1, n, size, requires_grad=True)
+    entropy = torch.randn(horizon, n, requires_grad=True)
+    discounts = torch.rand(horizon + 1, n)
+    weights = torch.randn(size)
+    model = smoke().model
+    model.reward, model.discount = lambda x: x @ weights, lambda x: discounts
+    actor_loss, critic_loss, _ = behavior.imagined_losses(model, Imagined(feat, entropy))
+
+    actor_terms, critic_terms = [], []
+    for i in range(n):
+        value = [behavior.slow_critic(feat[t, i]).squeeze() for t in range(horizon + 1)]
+        reward, gamma = [feat[t, i] @ weights for t in range(horizon + 1)], discounts[:, i]
+
+        def target(t, value=value, reward=reward, gamma=gamma):
+            if t == horizon:
+                return value[horizon]
+            return reward[t] + gamma[t] * ((1 - 0.7) * value[t + 1] + 0.7 * target(t + 1))
+
+        reached = 1.0
+        for t in range(horizon):
+            predicted = behavior.critic(feat[t, i].detach()).squeeze()
+            critic_terms.append(reached * 0.5 * (predicted - target(t).detach()) ** 2)
+            if t < horizon - 1:
+                actor_terms.append(-reached * (target(t + 1) + 0.3 * entropy[t, i]))
+            reached = reached * gamma[t]
+    want_actor, want_critic = torch.stack(actor_terms).mean(), torch.stack(critic_terms).mean()
+    assert actor_loss.item() == pytest.approx(want_actor.item())
+    assert critic_loss.item() == pytest.approx(want_critic.item())
+    for got, want in zip(
+        torch.autograd.grad(actor_loss, [feat, entropy]), torch.autograd.grad(want_actor, [feat, entropy]), strict=True
+    ):
+        torch.testing.assert_close(got, want)
+    critic = list(behavior.critic.parameters())
+    for got, want in zip(
+        torch.autograd.grad(critic_loss, critic), torch.autograd.grad(want_critic, critic), strict=True
+    ):
+        torch.testing.assert_close(got, want)
+
+
+def test_the_actor_learns_from_rewards_not_from_entropy_alone():
+    agent = smoke(**{"behavior.entropy": 0.0, "behavior.horizon": 4})
+    torch.nn.init.normal_(agent.behavior.actor.output.weight)
+    actor_loss, _, _ = agent.behavior.losses(agent.model, agent.model.rssm.initial(5))
+    gradients = torch.autograd.grad(actor_loss, list(agent.behavior.actor.parameters()))
+    assert all(g.abs().sum() > 0 for g in gradients)
+
+
+def test_each_part_has_its_own_rate_and_its_gradient_is_clipped():
+    rates = {"model.lr": 1e-3, "model.harmonizer_lr": 0.5, "behavior.actor_lr": 2e-3, "behavior.critic_lr": 3e-3}
+    agent = DreamerV2(make_config("mini_lever", "smoke", "harmony", rates), 32, 2)
+    groups = {name: optimizer.adam.param_groups for name, optimizer in agent.optimizers.items()}
+    assert [group["lr"] for group in groups["model"]] == [1e-3, 0.5]
+    assert [group["weight_decay"] for group in groups["model"]] == [1e-6, 0.0]
+    assert groups["actor"][0]["lr"] == 2e-3 and groups["critic"][0]["lr"] == 3e-3
+    optimizer = agent.optimizers["critic"]
+    optimizer.clip = 0.5
+    optimizer.step(1e4 * agent.behavior.critic(torch.ones(3, agent.model.rssm.feat_size)).square().mean())
+    norm = torch.stack([p.grad.square().sum() for p in optimizer.parameters]).sum().sqrt()
+    assert norm.item() == pytest.approx(0.5, rel=1e-3)
+
+
+def test_discount_head_learns_gamma_until_the_end_and_zero_at_it():
+    agent = smoke(**{"model.discount_head": True})
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": torch.from_numpy(rng.integers(0, 256, (2, 6, 32, 32, 3), np.uint8)),
+        "action": torch.zeros(2, 6, 2),
+        "reward": torch.zeros(2, 6),
+        "is_first": torch.zeros(2, 6, dtype=torch.bool),
+        "is_terminal": torch.zeros(2, 6, dtype=torch.bool),
+    }
+    batch["is_terminal"][1, -1] = True
+    losses, post, _ = agent.model.losses(batch)
+    p = torch.sigmoid(agent.model.discount_head(post.feat).squeeze(-1)).detach().double().numpy()
+    target = np.full((2, 6), agent.config.behavior.gamma)
+    target[1, -1] = 0
+    want = -np.mean(target * np.log(p) + (1 - target) * np.log(1 - p))
+    assert losses["discount"].item() == pytest.approx(want, rel=1e-5)
+
+
+def test_acting_follows_what_was_done():
+    """The filter that acts is told its own actions; it explores by sampling and exploits by the mode."""
+    agent, rssm = smoke(), None
+    rssm = agent.model.rssm
+    torch.nn.init.normal_(agent.behavior.actor.output.weight)
+    images = np.random.default_rng(0).integers(0, 256, (5, 2, 32, 32, 3), np.uint8)
+    for explore in (False, True):
+        torch.manual_seed(3)
+        memory, acted = None, []
+        for image in images:
+            action, memory = agent.act(image, memory, explore)
+            acted.append(action)
+        torch.manual_seed(3)
+        latent, last = rssm.initial(2), torch.zeros(2, 2)
+        with torch.no_grad():
+            for t, image in enumerate(images):
+                embed = agent.model.encode(torch.from_numpy(image)[:, None])[:, 0]
+                latent = rssm.observe_step(latent, embed, last, torch.full((2,), t == 0))
+                policy = agent.behavior.policy(latent.feat)
+                last = policy.rsample() if explore else policy.mode
+                np.testing.assert_allclose(acted[t], last.numpy(), atol=1e-6)
+
+
+def test_evaluating_leaves_trainings_numbers_alone_and_plays_other_episodes(tmp_path):
+    run = Trainer(make_config("mini_lever", "smoke", changes={"eval.episodes": 3}), tmp_path)
+    before = torch.get_rng_state()
+    policy_episodes(run.agent, run.source.eval_envs(), seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    frames, _ = run.source.eval_envs().reset()
+    env = envs.make("mini_lever", seed=run.config.seed)
+    trained_on = [env.reset(options={"episode": i})[0]["image"] for i in range(30)]
+    assert not any(np.array_equal(a, b) for a in frames["image"] for b in trained_on)
+    run.source.close()
+
+
+def test_success_is_that_of_any_step():
+    """An environment in which only the second step succeeds."""
+    several = make_episodes("mini_lever", 2, False, seed=3)
+    step, calls = several.step, []
+
+    def once(actions):
+        calls.append(len(calls))
+        observed, reward, terminated, truncated, info = step(actions)
+        return observed, reward, terminated, truncated, info | {"success": np.full(2, len(calls) == 2)}
+
+    several.step = once
+    assert policy_episodes(smoke(), several, seed=0)["success"] == 1.0
+
+
+def test_heldout_dreams_by_hand(tmp_path, monkeypatch):
+    """A model whose dreams are the truth and one more, or three more: errors 1 and 9, in over a batch of windows."""
+    rows, windows = 40, WINDOWS_AT_ONCE + 7
+    fields = {"image": Field("|u1", (4, 4, 3)), "action": Field("<f4", (2,)), "reward": Field("<f4", ())}
+    store = EpisodeStore(tmp_path, fields | {"is_terminal": Field("|b1", ())})
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        store.append(
+            {
+                "image": np.zeros((rows, 4, 4, 3), np.uint8),
+                "action": np.zeros((rows, 2), np.float32),
+                "reward": rng.normal(size=rows).astype(np.float32),
+                "is_terminal": np.zeros(rows, bool),
+            }
+        )
+    agent = smoke()
+
+    def open_loop(batch, context, samples):
+        truth = batch["reward"][:, context:]
+        reward = torch.cat([truth + 1 + 2 * i for i in range(samples)])
+        return Dream(torch.zeros(len(reward), 1), reward, torch.zeros(1))
+
+    monkeypatch.setattr(agent.model, "open_loop", open_loop)
+    config = EvalConfig(context=5, horizon=10, samples=2)
+    before = torch.get_rng_state()
+    found = heldout_dreams(agent, Replay(store, None, 1000, False), config, windows, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(found.start) == windows
+    for w in (0, 1, WINDOWS_AT_ONCE, windows - 1):
+        episode, start = divmod(int(found.start[w]), rows)
+        truth = store.episode(episode)["reward"][start + 5 : start + 15]
+        assert found.episode[w] == episode
+        assert found.error[w] == pytest.approx((1 + 9) / 2, rel=1e-5)
+        assert found.true_return[w] == pytest.approx(truth.sum(), abs=1e-4)
+        assert found.dreamed_return[w] == pytest.approx(truth.sum() + 10 * 2, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def windows():
+    env = envs.make("mini_lever", seed=5)
+    episodes = [segments._rows(play(env, behavior_of("scripted", 5, i), i)) for i in range(9)]
+    return segments.draw("mini_lever", episodes, 60, 20, seed=0)
+
+
+def test_dreams_follow_the_altered_actions(windows, monkeypatch):
+    agent = smoke()
+
+    def open_loop(batch, context, samples=1):
+        reward = batch["action"][:, context:, 0].repeat(samples, 1)
+        size = agent.model.rssm.feat_size
+        return Dream(torch.zeros(*reward.shape, size), reward, torch.zeros(len(reward), context, size))
+
+    monkeypatch.setattr(agent.model, "open_loop", open_loop)
+    action = np.random.default_rng(0).uniform(-1, 1, (len(windows), 15, 2)).astype(np.float32)
+
+    def probe(feat):
+        return np.zeros((*feat.shape[:-1], 2))
+
+    found = hallucination.dream(agent, windows, 5, action, probe, samples=3)
+    np.testing.assert_allclose(found.reward, np.repeat(action[None, :, :, 0], 3, 0))
+    np.testing.assert_allclose(dreams.rewards(agent, windows, 5), windows.rows("action")[:, 5:, 0])
+
+
+class Telling:
+    """A representation that is chosen: the positions themselves, or which episode it is and nothing else."""
+
+    def __init__(self, monkeypatch, windows, of_episode):
+        positions = np.concatenate(list(windows.positions().values()), -1)  # (N, T, D)
+        code = np.eye(len(windows.episodes))[windows.episode][:, None].repeat(positions.shape[1], 1)
+        noise = np.random.default_rng(0).normal(size=(*positions.shape[:2], 3))
+        feat = np.concatenate([code if of_episode else positions, noise], -1).astype(np.float32)
+        found = representation.Features(feat, feat[:, 5:])
+        monkeypatch.setattr(representation, "features", lambda agent, segments, context: found)
+
+
+def test_probes_read_off_what_is_there_at_the_steps_that_it_is_there(windows, monkeypatch):
+    Telling(monkeypatch, windows, of_episode=False)
+    errors = representation.regress(None, windows, 5, ProbeConfig(hidden=32, layers=2, updates=300), 1, 3)
+    for kind in representation.KINDS:
+        constant = np.nanmean(errors[f"constant/{kind}"])
+        assert np.nanmean(errors[f"linear/{kind}"]) < 1e-2 * constant
+        assert np.nanmean(errors[f"mlp/{kind}"]) < 0.3 * constant
+        assert np.nanmean(errors[f"shuffled/{kind}"]) > 0.7 * constant
+
+
+def test_probes_are_judged_on_episodes_that_they_have_not_seen(windows, monkeypatch):
+    """Which episode it is says where its lever stands, to who has seen the episode: no help with new ones."""
+    Telling(monkeypatch, windows, of_episode=True)
+    errors = representation.regress(None, windows, 5, ProbeConfig(hidden=32, layers=2, updates=300), 1, 3)
+    for kind in representation.KINDS:
+        assert np.nanmean(errors[f"linear/{kind}"]) > 0.7 * np.nanmean(errors[f"constant/{kind}"])
+        assert np.nanmean(errors[f"mlp/{kind}"]) > 0.7 * np.nanmean(errors[f"constant/{kind}"])
