@@ -14,6 +14,11 @@ if "PYTEST_XDIST_WORKER" not in os.environ and not any("gpu" in word for word in
 
 import pytest
 import torch
+from hypothesis import settings
+
+# Examples are the same in every run, and a busy machine is no failure; ``--hypothesis-profile=default`` searches anew.
+settings.register_profile("hdream", deadline=None, derandomize=True)
+settings.load_profile("hdream")
 
 
 @pytest.fixture(autouse=True)

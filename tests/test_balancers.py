@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -156,4 +157,4 @@ def test_balancers_depend_on_torch_alone():
         "import sys, runpy; runpy.run_path('hdream_core/balancers.py');"
         "assert not any(m.split('.')[0] in ('hdream_core', 'analysis', 'gymnasium', 'mujoco') for m in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

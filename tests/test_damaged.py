@@ -5,6 +5,7 @@
 
 import contextlib
 import io
+import os
 import random
 import sys
 import tempfile
@@ -45,7 +46,7 @@ def attack(target: Target, rng: random.Random) -> bool:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("group", GROUPS)
 def test_damaged_files_are_read_or_refused(group, tmp_path, record_property):
-    seed = random.SystemRandom().randrange(2**32)
+    seed = int(os.environ.get("HDREAM_SEED", "0"))  # the same damage in every run; the fuzzer beneath goes on searching
     print(f"seed {seed}")
     rng = random.Random(seed)
     for name, target in group(tmp_path).items():

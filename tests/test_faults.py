@@ -33,7 +33,7 @@ MODES = ("online", "offline")
 
 @pytest.fixture
 def rng():
-    seed = random.SystemRandom().randrange(2**32)
+    seed = int(os.environ.get("HDREAM_SEED", random.SystemRandom().randrange(2**32)))
     print(f"seed {seed}")
     return random.Random(seed)
 

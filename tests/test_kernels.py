@@ -161,7 +161,8 @@ def curves(kernels, precision, updates, more, seed=0):
 def test_whole_updates_in_float32_agree(changes):
     tuned, plain = curves("tuned", "float32", 15, changes), curves("plain", "float32", 15, changes)
     np.testing.assert_allclose(tuned, plain, rtol=1e-4, atol=1e-6)
-    assert np.abs(plain[0] - plain[-1]).min() > 1e-6  # and the curves do move
+    still = curves("plain", "float32", 15, changes | {"model.lr": 1e-12, "behavior.actor_lr": 1e-12})
+    assert np.abs(plain[-1] / still[-1] - 1).max() > 1e-2  # what was learned is in the curves that agree
 
 
 @pytest.mark.parametrize("u", [None, 0.0, 1.0])

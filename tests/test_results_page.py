@@ -174,3 +174,19 @@ def test_readme_says_in_short_what_the_page_says():
     ratio = final["log10 of L_o / L_r"]["w_r=1"]["mean"]
     assert f"10 to the {ratio:.2f} times" in text
     assert f"the largest share, {100 * first:.0f} %, and falls to {100 * last:.0f} %" in text
+
+
+def test_page_quotes_finding3():
+    text, found = " ".join(PAGE.read_text().split()), load(ROOT / "figures/data/finding3_lever_pull_cpu.h5")
+    methods = [str(m) for m in found.axes["method"]]
+    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
+        spans = [seed_interval(values.mean(-1)) for values in found.values(f"mlp/{kind}")]
+        cells = [f"{x.mean:.0f} [{x.low:.0f}, {x.high:.0f}]" for x in spans]
+        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+    error = dict(zip(methods, found.values("mlp/posterior"), strict=True))
+    for one, other in (("w_o=0,w_r=100", "w_r=100"), ("w_r=100", "w_r=1")):
+        gap = error[one] - error[other]
+        seeds, episodes = seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), found.axes["episode"])
+        told = f"{seeds.mean:+.1f} [{seeds.low:+.1f}, {seeds.high:+.1f}] over seeds and "
+        assert told + f"[{episodes.low:+.1f}, {episodes.high:+.1f}] over episodes" in text
+    assert f"a constant has {found.values('constant/posterior').mean():.0f} square" in text

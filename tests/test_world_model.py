@@ -63,11 +63,18 @@ def test_free_nats_apply_to_the_mean():
     loss, kl = rssm.kl_loss(post, prior)
     assert loss.item() == pytest.approx(1e3) and kl.item() < 1e3
     assert all(g.abs().max() == 0 for g in torch.autograd.grad(loss, (post, prior)))
-    below = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=1e-6), action=2, embed=5)
-    # An element under the limit still gets gradient as long as the mean is above it.
-    post.data[0, 0], prior.data[0, 0] = 0.1 * post.data[0, 0], 0.1 * post.data[0, 0] + 1e-4
-    (gradient,) = torch.autograd.grad(below.kl_loss(post, prior)[0], prior)
-    assert gradient[0, 0].abs().max() > 0
+    # An element under the limit still gets its gradient as long as the mean is above it.
+    limited, free = (
+        RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=nats), action=2, embed=5)
+        for nats in (0.1, 0.0)
+    )
+    prior.data[0, 0] = post.data[0, 0]
+    prior.data[0, 0, 0, 0] += 0.3
+    each = categorical_kl(post, prior)
+    assert 0.001 < each[0, 0] < 0.1 < each.mean()
+    got, want = (torch.autograd.grad(rssm.kl_loss(post, prior)[0], prior)[0] for rssm in (limited, free))
+    assert want[0, 0].abs().max() > 1e-4
+    torch.testing.assert_close(got, want)
 
 
 def test_categorical_kl_against_torch():

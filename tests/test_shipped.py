@@ -1,0 +1,54 @@
+"""Shipped results: what their notes say is what the present code makes of their own arrays."""
+
+import json
+
+import pytest
+
+from analysis import collect, finding2, finding3, loss_scales, reward_mse, state_regression, wrong_dreams
+from analysis.results import _without_nan, load
+from figures.style import SHIPPED
+
+FINAL = {
+    "finding1": collect.final_intervals,
+    "coefficients": collect.final_intervals,
+    "ablations": collect.final_intervals,
+    "multitask": collect.final_intervals,
+    "loss_scales": loss_scales.final,
+    "finding2": finding2.frequencies,
+    "finding3": finding3.final,
+    "counterfactual": wrong_dreams.intervals,
+    "state_regression": state_regression.intervals,
+    "reward_mse": reward_mse.intervals,
+}
+
+
+def plain(notes):
+    """As a file keeps them."""
+    return json.loads(json.dumps(_without_nan(notes)))
+
+
+def assert_alike(found, expected, where=""):
+    """The same words, and the same numbers but for the last digits that a processor decides."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for name in expected:
+            assert_alike(found[name], expected[name], f"{where}/{name}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), where
+        for i, pair in enumerate(zip(found, expected, strict=True)):
+            assert_alike(*pair, f"{where}/{i}")
+    elif isinstance(expected, float | int) and not isinstance(expected, bool):
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-9), where
+    else:
+        assert found == expected, where
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.h5")), ids=lambda path: path.stem)
+def test_notes_follow_from_the_arrays(path):
+    result = load(path)
+    study = result.attributes["study"]
+    if study == "atari_table":  # its checks are computed again in test_atari_table
+        return
+    assert_alike(plain(FINAL[study](result)), result.notes["final"])
+    if "paired" in result.notes:
+        assert_alike(plain(collect.paired_differences(result)), result.notes["paired"])
