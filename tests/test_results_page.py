@@ -91,6 +91,8 @@ def test_page_quotes_the_other_studies():
         for name in ("averted_rate", "miss_rate", "discrimination")
     )
     assert f"in {percent(averted[0])} of the dreams with w_r = 1, in {percent(averted[1])} with w_r = 100" in text
+    row = branches.notes["final"]["reward/averted_rate"]
+    assert f"({row['cases']} cases of {row['episodes']} episodes" in text
     assert f"they miss {percent(misses[0])} and {percent(misses[1])}" in text
     assert " and ".join(f"{x['mean']:.2f} [{x['low']:.2f}, {x['high']:.2f}]" for x in apart) in text
     assert branches.values("object/seen").max() < 0.1  # "sees next to none of it"
@@ -190,3 +192,26 @@ def test_page_quotes_finding3():
         told = f"{seeds.mean:+.1f} [{seeds.low:+.1f}, {seeds.high:+.1f}] over seeds and "
         assert told + f"[{episodes.low:+.1f}, {episodes.high:+.1f}] over episodes" in text
     assert f"a constant has {found.values('constant/posterior').mean():.0f} square" in text
+
+
+def test_page_quotes_the_multitask_balancers():
+    text, found = PAGE.read_text(), load(ROOT / "figures/data/multitask_lever_pull_cpu.h5")
+    methods, episode = [str(m) for m in found.axes["method"]], found.values("window/episode")
+    error = dict(zip(methods, found.values("window/error"), strict=True))
+    names = {"w_r=1": "w_r = 1", "uw": "uncertainty weighting", "dwa": "DWA", "nashmtl": "NashMTL"}
+    for method, words in names.items():
+        gap = error["harmony"] - error[method]
+        mean, seeds = seed_interval(error[method].mean(1)), seed_interval(gap.mean(1))
+        episodes = cluster_interval(gap.mean(0), episode)
+        cells = [
+            f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]",
+            f"{seeds.mean:+.2f} [{seeds.low:+.2f}, {seeds.high:+.2f}]",
+            f"[{episodes.low:+.2f}, {episodes.high:+.2f}]",
+        ]
+        assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
+    assert (error["harmony"] - error["uw"]).mean(1).max() < 0  # "in all three pairs of seeds"
+    assert not found.values("balancer/solver_failures")[methods.index("nashmtl")].any()
+    for loss, method, digits in (("observation", "uw", 0), ("dynamics", "nashmtl", -1)):
+        span = seed_interval(found.values(f"weight/{loss}")[methods.index(method), :, -1])
+        told = [f"{round(x, digits):.0f}" for x in span]
+        assert f"{told[0]} [{told[1]}, {told[2]}]" in text, told
