@@ -215,3 +215,16 @@ def test_page_quotes_the_multitask_balancers():
         span = seed_interval(found.values(f"weight/{loss}")[methods.index(method), :, -1])
         told = [f"{round(x, digits):.0f}" for x in span]
         assert f"{told[0]} [{told[1]}, {told[2]}]" in text, told
+
+
+def test_page_quotes_state_regression_on_unseen_episodes():
+    text = PAGE.read_text()
+    final = load(ROOT / "figures/data/state_regression_unseen_lever_pull_cpu.h5").notes["final"]
+    for thing, name in (("object", "lever"), ("hand", "hand")):
+        for kind, words in (("posterior", "posterior"), ("open_loop", "open loop")):
+            row = final[kind][thing]
+            cells = [f"{s['mean']:.1f} [{s['low']:.1f}, {s['high']:.1f}]" for s in (row[m]["over_seeds"] for m in row)]
+            seeds, episodes = (row["w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+            cells.append(f"{seeds['mean']:+.1f} [{seeds['low']:+.1f}, {seeds['high']:+.1f}]")
+            cells.append(f"[{episodes['low']:+.1f}, {episodes['high']:+.1f}]")
+            assert f"| {name}, {words} | {' | '.join(cells)} |" in text, (name, words, cells)
