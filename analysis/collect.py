@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
-from analysis.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, SHARE, cluster_interval, seed_interval
+from analysis.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, bounds_of, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core import provenance, runs, untrusted
 from hdream_core.config import ConfigError
@@ -142,7 +142,7 @@ def final_intervals(result: Result) -> dict[str, Any]:
         reached = np.flatnonzero(np.isfinite(values).all((0, 1)))
         if len(reached):
             at = reached[-1]
-            within = SHARE if name == "success" else (-np.inf, np.inf)
+            within = bounds_of(name)
             spans = [seed_interval(one[:, at], within=within)._asdict() for one in values]  # of the methods
             by_method = dict(zip(map(str, result.axes["method"]), spans, strict=True))
             table[name] = {"step": int(result.axes["step"][at]), **by_method}

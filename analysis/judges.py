@@ -10,8 +10,8 @@ import numpy as np
 from analysis.methods import ORIGINAL
 from analysis.results import Result
 from analysis.stats import (
-    SHARE,
     Interval,
+    bounds_of,
     cluster_interval,
     known,
     read_interval,
@@ -65,7 +65,7 @@ def curves(
                 continue
             area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
             best = max(references, key=lambda m: area[m].mean())
-            within = SHARE if metric == "success" else (-np.inf, np.inf)
+            within = bounds_of(metric)
             for other in [method] if method else larger_weights(result):
                 if other in area:
                     gap = seed_interval(area[other] - area[best])

@@ -18,7 +18,7 @@ import numpy as np
 import figures.loss_scales
 from analysis import collect, methods, results, study
 from analysis.segments import draw, unseen_episodes
-from analysis.stats import OVER_SEEDS, SHARE, seed_interval, show
+from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
 from hdream_core.agent import DreamerV2
 from hdream_core.envs.layout import image_values
 from hdream_core.evaluate import own_randomness
@@ -121,7 +121,7 @@ def final(result: results.Result) -> dict[str, Any]:
         for loss in LOSSES:
             measures[f"gradient share of {loss}, {stage}"] = result.values(f"gradient_share/{loss}")[..., at]
     for name, values in measures.items():
-        within = SHARE if "share" in name else (-np.inf, np.inf)
+        within = SHARE if "share" in name else ANY
         spans = [seed_interval(one, within=within)._asdict() for one in values]  # of the methods
         table[name] = dict(zip(map(str, result.axes["method"]), spans, strict=True))
     return table

@@ -12,6 +12,8 @@ from scipy import stats
 BOOTSTRAP_SEED = 0
 RESAMPLES = 10_000
 FEWEST_CLUSTERS = 5
+Bounds = tuple[float, float]
+ANY: Bounds = (-np.inf, np.inf)
 SHARE, SHARES_APART = (0.0, 1.0), (-1.0, 1.0)  # what a proportion can be, and the difference of two
 OVER_SEEDS = "Student t over training seeds, 95 %"
 OVER_EPISODES = "percentile bootstrap over held-out episodes, widened for their number, seeds averaged, 95 %"
@@ -23,6 +25,11 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+def bounds_of(metric: str) -> Bounds:
+    """What a metric of runs can be: ``success`` is a proportion."""
+    return SHARE if metric == "success" else ANY
 
 
 def known(end: float | None) -> bool:
@@ -37,9 +44,7 @@ def show(interval: Mapping[str, float | None]) -> str:
     return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
 
 
-def seed_interval(
-    values: np.ndarray, confidence: float = 0.95, within: tuple[float, float] = (-np.inf, np.inf)
-) -> Interval:
+def seed_interval(values: np.ndarray, confidence: float = 0.95, within: Bounds = ANY) -> Interval:
     """Mean over seeds with Student's t interval, cut to what the measure can be.
 
     The ends are NaN with fewer than two finite values, and where all are equal: an interval of no width would say that
@@ -135,7 +140,7 @@ def both_intervals(
     values: np.ndarray,
     cluster: np.ndarray,
     prefix: str = "",
-    within: tuple[float, float] = (-np.inf, np.inf),
+    within: Bounds = ANY,
     weight: np.ndarray | None = None,
 ) -> dict[str, dict[str, float]]:
     """The two uncertainties of a mean: would other seeds say the same, and would other episodes of these runs?

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from analysis.results import Result
-from analysis.stats import Interval, known, seed_interval, show
+from analysis.stats import ANY, Bounds, Interval, known, seed_interval, show
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
 IN_PART, NOT_MEASURED = (
@@ -115,7 +115,7 @@ def compared(
     return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
 
 
-def told(values: np.ndarray, within: tuple[float, float] = (-np.inf, np.inf)) -> str:
+def told(values: np.ndarray, within: Bounds = ANY) -> str:
     """A mean over seeds with its interval, as text."""
     return show(seed_interval(values, within=within)._asdict())
 

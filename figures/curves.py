@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.results import Result
-from analysis.stats import SHARE, seed_interval
+from analysis.stats import ANY, Bounds, bounds_of, seed_interval
 from figures import style
 
 # Metric: label of the axis, title, limits.
@@ -63,7 +63,7 @@ def panel(axes: Axes, result: Result, name: str) -> None:
     steps, methods = result.axes[along], [str(m) for m in result.axes["method"]]
     few = along == "step" and np.isfinite(values).any((0, 1)).sum() <= FEW
     for i, method in enumerate(methods):
-        within = SHARE if name == "success" else (-np.inf, np.inf)
+        within = bounds_of(name)
         color, label, dots = style.color(method, i), style.label(method), along == "step"
         aside = (i - (len(methods) - 1) / 2) * steps[-1] / 80 if few else 0.0  # bars side by side, not on each other
         line(axes, steps + aside, values[i], color, label, dots, within=within, bars=few)
@@ -90,7 +90,7 @@ def line(
     label: str | None,
     dots: bool = False,
     dash: str = "-",
-    within: tuple[float, float] = (-np.inf, np.inf),
+    within: Bounds = ANY,
     bars: bool = False,
 ) -> None:
     """Mean of ``(seed, step)`` values over seeds as a line, with its interval as a band or as bars."""

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.results import Result, ResultError, using
-from analysis.stats import seed_interval
+from analysis.stats import ANY, Bounds, seed_interval
 from hdream_core.commandline import Words
 
 SHIPPED = Path(__file__).parent / "data"
@@ -90,7 +90,7 @@ def bars(
     result: Result,
     values: np.ndarray,
     groups: Sequence[str],
-    within: tuple[float, float] = (-np.inf, np.inf),
+    within: Bounds = ANY,
 ) -> None:
     """Groups of bars, one a method: mean, 95 % interval over seeds, and every seed as a dot.
 

@@ -132,12 +132,9 @@ def test_page_quotes_the_coefficients():
     assert "Eq. 13's ({:.2f} and {:.2f})".format(*(x for _, x in ends.values())) in text
 
 
-def test_page_quotes_the_ablations():
-    text, found = PAGE.read_text(), load(ROOT / "figures/data/ablations_lever_pull_cpu.h5")
-    methods, episode = [str(m) for m in found.axes["method"]], found.values("window/episode")
-    error = dict(zip(methods, found.values("window/error"), strict=True))
-    rows = {"unrectified": "unrectified (Eq. 4)", "harmony,w_d=1": "w_d fixed to 1 (E.4)", "w_r=10": "w_r = 10 (E.5)"}
-    for method, words in (rows | {"w_r=100": "w_r = 100 (E.5)"}).items():
+def assert_rows_against_harmony(text, error, episode, names):
+    """The page's rows of methods: reward error, and HarmonyDream's minus it, over seeds and over episodes."""
+    for method, words in names.items():
         gap = error["harmony"] - error[method]
         mean, seeds = seed_interval(error[method].mean(1)), seed_interval(gap.mean(1))
         episodes = cluster_interval(gap.mean(0), episode)
@@ -147,6 +144,14 @@ def test_page_quotes_the_ablations():
             f"[{episodes.low:+.2f}, {episodes.high:+.2f}]",
         ]
         assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
+
+
+def test_page_quotes_the_ablations():
+    text, found = PAGE.read_text(), load(ROOT / "figures/data/ablations_lever_pull_cpu.h5")
+    methods, episode = [str(m) for m in found.axes["method"]], found.values("window/episode")
+    error = dict(zip(methods, found.values("window/error"), strict=True))
+    rows = {"unrectified": "unrectified (Eq. 4)", "harmony,w_d=1": "w_d fixed to 1 (E.4)", "w_r=10": "w_r = 10 (E.5)"}
+    assert_rows_against_harmony(text, error, episode, rows | {"w_r=100": "w_r = 100 (E.5)"})
     ends = {
         name: dict(zip(methods, found.values(name)[..., -1], strict=True))
         for name in ("weight/reward", "loss/dynamics")
@@ -199,16 +204,7 @@ def test_page_quotes_the_multitask_balancers():
     methods, episode = [str(m) for m in found.axes["method"]], found.values("window/episode")
     error = dict(zip(methods, found.values("window/error"), strict=True))
     names = {"w_r=1": "w_r = 1", "uw": "uncertainty weighting", "dwa": "DWA", "nashmtl": "NashMTL"}
-    for method, words in names.items():
-        gap = error["harmony"] - error[method]
-        mean, seeds = seed_interval(error[method].mean(1)), seed_interval(gap.mean(1))
-        episodes = cluster_interval(gap.mean(0), episode)
-        cells = [
-            f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]",
-            f"{seeds.mean:+.2f} [{seeds.low:+.2f}, {seeds.high:+.2f}]",
-            f"[{episodes.low:+.2f}, {episodes.high:+.2f}]",
-        ]
-        assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
+    assert_rows_against_harmony(text, error, episode, names)
     assert (error["harmony"] - error["uw"]).mean(1).max() < 0  # "in all three pairs of seeds"
     assert not found.values("balancer/solver_failures")[methods.index("nashmtl")].any()
     for loss, method, digits in (("observation", "uw", 0), ("dynamics", "nashmtl", -1)):
