@@ -140,7 +140,7 @@ class Cluster:
         (self.folder / "munge").unlink(missing_ok=True)
 
     def _run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
         if check and done.returncode:
             raise RuntimeError(f"{command[0]}: {done.stderr.strip()}")
         return done

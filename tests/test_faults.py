@@ -8,6 +8,7 @@ import filecmp
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -53,7 +54,7 @@ def child(work) -> int:
     return pid
 
 
-def kill_after(pid: int, seconds: float) -> bool:
+def killed(pid: int, seconds: float) -> bool:
     """Kills a child after some time; whether it was still at work."""
     time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)
@@ -62,17 +63,31 @@ def kill_after(pid: int, seconds: float) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def survive(work, times: int, longest: float, rng: random.Random, check=lambda: None) -> int:
-    """Starts ``work`` again and again, killed at random points, ``check`` after each, then lets it end; the kills."""
-    kills = 0
-    for _ in range(times):
-        kills += kill_after(child(work), rng.uniform(0, longest))
+def nothing() -> None:
+    pass
+
+
+def survive(work, kills: int, longest: float, rng: random.Random, check=nothing, finished=nothing) -> int:
+    """Starts ``work`` again and again, killed at random points, until it was killed ``kills`` times, then lets it end.
+
+    ``check`` is called after each start, ``finished`` whenever the work came to its end; where nothing is left to do
+    then, ``finished`` has to clear it away. So the count does not depend on how fast the machine is.
+    """
+    hits = 0
+    for _ in range(50 * kills):
+        if killed(child(work), rng.uniform(0, longest)):
+            hits += 1
+        else:
+            finished()
         check()
+        if hits == kills:
+            break
+    assert hits == kills, f"the work ended by itself nearly always: {hits} kills"
     _, status = os.waitpid(child(work), 0)
     assert status == 0
     check()
-    assert kills > times // 10
-    return kills
+    finished()
+    return hits
 
 
 def same_files(ours: Path, theirs: Path, names) -> None:
@@ -101,14 +116,17 @@ def test_training_killed_anywhere_ends_the_same(mode, buffer, tmp_path, rng, rec
     start = time.monotonic()
     train(config, tmp_path / "whole")
     whole = time.monotonic() - start
-    # Long enough to reach the next checkpoint now and then, short enough not to be done after a few.
-    kills = survive(lambda: train(config, tmp_path / "killed"), 45, whole / 4, rng)
     names = ["metrics.jsonl", *(["heldout.npz"] if mode == "offline" else ["replay/image.raw", "replay/reward.raw"])]
-    same_files(tmp_path / "killed", tmp_path / "whole", names)
-    ours, theirs = (checkpoint.load(tmp_path / name / "checkpoint.pt")["agent"] for name in ("killed", "whole"))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    record_property("kills", kills)
-    assert kills > 5
+
+    def finished() -> None:
+        same_files(tmp_path / "killed", tmp_path / "whole", names)
+        ours, theirs = (checkpoint.load(tmp_path / name / "checkpoint.pt")["agent"] for name in ("killed", "whole"))
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+        shutil.rmtree(tmp_path / "killed")
+
+    # Long enough to reach the next checkpoint now and then, short enough not to be done after a few.
+    work = lambda: train(config, tmp_path / "killed")  # noqa: E731
+    record_property("kills", survive(work, 40, whole / 4, rng, finished=finished))
 
 
 def test_checkpoints_killed_while_written(tmp_path, rng, record_property):
@@ -126,7 +144,7 @@ def test_checkpoints_killed_while_written(tmp_path, rng, record_property):
         if finished.exists() and (text := finished.read_text()):
             assert checkpoint.load_run(tmp_path)["step"] >= int(text)
 
-    record_property("kills", survive(write, 60, 0.15, rng, check))
+    record_property("kills", survive(write, 50, 0.15, rng, check))
 
 
 def test_results_and_figures_killed_while_written(tmp_path, rng, record_property):
@@ -163,19 +181,25 @@ def test_metrics_killed_while_written(tmp_path, rng, record_property):
         steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
         assert steps == list(range(len(steps)))
 
-    record_property("kills", survive(write, 60, 0.08, rng, check))
+    record_property("kills", survive(write, 50, 0.08, rng, check))
 
 
 def test_buffers_killed_while_built(tmp_path, rng, record_property, monkeypatch):
     """Parts that are there are whole; the buffer is complete or not there, and in the end the same."""
     monkeypatch.setattr("offline_buffers.sources.ProcessPoolExecutor", Here)
+    start = time.monotonic()
     build(Build("mini_lever", 300, workers=1, out=tmp_path / "whole"), show_progress=False)
+    longest = (time.monotonic() - start) / 2
     job = Build("mini_lever", 300, workers=1, out=tmp_path / "killed")
-    kills = survive(lambda: build(job, show_progress=False), 60, 0.1, rng)
-    ours, theirs = (tmp_path / name / "data" for name in ("killed", "whole"))
-    facts = [json.loads((folder / "metadata.json").read_text())["hdream"]["sha256"] for folder in (ours, theirs)]
-    assert facts[0] == facts[1] and validate(tmp_path / "killed") == 6
-    record_property("kills", kills)
+
+    def finished() -> None:
+        ours, theirs = (tmp_path / name / "data" for name in ("killed", "whole"))
+        facts = [json.loads((folder / "metadata.json").read_text())["hdream"]["sha256"] for folder in (ours, theirs)]
+        assert facts[0] == facts[1] and validate(tmp_path / "killed") == 6
+        shutil.rmtree(tmp_path / "killed")
+
+    work = lambda: build(job, show_progress=False)  # noqa: E731
+    record_property("kills", survive(work, 50, longest, rng, finished=finished))
 
 
 class Here:

@@ -32,7 +32,7 @@ class Client(NotebookClient):
 )
 def test_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
-    Client(notebook, timeout=90, resources={"metadata": {"path": str(path.parent)}}).execute()
+    Client(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
     assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
 
 

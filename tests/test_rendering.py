@@ -204,7 +204,7 @@ def test_a_forked_process_is_told_to_be_spawned():
         "os.wait(); env.render_image()"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True, timeout=60)
+    told = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True, timeout=300)
     assert "spawn" in told and told.count("\n") == 1
 
 

@@ -129,7 +129,7 @@ def test_a_job_whose_time_is_over_saves_itself_and_goes_on(cluster, tmp_path):
     )
     assert "Restarts=1" in said.stdout
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and f"scancel {job.partition('_')[0]}" in out
     subprocess.run(["scancel", job], env=cluster.environment, check=True)
 
@@ -139,7 +139,7 @@ def test_an_interrupted_command_finds_its_jobs_again(cluster, tmp_path, undistur
     first = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
     wait_for(lambda: steps(tmp_path) >= 100)
     first.send_signal(signal.SIGINT)
-    out, err = first.communicate(timeout=30)
+    out, err = first.communicate(timeout=300)
     assert first.returncode == 130 and "scancel" in out and "Traceback" not in err
     finish(start(cluster, tmp_path, "--w-r", "1", *LONG))
     assert metrics(tmp_path) == undisturbed
@@ -155,7 +155,7 @@ def test_a_cancelled_job_is_submitted_once_more_then_given_up(cluster, tmp_path)
         ticket = wait_for(lambda f=folder: (t := slurm._ticket(type("Run", (), {"folder": f}))) not in seen and t)
         seen.add(ticket)
         subprocess.run(["scancel", ticket], env=cluster.environment, check=True)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 1 and "1 of 1 runs failed" in err and "Traceback" not in err
 
 
@@ -163,7 +163,7 @@ def test_a_cancelled_job_is_submitted_once_more_then_given_up(cluster, tmp_path)
 @pytest.mark.parametrize("flags", [["--slurm-partition", "nowhere"], ["--slurm-colour", "red"]])
 def test_slurm_refuses_in_one_line(flags, cluster, tmp_path):
     process = start(cluster, tmp_path, *flags)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     last = err.strip().splitlines()[-1]
     assert process.returncode == 2 and last.startswith("error: ") and "Traceback" not in err
     assert flags[1] in last or flags[0].removeprefix("--slurm-") in last
