@@ -10,7 +10,7 @@ from hdream_core.load import load_agent
 from hdream_core.presets import make_config
 from hdream_core.train import train
 from hdream_core.trainer import Trainer
-from tests.test_trainer import run_until, smoke
+from tests.small import run_until, smoke
 
 # Older versions have no such error.
 ACCELERATOR = [torch.AcceleratorError("device-side assert")] if hasattr(torch, "AcceleratorError") else []

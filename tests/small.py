@@ -1,0 +1,28 @@
+"""The smallest run there is, on the miniature, and one that dies on the way."""
+
+import pytest
+
+from hdream_core import runs
+from hdream_core.config import Config
+from hdream_core.presets import make_config
+from hdream_core.trainer import Trainer
+
+
+def smoke(method: str = "dreamerv2", **changes) -> Config:
+    return make_config("mini_lever", "smoke", method, {"eval.context": 5, "eval.horizon": 10} | changes)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def run_until(config, folder, step):
+    """A run that dies as a killed process would: between two updates, without a word."""
+
+    def die(now, latest):
+        if now >= step:
+            raise Interrupted
+
+    runs.prepare(config, folder)
+    with pytest.raises(Interrupted):
+        Trainer(config, folder, die).run()
