@@ -1,9 +1,9 @@
 """Finding 2 (Sec. 2.3, Fig. 3): what models with different reward-loss weights dream, frame by frame.
 
 ``python -m analysis.finding2 --task lever_pull`` shows 15 frames of held-out windows to every model and lets it dream
-the next 35 from the actions alone. A dreamed reward is correct within a stated tolerance; a dream is right if enough of
-its rewards are. The command says how often each of the two models is right, and picks the windows to show by a rule, so
-that no picture stands without its frequency.
+the next 35 from the actions alone. It says how often each model's dream is right and how often it makes rewards up
+(``analysis/kinds_of_dreams.py``), and picks the windows to show by a rule, so that no picture stands without its
+frequency.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import figures.finding2
 from analysis import collect, dreams, methods, results, study
+from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds, splits
 from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
-from analysis.stats import OVER_EPISODES, OVER_SEEDS, SHARE, SHARES_APART, both_intervals, show
+from analysis.stats import show
 from hdream_core.config import ConfigError
 
 STUDY = "finding2"
@@ -28,8 +28,6 @@ SIZES = {
     "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
 }
 LEVELS = 4  # dreamed pixels are stored in steps of so many, which no eye sees and which halves the file
-CASES = ("only second right", "only first right", "both wrong", "both right")  # of the two methods, in their order
-SPLITS = ("all", "moving", "still")  # by what the true reward does: a wrong dream of a still window made the event up
 
 
 @dataclass(frozen=True)
@@ -80,67 +78,6 @@ def run(job: Finding2) -> Path:
     return study.finish(result, path, job.out, figures.finding2.draw, lines(result))
 
 
-def right(result: results.Result) -> np.ndarray:
-    """Which dreams are right, bool ``(method, seed, window)``."""
-    protocol = result.notes["protocol"]
-    correct = np.abs(result.values("dreamed_reward") - result.values("true_reward")) <= protocol["tolerance"]
-    return correct.mean(-1) >= protocol["share"]
-
-
-def splits(result: results.Result) -> dict[str, np.ndarray]:
-    """Windows by what the true reward does, bool ``(window,)`` each: whether it moves by over the tolerance.
-
-    Dreams have no say: the more models, the more windows have a dream that moves by chance.
-    """
-    moving = np.ptp(result.values("true_reward"), axis=-1) > result.notes["protocol"]["tolerance"]
-    return dict(zip(SPLITS, (np.ones(len(moving), bool), moving, ~moving), strict=True))
-
-
-def case_of(found: np.ndarray) -> np.ndarray:
-    """Index into CASES from ``right`` of the two methods, ``(2, ...)`` to ``(...)``."""
-    first, second = found
-    return np.select([second & ~first, first & ~second, ~first & ~second], [0, 1, 2], 3)
-
-
-def frequencies(result: results.Result) -> dict[str, Any]:
-    """How often each case occurs in each split, with intervals over seeds and episodes."""
-    cases = case_of(right(result))  # (seed, window)
-    episode = result.values("window/episode")
-    table: dict[str, Any] = {
-        "interval": OVER_SEEDS,
-        "interval_over_episodes": OVER_EPISODES,
-    }
-    for split, some in splits(result).items():
-        row: dict[str, Any] = {"windows": int(some.sum())}
-        if some.any():
-            hits = [(cases[:, some] == i).astype(float) for i in range(len(CASES))]  # (seed, window) each
-            row |= {
-                name: both_intervals(hit, episode[some], within=SHARE) for name, hit in zip(CASES, hits, strict=True)
-            }
-            gap = hits[0] - hits[1]  # only second right minus only first
-            row["difference"] = both_intervals(gap, episode[some], within=SHARES_APART)
-        table[split] = row
-    return table
-
-
-def choose(result: results.Result) -> dict[str, int]:
-    """The window to show of each case that occurs with the first seed's models.
-
-    Among those in which the true reward moves (all, if it does in none), the one whose difference in error between the
-    two dreams is the median: typical of its case, not its most striking.
-    """
-    cases = case_of(right(result)[:, 0])  # (window,)
-    error = np.square(result.values("dreamed_reward")[:, 0] - result.values("true_reward")).mean(-1)
-    difference = error[0] - error[1]
-    shown = {}
-    for i, name in enumerate(CASES):
-        some = np.flatnonzero((cases == i) & splits(result)["moving"])
-        some = some if len(some) else np.flatnonzero(cases == i)
-        if len(some):
-            shown[name] = int(some[np.argsort(difference[some], kind="stable")[len(some) // 2]])
-    return shown
-
-
 def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -> None:
     """Frames of the chosen windows, true and as the first seed's models see and dream them."""
     shown = choose(result)
@@ -157,6 +94,8 @@ def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -
     result.data["picture/dreamed"] = (("method", *picture), dreamed // LEVELS * LEVELS)
     result.data["case/moving"] = (("case",), splits(result)["moving"][list(shown.values())].astype(np.int64))
     result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))
+    seeds = [int(kinds(result)[name][:, window].sum()) for name, window in shown.items()]
+    result.data["case/seeds"] = (("case",), np.array(seeds, np.int64))  # of whose models the window is of this kind
 
 
 def lines(result: results.Result) -> list[str]:
@@ -165,11 +104,11 @@ def lines(result: results.Result) -> list[str]:
     protocol = result.notes["protocol"]
     text = [
         f"first: {first}, second: {second}; right: {100 * protocol['share']:.0f} % of {HORIZON} dreamed rewards within "
-        f"{protocol['tolerance']:g}; [95 % over seeds]"
+        f"{protocol['tolerance']:g}; made up: over {100 - 100 * protocol['share']:.0f} % higher; [95 % over seeds]"
     ]
     for split in SPLITS:
         row = result.notes["final"][split]
-        cells = [f"{name} {show(row[name]['over_seeds'])}" for name in CASES if name in row]
+        cells = [f"{name} {show(row[name]['over_seeds'])}" for name in (*CASES, *MADE_UP) if name in row]
         text.append(f"  {split} windows ({row['windows']}): " + "; ".join(cells))
     return text
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis import collect, finding2, finding3, loss_scales, reward_mse, state_regression, wrong_dreams
+from analysis import collect, finding3, kinds_of_dreams, loss_scales, reward_mse, state_regression, wrong_dreams
 from analysis.results import _without_nan, load
 from figures.style import SHIPPED
 
@@ -14,7 +14,7 @@ FINAL = {
     "ablations": collect.final_intervals,
     "multitask": collect.final_intervals,
     "loss_scales": loss_scales.final,
-    "finding2": finding2.frequencies,
+    "finding2": kinds_of_dreams.frequencies,
     "finding3": finding3.final,
     "counterfactual": wrong_dreams.intervals,
     "state_regression": state_regression.intervals,

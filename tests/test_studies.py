@@ -12,6 +12,7 @@ from analysis import (
     counterfactual,
     finding2,
     finding3,
+    kinds_of_dreams,
     loss_scales,
     multitask,
     reward_mse,
@@ -126,21 +127,25 @@ def test_finding2_counts_windows_as_a_naive_loop_does(folder, capsys):
     for split, cases in counted.items():
         row = found.notes["final"][split]
         assert row["windows"] == len(cases)
-        for case, name in enumerate(finding2.CASES):
+        for case, name in enumerate(kinds_of_dreams.CASES):
             if cases:
                 assert row[name]["over_seeds"]["mean"] == pytest.approx(cases.count(case) / len(cases))
+    for name, dream in zip(kinds_of_dreams.MADE_UP, dreamed, strict=True):
+        invented = [sum(d > t + 1.0 for d, t in zip(dream[w], true[w], strict=True)) > 7 for w in range(len(true))]
+        assert found.notes["final"]["all"][name]["over_seeds"]["mean"] == pytest.approx(np.mean(invented))
     assert found.values("picture/true").dtype == np.uint8
     assert found.values("picture/dreamed").shape[:3] == (2, len(found.axes["case"]), 10)
     assert (folder / "out" / "finding2_mini_lever_smoke.png").exists()
-    chosen, cases = finding2.choose(found), finding2.case_of(finding2.right(found)[:, 0])
-    for name, window in chosen.items():
-        assert finding2.CASES[cases[window]] == name
+    chosen, every = kinds_of_dreams.choose(found), kinds_of_dreams.kinds(found)
+    assert chosen and list(found.axes["case"]) == list(chosen)
+    assert all(every[name][0, window] for name, window in chosen.items())
     assert "only second right" in capsys.readouterr().out
 
 
 def test_case_of_is_the_table_of_four():
     first, second = np.array([0, 1, 0, 1], bool), np.array([1, 0, 0, 1], bool)
-    assert [finding2.CASES[i] for i in finding2.case_of(np.stack([first, second]))] == list(finding2.CASES)
+    cases = kinds_of_dreams.case_of(np.stack([first, second]))
+    assert [kinds_of_dreams.CASES[i] for i in cases] == list(kinds_of_dreams.CASES)
 
 
 def test_finding3(folder, capsys):
