@@ -30,6 +30,10 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be read; the message is one line for the user."""
 
 
+class DamagedError(CheckpointError):
+    """A checkpoint's file is not what was written: no later try will read it."""
+
+
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Writes tensors, numbers, strings and containers of them as a run's latest checkpoint; keeps the one before."""
     data = io.BytesIO()
@@ -43,21 +47,35 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Reads a checkpoint without running code from it; raises CheckpointError, naming the file, if it is damaged."""
+    """Reads a checkpoint without running code from it.
+
+    Raises:
+        DamagedError: naming the file, if it is not what was written.
+        CheckpointError: if it is not there, or whole but of no use here.
+        OSError, MemoryError: as they come, with ``OUT_OF_LUCK``; they say nothing of the file.
+    """
     try:
-        body = _body(path)
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    body, whole = _body(path, data)
+    try:
         untrusted.check_zip(body)
         return torch.load(io.BytesIO(body), map_location=device, weights_only=True)
-    except CheckpointError:
+    except (MemoryError, *OUT_OF_LUCK):
         raise
     except Exception as error:  # torch raises many kinds for a damaged file; all of them mean the same to a user
-        raise CheckpointError(f"{path}: damaged checkpoint ({type(error).__name__})") from None
+        if whole:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"{path}: is what was written, but cannot be loaded here ({reason})") from None
+        raise DamagedError(f"{path}: damaged checkpoint ({type(error).__name__})") from None
 
 
 def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = False) -> dict[str, Any] | None:
-    """The latest checkpoint of a run that can be read; None if there is none at all.
+    """The latest checkpoint of a run that is not damaged; None if there is none at all.
 
-    A damaged one is named on standard error, and the one before it taken.
+    A damaged one is named on standard error, and the one before it taken. One that only cannot be read just now is no
+    reason to go back: its error is raised, and another try may go well.
 
     Args:
         folder: of the run.
@@ -66,13 +84,13 @@ def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = Fals
             otherwise keep them as the last but one.
 
     Raises:
-        CheckpointError: if there are checkpoints and all are damaged.
+        CheckpointError: if there are checkpoints and all are damaged; else as ``load``.
     """
-    damaged: dict[Path, CheckpointError] = {}
+    damaged: dict[Path, DamagedError] = {}
     for path in (folder / name for name in (LATEST, NEXT, PREVIOUS)):
         try:
             state = load(path, device) if path.exists() else None
-        except CheckpointError as error:
+        except DamagedError as error:
             damaged[path] = error
             continue
         if state is not None:
@@ -101,15 +119,14 @@ def taking_up(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _body(path: Path) -> bytes:
-    """What torch wrote; raises CheckpointError if it is not what was written."""
-    data = path.read_bytes()
+def _body(path: Path, data: bytes) -> tuple[bytes, bool]:
+    """What torch wrote, and whether a digest bears it out; raises DamagedError if it shows another content."""
     body, mark, digest = data[: -len(MARK) - DIGEST], data[-len(MARK) - DIGEST : -DIGEST], data[-DIGEST:]
     if mark != MARK:
-        return data  # older than the mark, or cut short: torch knows
+        return data, False  # older than the mark, or cut short: torch knows
     if hashlib.sha256(body).digest() != digest:
-        raise CheckpointError(f"{path}: damaged checkpoint (its content is not what was written)")
-    return body
+        raise DamagedError(f"{path}: damaged checkpoint (its content is not what was written)")
+    return body, True
 
 
 def rng_state(rng: np.random.Generator) -> dict[str, Any]:

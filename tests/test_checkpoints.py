@@ -1,5 +1,8 @@
 """Checkpoints of a run: damaged, lost, of another version, killed between two renames."""
 
+import errno
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -108,3 +111,41 @@ def test_a_full_device_is_not_called_a_damaged_checkpoint(tmp_path, monkeypatch,
     monkeypatch.setattr(DreamerV2, "load_state_dict", full)
     with pytest.raises(type(error)):
         load_agent(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "I/O"), MemoryError()]
+)
+def test_a_checkpoint_that_cannot_be_read_just_now_is_not_called_damaged(tmp_path, monkeypatch, error):
+    """A share that does not answer, memory that is full: no reason to go back a checkpoint and delete the good one."""
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    run_until(config, tmp_path, 160)
+    before = {path: path.read_bytes() for path in tmp_path.glob("checkpoint*")}
+    read = Path.read_bytes
+
+    def fails(path):
+        if path.name == checkpoint.LATEST:
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    with pytest.raises(type(error)):
+        Trainer(config, tmp_path)
+    monkeypatch.undo()
+    assert before == {path: path.read_bytes() for path in tmp_path.glob("checkpoint*")}
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("out of memory"), RuntimeError("can't allocate memory")])
+def test_a_checkpoint_that_is_what_was_written_is_never_deleted(tmp_path, monkeypatch, error):
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    run_until(config, tmp_path, 160)
+    before = {path: path.read_bytes() for path in tmp_path.glob("checkpoint*")}
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises((torch.OutOfMemoryError, CheckpointError), match="memory"):
+        Trainer(config, tmp_path)
+    monkeypatch.undo()
+    assert len(before) == 2 and before == {path: path.read_bytes() for path in tmp_path.glob("checkpoint*")}
