@@ -55,8 +55,9 @@ def table(root: Path) -> list[tuple[str, int, int, Path]]:
     for folder in folders(root):
         try:
             config, state = runs.read_config(folder), state_of(folder)
-            reached = config.train.steps if state == "done" else runs.progress_of(folder)
-            rows.append((state, reached, config.train.steps, folder))
+            steps = config.train.steps
+            reached = steps if state == "done" else min(runs.progress_of(folder), steps)
+            rows.append((state, reached, steps, folder))
         except ConfigError as error:
             print(f"warning: {error}", file=sys.stderr)
             rows.append(("damaged", 0, 0, folder))

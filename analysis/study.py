@@ -204,8 +204,8 @@ def prepare_buffer(plan: Plan) -> str:
 def train(plan: Plan) -> str:
     """Has every run of the plan trained, building the buffer first if need be; returns the buffer's hash."""
     sha256 = prepare_buffer(plan)
-    total, done = (sum(steps) for steps in zip(*((r.config.train.steps, r.step) for r in plan.runs), strict=True))
-    if done < total:
+    if not all(run.done for run in plan.runs):
+        total, done = (sum(steps) for steps in zip(*((r.config.train.steps, r.step) for r in plan.runs), strict=True))
         with tqdm(total=total, initial=done, unit="step", desc="training", smoothing=0.05) as bar:
             plan.launch(plan.runs, plan.workers, lambda: bar.update(sum(r.step for r in plan.runs) - bar.n))
         if left := sum(not run.done for run in plan.runs):
@@ -245,7 +245,7 @@ def _print(plan: Plan) -> None:
     for run in plan.runs:
         print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
     left = sum(1 - run.step / run.config.train.steps for run in plan.runs)
-    if left > 0:
+    if not all(run.done for run in plan.runs):
         minutes = seconds_per_run(config) * left / min(plan.workers, cores()) / 60
         estimate = (
             "no estimate for full size on a CPU" if math.isnan(minutes) else f"about {max(minutes, 1):.0f} minutes"

@@ -43,8 +43,9 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Environment steps reached so far."""
-        return self.config.train.steps if self.done else runs.progress_of(self.folder)
+        """Environment steps reached so far; all of them do not mean that the run is done."""
+        steps = self.config.train.steps
+        return steps if self.done else min(runs.progress_of(self.folder), steps)
 
 
 def plan(configs: Sequence[Config], root: Path) -> list[Run]:

@@ -55,7 +55,8 @@ def _take_up(run: Trainer, state: dict[str, Any]) -> None:
     """Everything of a saved state that lies in memory."""
     run.agent.load_training_state(state)
     run.step, run.wall_seconds = int(state["step"]), float(state["wall_seconds"])
-    if not 0 <= run.step <= run.config.train.steps:
+    train = run.config.train
+    if not 0 <= run.step < train.steps + train.train_every:  # the clock's last stride may end beyond the length
         raise ValueError(f"it is of step {run.step}")
     run.latest = {str(name): float(value) for name, value in state["latest"].items()}
     for name, values in state["window"].items():

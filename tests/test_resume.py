@@ -47,6 +47,18 @@ def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, buffer, mode
         np.testing.assert_array_equal(x["error"], y["error"])
 
 
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_length_that_no_update_ends_at_resumes_from_its_end(tmp_path, buffer, mode):
+    """The clock then goes beyond the length; a run killed in its last evaluation has its checkpoint there."""
+    config = smoke(offline_buffer=str(buffer) if mode == "offline" else None, **{"train.steps": 83})
+    train(config, tmp_path)
+    metrics = (tmp_path / "metrics.jsonl").read_bytes()
+    (tmp_path / "done").unlink()
+    train(config, tmp_path)
+    assert runs.is_done(tmp_path) and (tmp_path / "metrics.jsonl").read_bytes() == metrics
+    assert read_metrics(tmp_path / "metrics.jsonl")[-1]["step"] == 85
+
+
 def test_kill_nine_and_the_same_command_end_in_the_same_metrics(tmp_path):
     flags = ["--task", "mini_lever", "--preset", "smoke", "--train.steps", "600", "--log.checkpoint-every", "50"]
     command = [sys.executable, "-m", "hdream_core.train", *flags, "--quiet", "--folder"]

@@ -255,6 +255,14 @@ def test_results_say_how_they_were_made(folder):
     assert json.dumps(found.config["w_r=100"]) and found.attributes["scale"] == "miniature"
 
 
+def test_a_run_killed_in_its_last_evaluation_is_finished_first(folder):
+    """It has reached its last step, and yet it is not done."""
+    run("reward_mse", folder)
+    done = next((folder / "runs").rglob("w_r=100/0/done"))
+    done.unlink()
+    assert run("reward_mse", folder).attributes["complete"] and done.exists()
+
+
 def test_the_other_mode_does_not_replace_a_result(folder, capsys):
     run("reward_mse", folder)
     command = ["--task", "mini_lever", "--preset", "smoke", "--mode", "online", "--results", str(folder / "results")]
