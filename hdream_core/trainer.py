@@ -157,7 +157,7 @@ class Trainer:
             elif name.startswith("skipped/"):
                 means[name] = float(values.sum())
         losses = {name: means[f"loss/{name}"] for name in self.agent.balancer.names}
-        if all(math.isfinite(loss) for loss in losses.values()):
+        if all(0 < loss < math.inf for loss in losses.values()):  # at a loss of nothing no weight settles
             analytic = self.agent.balancer.analytic_weights(losses)
             means |= {f"analytic_weight/{name}": weight for name, weight in analytic.items()}
         self.logger.write("train", self.step, means | {"updates": self.agent.updates})

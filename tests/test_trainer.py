@@ -151,6 +151,25 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
         trainer.run()
 
 
+@pytest.mark.parametrize("nothing", [0.0, -6e-9])
+@pytest.mark.parametrize("method", ["harmony", "uw"])
+def test_a_loss_that_is_nothing_ends_no_run(tmp_path, buffer, monkeypatch, method, nothing):
+    """As the KL of a posterior that fell onto its prior, which rounding may take under 0: no weight settles at it."""
+    config = smoke(method, offline_buffer=str(buffer))
+    runs.prepare(config, tmp_path)
+    trainer = Trainer(config, tmp_path)
+    learn = trainer.agent.update
+
+    def update(batch):
+        return learn(batch) | ({"loss/observation": torch.tensor(nothing)} if trainer.agent.updates > 8 else {})
+
+    monkeypatch.setattr(trainer.agent, "update", update)
+    trainer.run()
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    known = [line.get("analytic_weight/observation") for line in lines]
+    assert runs.is_done(tmp_path) and known[0] > 0 and known[-1] is None and lines[-1]["loss/observation"] <= 0
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_optimizer_leaves_everything_as_it_was(fused):
     weight = torch.nn.Parameter(torch.ones(3))
