@@ -156,13 +156,16 @@ class Trainer:
                 means[name] = float(values[-1])
             elif name.startswith("skipped/"):
                 means[name] = float(values.sum())
-        losses = {name: means[f"loss/{name}"] for name in self.agent.balancer.names}
-        if all(0 < loss < math.inf for loss in losses.values()):  # at a loss of nothing no weight settles
-            analytic = self.agent.balancer.analytic_weights(losses)
-            means |= {f"analytic_weight/{name}": weight for name, weight in analytic.items()}
+        means |= self._analytic({name: means[f"loss/{name}"] for name in self.agent.balancer.names})
         self.logger.write("train", self.step, means | {"updates": self.agent.updates})
         self._check_finite(stacked)
         self.window.clear()
+
+    def _analytic(self, losses: dict[str, float]) -> dict[str, float]:
+        """Where the balancer's weights would settle; NaN where they would nowhere, as at a loss of nothing."""
+        fit = all(0 < loss < math.inf for loss in losses.values())
+        found = self.agent.balancer.analytic_weights(losses if fit else dict.fromkeys(losses, 1.0))
+        return {f"analytic_weight/{name}": weight if fit else math.nan for name, weight in found.items()}
 
     def _check_finite(self, window: Mapping[str, torch.Tensor]) -> None:
         """Raises DivergedError, naming the loss, if too many updates in a row have been left out.

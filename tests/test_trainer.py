@@ -166,7 +166,7 @@ def test_a_loss_that_is_nothing_ends_no_run(tmp_path, buffer, monkeypatch, metho
     monkeypatch.setattr(trainer.agent, "update", update)
     trainer.run()
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
-    known = [line.get("analytic_weight/observation") for line in lines]
+    known = [line["analytic_weight/observation"] for line in lines]
     assert runs.is_done(tmp_path) and known[0] > 0 and known[-1] is None and lines[-1]["loss/observation"] <= 0
 
 
