@@ -26,31 +26,39 @@ from analysis.hallucination import (
     dream,
     happened_in,
     measures,
-    motion,
     reference,
     reward_level,
     thresholds_for,
     untouched_rows,
 )
-from analysis.probes import MLPProbe, ProbeConfig
-from analysis.representation import features
-from analysis.segments import CONTEXT, HORIZON, LENGTH, PLAYED_SEED, Rows, Segments, draw, make_env, unseen_episodes
+from analysis.motion import SMOOTH, MotionProbe
+from analysis.probes import ProbeConfig
+from analysis.segments import (
+    CONTEXT,
+    HORIZON,
+    LENGTH,
+    PLAYED_SEED,
+    Rows,
+    Segments,
+    draw,
+    make_env,
+    other_episodes,
+    unseen_episodes,
+)
 from analysis.wrong_dreams import WRONG, intervals, lines
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
-from hdream_core.envs.layout import main_object
 
 STUDY = "counterfactual"
 SIZES = {
     "branches": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 12},
     "samples": {"paper": 10, "cpu": 5, "quick": 3, "smoke": 2},
     "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
-    "probe_segments": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 8},
+    "probe_episodes": {"paper": 400, "cpu": 150, "quick": 40, "smoke": 4},
+    "probe_segments": {"paper": 4000, "cpu": 1500, "quick": 200, "smoke": 8},
     "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
 }
 EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where there are enough
-FITTED = 2 / 3  # of the probe's episodes; on the others its noise is measured
-QUIET = 0.95  # share of still windows in which the probe is to see no motion
 
 
 @dataclass(frozen=True)
@@ -64,13 +72,15 @@ class Counterfactual(study.OfflineStudy):
     samples: int | None = None
     """Dreams of each branch and alternative. Default: 10 for paper, 5 for cpu, 3 for quick."""
     episodes: int | None = None
-    """Episodes never trained on; one half is the probe's, which is fitted on two thirds and checked on the rest, and
-    branches are drawn from the other half. Default: 100 for paper, 50 for cpu, 16 for quick."""
+    """Episodes never trained on that branches are drawn from. Default: 100 for paper, 50 for cpu, 16 for quick."""
     threshold: float | None = None
     """Level that a reward rises above. Default: a quarter of the way from the best reward with an untouched object to
     the best reward in those episodes."""
+    probe_episodes: int | None = None
+    """Other episodes (offline: those trained on), for the probe of the object's motion: it is fitted on two thirds of
+    them, its threshold is set on the rest. Default: 400 for paper, 150 for cpu, 40 for quick."""
     probe_segments: int | None = None
-    """Segments of 50 steps that the probe is fitted on. Default: 2000 for paper, 400 for cpu, 100 for quick."""
+    """Segments of 50 steps of them. Default: 4000 for paper, 1500 for cpu, 200 for quick."""
     probe_updates: int | None = None
     """Updates of the probe. Default: 5000 for paper, 1000 for cpu, 300 for quick."""
 
@@ -85,22 +95,19 @@ def run(job: Counterfactual) -> Path:
         return path
     sha256 = study.train(plan)
     episodes = unseen_episodes(plan, job.episodes)
-    if len(episodes) < 2:
-        raise ConfigError(f"{len(episodes)} episode is too few: one is for the probe, another to branch from")
-    half = len(episodes) // 2
-    probing = draw(job.task, episodes[:half], job.probe_segments, LENGTH, seed=1)
+    probing = draw(job.task, other_episodes(plan, job.probe_episodes), job.probe_segments, LENGTH, seed=1)
     level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
-    branches, weight = draw_branches(job.task, episodes[half:], job.branches, level)
+    branches, weight = draw_branches(job.task, episodes, job.branches, level)
     thresholds = thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
     env = make_env(plan.config, PLAYED_SEED)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
     found = {}
     for place, agent in plan.agents():
-        reader, quiet = _object_probe(agent, probing, probe, thresholds["object"])
+        reader = MotionProbe(agent, probing, probe, thresholds["object"])
         dreams = _dreams(agent, branches, truths, reader, job.samples)
-        found[place] = measures(dreams, truths, thresholds, thresholds | {"object": quiet}, weight)
-        found[place] |= _probe_itself(agent, branches, reader, thresholds["object"], quiet)
+        found[place] = measures(dreams, truths, thresholds, thresholds | {"object": reader.threshold}, weight)
+        found[place] |= reader.quality(agent, branches)
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
     layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
     result = collect.models(plan, sha256, found, axes, layout)
@@ -112,7 +119,7 @@ def run(job: Counterfactual) -> Path:
         "eventful_share_aimed_at": EVENTFUL,
         "branches": "at an untouched object; altered actions count where the simulator shows that they never touch it",
         "weights": "hallucination and brier: a branch counts for the windows of the record that it stands for",
-        "dreamed_motion": f"beyond what the probe sees in {1 - QUIET:.0%} of still windows of episodes of its own",
+        "dreamed_motion": f"running means over {SMOOTH} steps, beyond the probe's threshold of equal errors",
         "context": CONTEXT,
         "horizon": HORIZON,
         "samples": job.samples,
@@ -149,51 +156,8 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
     return every.take(chosen), weight
 
 
-def _read_and_true(agent: DreamerV2, windows: Segments, reader: MLPProbe) -> tuple[np.ndarray, np.ndarray]:
-    """The object's positions over the steps of a dream, all of whose frames were seen, as read and in truth."""
-    read = reader(features(agent, windows, CONTEXT).posterior[:, CONTEXT - 1 :])
-    return read, windows.positions()[main_object(windows.task)][:, CONTEXT - 1 :]
-
-
-def _object_probe(agent: DreamerV2, segments: Segments, config: ProbeConfig, moved: float) -> tuple[MLPProbe, float]:
-    """What reads the main object's position off an agent's features, and the motion that is beyond its noise.
-
-    It is fitted on some episodes. On the others' windows in which nothing moves its noise is measured, over as many
-    steps as a dream has.
-    """
-    fitted = segments.episode < np.ceil(FITTED * len(segments.episodes))
-    some = segments.take(np.flatnonzero(fitted))
-    feat, target = features(agent, some, CONTEXT).posterior, some.positions()[main_object(segments.task)]
-    probe = MLPProbe(feat.reshape(-1, feat.shape[-1]), target.reshape(-1, target.shape[-1]), config, seed=0)
-    others = segments.take(np.flatnonzero(~fitted))
-    if not len(others):
-        return probe, moved
-    read, true = _read_and_true(agent, others, probe)
-    still = (motion(true) <= moved).all(-1)
-    return probe, max(moved, float(np.quantile(motion(read)[still].max(-1), QUIET))) if still.any() else moved
-
-
-def _probe_itself(
-    agent: DreamerV2, branches: Segments, reader: MLPProbe, moved: float, quiet: float
-) -> dict[str, np.ndarray]:
-    """How the probe does on frames that were seen: no dream can be read off better.
-
-    ``object/floor``: share of branches whose recorded object does not move that the probe has moving; ``object/seen``:
-    the same of those whose object moves; ``object/probe_error``: root mean squared distance; ``object/quiet``: the
-    motion that counts.
-    """
-    read, true = _read_and_true(agent, branches, reader)
-    moves, seen = (motion(true) > moved).any(-1), (motion(read) > quiet).any(-1)
-    return {
-        "object/floor": np.array(seen[~moves].mean() if not moves.all() else np.nan),
-        "object/seen": np.array(seen[moves].mean() if moves.any() else np.nan),
-        "object/probe_error": np.sqrt(np.square(read - true).sum(-1).mean()),
-        "object/quiet": np.array(quiet),
-    }
-
-
 def _dreams(
-    agent: DreamerV2, branches: Segments, truths: dict[str, Truth], probe: MLPProbe, samples: int
+    agent: DreamerV2, branches: Segments, truths: dict[str, Truth], probe: MotionProbe, samples: int
 ) -> dict[str, Dreamed]:
     return {name: dream(agent, branches, CONTEXT, truth.action, probe, samples) for name, truth in truths.items()}
 

@@ -16,7 +16,7 @@ import torch
 
 from analysis.branching import Truth, moved_threshold, touched_threshold
 from analysis.dreams import batches
-from analysis.probes import MLPProbe
+from analysis.motion import SMOOTH, MotionProbe
 from analysis.segments import Rows, Segments
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
@@ -33,11 +33,6 @@ class Dreamed:
 
     reward: np.ndarray  # (S, B, H)
     displacement: np.ndarray  # (S, B, H) of the main object
-
-
-def motion(where: np.ndarray) -> np.ndarray:
-    """Distance from the first of ``(N, 1 + H, d)`` positions, ``(N, H)``."""
-    return np.linalg.norm(where[:, 1:] - where[:, :1], axis=-1)
 
 
 def untouched_rows(task: str, rows: Rows) -> np.ndarray:
@@ -69,7 +64,7 @@ def thresholds_for(task: str, level: float) -> dict[str, float]:
 
 @torch.no_grad()
 def dream(
-    agent: DreamerV2, branches: Segments, context: int, action: np.ndarray, probe: MLPProbe, samples: int
+    agent: DreamerV2, branches: Segments, context: int, action: np.ndarray, probe: MotionProbe, samples: int
 ) -> Dreamed:
     """An agent's dreams of branches under given actions.
 
@@ -78,14 +73,14 @@ def dream(
         branches: B windows.
         context: frames of them that are seen.
         action: ``(B, H, A)`` to play from there.
-        probe: reads the main object's position off features.
+        probe: reads the main object's displacement off features.
         samples: dreams of each branch.
     """
     rewards, displacement = [], []
     for some, batch in batches(agent, branches, context, action):
         found = agent.model.open_loop(batch, context, samples)
-        feat = torch.cat([found.observed[:, -1:], found.feat], 1).float().cpu().numpy()  # (S * B, 1 + H, F)
-        moved = motion(probe(feat))
+        feat = torch.cat([found.observed[:, -SMOOTH:], found.feat], 1)  # (S * B, SMOOTH + H, F)
+        moved = probe.read(feat.float().cpu().numpy())
         shape = (samples, len(some), -1)
         rewards.append(found.reward.float().cpu().numpy().reshape(shape))
         displacement.append(moved.reshape(shape))

@@ -23,6 +23,7 @@ CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
 LENGTH = CONTEXT + HORIZON  # of a segment
 PLAYED_SEED = 2_000_000  # added to a study's seed: no training or evaluation episode has such a seed
 FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
+FURTHER = 100_000  # index from which on such episodes are for fitting probes
 Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``
 
 
@@ -83,9 +84,19 @@ def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
     """
     config = plan.config
     if config.offline_buffer:
-        return _heldout(Path(config.offline_buffer), config.eval.heldout_fraction, count)
-    env = make_env(config, PLAYED_SEED)
-    return [_rows(play(env, behavior_of("scripted", PLAYED_SEED, i), i)) for i in range(count)]
+        return _recorded(Path(config.offline_buffer), config.eval.heldout_fraction, count, heldout=True)
+    return _played(config, range(count))
+
+
+def other_episodes(plan: Plan, count: int) -> list[Rows]:
+    """Up to ``count`` episodes that are none of ``unseen_episodes``: to fit what models are then examined with.
+
+    Offline they are those that the models have trained on; online, further ones of the scripted behaviour.
+    """
+    config = plan.config
+    if config.offline_buffer:
+        return _recorded(Path(config.offline_buffer), config.eval.heldout_fraction, count, heldout=False)
+    return _played(config, range(FURTHER, FURTHER + count))
 
 
 def evaluation_episodes(agent: DreamerV2, env: Any, episodes: Iterable[int]) -> list[Rows]:
@@ -123,11 +134,16 @@ class _Policy:
         return actions[0]
 
 
-def _heldout(folder: Path, fraction: float, count: int) -> list[Rows]:
+def _recorded(folder: Path, fraction: float, count: int, heldout: bool) -> list[Rows]:
     metadata = read_metadata(folder)
-    _, heldout = split_episodes(metadata["total_episodes"], fraction)
+    chosen = split_episodes(metadata["total_episodes"], fraction)[int(heldout)]
     with open_main(folder / "data" / MAIN_FILE) as file:
-        return [_rows(read_episode(file, int(index), FIELDS)) for index in heldout[:count]]
+        return [_rows(read_episode(file, int(index), FIELDS)) for index in chosen[:count]]
+
+
+def _played(config: Config, indices: Iterable[int]) -> list[Rows]:
+    env = make_env(config, PLAYED_SEED)
+    return [_rows(play(env, behavior_of("scripted", PLAYED_SEED, i), i)) for i in indices]
 
 
 def _rows(episode: Rows) -> Rows:
