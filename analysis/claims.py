@@ -2,11 +2,14 @@
 
 ``python -m analysis.claims`` reads all results (the shipped ones, or ``--results DIR``) and writes ``claims.md``,
 ``claims.html`` and ``claims.h5``: each claim, its source, the paper's value, ours with interval and scale, and a
-verdict by a rule written down beforehand (``analysis/ledger.py``, ``analysis/verdicts.py``).
+verdict by a written rule (``analysis/ledger.py``, ``analysis/verdicts.py``), with a footnote where the rule was changed
+or set after a result (``analysis/ledger_changes.py``).
 """
 
 from __future__ import annotations
 
+import html as markup
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from analysis import collect
-from analysis.ledger import CLAIMS
+from analysis.ledger import LEDGER
+from analysis.ledger_changes import FIRST, SAME, changes_of
 from analysis.results import SCALES, Result, ResultError, load, save, using
 from analysis.verdicts import VERDICTS, Shelf
 from hdream_core import commandline
@@ -38,50 +42,93 @@ class Claims:
 
 
 def table(shelf: Shelf) -> pd.DataFrame:
-    """One row for each claim and each result that speaks to it."""
+    """One row for each claim and each result that speaks to it.
+
+    ``notes`` are the footnotes of a row, ``differs`` whether one of them has another verdict.
+    """
     rows = []
-    for claim in CLAIMS:
-        with using(f"results that {claim.name} is judged by"):
-            findings = claim.judge(shelf)
-        for finding in findings:
-            rows.append(
-                {
-                    "claim": claim.text,
-                    "source": claim.source,
-                    "paper": claim.paper,
-                    "ours": finding.ours,
-                    "scale": finding.scale,
-                    "verdict": finding.verdict,
-                    "rule": claim.rule,
-                    "result": finding.source,
-                    "name": claim.name,
-                    **{end: getattr(finding.value, end) for end in ("mean", "low", "high")},
-                }
-            )
+    for kind, claims in LEDGER.items():
+        for claim in claims:
+            with using(f"results that {claim.name} is judged by"):
+                findings = claim.judge(shelf)
+            for finding in findings:
+                changes = changes_of(claim.name, finding.source)
+                rows.append(
+                    {
+                        "claim": claim.text,
+                        "source": claim.source,
+                        "paper": claim.paper,
+                        "ours": finding.ours,
+                        "scale": finding.scale,
+                        "verdict": finding.verdict,
+                        "rule": claim.rule,
+                        "result": finding.source,
+                        "name": claim.name,
+                        "kind": kind,
+                        "notes": [change.footnote for change in changes],
+                        "differs": any(change.earlier not in ("", SAME, finding.verdict) for change in changes),
+                        **{end: getattr(finding.value, end) for end in ("mean", "low", "high")},
+                    }
+                )
     return pd.DataFrame(rows)
 
 
 PRINTED = ["claim", "source", "paper", "ours", "scale", "verdict", "rule", "result"]
+TITLE = "Claims of the paper, and what came out"
+FOOTNOTES = f"Footnotes; all dates are of 2026, and the first rules are those of {FIRST}:"
+
+
+def counted(rows: pd.DataFrame) -> str:
+    """How many claims and rows there are, and how many rows have each verdict that occurs."""
+    verdicts = [f"{n} {v}" for v in VERDICTS if (n := (rows.verdict == v).sum())]
+    claims = rows["name"].nunique()
+    return f"{claims} claim{'s' * (claims > 1)}, {len(rows)} rows: {', '.join(verdicts)}"
+
+
+def preamble(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """What stands above the table: counts by what a claim is judged from, and what a reader has to know."""
+    counts = [f"{kind}: {counted(some)}" for kind, some in rows.groupby("kind", sort=False)]
+    own = rows[rows["claim"].str.endswith(("(ours)", "(exploratory)"))]["name"].nunique()
+    noted = rows["notes"].map(bool)
+    said = [
+        f"{rows['name'].nunique()} claims in {len(rows)} rows, one a result that speaks to the claim; {own} claims are "
+        "ours or exploratory, as their text says, the others the paper's. By what they are judged from:",
+        "Written by `python -m analysis.claims`; rules in `analysis/verdicts.py` and `analysis/ledger.py`. Brackets: "
+        "95 % intervals, over seeds unless it says otherwise. Results at reduced scale say nothing about the paper's "
+        "scale. Each comparison is at 95 % by itself, but where a row says otherwise: of as many as there are here, "
+        "one or two may come out by chance.",
+        f"{noted.sum()} of the {len(rows)} rows have a rule, or data, that were changed or set after a result, or a "
+        "result that is older than all rules: the numbers beside their rules are those of the footnotes. In "
+        f"{rows['differs'].sum()} of them the verdict is another by the earlier rule, or by the paper's protocol.",
+    ]
+    return counts, said
+
+
+def footnotes(rows: pd.DataFrame) -> dict[str, int]:
+    """The footnotes in the order in which the rows need them, with their numbers."""
+    texts = dict.fromkeys(note for notes in rows["notes"] for note in notes)
+    return {text: number for number, text in enumerate(texts, 1)}
+
+
+def cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """The printed columns, footnotes' numbers beside the rules."""
+    numbers = footnotes(rows)
+    marks = rows["notes"].map(lambda notes: f" {sorted(numbers[note] for note in notes)}" if notes else "")
+    return rows[PRINTED].assign(rule=rows["rule"] + marks)
 
 
 def markdown(rows: pd.DataFrame) -> str:
     """The ledger as a page."""
-    counts = ", ".join(f"{(rows.verdict == v).sum()} {v}" for v in VERDICTS)
-    lines = [
-        "# Claims of the paper, and what came out",
-        "",
-        f"{counts}. Written by `python -m analysis.claims`; rules in `analysis/verdicts.py`. Brackets: 95 % intervals, "
-        "over seeds unless it says otherwise. Results at reduced scale say nothing about the paper's scale. The rules "
-        "were written before the results, but for those that say what they were before a first one. Each comparison is "
-        "at 95 % by itself: of as many as there are here, one or two may come out by chance.",
-        "",
-        "| " + " | ".join(PRINTED) + " |",
-        "|" + "---|" * len(PRINTED),
-    ]
-    for _, row in rows.iterrows():
-        cells = [str(row[name]).replace("|", "\\|") for name in PRINTED]
-        cells[PRINTED.index("verdict")] = f"**{row.verdict}**"
-        lines.append("| " + " | ".join(cells) + " |")
+    counts, (head, *rest) = preamble(rows)
+    lines = [f"# {TITLE}", "", head, "", *(f"- {line}" for line in counts)]
+    for paragraph in rest:
+        lines += ["", paragraph]
+    lines += ["", "| " + " | ".join(PRINTED) + " |", "|" + "---|" * len(PRINTED)]
+    for _, row in cells(rows).iterrows():
+        texts = [str(row[name]).replace("|", "\\|") for name in PRINTED]
+        texts[PRINTED.index("verdict")] = f"**{row.verdict}**"
+        lines.append("| " + " | ".join(texts) + " |")
+    lines += ["", FOOTNOTES, "", *(f"{number}. {text}" for text, number in footnotes(rows).items())]
     return "\n".join(lines) + "\n"
 
 
@@ -92,7 +139,9 @@ def brief(rows: pd.DataFrame) -> str:
         first = some.iloc[0]
         counts = some.verdict.value_counts()
         told = counts.index[0] if len(counts) == 1 else ", ".join(f"{v} ({n})" for v, n in counts.items())
-        lines.append(f"| {first.claim} | {first.source} | {told} |")
+        mark = " \\*" if some["differs"].any() else ""
+        lines.append(f"| {first.claim} | {first.source} | {told}{mark} |")
+    lines += ["", "\\* Another verdict by an earlier rule, or by the paper's protocol: see the ledger's footnotes."]
     return "\n".join(lines) + "\n"
 
 
@@ -101,12 +150,23 @@ def html(rows: pd.DataFrame) -> str:
     style = (
         "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}"
         "th,td{border:1px solid #bbb;padding:.35em .6em;text-align:left;vertical-align:top}th{background:#eee}"
+        "p,li{max-width:60em}"
     )
-    body = rows[PRINTED].to_html(index=False, border=0)
+    counts, (head, *rest) = preamble(rows)
+    parts = [f"<p>{_marked_up(head)}</p><ul>", *(f"<li>{_marked_up(line)}</li>" for line in counts), "</ul>"]
+    parts += [f"<p>{_marked_up(paragraph)}</p>" for paragraph in rest]
+    parts += [cells(rows).to_html(index=False, border=0), f"<p>{FOOTNOTES}</p><ol>"]
+    parts += [*(f"<li>{_marked_up(text)}</li>" for text in footnotes(rows)), "</ol>"]
+    body = "\n".join(parts)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Claims</title><style>{style}</style>'
-        f"<h1>Claims of the paper, and what came out</h1>{body}</html>\n"
+        f"<h1>{TITLE}</h1>{body}</html>\n"
     )
+
+
+def _marked_up(text: str) -> str:
+    """Text for a browser; what stands between backticks is code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", markup.escape(text, quote=False))
 
 
 def as_result(rows: pd.DataFrame) -> Result:
@@ -121,7 +181,7 @@ def as_result(rows: pd.DataFrame) -> Result:
     }
     data = {end: (("row",), rows[end].to_numpy(np.float64)) for end in ("mean", "low", "high")}
     data["verdict"] = (("row",), rows["verdict"].map(VERDICTS.index).to_numpy(np.int64))
-    notes = {"verdicts": list(VERDICTS), "rows": rows[["name", *PRINTED]].to_dict("records")}
+    notes = {"verdicts": list(VERDICTS), "rows": rows[["name", "kind", *PRINTED, "notes"]].to_dict("records")}
     return Result(attributes, {"row": np.arange(len(rows))}, data, {}, notes)
 
 
@@ -148,7 +208,7 @@ def main(args: Sequence[str] | None = None) -> None:
             print(brief(rows))
             return
         for _, row in rows.iterrows():
-            print(f"{row.verdict:<24} {row['name']:<18} {row.ours}")
+            print(f"{row.verdict:<24} {row['name']:<24} {row.ours}")
         print(f"ledger: {job.out / 'claims.md'}, claims.html, claims.h5")
 
 

@@ -1,4 +1,4 @@
-"""Judges of what runs logged: policies, reward errors, losses and weights through training."""
+"""Judges of policies and of the rewards that models dream."""
 
 from __future__ import annotations
 
@@ -7,34 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis.methods import ORIGINAL
+from analysis.methods import ORIGINAL, balanced
 from analysis.results import Result
-from analysis.stats import (
-    Interval,
-    bounds_of,
-    cluster_interval,
-    known,
-    read_interval,
-    seed_interval,
-    show,
-    variance_ratio,
-    welch_interval,
-)
-from analysis.verdicts import (
-    FEWEST_SEEDS,
-    MISSING,
-    NOT_REPRODUCED,
-    NOT_SHOWN,
-    REPRODUCED,
-    Finding,
-    Judge,
-    Shelf,
-    compared,
-    has,
-    methods_of,
-    told,
-    verdict,
-)
+from analysis.stats import Interval, bounds_of, cluster_interval, seed_interval, show, variance_ratio
+from analysis.verdicts import MISSING, Finding, Judge, Shelf, compared, has, methods_of, told
+
+OTHERS = "other weights"  # stands for each reward weight above 1 that is not the task's balanced one
+LEVEL = 0.95
 
 
 def larger_weights(result: Result) -> list[str]:
@@ -43,39 +22,62 @@ def larger_weights(result: Result) -> list[str]:
     return [method for method in weights if float(method[4:]) > 1]
 
 
+def judged(result: Result, method: str | None) -> tuple[list[str], float]:
+    """The methods of a result that a claim speaks of, and the confidence that each comparison's interval needs.
+
+    Where each other weight is tried, the level is Bonferroni's for all larger weights that were compared with w_r = 1.
+    """
+    chosen = balanced(result.attributes["task"])
+    if method == OTHERS:
+        weights = larger_weights(result)
+        return [weight for weight in weights if weight != chosen], 1 - (1 - LEVEL) / max(len(weights), 1)
+    return [one for one in (method or chosen,) if one in methods_of(result)], LEVEL
+
+
 def curves(
-    metric: str, method: str | None, reference: str, want: int = 1, study: str = "finding1", margin: float = 0.0
+    metric: str,
+    method: str | None,
+    reference: str,
+    want: int = 1,
+    study: str = "finding1",
+    margin: float = 0.0,
+    **attributes: Any,
 ) -> Judge:
     """Online sample efficiency: the mean of a metric over all evaluations, that is, the area under its curve.
 
     Args:
         metric: ``return`` or ``success``.
-        method: whose policies are claimed to be better (None: each reward weight above 1 that there is).
-        reference: than whose; with commas and ``|`` between them, the best of several.
-        want: 1 for better, -1 for worse.
+        method: whose policies are claimed to be better (None: the task's balanced weight; or OTHERS).
+        reference: than whose; with ``|`` between them, the best of several.
+        want: 1 for better, -1 for worse, 0 for similar.
         study: whose results are looked at.
-        margin: of "no worse", as a share of the reference's mean.
+        margin: of "no worse" and of "similar", as a share of the reference's mean.
+        attributes: of those results, e.g. ``task``.
     """
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
-        for name, result in shelf.of(study, mode="online"):
+        for name, result in shelf.of(study, mode="online", **attributes):
             references = reference.split("|")
             if metric not in result.data or not has(result, *references):
                 continue
             area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
             best = max(references, key=lambda m: area[m].mean())
-            within = bounds_of(metric)
-            for other in [method] if method else larger_weights(result):
-                if other in area:
-                    gap = seed_interval(area[other] - area[best])
-                    cells = [f"{m} {told(area[m], within)}" for m in (other, best)]
-                    words = f"online, mean {metric} over all evaluations: {', '.join(cells)}"
-                    allowed = margin * abs(float(area[best].mean()))
-                    findings.append(compared(name, result, words, [gap], want, allowed))
+            within, (others, level) = bounds_of(metric), judged(result, method)
+            for other in others:
+                gap = seed_interval(area[other] - area[best], level)
+                cells = [f"{m} {told(area[m], within)}" for m in (other, best)]
+                words = f"online, mean {metric} over all evaluations: {', '.join(cells)}{_apart(gap, level)}"
+                allowed = margin * abs(float(area[best].mean()))
+                findings.append(compared(name, result, words, [gap], want, allowed))
         return findings or [MISSING]
 
     return judge
+
+
+def _apart(gap: Interval, level: float) -> str:
+    """The difference in words where its interval is not the usual one."""
+    return "" if level == LEVEL else f", difference {show(gap._asdict())} at {100 * level:.3g} %"
 
 
 def more_variable(metric: str, method: str, reference: str) -> Judge:
@@ -96,24 +98,31 @@ def more_variable(metric: str, method: str, reference: str) -> Judge:
     return judge
 
 
-def dreams(method: str | None, reference: str, study: str = "finding1", want: int = -1, margin: float = 0.0) -> Judge:
+def dreams(
+    method: str | None,
+    reference: str,
+    study: str = "finding1",
+    want: int = -1,
+    margin: float = 0.0,
+    **attributes: Any,
+) -> Judge:
     """Held-out reward error of dreams, offline, window by window; arguments as for ``curves``."""
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
-        for name, result in shelf.of(study, mode="offline"):
+        for name, result in shelf.of(study, mode="offline", **attributes):
             references = reference.split("|")
             if "window/error" not in result.data or not has(result, *references):
                 continue
             error = dict(zip(methods_of(result), result.values("window/error"), strict=True))  # (seed, window) each
-            best = min(references, key=lambda m: error[m].mean())
-            for other in [method] if method else larger_weights(result):
-                if other in error:
-                    gap = error[other] - error[best]
-                    spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), result.values("window/episode"))]
-                    words = ", ".join(f"{m} {told(error[m].mean(1))}" for m in (other, best))
-                    words = f"offline, reward error of dreams: {words}"
-                    findings.append(compared(name, result, words, spans, want, margin * float(error[best].mean())))
+            best, episode = min(references, key=lambda m: error[m].mean()), result.values("window/episode")
+            others, level = judged(result, method)
+            for other in others:
+                gap = error[other] - error[best]
+                spans = [seed_interval(gap.mean(1), level), cluster_interval(gap.mean(0), episode, level)]
+                cells = ", ".join(f"{m} {told(error[m].mean(1))}" for m in (other, best))
+                words = f"offline, reward error of dreams: {cells}{_apart(spans[0], level)}"
+                findings.append(compared(name, result, words, spans, want, margin * float(error[best].mean())))
         return findings or [MISSING]
 
     return judge
@@ -127,48 +136,3 @@ def both(*judges: Judge) -> Judge:
         return [finding for finding in found if finding != MISSING] or [MISSING]
 
     return judge
-
-
-def orders_of_magnitude(shelf: Shelf) -> list[Finding]:
-    """Whether log10(L_o / L_r) with w_r = 1 lies between 1.5 and 2.5 in the second half of training (Fig. 2b)."""
-    findings = []
-    for name, result in shelf.of("loss_scales"):
-        row = result.notes["final"].get("log10 of L_o / L_r", {})
-        if ORIGINAL not in row:
-            continue
-        span = read_interval(row[ORIGINAL])
-        if len(result.axes["seed"]) < FEWEST_SEEDS or not known(span.low):
-            found = NOT_SHOWN
-        elif span.low >= 1.5 and span.high <= 2.5:
-            found = REPRODUCED
-        else:
-            found = NOT_REPRODUCED if span.high < 1.5 or span.low > 2.5 else NOT_SHOWN
-        words = f"{result.attributes['task']}: log10(L_o / L_r) = {show(row[ORIGINAL])}"
-        findings.append(Finding(words, found, name, result.attributes["scale"], span))
-    return findings or [MISSING]
-
-
-def order_of_coefficients(shelf: Shelf) -> list[Finding]:
-    """Whether the reward coefficient is higher on Lever Pull than on Handle Pull Side at the end (Fig. 23)."""
-    findings = []
-    for lever_file, lever in shelf.of("coefficients", task="lever_pull"):
-        same = {key: lever.attributes.get(key) for key in ("preset", "mode")}
-        for handle_file, handle in shelf.of("coefficients", task="handle_pull_side", **same):
-            if not _as_long(lever, handle):
-                continue
-            ends = [result.values("weight/reward")[0, :, -1] for result in (lever, handle)]
-            gap = welch_interval(*ends)  # a seed of one task is no pair of the same seed of another
-            words = f"lever_pull {told(ends[0])}, handle_pull_side {told(ends[1])}"
-            found = verdict([gap], 1, min(map(len, ends)))
-            findings.append(Finding(words, found, f"{lever_file}, {handle_file}", lever.attributes["scale"], gap))
-    return findings or [MISSING]
-
-
-def _as_long(one: Result, other: Result) -> bool:
-    """Whether two results are of runs of one length and rate of harmonizers: s moves about one rate an update."""
-
-    def pace(result: Result) -> set[tuple[Any, ...]]:
-        settings = [(config["train"], config["model"]) for config in result.config.values()]
-        return {(train["steps"], train["train_every"], model["harmonizer_lr"]) for train, model in settings}
-
-    return pace(one) == pace(other)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from analysis.methods import IMPLICIT, ORIGINAL, balanced
@@ -27,24 +30,63 @@ SELF = ("hand", "tip", "goal")  # positions that are no object's
 
 
 def regression(kind: str) -> Judge:
-    """Whether positions of objects are read off the balanced model's representation with less error (Fig. 2c)."""
+    """Whether positions of objects are read off the balanced model's representation with less error (Fig. 2c).
+
+    A finding for each object; the other positions that the probe decodes stand beside it in its words.
+    """
 
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
-        for name, result in shelf.of("state_regression"):
-            other = balanced(result.attributes["task"])
-            if not has(result, other) or result.notes["final"]["reference"] != ORIGINAL:
-                continue
-            for thing, row in result.notes["final"][kind].items():
+        for name, result, other in _regressed(shelf):
+            table = result.notes["final"][kind]
+            ends = {thing: [_mean(row[m]) for m in (other, ORIGINAL)] for thing, row in table.items() if thing in SELF}
+            beside = ", ".join(f"{thing} {' and '.join(each)}" for thing, each in ends.items())
+            for thing, row in table.items():
                 if thing in SELF:
                     continue
-                data = result.notes["protocol"]["data"]
                 cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
                 spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-                findings.append(compared(name, result, f"{thing}, data: {data}, {', '.join(cells)}", spans, -1))
+                words = f"{_data(result)}; {thing} {', '.join(cells)}; beside it {beside}"
+                findings.append(compared(name, result, words, spans, -1))
         return findings or [MISSING]
 
     return judge
+
+
+def whole_state(kind: str) -> Judge:
+    """Whether all that the probe decodes, taken together, is read off with less error (C.4 has one loss).
+
+    The mean squared distances of all positions are added up: C.4's MSE, but for the number of coordinates.
+    """
+
+    def judge(shelf: Shelf) -> list[Finding]:
+        findings = []
+        for name, result, other in _regressed(shelf):
+            errors = result.values(f"mlp/{kind}").mean(2).sum(-1)  # (method, seed, episode), averaged over fits
+            errors = errors[:, :, np.isfinite(errors).all((0, 1))]
+            error = dict(zip(methods_of(result), errors, strict=True))
+            gap = error[other] - error[ORIGINAL]
+            spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), np.arange(gap.shape[1]))]
+            cells = [f"{m} {told(error[m].mean(1))}" for m in (other, ORIGINAL)]
+            things = " + ".join(map(str, result.axes["object"]))
+            findings.append(compared(name, result, f"{_data(result)}; {things} {', '.join(cells)}", spans, -1))
+        return findings or [MISSING]
+
+    return judge
+
+
+def _regressed(shelf: Shelf) -> list[tuple[str, Result, str]]:
+    """Results of state regression against w_r = 1, each with its file's name and its task's balanced method."""
+    found = [(n, r, balanced(r.attributes["task"])) for n, r in shelf.of("state_regression")]
+    return [(n, r, m) for n, r, m in found if has(r, m, ORIGINAL) and r.notes["final"]["reference"] == ORIGINAL]
+
+
+def _data(result: Result) -> str:
+    return f"data: {result.notes['protocol']['data']}, {result.notes['final']['unit']}"
+
+
+def _mean(row: Mapping[str, Any]) -> str:
+    return f"{row['over_seeds']['mean']:.3g}"
 
 
 def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:

@@ -1,4 +1,4 @@
-"""How results decide a claim: the rule of verdicts, written before the results.
+"""How results decide a claim: one rule of verdicts.
 
 A judge looks at the results at hand and returns a ``Finding`` for each that speaks to its claim. Where a comparison is
 asked, the measure is the difference of two methods, seed by seed, and one rule serves all:
@@ -8,9 +8,10 @@ asked, the measure is the difference of two methods, seed by seed, and one rule 
 - where the two were compared on the same held-out windows or episodes, the interval over episodes must say the same;
 - fewer than three seeds show nothing; a file of runs that still go on is left out.
 
-"No worse" has a margin, stated with the claim: the interval must lie above minus the margin.
+"No worse" has a margin, stated with the claim: the interval must lie above minus the margin. "Similar" has one on both
+sides: the interval must lie between minus the margin and the margin.
 
-Rules changed after results are marked so, here or with the claim.
+Rules that were changed or set after results are listed in ``analysis/ledger_changes.py``.
 """
 
 from __future__ import annotations
@@ -25,11 +26,10 @@ from analysis.results import Result
 from analysis.stats import ANY, Bounds, Interval, known, seed_interval, show
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
-IN_PART, NOT_MEASURED = (
-    "reproduced in part",
-    "not measured",
-)  # in part: a sentence of which some holds and some does not
-VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED)
+IN_PART = "reproduced in part"  # a sentence of which some holds and some does not
+NOT_MEASURED = "not measured"
+UNDECIDABLE = "cannot be decided"  # from what the paper prints, at any scale
+VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED, UNDECIDABLE)  # files have their places
 UNKNOWN = Interval(np.nan, np.nan, np.nan)
 FEWEST_SEEDS = 3
 # Share of still windows in which a probe that is any use may see motion; set after a first result, whose probe saw it
@@ -66,13 +66,13 @@ class Shelf:
     def __init__(self, results: Iterable[tuple[str, Result]]):
         self.results = list(results)  # (file name, result)
 
-    def of(self, study: str, **attributes: Any) -> list[tuple[str, Result]]:
-        """Finished results of a study whose attributes are as given."""
+    def of(self, study: str, finished: bool = True, **attributes: Any) -> list[tuple[str, Result]]:
+        """Results of a study whose attributes are as given; ``finished``: none of runs that still go on or were cut."""
         return [
             (name, result)
             for name, result in self.results
             if result.attributes["study"] == study
-            and result.attributes.get("complete", True)
+            and (result.attributes.get("complete", True) or not finished)
             and all(result.attributes.get(key) == value for key, value in attributes.items())
         ]
 
@@ -80,21 +80,52 @@ class Shelf:
 Judge = Callable[[Shelf], list[Finding]]
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper.
+
+    Attributes:
+        name: short, for reference.
+        text: what the paper says; ends in (ours) or (exploratory) where the paper does not say it so.
+        source: where.
+        paper: its value, where it prints one.
+        rule: of the verdict.
+        judge: applies the rule to the results at hand.
+    """
+
+    name: str
+    text: str
+    source: str
+    paper: str
+    rule: str
+    judge: Judge
+
+
 def verdict(spans: Sequence[Interval], want: int, seeds: int, margin: float = 0.0) -> str:
     """Verdict on a difference.
 
     Args:
         spans: its intervals, all of which must agree.
-        want: 1 if the claim has it above zero, -1 if below.
+        want: 1 if the claim has it above zero, -1 if below, 0 if between minus the margin and the margin.
         seeds: training seeds behind it.
-        margin: 0 for "better"; above, for "no worse by more than this".
+        margin: 0 for "better"; above, for "no worse by more than this", or for "similar".
     """
     if seeds < FEWEST_SEEDS or not all(known(span.low) and known(span.high) for span in spans):
         return NOT_SHOWN
+    if want == 0:
+        return between(spans, -margin, margin)
     towards = [sorted((want * span.low, want * span.high)) for span in spans]
     if all(low > -margin for low, _ in towards):
         return REPRODUCED
     return NOT_REPRODUCED if all(high < -margin for _, high in towards) else NOT_SHOWN
+
+
+def between(spans: Sequence[Interval], low: float, high: float) -> str:
+    """Verdict on a value that the claim has between two ends: all intervals within, or all on one side of them."""
+    if all(low < span.low and span.high < high for span in spans):
+        return REPRODUCED
+    outside = all(span.high < low for span in spans) or all(span.low > high for span in spans)
+    return NOT_REPRODUCED if outside else NOT_SHOWN
 
 
 def methods_of(result: Result) -> list[str]:
@@ -110,6 +141,7 @@ def has(result: Result, *methods: str) -> bool:
 def compared(
     name: str, result: Result, words: str, spans: Sequence[Interval], want: int, margin: float = 0.0
 ) -> Finding:
+    """The finding on a difference of two methods in one result, arguments as for ``verdict``."""
     seeds = len(result.axes["seed"])
     text = f"{result.attributes['task']}: {words}"
     return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])

@@ -1,27 +1,135 @@
 """The ledger and its command on the shipped results."""
 
 import json
+import re
 
 import h5py
 import pytest
 
-from analysis import claims, ledger
+from analysis import claims, ledger, ledger_algebra, ledger_atari, ledger_changes, ledger_missing, ledger_timing
 from analysis.results import load, save
-from analysis.verdicts import NOT_MEASURED, REPRODUCED, VERDICTS, Shelf
+from analysis.verdicts import (
+    MISSING,
+    NOT_MEASURED,
+    NOT_REPRODUCED,
+    NOT_SHOWN,
+    REPRODUCED,
+    UNDECIDABLE,
+    VERDICTS,
+    Shelf,
+)
 from tests.test_judges import policies_of
 
 
+@pytest.fixture(scope="module")
+def rows():
+    """The ledger of the shipped results."""
+    shelf = Shelf((path.name, load(path)) for path in sorted(claims.SHIPPED.glob("*.h5")))
+    return claims.table(shelf)
+
+
 def test_missing_results_are_not_measured():
-    for claim in ledger.CLAIMS:
-        for finding in claim.judge(Shelf([])):
-            assert finding.verdict in (NOT_MEASURED, REPRODUCED)
-    computed = {c.name for c in ledger.CLAIMS if c.judge(Shelf([]))[0].verdict == REPRODUCED}
-    assert computed == {"prop_3_1", "eq_13", "fig_4", "cost"}
+    found = {claim.name: claim.judge(Shelf([])) for claim in ledger.CLAIMS}
+    computed = {name for name, findings in found.items() if findings[0].verdict != NOT_MEASURED}
+    assert computed == {"prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale", "fig_4", "cost"}
+    assert all(len(found[name]) == 1 for name in found if name not in computed)
 
 
 def test_claims_are_distinct_and_say_their_rule():
-    assert len({claim.name for claim in ledger.CLAIMS}) == len(ledger.CLAIMS)
+    for field in ("name", "text"):
+        assert len({getattr(claim, field) for claim in ledger.CLAIMS}) == len(ledger.CLAIMS)
     assert all(claim.rule and claim.source and claim.text for claim in ledger.CLAIMS)
+    assert all(claim.rule.startswith("not attempted: ") for claim in ledger_missing.CLAIMS)
+
+
+def test_verdicts_keep_their_places_in_files():
+    old = ("reproduced", "reproduced in part", "not reproduced", "not shown at this scale", "not measured")
+    assert VERDICTS[: len(old)] == old
+
+
+def test_algebra_is_judged_against_what_the_paper_says(monkeypatch):
+    """A balancer that settles elsewhere, or a closed form that is another, is not reproduced."""
+    judged = {claim.name: claim.judge for claim in ledger_algebra.CLAIMS}
+    assert all(judge(Shelf([]))[0].verdict == REPRODUCED for judge in judged.values())
+    minimised = ledger_algebra._minimised
+    monkeypatch.setattr(ledger_algebra, "_minimised", lambda rectified, loss: minimised(not rectified, loss))
+    assert all(judge(Shelf([]))[0].verdict == NOT_REPRODUCED for judge in judged.values())
+    monkeypatch.setattr(ledger_algebra, "_minimised", lambda rectified, loss: 1.05 * minimised(rectified, loss))
+    for name in ("prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale"):
+        assert judged[name](Shelf([]))[0].verdict == NOT_REPRODUCED
+
+
+def test_cost_is_judged_on_each_machine_by_one_rule(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger_timing, "DOCS", tmp_path)
+    assert ledger_timing.CLAIMS[0].judge(Shelf([])) == [MISSING]
+    for (name, _), share, preset in zip(ledger_timing.TIMINGS, (0.0099, 0.0101), ("cpu", "paper"), strict=True):
+        harmonizers = {"share_of_update": share, "extra_s": 0.001}
+        timed = {"harmonizers": harmonizers, "about": {"settings": {"preset": preset}, "device": "a machine"}}
+        (tmp_path / name).write_text(json.dumps(timed))
+    cpu, gpu = ledger_timing.CLAIMS[0].judge(Shelf([]))
+    assert (cpu.verdict, cpu.scale) == (REPRODUCED, "reduced") and (gpu.verdict, gpu.scale) == (NOT_REPRODUCED, "paper")
+    assert "was not measured" in gpu.ours and "was not measured" not in cpu.ours
+
+
+def test_every_check_of_table_2_is_in_the_ledger(rows):
+    found = load(claims.SHIPPED / "atari_table.h5").notes["checks"]
+    table = rows[rows["kind"] == "arithmetic of Table 2"]
+    assert len(table) == len(found) == len(ledger_atari.CLAIMS)
+    assert (table.verdict == UNDECIDABLE).sum() == sum(row["holds"] == "open" for row in found)
+    assert NOT_SHOWN not in set(table.verdict) and NOT_MEASURED not in set(table.verdict)
+
+
+def test_changes_are_of_claims_and_rows_that_there_are(rows):
+    names = {claim.name for claim in ledger.CLAIMS}
+    assert all(set(change.claims) <= names for change in ledger_changes.CHANGES)
+    used = {note for notes in rows["notes"] for note in notes}
+    assert used == {change.footnote for change in ledger_changes.CHANGES}
+
+
+def test_changes_are_found_by_claim_and_by_file():
+    for claim, source, word in (
+        ("fig_2c", ledger_changes.UNSEEN, "data were chosen after"),
+        ("fig_2c", ledger_changes.AGENTS, "widened"),
+        ("finding_3", ledger_changes.MINIATURE, "not shown at this scale"),
+        ("fig_23", "a.h5, b.h5", "in pairs"),
+    ):
+        assert any(word in change.footnote for change in ledger_changes.changes_of(claim, source))
+    other = ledger_changes.changes_of("fig_2c_state", "state_regression_unseen_hammer_cpu.h5")
+    assert (
+        other == ledger_changes.changes_of("fig_23", "") == []
+    )  # a rule that stood before, and a row without a result
+
+
+def test_rows_that_an_earlier_rule_judges_otherwise_are_counted(rows):
+    differs = set(rows[rows["differs"]]["name"])
+    assert {"finding_1_return_others", "finding_3", "fig_9b_nashmtl", "fig_2c"} <= differs
+    assert "finding_1_return" not in differs
+    _, said = claims.preamble(rows)
+    assert f"In {rows['differs'].sum()} of them the verdict is another" in said[-1]
+    assert f"{rows['notes'].map(bool).sum()} of the {len(rows)} rows" in said[-1]
+
+
+def test_head_counts_by_kind(rows):
+    counts, _ = claims.preamble(rows)
+    assert [line.split(":")[0] for line in counts] == list(ledger.LEDGER)
+    for line, (kind, some) in zip(counts, ledger.LEDGER.items(), strict=True):
+        of_kind = rows[rows["kind"] == kind]
+        assert re.search(rf"{len(some)} claims?, {len(of_kind)} rows", line)
+        assert sum(map(int, re.findall(r"(\d+) [rnc]", line.split("rows: ")[1]))) == len(of_kind)
+
+
+def test_pages_have_one_preamble_and_one_list_of_footnotes(rows):
+    text, page = claims.markdown(rows), claims.html(rows)
+    plain = re.sub(r"<[^>]*>", "", page)
+    counts, said = claims.preamble(rows)
+    for line in (*counts, *said):
+        assert line in text and line.replace("`", "") in plain
+    notes = claims.footnotes(rows)
+    for note, number in notes.items():
+        assert f"\n{number}. {note}\n" in text
+    cited = {int(n) for marks in re.findall(r" \[([\d, ]+)\] \| \S+ \|\n", text) for n in marks.split(", ")}
+    cited |= {int(n) for marks in re.findall(r" \[([\d, ]+)\] \| \S+, \S+ \|\n", text) for n in marks.split(", ")}
+    assert cited == set(notes.values())
 
 
 def test_command_writes_the_ledger_of_the_shipped_results(tmp_path, capsys):
@@ -34,6 +142,7 @@ def test_command_writes_the_ledger_of_the_shipped_results(tmp_path, capsys):
     for claim in ledger.CLAIMS:
         assert claim.text in text
     assert page.count("<tr") == len(rows) + 1
+    assert all(set(row) == {"name", "kind", "notes", *claims.PRINTED} for row in rows)
     assert text.count("\n|") == len(rows) + 2  # a row each, head and rule
     with h5py.File(tmp_path / "claims.h5") as file:
         assert json.loads(file["notes"][()])["verdicts"] == list(VERDICTS)

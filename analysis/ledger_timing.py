@@ -1,0 +1,41 @@
+"""What harmonizers cost (C.5), from the timings that ``docs/performance.md`` tells of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from analysis.stats import Interval
+from analysis.verdicts import MISSING, NOT_REPRODUCED, REPRODUCED, Claim, Finding, Shelf
+
+DOCS = Path(__file__).parent.parent / "docs"
+# File, and what its number leaves out.
+TIMINGS = (
+    ("performance_cpu.json", ""),
+    (
+        "performance_gpu.json",
+        ": each kernel of theirs started alone, where the update is recorded and started as one; what they add to that "
+        "was not measured",
+    ),
+)
+
+
+def _cost(shelf: Shelf) -> list[Finding]:
+    return [_of(DOCS / name, caveat) for name, caveat in TIMINGS if (DOCS / name).exists()] or [MISSING]
+
+
+def _of(path: Path, caveat: str) -> Finding:
+    timed = json.loads(path.read_text())
+    share, extra = (timed["harmonizers"][name] for name in ("share_of_update", "extra_s"))
+    preset = timed["about"]["settings"]["preset"]
+    words = f"{100 * share:.2f} % of an update, {1000 * extra:.2g} ms on {timed['about']['device']}{caveat}"
+    found = REPRODUCED if share < 0.01 else NOT_REPRODUCED
+    scale = "paper" if preset == "paper" else "reduced"
+    return Finding(words, found, path.name, scale, Interval(share, np.nan, np.nan))
+
+
+CLAIMS = (
+    Claim("cost", "Harmonizers do not affect the training time", "C.5", "no cost", "under 1 % of an update", _cost),
+)
