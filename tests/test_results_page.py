@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from analysis import summary
+import numpy as np
+
+from analysis import kinds_of_dreams, summary
 from analysis.results import load
 from analysis.stats import cluster_interval, seed_interval, welch_interval
 from hdream_core.agent import DreamerV2
@@ -84,6 +86,9 @@ def test_page_quotes_the_other_studies():
     for split, words in (("moving", "true reward moves"), ("still", "true reward stands still")):
         cases = ("only second right", "only first right", "both wrong", "both right")
         cells = [percent(frames[split][case]["over_seeds"]) for case in cases]
+        assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
+        kinds = (*kinds_of_dreams.MADE_UP, "made up by first, second right", "made up by second, first right")
+        cells = [percent(frames[split][kind]["over_seeds"]) for kind in kinds]
         assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
     branches = load(ROOT / "figures/data/counterfactual_lever_pull_cpu.h5")
     averted, misses, apart = (
@@ -224,3 +229,55 @@ def test_page_quotes_state_regression_on_unseen_episodes():
             cells.append(f"{seeds['mean']:+.1f} [{seeds['low']:+.1f}, {seeds['high']:+.1f}]")
             cells.append(f"[{episodes['low']:+.1f}, {episodes['high']:+.1f}]")
             assert f"| {name}, {words} | {' | '.join(cells)} |" in text, (name, words, cells)
+
+
+def test_page_says_what_harmonys_gradients_would_be_with_eq_13():
+    text = " ".join(PAGE.read_text().split())
+    scales, learned = (load(ROOT / f"figures/data/{n}_lever_pull_cpu.h5") for n in ("loss_scales", "coefficients"))
+    losses, harmony = ("observation", "reward", "dynamics"), [str(m) for m in scales.axes["method"]].index("harmony")
+    norms = np.stack([scales.values(f"gradient_norm/{loss}")[harmony, :, 1] for loss in losses])  # (loss, seed)
+    pull = norms * np.stack([learned.values(f"analytic_weight/{loss}")[0, :, -1] for loss in losses])
+    shares = 100 * (pull / pull.sum(0)).mean(1)
+    assert "the same gradients would have {:.0f}, {:.0f} and {:.0f} %".format(*shares) in text
+    too_high = []
+    for task in ("lever_pull", "handle_pull_side", "hammer"):
+        found = load(ROOT / f"figures/data/coefficients_{task}_cpu.h5")
+        ends = [found.values(f"{kind}/observation")[0, :, -1] for kind in ("weight", "analytic_weight")]
+        too_high.append((ends[0] / ends[1]).mean())
+    assert "three times too high ({:.2f}, {:.2f} and, on Hammer, {:.2f} times Eq. 13's)".format(*too_high) in text
+
+
+def test_page_quotes_the_orders_of_magnitude_at_other_scales():
+    text, ratios = " ".join(PAGE.read_text().split()), []
+    for name in ("finding1_lever_pull_paper", "finding1_mini_lever_cpu"):
+        found = load(ROOT / f"figures/data/{name}.h5")
+        ratio = np.log10(found.values("loss/observation")[0] / found.values("loss/reward")[0])  # of w_r = 1
+        ratios.append(np.nanmean(ratio[:, found.axes["log_step"] > found.axes["log_step"][-1] / 2]))
+    assert "it is 10 to the {:.1f} by 20,000 steps (above), on the miniature 10 to the {:.2f}".format(*ratios) in text
+
+
+def test_page_says_that_nashmtl_collapsed():
+    text, found = " ".join(PAGE.read_text().split()), load(ROOT / "figures/data/multitask_lever_pull_cpu.h5")
+    methods = [str(m) for m in found.axes["method"]]
+    end = {
+        name: dict(zip(methods, found.values(f"loss/{name}")[..., -1].mean(1), strict=True))
+        for name in ("dynamics", "observation")
+    }
+    told = f"dynamics loss is {end['dynamics']['nashmtl']:.4f} at the end (w_r = 1: {end['dynamics']['w_r=1']:.1f})"
+    assert told in text
+    others = sorted(value for name, value in end["observation"].items() if name != "nashmtl")
+    told = f"{end['observation']['nashmtl']:.0f} where others have {others[0]:.0f} to {others[-1]:.0f}"
+    assert told in text
+    dwa = [found.values(f"weight_{which}/{loss}")[methods.index("dwa")] for which in ("min", "max")
+           for loss in ("observation", "reward", "dynamics")]  # fmt: skip
+    assert f"between {np.nanmin(dwa):.2f} and {np.nanmax(dwa):.1f} in single updates" in text
+
+
+def test_page_quotes_the_whole_state_beside_the_lever():
+    text = " ".join(PAGE.read_text().split())
+    found = load(ROOT / "figures/data/state_regression_unseen_lever_pull_cpu.h5")
+    one, hundred = found.values("mlp/posterior").mean(2).sum(-1).mean(-1)  # (seed,) each: hand, lever and goal
+    cells = [f"{x.mean:.0f} [{x.low:.0f}, {x.high:.0f}]" for x in map(seed_interval, (hundred, one))]
+    gap = seed_interval(hundred - one)
+    told = f"{cells[0]} against {cells[1]} ({gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] paired over seeds)"
+    assert told in text
