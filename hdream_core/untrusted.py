@@ -187,10 +187,13 @@ def _check_storage(dataset: h5py.Dataset) -> None:
 
 
 def npz(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
-    """The arrays of an uncompressed ``.npz`` file."""
+    """The arrays of an uncompressed ``.npz`` file; OSError as it comes if the file cannot be read."""
+    if (size := path.stat().st_size) > largest:
+        raise ValueError(f"has {size} bytes, over {largest}")
+    data = path.read_bytes()  # from here on, what goes wrong is the file's fault
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(info.file_size for info in archive.infolist()) > min(largest, SMALL + 2 * path.stat().st_size):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(info.file_size for info in archive.infolist()) > min(largest, SMALL + 2 * size):
                 raise ValueError("claims more bytes than it has")
             return {info.filename.removesuffix(".npy"): npy(archive.read(info)) for info in archive.infolist()}
     except BAD_ZIP as error:

@@ -173,10 +173,12 @@ def test_meshes_are_kept_and_a_broken_file_is_made_again(tmp_path, monkeypatch):
     made = meshes.decimated_copy(model)
     files = sorted((tmp_path / "meshes").iterdir())
     assert len(files) == (model.mesh_facenum >= meshes.WHOLE_BELOW).sum()
-    files[0].write_bytes(b"cut short")
-    again = meshes.decimated_copy(model)
-    np.testing.assert_array_equal(again.mesh_vert, made.mesh_vert)
-    assert sorted((tmp_path / "meshes").iterdir()) == files and files[0].stat().st_size > 1000
+    whole = files[0].read_bytes()
+    for broken in (b"", b"cut short", whole[: len(whole) // 2], whole[:-1], whole.replace(b"faces.npy", b"other.npy")):
+        files[0].write_bytes(broken)
+        again = meshes.decimated_copy(model)
+        np.testing.assert_array_equal(again.mesh_vert, made.mesh_vert)
+        assert sorted((tmp_path / "meshes").iterdir()) == files and files[0].stat().st_size == len(whole)
 
 
 def test_processes_that_start_together_share_an_empty_cache(tmp_path):

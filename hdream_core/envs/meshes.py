@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import os
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from hdream_core import untrusted
+from hdream_core.store import write_atomically
 
 if TYPE_CHECKING:
     import mujoco
@@ -110,24 +113,18 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     digest.update(faces.tobytes())
     path = cache_folder() / f"{digest.hexdigest()[:32]}.npz"
     try:
-        with np.load(path) as stored:
-            return Mesh(*(stored[field] for field in Mesh._fields))
-    except (OSError, ValueError, KeyError, EOFError):  # absent, or cut short by a full disk: make it again
+        return Mesh(**untrusted.npz(path))
+    except (OSError, TypeError, ValueError):  # absent, or damaged: make it again
         mesh = decimate(vertices, faces)
     try:
-        _store(path, mesh)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stored = io.BytesIO()
+        np.savez(stored, **mesh._asdict())
+        write_atomically(path, stored.getvalue())  # processes that start together never read half a file
     except OSError as error:
         message = f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE to another folder"
         warnings.warn(message, stacklevel=2)
     return mesh
-
-
-def _store(path: Path, mesh: Mesh) -> None:
-    """Write under a name of one's own, then rename: processes that start together never read half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        np.savez(file, **mesh._asdict())
-    os.replace(file.name, path)
 
 
 def _read(model: mujoco.MjModel, index: int) -> tuple[np.ndarray, np.ndarray]:
