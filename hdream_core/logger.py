@@ -15,6 +15,7 @@ from hdream_core import untrusted
 from hdream_core.config import ConfigError
 
 PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, perhaps in groups
+TAIL = 2**14  # bytes that a look at the end of a file reads at once; a line has some two thousand
 
 
 class Logger:
@@ -43,6 +44,12 @@ class Logger:
             for name, value in clean.items():
                 if isinstance(value, float | int):
                     self.writer.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """Writes out what TensorBoard has in hand; a line more would begin a new file of it."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
 
     def position(self) -> int:
         """Bytes written so far: what a checkpoint saves."""
@@ -82,21 +89,43 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")
-    return [_read_line(line, number, path) for number, line in enumerate(lines[:-1], 1) if line]
+    return [_read_line(line, f"{path}: line {number}") for number, line in enumerate(lines[:-1], 1) if line]
+
+
+def read_last(path: Path) -> dict[str, Any] | None:
+    """The last whole line of a ``metrics.jsonl``, from the file's tail alone; None before the first.
+
+    Raises:
+        ConfigError: if it is not what was written.
+    """
+    if not path.exists():
+        return None
+    with open(path, "rb") as file:
+        start, tail = file.seek(0, os.SEEK_END), b""
+        while True:
+            lines = tail.split(b"\n")[1 if start else 0 : -1]  # without a beginning or an end that is cut
+            found = next((line for line in reversed(lines) if line), None)
+            if found is not None:
+                return _read_line(found, f"{path}: the last line")
+            if start == 0:
+                return None
+            end, start = start, max(start - TAIL, 0)
+            file.seek(start)
+            tail = file.read(end - start) + tail
 
 
 def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**62)
 
 
-def _read_line(line: bytes, number: int, path: Path) -> dict[str, Any]:
+def _read_line(line: bytes, where: str) -> dict[str, Any]:
     try:
         found = untrusted.json_value(line)
     except ValueError as error:
-        raise ConfigError(f"{path}: line {number} is damaged ({error})") from None
+        raise ConfigError(f"{where} is damaged ({error})") from None
     if not isinstance(found, dict) or type(found.get("step")) is not int or not isinstance(found.get("kind"), str):
-        raise ConfigError(f"{path}: line {number} is damaged (no metrics with step and kind)")
+        raise ConfigError(f"{where} is damaged (no metrics with step and kind)")
     bad = [name for name, value in found.items() if name != "kind" and not _is_number(value)]
     if bad or not 0 <= found["step"] < 2**62 or any(not PLAIN.fullmatch(name) for name in found):
-        raise ConfigError(f"{path}: line {number} is damaged ({bad[0] if bad else 'names or step'} make no sense)")
+        raise ConfigError(f"{where} is damaged ({bad[0] if bad else 'names or step'} make no sense)")
     return found

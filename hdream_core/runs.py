@@ -9,7 +9,7 @@ from pathlib import Path
 from hdream_core import provenance, untrusted
 from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
-from hdream_core.logger import read_metrics
+from hdream_core.logger import read_last
 from hdream_core.precision import pick_device, resolve_precision
 from hdream_core.settings import flatten, from_dict
 from hdream_core.store import write_atomically
@@ -135,4 +135,5 @@ def is_done(folder: Path) -> bool:
 
 def progress_of(folder: Path) -> int:
     """The latest environment step that the run's metrics know of; 0 before the first."""
-    return max((line["step"] for line in read_metrics(folder / "metrics.jsonl")), default=0)
+    line = read_last(folder / "metrics.jsonl")
+    return line["step"] if line else 0

@@ -91,6 +91,7 @@ class Trainer:
         try:
             self._run()
         finally:
+            self.logger.close()
             self.source.close()
 
     def _run(self) -> None:

@@ -1,11 +1,16 @@
 """Metrics on disk: whole lines, null for NaN, and the same numbers in TensorBoard."""
 
+import contextlib
 import json
+import threading
 
 import pytest
 
+from hdream_core import runs
+from hdream_core.config import ConfigError
 from hdream_core.logger import Logger, read_metrics
 from hdream_core.train import train
+from hdream_core.trainer import Stopped
 from tests.small import smoke
 
 
@@ -18,6 +23,22 @@ def test_logger_drops_what_was_cut_short_and_writes_null_for_nan(tmp_path):
     assert json.loads(logger.path.read_text().splitlines()[0])["b"] is None
 
 
+@pytest.mark.parametrize("length", [1, 70_000])
+def test_progress_is_the_step_of_the_last_whole_line_and_reads_no_more_than_it_must(tmp_path, length):
+    path = tmp_path / "metrics.jsonl"
+    assert runs.progress_of(tmp_path) == 0
+    line = json.dumps({"step": 5, "kind": "train", "x" * length: 1.0})
+    path.write_text("not read\n" * 10_000 + f"{line}\n")
+    assert runs.progress_of(tmp_path) == 5
+    path.write_text("not read\n" * 10_000 + f"{line}\n\n" + '{"step": 7, "ki')
+    assert runs.progress_of(tmp_path) == 5
+    path.write_text('{"step": 7')
+    assert runs.progress_of(tmp_path) == 0
+    path.write_text(f"{line}\ndamaged\n")
+    with pytest.raises(ConfigError, match="last line is damaged"):
+        runs.progress_of(tmp_path)
+
+
 def test_tensorboard_gets_the_same_numbers(tmp_path):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     train(smoke(**{"log.tensorboard": True}), tmp_path)
@@ -27,3 +48,28 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     points = events.Scalars("eval/return")
     assert [point.step for point in points] == [line["step"] for line in lines]
     assert [point.value for point in points] == pytest.approx([line["return"] for line in lines], rel=1e-5)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_tensorboard_has_every_point_when_a_run_ends(tmp_path, monkeypatch, stopped):
+    """Its writer keeps points in hand, which a process that ends takes along."""
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    in_hand, written = [], []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            pass
+
+        def add_scalar(self, name, value, step):
+            in_hand.append((name, step))
+
+        def close(self):
+            written.extend(in_hand)
+            in_hand.clear()
+
+    monkeypatch.setattr(tensorboard, "SummaryWriter", Writer)
+    stop = threading.Event()
+    (stop.set if stopped else stop.clear)()
+    with contextlib.suppress(Stopped):
+        train(smoke(**{"log.tensorboard": True}), tmp_path, stop=stop)
+    assert not in_hand and ("eval/return", 0) in written and (("eval/return", 80) in written) != stopped
