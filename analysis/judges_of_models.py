@@ -172,6 +172,24 @@ def frames(shelf: Shelf) -> list[Finding]:
     return findings or [MISSING]
 
 
+def made_up(shelf: Shelf) -> list[Finding]:
+    """Whether the original model dreams more often of rewards that do not come (Fig. 3's own case).
+
+    In windows whose true reward does not move.
+    """
+    findings = []
+    for name, result in shelf.of("finding2"):
+        row = result.notes["final"]["still"]
+        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])] or "difference in made up" not in row:
+            continue
+        cells = [f"{m} {show(row[f'made up by {which}']['over_seeds'])}"
+                 for which, m in zip(("first", "second"), methods_of(result), strict=True)]  # fmt: skip
+        spans = [read_interval(row["difference in made up"][f"over_{over}"]) for over in ("seeds", "episodes")]
+        words = f"rewards made up, {', '.join(cells)} of {row['windows']} windows, true reward still"
+        findings.append(compared(name, result, words, spans, 1))
+    return findings or [MISSING]
+
+
 def without_observations(shelf: Shelf) -> list[Finding]:
     """Whether (w_r = 100, w_o = 1) predicts rewards better than (w_r = 100, w_o = 0) (E.10)."""
     findings = []

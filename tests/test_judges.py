@@ -100,11 +100,28 @@ def test_intervals_of_other_weights_are_widened_for_all_that_were_compared():
 
 
 def test_task_of_a_claim_is_heeded():
-    found = policies_of([[1, 2, 3], [11, 12, 14]])
-    judge = judges.curves("return", None, "w_r=1", task="lever_pull")
-    assert judged(judge, found).verdict == REPRODUCED
-    found.attributes["task"] = "mini_lever"
-    assert judged(judge, found) == MISSING
+    online = policies_of([[1, 2, 3], [11, 12, 14]])
+    offline = errors_of([[2.0, 2.1, 2.2], [1.0, 1.1, 1.3]], ("w_r=1", "w_r=100"), "finding1")
+    for judge, found in (
+        (judges.curves("return", None, "w_r=1", task="lever_pull"), online),
+        (judges.dreams(None, "w_r=1", task="lever_pull"), offline),
+    ):
+        assert judged(judge, found).verdict == REPRODUCED
+        found.attributes["task"] = "mini_lever"
+        assert judged(judge, found) == MISSING
+
+
+@pytest.mark.parametrize(("over_seeds", "over_episodes"), [(0.235, 0.0), (0.01, 0.78)])
+def test_errors_of_other_weights_have_both_intervals_widened(over_seeds, over_episodes):
+    """Seeds, or episodes, that leave out zero at 95 % and no longer at 97.5 %."""
+    apart = np.linspace(-1, 1, 10) / np.linspace(-1, 1, 10).std(ddof=1)  # of the episodes
+    for third, level, expected in (("harmony", 95, REPRODUCED), ("w_r=100", 97.5, NOT_SHOWN)):
+        better = 0.6 + over_seeds * np.array([-1.0, 0.0, 1.0])
+        found = errors_of([[1.0] * 3, 1.0 - better, [1.0] * 3], ("w_r=1", "w_r=10", third), "finding1")
+        found.data["window/error"][1][1] += over_episodes * apart.repeat(6)
+        finding = judged(judges.dreams(judges.OTHERS, "w_r=1"), found)
+        assert finding.verdict == expected and finding.value.mean == pytest.approx(-0.6)
+        assert ("97.5 %" in finding.ours) == (level == 97.5)
 
 
 def test_area_under_the_curve_counts_not_the_end():
@@ -303,6 +320,18 @@ def test_frames_want_the_balanced_model_right_more_often(ends, side):
     assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and "40 windows" in finding.ours
 
 
+@pytest.mark.parametrize(("ends", "side"), SIGNS)
+def test_made_up_wants_the_original_model_to_make_up_more(ends, side):
+    share = {"over_seeds": span(0.1, 0.2)}
+    row = {"windows": 40, "made up by first": share, "made up by second": share}
+    found = of("finding2", {}, final={"still": row | {"difference in made up": paired(*ends, prefix="")}})
+    finding = judged(judges_of_models.made_up, found)
+    assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and "40 windows" in finding.ours
+    assert judged(judges_of_models.made_up, of("finding2", {}, final={"still": row})) == MISSING  # an older file
+    found.axes["method"] = np.array(["w_r=1", "w_r=10"])
+    assert judged(judges_of_models.made_up, found) == MISSING
+
+
 def test_frames_of_other_methods_or_of_no_windows_are_not_judged():
     share = {"over_seeds": span(0.1, 0.2)}
     row = {"windows": 40, "only first right": share, "only second right": share, "difference": paired(0.1, 0.2, "")}
@@ -369,6 +398,7 @@ def losses_of(ratio, study="loss_scales", mode="offline", **attributes):
 def test_two_orders_of_magnitude_are_between_one_and_a_half_and_two_and_a_half(ratio, expected):
     finding = judged(judges_of_losses.orders_of_magnitude, losses_of(ratio))
     assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(ratio))
+    assert judged(judges_of_losses.orders_of_magnitude, losses_of([2.0, 2.001])).verdict == NOT_SHOWN  # two seeds
     assert "updates 10 to 16" in finding.ours  # of an update every five steps, the second half
 
 
