@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LP_NUM_THREADS", "1")
@@ -9,7 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Forked children could not use a GPU that their parent has used, so the tests that need one have a run of their own.
 # A worker of xdist has what the process that started it decided.
-if "PYTEST_XDIST_WORKER" not in os.environ and not any("gpu" in word for word in sys.argv):
+if "PYTEST_XDIST_WORKER" not in os.environ and "test_gpu.py" not in {Path(w.partition("::")[0]).name for w in sys.argv}:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest

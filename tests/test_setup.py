@@ -61,6 +61,27 @@ def test_check_gl_says_one_line() -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (["-m", "not gpu", "gpuuser/test_x.py"], False),
+        (["gpuuser/test_x.py", "-k", "not gpu_only"], False),
+        (["gpuuser/test_gpu.py"], True),
+        (["gpuuser/test_gpu.py::test_it"], True),
+    ],
+)
+def test_only_the_tests_that_need_a_gpu_see_it(words: list[str], seen: bool, tmp_path: Path) -> None:
+    (tmp_path / "gpuuser").mkdir()
+    for name in ("test_x.py", "test_gpu.py"):
+        body = f"import os\ndef test_it(): assert (os.environ.get('CUDA_VISIBLE_DEVICES') is None) == {seen}\n"
+        (tmp_path / "gpuuser" / name).write_text(body)
+    hidden = ("CUDA_VISIBLE_DEVICES", "PYTEST_XDIST_WORKER")
+    clean = {name: value for name, value in os.environ.items() if name not in hidden} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", *words]
+    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 STAND_IN_PYTHON = """\
 #!/bin/bash
 # A Python whose pip only records its arguments. VERSION is its minor version.
