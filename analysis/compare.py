@@ -8,6 +8,7 @@ from pathlib import Path
 from analysis import collect, study
 from analysis.reporter import Reporter
 from analysis.results import Result
+from hdream_core.config import ConfigError
 
 
 def run(
@@ -20,16 +21,27 @@ def run(
         plan: the runs.
         draw: makes the figure of a result file, ``draw(path, out)``.
         lines: what to print in the end.
+
+    Raises:
+        ConfigError: if no run has evaluated yet, and none is to be trained.
+        SweepError: if runs failed or were told to stop; the result of the others is written.
     """
     path = collect.save_path(job.results, plan.study, plan.runs)
     if job.plan_only:
         return path
-    for folder in (job.results, job.out):
-        folder.mkdir(parents=True, exist_ok=True)
-    sha256 = study.prepare_buffer(plan)
-    reporter = Reporter(plan.study, plan.runs, path, job.out, sha256, draw)
+    if plan.trains:  # better now than after hours
+        for folder in (job.results, job.out):
+            folder.mkdir(parents=True, exist_ok=True)
+    reporter = Reporter(plan, path, job.out, study.prepare_buffer(plan), draw)
     with reporter.bar:
-        plan.launch(plan.runs, plan.workers, reporter.tick)
-    print("\n".join(lines(reporter.write())))
+        try:
+            plan.launch(plan.runs, plan.workers, reporter.tick)
+        except BaseException:  # a run failed, Ctrl-C: what the others have reached is worth keeping
+            reporter.try_to_write()
+            raise
+    result = reporter.write()
+    if not len(result.axes["step"]):
+        raise ConfigError(f"{job.runs}: no run has evaluated yet, so there is no result")
+    print("\n".join(lines(result)))
     print(f"result: {path}\nfigure: {reporter.figure}")
     return path

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
 
-from analysis import collect, results
-from analysis.sweep import Run
+from analysis import collect, results, sweep
+from analysis.study import Plan
+from hdream_core.config import ConfigError
 
 REDRAW_SECONDS = 15.0
 
@@ -18,44 +19,45 @@ class Reporter:
     """Keeps the bar, the result file and the figure up to date while runs go on.
 
     Args:
-        study: name of the study.
-        planned: its runs.
+        plan: of the runs.
         path: of the result file.
         out: folder of the figure.
         sha256: of the buffer, empty online.
         draw: makes the figure, ``draw(path, out)``.
     """
 
-    def __init__(
-        self,
-        study: str,
-        planned: Sequence[Run],
-        path: Path,
-        out: Path,
-        sha256: str,
-        draw: Callable[[Path, Path], Path],
-    ):
-        self.study, self.planned, self.path, self.sha256, self.draw = study, planned, path, sha256, draw
+    def __init__(self, plan: Plan, path: Path, out: Path, sha256: str, draw: Callable[[Path, Path], Path]):
+        self.plan, self.path, self.sha256, self.draw = plan, path, sha256, draw
         self.figure = out / f"{path.stem}.png"
-        total, done = sum(run.config.train.steps for run in planned), sum(run.step for run in planned)
-        self.bar = tqdm(total=total, initial=done, unit="step", desc=study, smoothing=0.05)
+        total, done = sum(run.config.train.steps for run in plan.runs), sweep.reached(plan.runs)
+        off = not plan.trains
+        self.bar = tqdm(total=total, initial=done, unit="step", desc=plan.study, smoothing=0.05, disable=off)
         self.seen, self.drawn = 0, 0.0
 
     def tick(self) -> None:
-        """Called about every second; redraws when there is something new."""
-        size = sum(p.stat().st_size for run in self.planned if (p := run.folder / "metrics.jsonl").exists())
+        """Called about every second; redraws when there is something new. The runs end if this raises."""
+        try:
+            size = sum(p.stat().st_size for run in self.plan.runs if (p := run.folder / "metrics.jsonl").exists())
+        except OSError:  # a share that does not answer
+            return
         if size == self.seen or time.monotonic() - self.drawn < REDRAW_SECONDS:
             return
         self.seen = size
+        self.try_to_write()
+        self.bar.update(sweep.reached(self.plan.runs) - self.bar.n)
+
+    def try_to_write(self) -> None:
+        """``write``; what is wrong is said and no more, for the runs are worth more than a picture of them."""
         try:
             self.write()
-        except (OSError, results.ResultError) as error:  # the runs are worth more than a picture of them
+        except (ConfigError, OSError, results.ResultError) as error:
+            self.drawn = time.monotonic()
             tqdm.write(f"cannot write or draw the result yet: {error}")
-        self.bar.update(sum(run.step for run in self.planned) - self.bar.n)
 
     def write(self) -> results.Result:
         """Writes the result of what is there and, once there is an evaluation, draws it."""
-        result = collect.gather(self.planned, collect.attributes(self.study, self.planned, self.sha256))
+        attributes = collect.attributes(self.plan.study, self.plan.runs, self.sha256)
+        result = collect.gather(self.plan.runs, attributes)
         self.drawn = time.monotonic()
         if len(result.axes["step"]):
             results.save(result, self.path)

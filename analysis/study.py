@@ -205,9 +205,9 @@ def train(plan: Plan) -> str:
     """Has every run of the plan trained, building the buffer first if need be; returns the buffer's hash."""
     sha256 = prepare_buffer(plan)
     if not all(run.done for run in plan.runs):
-        total, done = (sum(steps) for steps in zip(*((r.config.train.steps, r.step) for r in plan.runs), strict=True))
-        with tqdm(total=total, initial=done, unit="step", desc="training", smoothing=0.05) as bar:
-            plan.launch(plan.runs, plan.workers, lambda: bar.update(sum(r.step for r in plan.runs) - bar.n))
+        total = sum(run.config.train.steps for run in plan.runs)
+        with tqdm(total=total, initial=sweep.reached(plan.runs), unit="step", desc="training", smoothing=0.05) as bar:
+            plan.launch(plan.runs, plan.workers, lambda: bar.update(sweep.reached(plan.runs) - bar.n))
         if left := sum(not run.done for run in plan.runs):
             raise ConfigError(
                 f"{left} of {len(plan.runs)} runs are not finished, and this study reads trained models; have them "

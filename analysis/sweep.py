@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hdream_core import runs
-from hdream_core.config import Config
+from hdream_core.config import Config, ConfigError
 from hdream_core.errors import BAD_INPUT, STOPPED
 from hdream_core.precision import pick_device
 from hdream_core.processes import cores
@@ -46,6 +47,15 @@ class Run:
         """Environment steps reached so far; all of them do not mean that the run is done."""
         steps = self.config.train.steps
         return steps if self.done else min(runs.progress_of(self.folder), steps)
+
+
+def reached(planned: Sequence[Run]) -> int:
+    """Environment steps of all runs together, for a bar; a run whose metrics cannot be read just now counts as at 0."""
+    total = 0
+    for run in planned:
+        with contextlib.suppress(ConfigError, OSError):
+            total += run.step
+    return total
 
 
 def plan(configs: Sequence[Config], root: Path) -> list[Run]:

@@ -130,3 +130,11 @@ def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):
     assert files(runs) == before and not found.attributes["complete"]
     assert found.attributes["command"].startswith("python -m analysis.finding1 --task mini_lever")
     assert found.attributes["command"].endswith("--launcher none")
+
+
+def test_collect_says_that_there_is_nothing_yet(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        collect.main(["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and "no run has evaluated yet" in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())

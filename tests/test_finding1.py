@@ -1,5 +1,6 @@
 """Finding 1 through its command: sweeps, skips, kills, refusals."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -166,6 +167,29 @@ def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "1 of 2 runs failed: w_r=1, seed 0" in error and "Traceback" not in error
     assert sweep.runs.is_done(tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=10" / "0")
+    written = load(tmp_path / "results" / "finding1_mini_lever_smoke.h5")
+    assert written.axes["step"][-1] == 80 and np.isfinite(written.values("return")[1]).all()  # all that it reached
+
+
+@pytest.mark.parametrize("command", ["finding1 --w-r 1", "loss_scales --methods w_r=1"])
+def test_metrics_damaged_for_a_while_do_not_end_the_runs(tmp_path, monkeypatch, command):
+    """What tells how far the runs are must not end them."""
+    execute = sweep.execute
+
+    def disturbed(planned, workers, tick):
+        for run in planned:
+            sweep.runs.prepare(run.config, run.folder)
+            (run.folder / "metrics.jsonl").write_bytes(b"damaged\n")
+        tick()
+        for run in planned:
+            (run.folder / "metrics.jsonl").unlink()
+        execute(planned, workers, tick)
+
+    monkeypatch.setattr(sweep, "execute", disturbed)
+    name, *flags = command.split()
+    module = importlib.import_module(f"analysis.{name}")
+    module.main(["--task", "mini_lever", "--preset", "smoke", *flags, *folders(tmp_path)])
+    assert load(tmp_path / "results" / f"{name}_mini_lever_smoke.h5").attributes["complete"]
 
 
 def test_a_run_that_dies_is_marked_and_started_once_more(tmp_path, monkeypatch, capsys):
