@@ -100,7 +100,7 @@ def run(job: Counterfactual) -> Path:
     branches, weight = draw_branches(job.task, episodes, job.branches, level)
     thresholds = thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
-    env = make_env(plan.config, PLAYED_SEED)
+    env = make_env(plan, PLAYED_SEED)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
     found = {}
     for place, agent in plan.agents():

@@ -14,6 +14,7 @@ import numpy as np
 from analysis import explore, methods, study
 from analysis.collect import origin
 from analysis.segments import Rows, unseen_episodes
+from hdream_core import runs
 from hdream_core.envs.layout import main_object, positions
 from hdream_core.load import export
 from hdream_core.minari_layout import read_metadata
@@ -47,7 +48,7 @@ def run(job: Demo) -> Path:
     for (method, _), agent in plan.agents(first_seed=True):
         print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))
     episodes = unseen_episodes(plan, job.stretches)
-    facts = {"render": "auto", "camera": "none"}
+    facts = runs.recorded(plan.runs[0].folder)
     if plan.config.offline_buffer:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
     told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from analysis.study import Plan
-from hdream_core import envs
+from hdream_core import runs
 from hdream_core.agent import DreamerV2
-from hdream_core.config import Config, ConfigError
+from hdream_core.config import ConfigError
 from hdream_core.envs.layout import positions
 from hdream_core.evaluate import own_randomness
 from hdream_core.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
 from hdream_core.replay import split_episodes
+from hdream_core.sources import LOOKS, make_env_like
 from offline_buffers.behaviors import behavior_of, play
 
 CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
 LENGTH = CONTEXT + HORIZON  # of a segment
-PLAYED_SEED = 2_000_000  # added to a study's seed: no training or evaluation episode has such a seed
+PLAYED_SEED = 2_000_000  # of episodes played for studies: no run trains or evaluates on one of this seed
 FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
 FURTHER = 100_000  # index from which on such episodes are for fitting probes
 Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``
@@ -85,7 +86,7 @@ def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
     config = plan.config
     if config.offline_buffer:
         return _recorded(Path(config.offline_buffer), config.eval.heldout_fraction, count, heldout=True)
-    return _played(config, range(count))
+    return _played(plan, range(count))
 
 
 def other_episodes(plan: Plan, count: int) -> list[Rows]:
@@ -96,7 +97,7 @@ def other_episodes(plan: Plan, count: int) -> list[Rows]:
     config = plan.config
     if config.offline_buffer:
         return _recorded(Path(config.offline_buffer), config.eval.heldout_fraction, count, heldout=False)
-    return _played(config, range(FURTHER, FURTHER + count))
+    return _played(plan, range(FURTHER, FURTHER + count))
 
 
 def evaluation_episodes(agent: DreamerV2, env: Any, episodes: Iterable[int]) -> list[Rows]:
@@ -110,13 +111,18 @@ def evaluation_episodes(agent: DreamerV2, env: Any, episodes: Iterable[int]) -> 
     return [_rows(play(env, _Policy(agent), index)) for index in episodes]
 
 
-def make_env(config: Config, seed: int) -> Any:
-    """An environment of the run's task that renders as its training frames were rendered."""
-    render = config.env.render
-    if config.offline_buffer:
-        facts = read_metadata(Path(config.offline_buffer))["hdream"]
-        render = facts["render"] if facts["render"] in ("fast", "paper") else render
-    return envs.make(config.task, seed=seed, render=render, camera=config.env.camera)
+def make_env(plan: Plan, seed: int) -> Any:
+    """An environment of the plan's task whose frames look as those that its models were trained on.
+
+    Raises:
+        ConfigError: if some were trained on other frames than others, or on none yet.
+    """
+    facts = runs.recorded(plan.runs[0].folder)
+    for run in plan.runs:
+        for name, ours in runs.recorded(run.folder).items():
+            if name in LOOKS and ours != facts.get(name):
+                raise ConfigError(f"{run.folder}: was trained on frames of {name} {ours}, others on {facts.get(name)}")
+    return make_env_like(plan.config.task, facts, seed)
 
 
 class _Policy:
@@ -141,8 +147,8 @@ def _recorded(folder: Path, fraction: float, count: int, heldout: bool) -> list[
         return [_rows(read_episode(file, int(index), FIELDS)) for index in chosen[:count]]
 
 
-def _played(config: Config, indices: Iterable[int]) -> list[Rows]:
-    env = make_env(config, PLAYED_SEED)
+def _played(plan: Plan, indices: Iterable[int]) -> list[Rows]:
+    env = make_env(plan, PLAYED_SEED)
     return [_rows(play(env, behavior_of("scripted", PLAYED_SEED, i), i)) for i in indices]
 
 

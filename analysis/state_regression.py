@@ -95,7 +95,7 @@ def _episodes(job: StateRegression, plan: study.Plan) -> list[Rows]:
     if job.data == "unseen":
         return unseen_episodes(plan, job.episodes)
     each = -(-job.episodes // len(plan.runs))
-    env = make_env(plan.config, PLAYED_SEED)
+    env = make_env(plan, PLAYED_SEED)
     found: list[Rows] = []
     for _, agent in plan.agents():  # no two play the same goal: an episode left out is one that no probe has seen
         found += evaluation_episodes(agent, env, range(len(found), len(found) + each))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,8 @@ from hdream_core.replay import Replay, split_episodes
 from hdream_core.store import EpisodeStore
 
 EVAL_SEED = 1_000_000  # added to a run's seed for its evaluation environments: no training episode has such a seed
+
+LOOKS = {"render": ("fast", "paper"), "camera": ("corner", "corner2")}  # that environments are asked for
 
 
 class Source(Protocol):
@@ -158,6 +161,18 @@ def make_source(config: Config, folder: Path, rng: np.random.Generator) -> Sourc
 def make_env(config: Config, seed: int, render: str) -> Any:
     """An environment of the config's task and camera."""
     return envs.make(config.task, seed=seed, render=render, camera=config.env.camera)
+
+
+def make_env_like(task: str, facts: Mapping[str, Any], seed: int) -> Any:
+    """An environment whose frames look as a run's or a buffer's own facts say; the miniature has one look anyway.
+
+    Args:
+        task: of the environment.
+        facts: with ``render`` and ``camera``, of ``runs.recorded`` or a buffer's metadata.
+        seed: of its episodes.
+    """
+    look = {name: facts[name] for name, known in LOOKS.items() if facts.get(name) in known}
+    return envs.make(task, seed=seed, **look)
 
 
 def check_buffer(config: Config, facts: dict[str, Any]) -> None:
