@@ -100,7 +100,21 @@ def test_page_quotes_the_other_studies():
     assert f"({row['cases']} cases of {row['episodes']} episodes" in text
     assert f"they miss {percent(misses[0])} and {percent(misses[1])}" in text
     assert " and ".join(f"{x['mean']:.2f} [{x['low']:.2f}, {x['high']:.2f}]" for x in apart) in text
-    assert branches.values("object/seen").max() < 0.1  # "sees next to none of it"
+
+
+def test_page_quotes_the_motion_of_the_lever_in_dreams():
+    text, found = " ".join(PAGE.read_text().split()), load(ROOT / "figures/data/counterfactual_lever_pull_cpu.h5")
+    row = found.notes["final"]["object/hallucination_rate"]
+    seeds, episodes = (row["w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+    cells = [percent(row[method]["over_seeds"]) for method in ("w_r=1", "w_r=100")]
+    told = f"it moves in {cells[0]} of the dreams with w_r = 1 and in {cells[1]} with w_r = 100: "
+    told += f"{seeds['mean']:+.2f} [{seeds['low']:+.2f}, {seeds['high']:+.2f}] over seeds and "
+    assert told + f"[{episodes['low']:+.2f}, {episodes['high']:+.2f}] over episodes. That is the reverse" in text
+    seen, none = (100 * found.values(f"object/{name}") for name in ("seen", "floor"))
+    assert f"finds {seen.min():.0f} to {seen.max():.0f} % of its motions" in text
+    assert f"motion in {none.min():.0f} to {none.max():.0f} % of the windows that have none" in text
+    spans = [f"{row.min():.1f} to {row.max():.1f} cm" for row in 100 * found.values("object/quiet")]
+    assert f"{spans[0]} with w_r = 1 and {spans[1]} with w_r = 100" in text
 
 
 def test_page_quotes_state_regression_and_reward_mse():
