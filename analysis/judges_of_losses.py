@@ -53,6 +53,8 @@ def orders_of_magnitude(shelf: Shelf) -> list[Finding]:
         steps, at = result.axes["log_step"], methods_of(result).index(ORIGINAL)
         late = steps > steps[-1] / 2
         ratios = _logarithm(result.values("loss/observation")[at][:, late], result.values("loss/reward")[at][:, late])
+        if not np.isfinite(ratios).any(-1).all():
+            continue
         span = seed_interval(np.array([seed[np.isfinite(seed)].mean() for seed in ratios]) / np.log(10))
         words = f"log10(L_o / L_r) = {show(span._asdict())}, {_stage(result, late)}"
         findings.append(ranged(name, result, words, span, 1.5, 2.5))

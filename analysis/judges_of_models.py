@@ -64,6 +64,8 @@ def whole_state(kind: str) -> Judge:
         for name, result, other in _regressed(shelf):
             errors = result.values(f"mlp/{kind}").mean(2).sum(-1)  # (method, seed, episode), averaged over fits
             errors = errors[:, :, np.isfinite(errors).all((0, 1))]
+            if not errors.size:
+                continue
             error = dict(zip(methods_of(result), errors, strict=True))
             gap = error[other] - error[ORIGINAL]
             spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), np.arange(gap.shape[1]))]

@@ -413,6 +413,8 @@ def test_orders_of_magnitude_of_online_runs_count_too_and_where_they_were_cut_of
     assert "updates 28 to 49" in finding.ours and "cut off at step 80 of 800, seeds: 1" in finding.ours
     assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "online")).verdict == REPRODUCED
     assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "offline")) == MISSING  # loss_scales has those runs
+    empty = losses_of([np.nan, 2.0, 2.1])  # a run that logged no losses in that half
+    assert judged(judge, empty) == MISSING
 
 
 def coefficients_of(task, ends, steps=100):
