@@ -6,6 +6,7 @@ from itertools import chain
 
 from analysis import (
     judges,
+    judges_of_dreams,
     judges_of_losses,
     judges_of_models,
     ledger_algebra,
@@ -62,18 +63,18 @@ _RUNS = (
           "lower error", _PAIRED, judges_of_models.regression("open_loop")),
     Claim("finding_2_averted", "The balanced model tells better which actions avert a reward", "Finding 2", "better",
           "probability of a reward dreamed under the recorded actions minus that under altered "
-          "ones that avert it: " + _PAIRED, judges_of_models.discrimination("reward")),
+          "ones that avert it: " + _PAIRED, judges_of_dreams.discrimination("reward")),
     Claim("finding_2_rewards", "With w_r = 1 models hallucinate rewards", "Finding 2", "fewer", _PAIRED + _NO_MORE,
-          judges_of_models.wrong_dreams("reward", "hallucination")),
+          judges_of_dreams.wrong_dreams("reward", "hallucination")),
     Claim("finding_2_objects", "With w_r = 1 models move objects that would not move", "Finding 2", "fewer",
-          _PAIRED + _NO_MORE, judges_of_models.wrong_dreams("object", "hallucination")),
+          _PAIRED + _NO_MORE, judges_of_dreams.wrong_dreams("object", "hallucination")),
     Claim("finding_2_misses", "Balance does not trade hallucinations for missed rewards (ours)", "Finding 2", "no more",
           "the intervals of the paired difference of miss rates lie beneath 0.05",
-          judges_of_models.wrong_dreams("reward", "miss", judges_of_models.MISSES)),
+          judges_of_dreams.wrong_dreams("reward", "miss", judges_of_dreams.MISSES)),
     Claim("fig_3", "Dreams that only the balanced model has right outnumber the reverse", "Fig. 3", "more frequent",
-          _PAIRED + ", windows whose true reward moves, and whose does not", judges_of_models.frames),
+          _PAIRED + ", windows whose true reward moves, and whose does not", judges_of_dreams.frames),
     Claim("fig_3_made_up", "With w_r = 1 dreams make up more rewards that do not come", "Fig. 3", "more",
-          _PAIRED + ", windows whose true reward does not move", judges_of_models.made_up),
+          _PAIRED + ", windows whose true reward does not move", judges_of_dreams.made_up),
     Claim("finding_3", "w_o = 0 learns worse than with observations (w_r = 100)", "Finding 3, Fig. 2a", "slower",
           _ONLINE, judges.curves("return", IMPLICIT, "w_r=100", want=-1)),
     Claim("finding_3_variance", "w_o = 0 has a high variance", "Finding 3, Fig. 2a", "high",
@@ -124,7 +125,7 @@ _RUNS = (
     Claim("e_9_handle", "On Handle Pull Side w_r = 10 is better than w_r = 100", "E.9, Fig. 2a", "better", _AS,
           _against("w_r=10", "w_r=100", "finding1", task="handle_pull_side")),
     Claim("e_10", "Observations help to predict rewards", "E.10", "0.379 against 0.416", _PAIRED,
-          judges_of_models.without_observations),
+          judges_of_dreams.without_observations),
 )  # fmt: skip
 LEDGER = {
     "algebra of the losses": ledger_algebra.CLAIMS,

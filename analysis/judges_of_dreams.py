@@ -1,0 +1,147 @@
+"""Judges of what trained models dream: events that altered actions avert, rewards that do not come."""
+
+from __future__ import annotations
+
+from analysis.methods import IMPLICIT, ORIGINAL, balanced
+from analysis.results import Result
+from analysis.stats import read_interval, show
+from analysis.verdicts import (
+    MISSING,
+    NOT_MEASURED,
+    NOT_SHOWN,
+    REPRODUCED,
+    Finding,
+    Judge,
+    Shelf,
+    compared,
+    methods_of,
+    probe_cannot_tell,
+)
+from hdream_core.envs.layout import centimetres
+
+MISSES = 0.05  # by so much more may the balanced model miss what happens
+
+
+def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
+    """Whether the balanced model has fewer wrong dreams, and not by dreaming of nothing.
+
+    A model that never dreams of the event has no hallucinations. So fewer of them count only if its misses are shown to
+    be no more, within ``MISSES``. A probe that sees motion where there is none cannot tell what a dream has.
+    """
+
+    def judge(shelf: Shelf) -> list[Finding]:
+        findings = []
+        for name, result, other in _branched(shelf):
+            if event == "object" and (words := probe_cannot_tell(result)):
+                findings.append(Finding(words, NOT_MEASURED, name, result.attributes["scale"]))
+                continue
+            row = result.notes["final"].get(f"{event}/{wrong}_rate", {})
+            if other not in row:
+                continue
+            cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
+            spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+            words = f"{', '.join(cells)}, {row['cases']} cases of {row['episodes']} episodes"
+            words += _counts_from(result, other) if event == "object" else ""
+            finding = compared(name, result, words, spans, -1, margin)
+            if wrong != "miss" and finding.verdict == REPRODUCED:
+                misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other, {})
+                ends = [misses.get(f"paired_over_{over}", {}).get("high") for over in ("seeds", "episodes")]
+                if not all(end is not None and end < MISSES for end in ends):
+                    words = f"{words}; but its misses are not shown to be no more"
+                    finding = Finding(words, NOT_SHOWN, name, finding.scale, finding.value)
+            findings.append(finding)
+        return findings or [MISSING]
+
+    return judge
+
+
+def _counts_from(result: Result, other: str) -> str:
+    """The motion that counts, which each model's probe sets by its own errors."""
+    if "object/quiet" not in result.data:
+        return ""
+    quiet = centimetres(result.attributes["task"]) * result.values("object/quiet").mean(1)  # (method,)
+    each = dict(zip(methods_of(result), quiet, strict=True))
+    unit = "px" if result.attributes["task"] == "mini_lever" else "cm"
+    return f", motion counts from {', '.join(f'{each[m]:.2g} {unit} with {m}' for m in (other, ORIGINAL))}"
+
+
+def discrimination(event: str) -> Judge:
+    """Whether the balanced model knows better which actions avert an event, see ``wrong_dreams.discrimination``."""
+
+    def judge(shelf: Shelf) -> list[Finding]:
+        findings = []
+        for name, result, other in _branched(shelf):
+            row = result.notes["final"].get(f"{event}/discrimination", {})
+            if other in row:
+                cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
+                spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+                findings.append(
+                    compared(
+                        name,
+                        result,
+                        f"{', '.join(cells)}, {row['cases']} branches of {row['episodes']} episodes",
+                        spans,
+                        1,
+                    )
+                )
+        return findings or [MISSING]
+
+    return judge
+
+
+def _branched(shelf: Shelf) -> list[tuple[str, Result, str]]:
+    """Results of the study of branches, each with its file's name and its task's balanced method."""
+    found = shelf.of("counterfactual")
+    return [(n, r, balanced(r.attributes["task"])) for n, r in found if r.notes["final"]["reference"] == ORIGINAL]
+
+
+def frames(shelf: Shelf) -> list[Finding]:
+    """Whether dreams that only the balanced model has right are more frequent than the reverse (Fig. 3).
+
+    In windows whose true reward moves, and in those where it does not.
+    """
+    findings = []
+    for name, result in shelf.of("finding2"):
+        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])]:
+            continue
+        for split in ("moving", "still"):
+            row = result.notes["final"][split]
+            if not row["windows"]:
+                continue
+            cells = [f"only {m} right {show(row[f'only {which} right']['over_seeds'])}"
+                     for which, m in zip(("second", "first"), reversed(methods_of(result)), strict=True)]  # fmt: skip
+            spans = [read_interval(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
+            words = f"{', '.join(cells)} of {row['windows']} windows, true reward {split}"
+            findings.append(compared(name, result, words, spans, 1))
+    return findings or [MISSING]
+
+
+def made_up(shelf: Shelf) -> list[Finding]:
+    """Whether the original model dreams more often of rewards that do not come (Fig. 3's own case).
+
+    In windows whose true reward does not move.
+    """
+    findings = []
+    for name, result in shelf.of("finding2"):
+        row = result.notes["final"]["still"]
+        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])] or "difference in made up" not in row:
+            continue
+        cells = [f"{m} {show(row[f'made up by {which}']['over_seeds'])}"
+                 for which, m in zip(("first", "second"), methods_of(result), strict=True)]  # fmt: skip
+        spans = [read_interval(row["difference in made up"][f"over_{over}"]) for over in ("seeds", "episodes")]
+        words = f"rewards made up, {', '.join(cells)} of {row['windows']} windows, true reward still"
+        findings.append(compared(name, result, words, spans, 1))
+    return findings or [MISSING]
+
+
+def without_observations(shelf: Shelf) -> list[Finding]:
+    """Whether (w_r = 100, w_o = 1) predicts rewards better than (w_r = 100, w_o = 0) (E.10)."""
+    findings = []
+    for name, result in shelf.of("reward_mse"):
+        final = result.notes["final"]
+        if IMPLICIT not in final or final["reference"] != "w_r=100":
+            continue
+        spans = [read_interval(final[IMPLICIT][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
+        cells = [f"w_o = {w} {show(final[m]['over_seeds'])}" for w, m in ((1, "w_r=100"), (0, IMPLICIT))]
+        findings.append(compared(name, result, ", ".join(cells), spans, 1))
+    return findings or [MISSING]
