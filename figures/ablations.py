@@ -1,19 +1,28 @@
-"""Figs. 15 to 18: HarmonyDream beside its ablations and tuned weights, curves and weights."""
+"""Figs. 15 to 18: HarmonyDream beside its ablations and tuned weights, curves, weights and losses."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.results import load
-from figures import curves, style
+from analysis.results import Result, load
+from figures import curves, forest, style, words
+
+PANELS = ("success", "reward_error", "return", *curves.BALANCE)
+JUDGED = "harmony"
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.ablations``; returns the PNG's path."""
     result = load(source)
-    title = f"Ablations of HarmonyDream, {style.task(result)}"
-    panels = (*curves.EVALUATION, *curves.WEIGHTS, "loss/dynamics")
-    return curves.draw(result, Path(source), out, title, panels, columns=3)
+    title = f"Ablations of HarmonyDream, {words.task(result)}"
+    return curves.draw(result, Path(source), out, title, PANELS, comparison(result))
+
+
+def comparison(result: Result) -> forest.Comparison | None:
+    """HarmonyDream against each other method: in dreams, or of online runs in policies."""
+    others = [str(method) for method in result.axes["method"] if method != JUDGED]
+    dreams = forest.of_dreams(result, JUDGED, judged=True)
+    return dreams or forest.of_area(result, "return", [(JUDGED, other) for other in others])
 
 
 if __name__ == "__main__":

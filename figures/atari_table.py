@@ -7,14 +7,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.results import Result, ResultError, load
 from figures import style
 
-STATISTICS = {"mean": "Mean", "median": "Median", "iqm": "Interquartile mean (not in the paper)"}
+STATISTICS = {"mean": "Mean", "median": "Median", "iqm": "Interquartile mean (ours)"}
 HIGHER, WITHIN, LOWER, OTHERS = "#0072B2", "#E69F00", "#D55E00", "0.45"  # Okabe and Ito's, as in style
-SMALL = 7  # points, of the names of 26 games
+SMALL = style.SMALL
+PRINTED = Line2D([], [], linestyle="", marker="|", color="black", markersize=9, label="as printed")
 
 
 def draw(source: Path, out: Path) -> Path:
@@ -27,7 +29,7 @@ def draw(source: Path, out: Path) -> Path:
     if result.attributes["study"] != "atari_table":
         raise ResultError(f"{source}: is a result of {result.attributes['study']}, not of atari_table")
     style.apply()
-    figure = plt.figure(figsize=(7.6, 5.4), layout="constrained")
+    figure = plt.figure(figsize=(style.WIDTH, 5.4), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.05))
     for axes, name in zip(left.subplots(len(STATISTICS), 1), STATISTICS, strict=True):
         _aggregates(axes, result, name)
@@ -37,7 +39,7 @@ def draw(source: Path, out: Path) -> Path:
         "(bootstrap), not over seeds."
     )
     title = "Atari 100K (Table 2): human-normalised scores, 0 % random play, 100 % human"
-    style.frame(figure, title, result, Path(source), note)
+    style.frame(figure, title, {Path(source): result}, note, [PRINTED])
     return style.save(figure, out, Path(source).stem)
 
 
@@ -53,7 +55,7 @@ def _aggregates(axes: Axes, result: Result, name: str) -> None:
         axes.text(high[i] + 4, i, f"{values[i]:.1f}", fontsize=SMALL, va="center", color=color)
     if f"{name}_printed" in result.data:
         printed = 100 * result.values(f"{name}_printed")
-        axes.plot(printed, range(len(methods)), "|", color="black", markersize=11, label="as printed")
+        axes.plot(printed, range(len(methods)), "|", color="black", markersize=11)
     axes.axvline(100, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axes.set_title(STATISTICS[name], loc="left")
     axes.set_yticks(range(len(methods)), [result.notes["labels"][method] for method in methods], fontsize=SMALL)
@@ -89,13 +91,13 @@ def _games(axes: Axes, result: Result) -> None:
             textcoords="offset points",
             ha="right" if (side > 0) == cut else "left",
             va="center",
-            fontsize=SMALL - 1,
+            fontsize=SMALL,
             color="white" if cut else "0.25",
         )
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set_yticks(range(len(order)), result.axes["game"][order], fontsize=SMALL)
     axes.set_ylim(-0.7, len(order) - 0.3)
-    axes.margins(x=0.12)
+    axes.margins(x=0.17)
     labels = [result.notes["labels"][method] for method in result.notes["compared"]]
     axes.set_title(f"{labels[0]} minus {labels[1]}", loc="right")
     axes.set_xlabel("Difference, percentage points of human")
@@ -110,7 +112,7 @@ def _legend(axes: Axes, color: np.ndarray, tolerance: float) -> None:
         LOWER: f"lower by more than {100 * tolerance:g} %",
     }
     handles = [Patch(color=key, label=f"{(color == key).sum()} games: {text}") for key, text in texts.items()]
-    axes.legend(handles=handles, loc="lower right")
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 0.14), fontsize=SMALL)
 
 
 if __name__ == "__main__":

@@ -1,48 +1,140 @@
-"""Fig. 23: learned coefficients beside Eq. 13's, and Fig. 4 (right): what rectifying the loss does to them."""
+"""Fig. 23: learned coefficients beside Eq. 13's, of one task and of all; Fig. 4 (right): what rectifying does to them.
+
+The figure of one task is drawn from its file. That of all tasks on one axis, in which their order is seen, is drawn
+from the folder's files of one preset.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from analysis.results import load
-from figures import curves, style
+from analysis.results import Result, load
+from analysis.stats import Interval, seed_interval, show
+from figures import marks, style, words
 
-LOSSES = {"observation": r"$\exp(-s_o)$", "reward": r"$\exp(-s_r)$", "dynamics": r"$\exp(-s_d)$"}
+LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}  # with their dashes
+TASKS = {"lever_pull": "#0072B2", "handle_pull_side": "#E69F00", "hammer": "#009E73"}  # Okabe and Ito's
+ANALYTIC = (0, (1.5, 1.2))
+NOTE = "Thin lines: seeds."
+SYMBOLS = {"observation": "s", "reward": "o", "dynamics": "^"}
 
 
 def draw(source: Path, out: Path) -> Path:
-    """Draws a result of ``analysis.coefficients``; returns the PNG's path."""
-    result = load(source)
+    """Draws a result of ``analysis.coefficients``, one task's; returns the PNG's path."""
+    source, result = Path(source), load(source)
     style.apply()
-    figure, panels = plt.subplots(2, 2, figsize=(7.2, 5.2), layout="constrained")
+    figure, panels = plt.subplots(2, 2, figsize=(style.WIDTH, 4.4), layout="constrained")
     grid = panels.ravel()
+    for axes, loss in zip(grid, LOSSES, strict=False):
+        _coefficient(axes, {source: result}, loss)
+    _losses(grid[-1], result)
+    title = f"Coefficients that HarmonyDream learns (Fig. 23), {words.task(result)}"
+    learned = Line2D([], [], color=_color(result, 0), label="learned")
+    style.frame(figure, title, {source: result}, NOTE, [learned, _analytic(_color(result, 0))])
+    return style.save(figure, out, source.stem)
+
+
+def of_all_tasks(sources: Iterable[Path]) -> dict[str, list[Path]]:
+    """Result files by the figure that they share: those which differ in the task alone."""
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for source in sources:
+        task = load(source).attributes["task"]
+        found.setdefault(source.stem.replace(f"_{task}", "", 1), []).append((_place(task), source))
+    return {stem: [source for _, source in sorted(files)] for stem, files in found.items()}
+
+
+def _place(task: str) -> int:
+    return list(TASKS).index(task) if task in TASKS else len(TASKS)
+
+
+def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
+    """Draws the coefficients of several tasks on one axis, and Fig. 4 (right) with where they end."""
+    shown = {source: load(source) for source in sources}
+    style.apply()
+    figure, grid = plt.subplots(2, 2, figsize=(style.WIDTH, 4.9), layout="constrained")
+    for axes, loss in zip(grid.flat, ("reward", "observation", "dynamics"), strict=False):
+        _coefficient(axes, shown, loss)
+    _rectified(grid[1, 1], shown)
+    legend = [Line2D([], [], color=_color(result, i), label=words.task(result)) for i, result in _counted(shown)]
+    ends = [f"{words.task(result)} {show(_end(result, 'reward')._asdict())}" for result in shown.values()]
+    legend.append(_analytic("0.4"))
+    note = f"{NOTE} The reward's coefficient at the end, with its 95 % interval over seeds: {', '.join(ends)}."
+    style.frame(figure, "Coefficients that HarmonyDream learns (Fig. 23)", shown, note, legend)
+    return style.save(figure, out, stem)
+
+
+def _counted(shown: Mapping[Path, Result]) -> list[tuple[int, Result]]:
+    return list(enumerate(shown.values()))
+
+
+def _color(result: Result, i: int) -> str:
+    return TASKS.get(result.attributes["task"], style.SPARE[i % len(style.SPARE)])
+
+
+def _analytic(color: str) -> Line2D:
+    return Line2D([], [], color=color, linestyle=ANALYTIC, label="Eq. 13 for the loss's running mean")
+
+
+def _end(result: Result, loss: str) -> Interval:
+    """A coefficient in the last line of training metrics, mean and interval over seeds."""
+    if f"weight/{loss}" not in result.data:
+        return seed_interval(np.zeros(0))
+    return seed_interval(result.values(f"weight/{loss}")[0, :, -1])
+
+
+def _coefficient(axes: Axes, shown: Mapping[Path, Result], loss: str) -> None:
+    """Learned and analytic coefficient of one loss in every task, and the interval of where they end."""
+    known = [result for result in shown.values() if f"weight/{loss}" in result.data]  # not before the first log
+    both = [result.values(f"{kind}weight/{loss}")[0].ravel() for result in known for kind in ("", "analytic_")]
+    marks.limit(axes, np.concatenate([np.zeros(0), *both]), log=True)
+    for result in shown.values():
+        marks.steps_axis(axes, result, 0.03)
+    for i, result in _counted(shown):
+        if result in known:
+            steps, color = result.axes["log_step"], _color(result, i)
+            marks.curve(axes, steps, result.values(f"weight/{loss}")[0], color)
+            analytic = marks.mean(result.values(f"analytic_weight/{loss}")[0])
+            axes.plot(steps, analytic, color=color, linestyle=ANALYTIC, linewidth=1.2)
+    axes.set_title(f"Coefficient of the {loss} loss")
+    axes.set_ylabel(rf"$\exp(-s_{loss[0]})$")
+
+
+def _losses(axes: Axes, result: Result) -> None:
+    """What the coefficients weigh."""
+    values = {loss: result.values(f"loss/{loss}")[0] for loss in LOSSES if f"loss/{loss}" in result.data}
+    marks.limit(axes, np.concatenate([np.zeros(0), *(value.ravel() for value in values.values())]), log=True)
     steps = result.axes["log_step"]
-    for axes, (loss, text) in zip(grid, LOSSES.items(), strict=False):
-        if f"weight/{loss}" in result.data:  # not before the first line of training metrics
-            curves.line(axes, steps, result.values(f"weight/{loss}")[0], style.color("harmony", 0), "learned")
-            analytic = result.values(f"analytic_weight/{loss}")[0]
-            curves.line(axes, steps, analytic, "0.35", "Eq. 13 for the loss's running mean", dash="--")
-            style.plain_log(axes)
-        axes.set_title(f"{loss.capitalize()} loss")
-        axes.set_ylabel(text)
-        style.steps_axis(axes, max(config["train"]["steps"] for config in result.config.values()), result)
-    _rectified(grid[-1])
-    title = f"Coefficients that HarmonyDream learns (Fig. 23), {style.task(result)}"
-    style.frame(figure, title, result, Path(source))
-    return style.save(figure, out, Path(source).stem)
+    for loss, value in values.items():
+        marks.curve(axes, steps, value, "0.3", LOSSES[loss])
+        if len(steps):
+            axes.annotate(loss, (steps[-1], marks.mean(value)[-1]), (0, 3), textcoords="offset points", **style.BESIDE)
+    marks.steps_axis(axes, result, 0.03)
+    axes.set_title("What they weigh")
+    axes.set_ylabel("Loss (unweighted)")
 
 
-def _rectified(axes: Axes) -> None:
-    """The weight that minimises the expected harmonious loss, as a function of the loss (Prop. 3.1, Eq. 13)."""
+def _rectified(axes: Axes, shown: Mapping[Path, Result]) -> None:
+    """The weight that minimises the expected harmonious loss, as a function of the loss (Prop. 3.1, Eq. 13), and the
+    losses and coefficients that the runs end with.
+    """
     loss = np.logspace(-4, 4, 200)
-    axes.plot(loss, 1 / loss, color="0.5", linestyle=":", label="Eq. 4")
-    axes.plot(loss, 2 / (loss + np.sqrt(loss**2 + 4 * loss)), color=style.color("harmony", 0), label="Eq. 5")
-    axes.set(xscale="log", yscale="log", xlabel="Mean loss", ylabel="Weight at the optimum", title="Fig. 4, right")
-    axes.legend()
+    axes.plot(loss, 1 / loss, color="0.5", linestyle=":", label="Eq. 4: $1/L$")
+    axes.plot(loss, 2 / (loss + np.sqrt(loss**2 + 4 * loss)), color="0.2", label="Eq. 5, rectified")
+    for name, symbol in SYMBOLS.items():
+        for i, result in _counted(shown):
+            if f"loss/{name}" in result.data:
+                ends = [marks.mean(result.values(f"{kind}/{name}")[0])[-1] for kind in ("loss", "weight")]
+                axes.plot(*ends, symbol, color=_color(result, i), markersize=4, markeredgewidth=0, alpha=0.85)
+        axes.plot([], [], symbol, color="0.5", markersize=4, markeredgewidth=0, label=f"runs' end, {name}")
+    axes.set(xscale="log", yscale="log", xlabel="Mean loss", ylabel="Weight at the optimum")
+    axes.set_title("Rectified and not (Fig. 4, right)")
+    axes.legend(fontsize=style.SMALL, labelspacing=0.25, handlelength=1.5, loc="lower left")
 
 
 if __name__ == "__main__":

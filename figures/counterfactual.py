@@ -1,4 +1,4 @@
-"""Wrong dreams under altered actions: hallucinations, misses and calibration, per reward-loss weight."""
+"""Wrong dreams under altered actions: averted, missed and made-up events, and calibration, per reward-loss weight."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
-from analysis.stats import SHARE, seed_interval
 from analysis.verdicts import probe_cannot_tell
-from figures import style
+from figures import marks, style, words
+from figures.wrong_dreams import Cases, frequencies, of_actions, told_apart
 
 NAMES = {
     "recorded": "as recorded",
@@ -20,103 +21,122 @@ NAMES = {
     "displaced": "displaced",
     "mirrored": "mirrored",
 }
-EVENTS = {"reward": "Reward rises", "object": "Object moves"}
-WRONG = {
-    "averted": "dreamed, but averted",
-    "hallucination": "dreamed, does not happen",
-    "miss": "happens, not dreamed",
-}
-BINS = 5  # of dreamed probability
+EVENTS = {"reward": "reward rises", "object": "{} moves"}
+HIGH = 3.9  # inches, of an event
+BLIND = Line2D([], [], linestyle="", marker="x", color="0.4", markersize=4, label="a model that ignores actions")
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.counterfactual``; returns the PNG's path."""
-    result = load(source)
+    source, result = Path(source), load(source)
     style.apply()
     blind = probe_cannot_tell(result)  # then there is nothing to draw of the object
     events = [event for event in EVENTS if not (event == "object" and blind)]
-    figure, grid = plt.subplots(2 * len(events), 2, figsize=(7.2, 5.2 * len(events) + 0.4), layout="constrained")
-    for row, event in zip(grid.reshape(len(events), 4), events, strict=True):
-        for axes, wrong in zip(row, WRONG, strict=False):
-            _rates(axes, result, event, wrong)
-        _calibration(row[-1], result, event)
-    level = result.notes["protocol"]["thresholds"]
+    figure = plt.figure(figsize=(style.WIDTH, HIGH * len(events) + 1.1), layout="constrained")
+    for part, event in zip(np.ravel(figure.subfigures(len(events), 1)), events, strict=True):
+        left, right = part.subfigures(1, 2, width_ratios=(1, 1))
+        _rates(left.subplots(), result, event)
+        upper, lower = right.subplots(2, 1, height_ratios=(1.15, 1))
+        _made_up(upper, result, event)
+        _calibration(lower, result, event)
+    title = f"Wrong dreams under altered actions, {words.task(result)}"
+    style.frame(figure, title, {source: result}, _note(result, blind), [*style.handles(result), BLIND])
+    return style.save(figure, out, source.stem)
+
+
+def _note(result: Result, blind: str) -> str:
+    level, thing = result.notes["protocol"]["thresholds"], words.main_thing(result)
     unit = "px" if result.attributes["task"] == "mini_lever" else "m"
-    levels = f"reward above {level['reward']:.2g}"
-    levels += "" if blind else f", object moved by {level['object']:g} {unit}"
-    title = f"Wrong dreams under altered actions, {style.task(result)} ({levels})"
-    note = (
-        "All branches begin at an untouched object, and altered actions never touch it. Averted: the event happens as "
-        "recorded, not as altered.\nBeneath each group: its cases. "
-    )
+    parts = [
+        f"Reward rises: above {level['reward']:.2g}. All branches begin at an untouched {thing}, and altered actions "
+        "never touch it. In brackets: cases.",
+        f"{marks.DOTS} Lines beside them, thin: {marks.OVER_SEEDS}, wide: {marks.OVER_EPISODES}.",
+        "Calibration: dreams of all seeds; lines: 95 % intervals over episodes, none where there are under five.",
+    ]
     if blind:
-        note += f"The object's motion is not drawn: {blind.removeprefix('not judged: ')}."
+        parts.append(f"The {thing}'s motion is not drawn: {blind.removeprefix('not judged: ')}.")
     else:
-        note += "Dashed: motion that the probe reads off seen frames where there is none;\n"
-        note += f"it counts beyond {_quiet(result)} {unit}, as the probe's noise asks for."
-    style.frame(figure, title, result, Path(source), note)
-    return style.save(figure, out, Path(source).stem)
+        quiet = result.values("object/quiet")
+        parts.append(
+            f"The {thing} moves: by over {level['object']:g} {unit}; in dreams, by over {quiet.min():.2g} to "
+            f"{quiet.max():.2g} as the probe reads it. Dashed: motion that it sees in seen frames where there is none."
+        )
+    return " ".join(parts)
 
 
-def _quiet(result: Result) -> str:
-    """From the least to the greatest motion that counts as dreamed, over models."""
-    values = result.values("object/quiet")
-    return f"{values.min():.2g} to {values.max():.2g}"
+def _rates(axes: Axes, result: Result, event: str) -> None:
+    """What the altered actions avert and is dreamed nevertheless, what is missed, and whether dreams tell the two."""
+    recorded = list(result.axes["alternative"]).index("recorded")
+    rows: list[tuple[str, Cases | None]] = [("dreamed, but averted", None), *_by_action(result, event, "averted")]
+    rows += [("happens, not dreamed", None), ("as recorded", of_actions(result, event, "miss", [recorded]))]
+    rows += [("told apart*", None), ("recorded minus altered", told_apart(result, event))]
+    _rows(axes, result, rows, whole=True)
+    axes.set_title(f"{_event(result, event)}: averted or missed")
+    axes.set_xlabel("Share of dreams (*difference of two shares, 1 is best)")
 
 
-def _rates(axes: Axes, result: Result, event: str, wrong: str) -> None:
-    happened = result.values(f"{event}/happened")  # (alternative, branch)
-    cases = happened == (1 if wrong == "miss" else 0)
-    if wrong == "averted":
-        cases &= happened[list(result.axes["alternative"]).index("recorded")] == 1
-    counts = cases.sum(-1)
-    some = np.flatnonzero(counts)
-    groups = [f"{NAMES[str(result.axes['alternative'][j])]}\n({counts[j]})" for j in some]
-    style.bars(axes, result, result.values(f"{event}/{wrong}_rate")[:, :, some], groups, SHARE)
-    blind = list(result.axes["reference"]).index("ignores actions")
-    for j, y in enumerate(result.values(f"reference/{event}/{wrong}_rate")[blind][some]):
-        label = "a model that ignores actions" if not j else None
-        axes.hlines(y, j - style.GROUP / 2, j + style.GROUP / 2, color="0.4", linestyle=":", linewidth=1.2, label=label)
-    if event == "object" and wrong == "hallucination":
+def _made_up(axes: Axes, result: Result, event: str) -> None:
+    _rows(axes, result, _by_action(result, event, "hallucination"))
+    if event == "object":
         for i, method in enumerate(map(str, result.axes["method"])):
             level = result.values("object/floor")[i].mean()
-            axes.axhline(level, color=style.color(method, i), linewidth=0.8, dashes=(4, 2))
-    axes.set_xticks(range(len(groups)), groups, fontsize=6.5)
-    top = np.nanmax([axes.get_ylim()[1], 0.3])
-    axes.set_ylim(0, min(top, 1))
-    axes.set_ylabel("Share of dreams")
-    axes.set_title(f"{EVENTS[event]}: {WRONG[wrong]}" if wrong != "miss" else WRONG[wrong].capitalize())
+            axes.axvline(level, color=style.color(method, i), linewidth=0.8, dashes=(4, 2))
+    axes.set_title("Dreamed, does not happen")
+    axes.set_xlabel("Share of dreams")
+
+
+def _event(result: Result, event: str) -> str:
+    text = EVENTS[event].format(words.main_thing(result))
+    return text[0].upper() + text[1:]
+
+
+def _by_action(result: Result, event: str, wrong: str) -> list[tuple[str, Cases | None]]:
+    """A row for each alternative, and for all that alter something."""
+    names = [str(name) for name in result.axes["alternative"]]
+    rows = [(NAMES[name], of_actions(result, event, wrong, [j])) for j, name in enumerate(names)]
+    altered = [j for j, name in enumerate(names) if name != "recorded"]
+    return [*rows, ("all altered", of_actions(result, event, wrong, altered))]
+
+
+def _rows(axes: Axes, result: Result, rows: list[tuple[str, Cases | None]], whole: bool = False) -> None:
+    """A row a kind of cases, the methods beside each other; one without cases is a heading if it is given as None."""
+    rows = [(text, cases) for text, cases in rows if cases is None or len(cases.episode)]
+    found = [cases for _, cases in rows if cases]
+    episodes = [cases.over_episodes(i)[1:] for cases in found for i in range(len(cases.wrong))]
+    shown = np.concatenate([[0.0, 1.0 if whole else 0.0], *(cases.seeds.ravel() for cases in found), *episodes])
+    marks.limit(axes, shown, "x", spans=[end for cases in found for end in marks.span_ends(cases.seeds, cases.within)])
+    axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    methods = [str(method) for method in result.axes["method"]]
+    for at, (_, cases) in enumerate(rows):
+        for i, method in enumerate(methods if cases else []):
+            place, color = at + (i - (len(methods) - 1) / 2) * 0.36, style.color(method, i)
+            span = cases.over_episodes(i)
+            marks.spread(axes, place, cases.seeds[i], color, "x", cases.within, span, aside=-0.16)
+        if cases and np.isfinite(cases.blind):
+            axes.plot(cases.blind, at, "x", color="0.4", markersize=4, clip_on=False)
+    texts = [f"{text} ({len(cases.episode):,})" if cases else text for text, cases in rows]
+    axes.set_yticks(range(len(rows)), texts)
+    for text, (_, cases) in zip(axes.get_yticklabels(), rows, strict=True):
+        text.set(style="normal" if cases else "italic")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 def _calibration(axes: Axes, result: Result, event: str) -> None:
-    """True frequency of the event by the probability that is dreamed, as weighted in the record: mean over seeds, 95 %
-    interval.
-    """
-    happened, weight = result.values(f"{event}/happened"), result.values("branch/weight")
+    """True frequency of the event by the probability that is dreamed, as weighted in the record."""
     axes.plot((0, 1), (0, 1), color="0.7", linewidth=0.8)
+    axes.set(xlim=(-0.09, 1.09), ylim=(-0.04, 1.04))
     for i, method in enumerate(map(str, result.axes["method"])):
-        probability = result.values(f"{event}/probability")[i]  # (seed, alternative, branch)
-        found = np.stack([_frequencies(p, happened, np.broadcast_to(weight, p.shape)) for p in probability])
-        some = np.isfinite(found[:, 0]).any(0)
-        at = np.nanmean(found[:, 0][:, some], 0)
-        spans = np.array([seed_interval(values, within=SHARE) for values in found[:, 1][:, some].T])  # (bins, 3)
-        axes.vlines(at, *np.clip(spans[:, 1:], 0, 1).T, color=style.color(method, i), linewidth=0.8)
-        axes.plot(at, spans[:, 0], marker="o", markersize=3, color=style.color(method, i))
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("Dreamed probability")
+        color = style.color(method, i)
+        for at, span, count in frequencies(result, event, i):
+            place = at + 0.02 * (2 * i - 1)
+            marks.whisker(axes, place, span, color, linewidth=1)
+            axes.plot(place, span.mean, "o", color=color, markersize=3.5)
+            axes.text(at, 0.97 - 0.11 * i, f"{count:,}", color=color, fontsize=style.SMALL, ha="center", va="top")
+    axes.set_xlabel("Dreamed probability (numbers: dreams)")
     axes.set_ylabel("True frequency")
+    axes.set_yticks((0, 0.5, 1))
     axes.set_title("Calibration, all actions")
-
-
-def _frequencies(probability: np.ndarray, happened: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Mean dreamed probability and true frequency by bin of the former, ``(2, BINS)``, NaN where a bin is empty."""
-    known = np.isfinite(happened) & np.isfinite(probability)
-    p, t, w = probability[known], happened[known], weight[known]
-    at = np.minimum((p * BINS).astype(int), BINS - 1)
-    total = np.bincount(at, w, BINS)
-    with np.errstate(invalid="ignore"):
-        return np.stack([np.bincount(at, values * w, BINS) / total for values in (p, t)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Learning curves of a sweep: one line a method, its mean over seeds and 95 % interval."""
+"""Learning curves of a sweep: one line a method, above them what sets the methods apart."""
 
 from __future__ import annotations
 
@@ -10,97 +10,108 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.results import Result
-from analysis.stats import ANY, Bounds, bounds_of, seed_interval
-from figures import style
+from figures import forest, marks, style, words
 
-# Metric: label of the axis, title, limits.
+# Metric: label of the axis, title.
 PANELS = {
-    "success": ("Success rate", "Policy: success", (-0.03, 1.03)),
-    "return": ("Episode return", "Policy: return", None),
-    "reward_error": ("Open-loop reward error", "Dreams, held out: error (lower is better)", None),
-    "return_rank_correlation": ("Rank correlation of return", "Dreams, held out: dreamed vs true return", None),
-    "weight/observation": (r"$\exp(-s_o)$ or $w_o$", "Weight of the observation loss", None),
-    "weight/reward": (r"$\exp(-s_r)$ or $w_r$", "Weight of the reward loss", None),
-    "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss", None),
-    "loss/dynamics": (r"$L_d$, unweighted", "Dynamics loss (Fig. 15b)", None),
+    "success": ("Success rate", "Policy: success"),
+    "return": ("Episode return", "Policy: return"),
+    "reward_error": ("Squared error", "Held-out dreams: mean reward error"),
+    "reward_error_median": ("Squared error", "Held-out dreams: median reward error"),
+    "return_rank_correlation": ("Rank correlation", "Held-out dreams: dreamed vs true return"),
+    "weight/observation": (r"$\exp(-s_o)$ or $w_o$", "Weight of the observation loss"),
+    "weight/reward": (r"$\exp(-s_r)$ or $w_r$", "Weight of the reward loss"),
+    "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss"),
+    "loss/observation": (r"$L_o$, unweighted", "Observation loss"),
+    "loss/reward": (r"$L_r$, unweighted", "Reward loss"),
+    "loss/dynamics": (r"$L_d$, unweighted", "Dynamics loss"),
 }
-EVALUATION = ("success", "return", "reward_error", "return_rank_correlation")
-FEW = 5  # evaluations, of which bands would be mere triangles
-WEIGHTS = ("weight/observation", "weight/reward", "weight/dynamics")
+POLICY = ("success", "return")
+LOSSES = ("loss/observation", "loss/reward", "loss/dynamics")
+BALANCE = tuple(f"{kind}/{loss}" for loss in ("observation", "reward", "dynamics") for kind in ("weight", "loss"))
+FEW = 5  # evaluations, of which each is drawn as points
+HIGH, LOW, AROUND = 1.7, 1.5, 1.0  # inches: of a row of panels, where there are many, of title and footer
+ROOM = 0.018  # share of the axis between the marks of two methods
 
 
-def draw(result: Result, source: Path, out: Path, title: str, panels: Sequence[str], columns: int = 2) -> Path:
-    """Draws those of the panels that the result has; returns the PNG's path."""
+def draw(
+    result: Result, source: Path, out: Path, title: str, panels: Sequence[str], comparison: forest.Comparison | None
+) -> Path:
+    """Draws those of the panels that have something to show, under the comparison; returns the PNG's path."""
     style.apply()
     found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
-    columns = min(columns, len(found))
-    rows = -(-len(found) // columns)
-    size = (3.4 * columns, 2.3 * rows + style.HEAD + style.FOOT)
-    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    found = [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
+    rows, high = max(1, -(-len(found) // 2)), forest.height(comparison)
+    panels_high = rows * (HIGH if rows < 3 else LOW)
+    figure = plt.figure(figsize=(style.WIDTH, panels_high + high + AROUND), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(high, panels_high)) if comparison else (None, figure)
+    if comparison:
+        forest.draw(upper.subplots(), comparison)
+    grid = lower.subplots(rows, 2, squeeze=False)
+    room = ROOM * (len(result.axes["method"]) + 1) / 2 if any(few(result, name) for name in found) else 0.0
     for axes, name in zip(grid.flat, found, strict=False):
-        panel(axes, result, name)
+        panel(axes, result, name, room)
+    for axes in grid.flat[: max(0, len(found) - 2)]:  # all have the same axis
+        axes.set_xlabel("")
     for axes in grid.flat[len(found) :]:
         axes.set_visible(False)
-    style.frame(figure, title, result, source, _note(result, found))
+    note = f"{forest.note(comparison)} {_note(result, found)}".strip()
+    style.frame(figure, title, {source: result}, note, style.handles(result))
     return style.save(figure, out, source.stem)
 
 
 def _note(result: Result, found: Sequence[str]) -> str:
     """What a reader of the panels must know besides."""
-    parts = []
-    if "success" in found and not np.nanmax(result.values("success")):
+    parts, seeds = [], len(result.axes["seed"])
+    if seeds > 1:
+        aside = "small dots, thin lines: seeds" if seeds <= marks.FEW_SEEDS else "bands: 95 % intervals over seeds"
+        parts.append(f"Against steps: means over seeds; {aside}.")
+    if "success" in result.data and not np.nanmax(result.values("success")):
         parts.append("No episode of any evaluation succeeds.")
     settings = next(iter(result.config.values())).get("eval", {})
     size, last = settings.get("windows"), settings.get("final_windows")
     if "reward_error" in found and size != last:
         parts.append(f"Dreams: {size:,} held-out windows, {last:,} at the end.")
+    if any(constant(values) for name in found if name.startswith("weight/") for values in result.values(name)):
+        parts.append("Weights that are fixed are not drawn.")
     return " ".join(parts)
 
 
-def panel(axes: Axes, result: Result, name: str) -> None:
-    """One metric of all methods against environment steps."""
-    along, values = result.data[name][0][2], result.values(name)  # (method, seed, step)
-    steps, methods = result.axes[along], [str(m) for m in result.axes["method"]]
-    few = along == "step" and np.isfinite(values).any((0, 1)).sum() <= FEW
-    for i, method in enumerate(methods):
-        within = bounds_of(name)
-        color, label, dots = style.color(method, i), style.label(method), along == "step"
-        aside = (i - (len(methods) - 1) / 2) * steps[-1] / 80 if few else 0.0  # bars side by side, not on each other
-        line(axes, steps + aside, values[i], color, label, dots, within=within, bars=few)
-    text, title, limits = PANELS[name]
+def few(result: Result, name: str) -> bool:
+    """Whether a metric was evaluated so seldom that each time is a point."""
+    return result.data[name][0][2] == "step" and np.isfinite(result.values(name)).any((0, 1)).sum() <= FEW
+
+
+def constant(values: np.ndarray) -> bool:
+    """Whether a weight never changes."""
+    known = values[np.isfinite(values)]
+    return not len(known) or np.ptp(known) == 0
+
+
+def panel(axes: Axes, result: Result, name: str, room: float = 0.0) -> None:
+    """One metric of all methods against environment steps, with room for marks at both ends."""
+    values, steps = result.values(name).copy(), result.axes[result.data[name][0][2]]  # (method, seed, step)
+    if name.startswith("weight/"):
+        values[[i for i, of in enumerate(values) if constant(of)]] = np.nan
+    log = name.startswith(("reward_error", "loss/", "weight/"))  # these fall by orders of magnitude, or differ by them
+    marks.limit(axes, values, log=log and not (values <= 0).any())
+    if name == "success" and np.nanmax(values) > 0.5:
+        axes.set_ylim(-0.03, 1.03)
+    marks.steps_axis(axes, result, room)
+    for i, method in enumerate(map(str, result.axes["method"])):
+        color = style.color(method, i)
+        if few(result, name):
+            _points(axes, steps + (i - (len(values) - 1) / 2) * ROOM * words.shown(result), values[i], color)
+        else:
+            marks.curve(axes, steps, values[i], color, style.dash(method))
+    text, title = PANELS[name]
     axes.set_title(title)
     axes.set_ylabel(text)
-    if limits and (name != "success" or axes.get_ylim()[1] > 0.5 or not np.nanmax(values)):
-        axes.set_ylim(*limits)
-    if name in ("reward_error", "loss/dynamics", *WEIGHTS):
-        style.plain_log(axes)  # errors fall by an order of magnitude; weights differ by several
-    last = style.planned(result)
-    if not result.attributes.get("complete", True):
-        last = min(last, 1.1 * style.reached(result))
-    style.steps_axis(axes, last, result)
-    if few:
-        axes.set_xlim(-0.04 * max(last, 1), 1.04 * max(last, 1))  # whole bars at both ends
 
 
-def line(
-    axes: Axes,
-    steps: np.ndarray,
-    values: np.ndarray,
-    color: str,
-    label: str | None,
-    dots: bool = False,
-    dash: str = "-",
-    within: Bounds = ANY,
-    bars: bool = False,
-) -> None:
-    """Mean of ``(seed, step)`` values over seeds as a line, with its interval as a band or as bars."""
+def _points(axes: Axes, at: np.ndarray, values: np.ndarray, color: str) -> None:
+    """A method's few evaluations: means, joined, and seeds."""
     seen = np.isfinite(values).any(0)
-    if not seen.any():
-        return
-    spans = np.array([seed_interval(values[:, t], within=within) for t in np.flatnonzero(seen)])  # (steps, 3)
-    marker = "o" if dots else None
-    axes.plot(steps[seen], spans[:, 0], color=color, label=label, marker=marker, markersize=2.5, linestyle=dash)
-    if bars:
-        axes.vlines(steps[seen], spans[:, 1], spans[:, 2], color=color, linewidth=1)
-    else:
-        axes.fill_between(steps[seen], spans[:, 1], spans[:, 2], color=color, alpha=0.15, linewidth=0)
+    axes.plot(at[seen], np.nanmean(values[:, seen], 0), color=color, linewidth=0.8, marker="o", markersize=4)
+    if len(values) > 1:
+        axes.plot(at, values.T, "o", color=color, markersize=2, markeredgewidth=0, alpha=0.7)

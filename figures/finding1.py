@@ -1,18 +1,32 @@
-"""Fig. 2a (and 22), and beside it, for offline runs, how well the world models dream held-out rewards."""
+"""Fig. 2a (and 22), and for offline runs, how well the world models dream held-out rewards."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.results import load
-from figures import curves, style
+from analysis.results import Result, load
+from figures import curves, forest, multiples, style, words
+
+PANELS = ("success", "reward_error", "reward_error_median", "return_rank_correlation", "return")
+IMPLICIT = "w_o=0,w_r=100", "w_r=100"  # Finding 3 compares these
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding1`` to ``<out>/<name>.png`` and ``.pdf``; returns the PNG's path."""
-    result = load(source)
-    title = f"Finding 1: weight of the reward loss, {style.task(result)}"
-    return curves.draw(result, Path(source), out, title, curves.EVALUATION)
+    source, result = Path(source), load(source)
+    title = f"Finding 1: weight of the reward loss, {words.task(result)}"
+    methods = [str(method) for method in result.axes["method"]]
+    pairs = [*((method, methods[0]) for method in methods[1:]), IMPLICIT]
+    if len(methods) > 2 and not _has_dreams(result) and "return" in result.data and not curves.few(result, "return"):
+        return multiples.draw(result, source, out, title, pairs)
+    if _has_dreams(result):
+        return curves.draw(result, source, out, title, PANELS, forest.of_dreams(result, methods[0]))
+    panels = (*PANELS, *curves.LOSSES)  # fewer measures leave room for what the balance is about
+    return curves.draw(result, source, out, title, panels, forest.of_area(result, "return", pairs))
+
+
+def _has_dreams(result: Result) -> bool:
+    return "reward_error" in result.data
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fig. 3: truth above each model's dream of it, with rewards marked correct or incorrect."""
+"""Fig. 3: truth above each model's dream of it, with rewards marked correct or incorrect, and all rewards beside."""
 
 from __future__ import annotations
 
@@ -7,76 +7,135 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.results import Result, load
-from figures import style
+from figures import style, words
 
-CORRECT, INCORRECT = "#0072B2", "#D55E00"  # and a tick or a cross, so that colour alone says nothing
+CORRECT, INCORRECT = "0.25", "#D55E00"  # and a tick or a cross, so that colour alone says nothing
+FRAME, CAPTION = 0.54, 0.26  # inches
+REWARDS = 1.75  # inches of the panel beside the frames
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding2``; returns the PNG's path."""
-    result = load(source)
+    source, result = Path(source), load(source)
     style.apply()
-    cases, frames = (result.axes[name] for name in ("case", "frame"))
-    methods = [str(method) for method in result.axes["method"]]
-    rows = 1 + len(methods)
-    height = 0.92 * rows * len(cases) + 0.28 * len(cases) + style.HEAD + style.FOOT
-    figure = plt.figure(figsize=(8.2, height), layout="constrained")
+    cases = result.axes["case"]
+    height = len(cases) * (FRAME * (1 + len(result.axes["method"])) + CAPTION) + 1.35
+    figure = plt.figure(figsize=(style.WIDTH, height), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.01, w_pad=0.02, hspace=0, wspace=0)
     for i, part in enumerate(np.ravel(figure.subfigures(len(cases), 1))):
-        grid = part.subplots(rows, len(frames), gridspec_kw={"wspace": 0.02, "hspace": 0.02})
-        part.suptitle(_caption(result, i), fontsize=8, x=0.01, ha="left")
-        _row(grid[0], result, i, None)
-        for j in range(len(methods)):
-            _row(grid[1 + j], result, i, j)
-        for axes, name in zip(grid[:, 0], ["truth", *map(style.label, methods)], strict=True):
-            axes.set_ylabel(name, fontsize=8)
-    protocol = result.notes["protocol"]
-    title = f"Finding 2: dreams on held-out windows, {style.task(result)}"
-    note = (
-        f"{protocol['context']} frames seen, {protocol['horizon']} dreamed, every fifth drawn. Beneath: reward; "
-        f"\N{CHECK MARK} within {protocol['tolerance']:g} of the truth, \N{MULTIPLICATION X} not. Right: "
-        f"{100 * protocol['share']:.0f} % of the {protocol['horizon']} are.\nModels of seed {result.axes['seed'][0]}; "
-        "percentages over all seeds. Shown: of each case the window of median difference in error."
-    )
-    style.frame(figure, title, result, Path(source), note)
-    return style.save(figure, out, Path(source).stem)
+        part.suptitle(_caption(result, i), fontsize=7.5, x=0.01, ha="left")
+        left, right = part.subfigures(1, 2, width_ratios=(style.WIDTH - REWARDS, REWARDS))
+        _frames(left, result, i)
+        _rewards(right.subplots(), result, i, last=i == len(cases) - 1)
+    legend = [Line2D([], [], color="k", label="truth"), *style.handles(result)]
+    title = f"Finding 2: dreams on held-out windows, {words.task(result)}"
+    style.frame(figure, title, {source: result}, _note(result), legend)
+    return style.save(figure, out, source.stem)
+
+
+def _note(result: Result) -> str:
+    protocol, frames = result.notes["protocol"], result.axes["frame"][_shown(result)]
+    within, share = protocol["tolerance"], 100 * protocol["share"]
+    parts = [
+        f"{protocol['context']} frames seen, {protocol['horizon']} dreamed; drawn: {', '.join(map(str, frames))}.",
+        f"{_mark(True)}: reward within {within:g} of the truth (beside: in the band), {_mark(False)}: not.",
+        f"Right: {share:.0f} % of a dream's rewards are. Made up: over {100 - share:.0f} % are higher than that.",
+        f"Pictures and curves: models of seed {result.axes['seed'][0]}, of each case the window of median difference",
+        f"in error; frequencies: over {len(result.axes['seed'])} seeds, with 95 % intervals over them.",
+    ]
+    if result.attributes["scale"] != "paper":
+        thing = words.main_thing(result)
+        parts.append(f"Decoders of this size have hardly learned the {thing}: what a model dreams, its rewards tell.")
+    return " ".join(parts)
+
+
+def _mark(correct: bool) -> str:
+    return "\N{CHECK MARK}" if correct else "\N{MULTIPLICATION X}"
 
 
 def _caption(result: Result, case: int) -> str:
     """What the window stands for, and how common that is."""
     first, second = (style.label(str(method)) for method in result.axes["method"])
     name = str(result.axes["case"][case])
-    split, words = ("moving", "in which the reward moves") if result.values("case/moving")[case] else ("all", "in all")
+    split = "moving" if result.values("case/moving")[case] else "still" if name.startswith("made up") else "all"
+    kind = {"moving": "windows with moving reward", "still": "windows with still reward", "all": "windows"}[split]
     row = result.notes["final"][split]
-    often = f": {100 * row[name]['over_seeds']['mean']:.0f} % of {row['windows']} windows {words}"
-    return name.replace("first", first).replace("second", second).capitalize() + often
+    text = name.replace("first", first).replace("second", second)
+    text = text[0].upper() + text[1:]
+    if name in row:
+        mean, low, high = (100 * (row[name]["over_seeds"][end] or 0) for end in ("mean", "low", "high"))
+        interval = "" if row[name]["over_seeds"]["low"] is None else f" [{low:.0f}, {high:.0f}]"
+        text += f": {mean:.0f} %{interval} of {row['windows']} {kind}"
+    if "case/seeds" in result.data and len(result.axes["seed"]) > 1:  # not in older files
+        text += f" (this one: {int(result.values('case/seeds')[case])} of {len(result.axes['seed'])} seeds)"
+    return text
+
+
+def _shown(result: Result) -> np.ndarray:
+    """Which frames are drawn: the last one that is seen, and those that are dreamed."""
+    frame, context = result.axes["frame"], result.notes["protocol"]["context"]
+    seen = np.flatnonzero(frame < context)
+    return np.concatenate([seen[-1:], np.flatnonzero(frame >= context)])
+
+
+def _frames(part: SubFigure, result: Result, case: int) -> None:
+    """A row of frames of the truth and one of each model."""
+    methods, some = [str(method) for method in result.axes["method"]], _shown(result)
+    grid = part.subplots(1 + len(methods), len(some), squeeze=False)
+    _row(grid[0], result, case, None)
+    for j in range(len(methods)):
+        _row(grid[1 + j], result, case, j)
+    for axes, name in zip(grid[:, 0], ["truth", *map(style.label, methods)], strict=True):
+        axes.set_ylabel(name, fontsize=style.SMALL)
 
 
 def _row(grid: np.ndarray, result: Result, case: int, method: int | None) -> None:
-    """Frames and rewards of one window: true (method None) or dreamed."""
+    """Frames of one window: true (method None), or dreamed with a mark of its reward."""
     protocol, window = result.notes["protocol"], int(result.values("case/window")[case])
     truth = result.values("true_reward")[window]  # (H,)
     pictures = result.values("picture/true") if method is None else result.values("picture/dreamed")[method]
-    for axes, frame, image in zip(grid, result.axes["frame"], pictures[case], strict=True):
-        axes.imshow(image, interpolation="nearest")
+    for axes, j in zip(grid, _shown(result), strict=True):
+        axes.imshow(pictures[case][j], interpolation="nearest")
         axes.set(xticks=[], yticks=[])
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        step = int(frame) - protocol["context"]
-        if step < 0:
-            _reward(axes, "seen" if method is None else "", "0.5")
-        elif method is None:
-            _reward(axes, f"{truth[step]:.1f}", "0.15")
-        else:
+        step = int(result.axes["frame"][j]) - protocol["context"]
+        correct = None
+        if step >= 0 and method is not None:
             dreamed = result.values("dreamed_reward")[method, 0, window, step]
-            correct = abs(dreamed - truth[step]) <= protocol["tolerance"]
-            mark = "\N{CHECK MARK}" if correct else "\N{MULTIPLICATION X}"
-            _reward(axes, f"{dreamed:.1f} {mark}", CORRECT if correct else INCORRECT)
+            correct = bool(abs(dreamed - truth[step]) <= protocol["tolerance"])
+        _edge(axes, correct, "" if method is not None else "seen" if step < 0 else str(result.axes["frame"][j]))
 
 
-def _reward(axes: Axes, text: str, color: str) -> None:
-    axes.set_xlabel(text, fontsize=7, color=color, labelpad=1.5)
+def _edge(axes: Axes, correct: bool | None, text: str) -> None:
+    """Around a dreamed frame: whether its reward is correct."""
+    color = "0.8" if correct is None else CORRECT if correct else INCORRECT
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=color, linewidth=0.5 if correct is not False else 1.4)
+    text = text if correct is None else _mark(correct)
+    if text:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+        place = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": style.SMALL}
+        axes.text(0.97, 0.96, text, color="0.3" if correct is None else color, bbox=box, **place)
+
+
+def _rewards(axes: Axes, result: Result, case: int, last: bool) -> None:
+    """True and dreamed rewards of one window at every dreamed step."""
+    protocol, window = result.notes["protocol"], int(result.values("case/window")[case])
+    truth = result.values("true_reward")[window]
+    steps = protocol["context"] + np.arange(len(truth))
+    axes.fill_between(steps, truth - protocol["tolerance"], truth + protocol["tolerance"], color="0.85", linewidth=0)
+    axes.plot(steps, truth, color="k", linewidth=1.5)
+    for i, method in enumerate(map(str, result.axes["method"])):
+        axes.plot(steps, result.values("dreamed_reward")[i, 0, window], color=style.color(method, i), linewidth=1)
+    axes.set_ylabel("Reward")
+    axes.tick_params(labelsize=style.SMALL)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    if last:
+        axes.set_xlabel("Step of the window")
 
 
 if __name__ == "__main__":

@@ -1,41 +1,58 @@
-"""Finding 3: what is lost without observations: return, reward error and object positions, every seed a dot."""
+"""Finding 3: what is lost without observations: return, reward error and object positions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
-from analysis.results import load
-from figures import style
+from analysis.results import Result, load
+from figures import marks, style, words
 
+# Measure: title ({} is the object), label of the axis ({} is the unit).
 PANELS = {
-    "return": "Episode return",
-    "reward_error": "Open-loop reward error",
-    "mlp/posterior": "Object position, posterior features",
-    "mlp/open_loop": "Object position, open-loop features",
+    "return": ("Policy: return", "Episode return"),
+    "reward_error": ("Held-out dreams: mean reward error", "Squared error"),
+    "mlp/posterior": ("Position of the {}, posterior features", "Mean squared distance ({})"),
+    "mlp/open_loop": ("Position of the {}, open-loop features", "Mean squared distance ({})"),
 }
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding3``; returns the PNG's path."""
-    result = load(source)
+    source, result = Path(source), load(source)
     style.apply()
     found = [name for name in PANELS if name in result.data]
     rows = -(-len(found) // 2)
-    figure, grid = plt.subplots(rows, 2, figsize=(7.2, 2.4 * rows + 0.5), squeeze=False, layout="constrained")
-    unit = "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
+    figure, grid = plt.subplots(
+        rows, 2, figsize=(style.WIDTH, 1.8 * rows + 0.9), squeeze=False, layout="constrained", sharex=True
+    )
     for axes, name in zip(grid.flat, found, strict=False):
-        values = result.values(name)  # (method, seed, episode) of probes, (method, seed, step) of runs
-        style.bars(axes, result, (values.mean(-1) if name.startswith("mlp/") else values[..., -1])[..., None], [""])
-        axes.set_title(PANELS[name])
-        if name.startswith("mlp/"):
-            axes.axhline(result.values(f"constant/{name[4:]}").mean(), color="0.4", linestyle="--", linewidth=1)
-            axes.set_ylabel(f"Mean squared distance ({unit})")
-        axes.tick_params(axis="x", length=0)
-    note = f"Dashed: the best constant. Positions: MLP probe, {len(result.axes['episode'])} episodes never trained on."
-    style.frame(figure, f"Finding 3: without observations, {style.task(result)}", result, Path(source), note)
-    return style.save(figure, out, Path(source).stem)
+        _panel(axes, result, name)
+    for axes in grid.flat[len(found) :]:
+        axes.set_visible(False)
+    title = f"Finding 3: without observations, {words.task(result)}"
+    note = (
+        f"{marks.DOTS} Lines: {marks.OVER_SEEDS}. Positions: MLP probe, {len(result.axes['episode'])} episodes never "
+        "trained on."
+    )
+    style.frame(figure, title, {source: result}, note)
+    return style.save(figure, out, source.stem)
+
+
+def _panel(axes: Axes, result: Result, name: str) -> None:
+    """A measure of every method at the end of training."""
+    values = result.values(name)  # (method, seed, episode) of probes, (method, seed, step) of runs
+    values = values.mean(-1) if name.startswith("mlp/") else values[..., -1]
+    marks.limit(axes, values, spans=marks.span_ends(values))
+    marks.methods(axes, result, values)
+    title, label = PANELS[name]
+    axes.set_title(title.format(words.main_thing(result)))
+    label = label.format(words.squared_unit(result))
+    if name.startswith("mlp/"):
+        label += f"\n(the best constant: {result.values(f'constant/{name[4:]}').mean():.0f})"
+    axes.set_ylabel(label)
 
 
 if __name__ == "__main__":

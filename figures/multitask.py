@@ -1,18 +1,18 @@
-"""Fig. 9b: HarmonyDream beside other multi-task balancers, curves and the weights that they find."""
+"""Fig. 9b: HarmonyDream beside other multi-task balancers, curves, the weights that they find and what these do."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from analysis.results import load
-from figures import curves, style
+from figures import ablations, curves, style, words
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.multitask``; returns the PNG's path."""
     result = load(source)
-    title = f"Multi-task balancers, {style.task(result)}"
-    return curves.draw(result, Path(source), out, title, (*curves.EVALUATION, *curves.WEIGHTS), columns=3)
+    title = f"Multi-task balancers, {words.task(result)}"
+    return curves.draw(result, Path(source), out, title, ablations.PANELS, ablations.comparison(result))
 
 
 if __name__ == "__main__":

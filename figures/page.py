@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.results import Result, load
+from figures import coefficients, words
 
 # Study: the paper's item, and what it shows there. In the paper's order.
 PAPER = {
@@ -68,13 +69,25 @@ PAPER = {
 }
 
 
-def caption(result: Result, source: Path) -> str:
-    """What a figure of ours shows: task, size, and the command that made its result."""
+def caption(sources: Sequence[Path]) -> str:
+    """What a figure of ours shows: tasks, size, and the commands that made its results."""
+    results = [load(source) for source in sources]
+    tasks = ", ".join(f"`{result.attributes['task']}`" for result in results)
+    made = "; ".join(
+        f"`{source.name}`: `{result.attributes['command']}`" for source, result in zip(sources, results, strict=True)
+    )
+    sizes = "; ".join(dict.fromkeys(map(_size, results)))
+    return f"*Ours:* {tasks}, {sizes}, from {made}"
+
+
+def _size(result: Result) -> str:
     a, seeds = result.attributes, len(result.axes.get("seed", ()))
     many = f"{seeds} seed{'' if seeds == 1 else 's'}"
     trained = f"{a.get('mode', '')}, preset `{a['preset']}`, {many}" if seeds else "nothing trained"
-    state = "" if a.get("complete", True) else ", cut off before their end"
-    return f"*Ours:* `{a['task']}`, {trained}{state} (scale: {a['scale']}), from `{source.name}`: `{a['command']}`"
+    if a.get("complete", True):
+        length = words.length(result) if seeds else ""
+        return f"{trained}{', ' if length else ''}{length} (scale: {a['scale']})"
+    return f"{trained}, cut off before their end (scale: {a['scale']})"
 
 
 def write(drawn: Sequence[tuple[str, Path]], out: Path, results: Path) -> Path:
@@ -85,10 +98,9 @@ def write(drawn: Sequence[tuple[str, Path]], out: Path, results: Path) -> Path:
         out: their folder.
         results: folder of the result files that they were drawn from.
     """
-    captions = {}
-    for _, path in drawn:
-        source = results / f"{path.stem}.h5"
-        captions[path.stem] = caption(load(source), source)
+    files = [path for path in (results / f"{picture.stem}.h5" for _, picture in drawn) if path.exists()]
+    shared = coefficients.of_all_tasks([path for path in files if path.stem.startswith("coefficients_")])
+    sources = shared | {path.stem: [path] for path in files}
     lines = [
         "# Figures",
         "",
@@ -96,11 +108,11 @@ def write(drawn: Sequence[tuple[str, Path]], out: Path, results: Path) -> Path:
         "",
     ]
     for study, (item, text) in PAPER.items():
-        pictures = [path for name, path in drawn if name == study]
+        pictures = sorted((path for name, path in drawn if name == study), key=lambda path: path.stem not in shared)
         if pictures:
             lines += [f"## {item}: `analysis.{study}`", "", f"*In the paper:* {text}", ""]
             for path in pictures:
-                lines += [f"![{path.stem}]({path.name})", "", captions[path.stem], ""]
+                lines += [f"![{path.stem}]({path.name})", "", caption(sources[path.stem]), ""]
     page = out / "README.md"
     page.write_text("\n".join(lines).rstrip() + "\n")
     return page

@@ -6,36 +6,49 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
-from analysis.results import load
-from figures import style
+from analysis.results import Result, load
+from figures import forest, marks, style, words
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.reward_mse``; returns the PNG's path."""
-    result = load(source)
+    source, result = Path(source), load(source)
     style.apply()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
-    methods = [str(method) for method in result.axes["method"]]
-    errors = result.values("window/error")  # (method, seed, window)
-    style.bars(left, result, errors.mean(-1)[..., None], [""])
-    left.set_xticks([])
-    paper = result.notes["paper"]
-    for i, method in enumerate(methods):
-        at = (i - (len(methods) - 1) / 2) * style.GROUP / len(methods)
+    comparison = forest.of_dreams(result, str(result.axes["method"][0]))
+    high = forest.height(comparison)
+    figure = plt.figure(figsize=(style.WIDTH, 2.3 + high + 1.0), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(high, 2.3)) if comparison else (None, figure)
+    if comparison:
+        forest.draw(upper.subplots(), comparison)
+    left, right = lower.subplots(1, 2)
+    _means(left, result)
+    _tail(right, result)
+    title = f"Reward error with and without observations (E.10), {words.task(result)}"
+    note = f"{forest.note(comparison)} 35 frames seen, 15 rewards dreamed. Diamonds: the paper (v2, its own buffer)."
+    style.frame(figure, title, {source: result}, note, style.handles(result))
+    return style.save(figure, out, source.stem)
+
+
+def _means(axes: Axes, result: Result) -> None:
+    means, paper = result.values("window/error").mean(-1), result.notes["paper"]  # (method, seed)
+    marks.limit(axes, np.append(means, [0, *paper.values()]), spans=marks.span_ends(means))
+    marks.methods(axes, result, means)
+    for i, method in enumerate(map(str, result.axes["method"])):
         if method in paper:
-            label = None if i else "paper (v2, its own buffer)"
-            left.plot(at, paper[method], "D", color="white", markeredgecolor="k", markersize=5, label=label)
-        share = np.sort(errors[i].ravel())
-        right.plot(share, 1 - np.arange(len(share)) / len(share), color=style.color(method, i))
-    left.set_ylabel("Mean squared reward error")
-    left.set_title("35 frames seen, 15 rewards dreamed")
-    right.set(xscale="log", yscale="log", xlabel="Error of a window", ylabel="Share of windows above")
-    right.set_title("The tail makes the mean")
-    style.frame(
-        figure, f"Reward error with and without observations (E.10), {style.task(result)}", result, Path(source)
-    )
-    return style.save(figure, out, Path(source).stem)
+            axes.plot(i, paper[method], "D", color="white", markeredgecolor=style.color(method, i), markersize=4.5)
+    axes.set_ylabel("Mean squared reward error")
+    axes.set_title("Mean over windows")
+
+
+def _tail(axes: Axes, result: Result) -> None:
+    for i, method in enumerate(map(str, result.axes["method"])):
+        errors = np.sort(result.values("window/error")[i].ravel())  # of all seeds
+        share = 1 - np.arange(len(errors)) / len(errors)
+        axes.plot(errors, share, color=style.color(method, i), linewidth=1.5)
+    axes.set(xscale="log", yscale="log", xlabel="Squared reward error of a window", ylabel="Share of windows above")
+    axes.set_title("The tail makes the mean")
 
 
 if __name__ == "__main__":

@@ -7,47 +7,57 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
-from figures import style
+from figures import marks, style, words
 
 KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}
+LEVELS = {"constant": ("-", "best constant"), "shuffled": (":", "shuffled control")}  # dash, label
+DATA = {"agents": "the agents' own episodes", "unseen": "unseen episodes like the buffer's"}
+LINEAR = {"color": "0.1", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.state_regression``; returns the PNG's path."""
-    result = load(source)
+    source, result = Path(source), load(source)
     style.apply()
-    figure, axes = plt.subplots(1, len(KINDS), figsize=(7.2, 3.2), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(KINDS), figsize=(style.WIDTH, 3.3), sharey=True, layout="constrained")
+    shown = [result.values(f"{name}/{kind}") for kind in KINDS for name in ("mlp", "linear", *LEVELS)]
+    means = np.concatenate([np.nanmean(values, tuple(range(2, values.ndim - 1))).ravel() for values in shown])
     for panel, kind in zip(axes, KINDS, strict=True):
+        marks.limit(panel, means, log=True)
         _points(panel, result, kind)
-    unit = "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
-    axes[0].set_ylabel(f"Mean squared distance ({unit})")
+    axes[0].set_ylabel(f"Mean squared distance ({words.squared_unit(result)})")
     protocol = result.notes["protocol"]
+    data = protocol["data"]
     note = (
-        f"Points: MLP probe; {protocol['segments']:,} segments of {protocol['length']} steps of {protocol['episodes']} "
-        f"episodes ({protocol['data']}), {protocol['folds']} folds of whole episodes. Small dots: seeds."
+        f"{marks.DOTS} Lines beside them: {marks.OVER_SEEDS}. MLP probe; {protocol['segments']:,} segments of "
+        f"{protocol['length']} steps of {protocol['episodes']} episodes, {protocol['folds']} folds of whole episodes."
     )
-    style.frame(figure, f"State regression (Fig. 2c), {style.task(result)}", result, Path(source), note)
-    return style.save(figure, out, Path(source).stem)
+    legend = [Line2D([], [], color="0.3", linestyle=dash, label=text) for dash, text in LEVELS.values()]
+    legend = [*style.handles(result), Line2D([], [], label="linear probe", **LINEAR), *legend]
+    style.frame(
+        figure,
+        f"State regression (Fig. 2c), {words.task(result)}, {DATA.get(data, data)}",
+        {source: result},
+        note,
+        legend,
+    )
+    return style.save(figure, out, source.stem)
 
 
 def _points(axes: Axes, result: Result, kind: str) -> None:
-    objects = [str(name) for name in result.axes["object"]]
-    style.points(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), objects)  # over probe seeds, episodes
+    names = [words.thing(result, str(name)) for name in result.axes["object"]]
+    marks.points(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), names)  # over probe seeds, episodes
     linear = np.nanmean(result.values(f"linear/{kind}"), (1, 2))  # (method, object)
-    width = style.GROUP / len(linear)
     for i, level in enumerate(linear):
-        for j, y in enumerate(level):
-            left = j - style.GROUP / 2 + i * width
-            axes.hlines(y, left, left + width, color="0.1", linestyle="--", label=None if i or j else "linear probe")
-    for name, dash in (("constant", "-"), ("shuffled", ":")):
-        level = np.nanmean(result.values(f"{name}/{kind}"), (0, 1, 2))  # (object,)
-        label = {"constant": "best constant", "shuffled": "shuffled control"}[name]
-        for j, y in enumerate(level):
-            ends = j - style.GROUP / 2, j + style.GROUP / 2
-            axes.hlines(y, *ends, color="0.3", linestyle=dash, linewidth=1, label=None if j else label)
-    style.plain_log(axes)
+        half = 0.45 * marks.GROUP / len(linear)
+        for at, y in zip(marks.beside(i, len(linear), len(names)), level, strict=True):
+            axes.hlines(y, at - half, at + half, **LINEAR)
+    for name, (dash, _) in LEVELS.items():
+        for j, y in enumerate(np.nanmean(result.values(f"{name}/{kind}"), (0, 1, 2))):  # (object,)
+            axes.hlines(y, j - marks.GROUP / 2, j + marks.GROUP / 2, color="0.3", linestyle=dash, linewidth=1)
     axes.set_title(KINDS[kind])
 
 

@@ -1,9 +1,10 @@
-"""One look for all figures: the paper's panels, colours that colour-blind readers can tell apart, an honest footer."""
+"""One look for all figures: colours that colour-blind readers can tell apart, print sizes, an honest footer."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,24 +12,24 @@ import matplotlib
 if "matplotlib.pyplot" not in sys.modules:  # a notebook has chosen its own backend by now
     matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import numpy as np
 import seaborn as sns
-from matplotlib.axes import Axes
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.lines import Line2D
 
 from analysis.results import Result, ResultError, using
-from analysis.stats import ANY, Bounds, seed_interval
+from figures import words
 from hdream_core.commandline import Words
 
 SHIPPED = Path(__file__).parent / "data"
+WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set
 
 # Okabe and Ito's palette, in the order of the methods that the paper compares.
 COLORS = {
     "w_r=1": "#0072B2",
     "w_r=10": "#E69F00",
     "w_r=100": "#D55E00",
-    "w_o=0,w_r=100": "#999999",
+    "w_o=0,w_r=100": "#CC79A7",
     "harmony": "#009E73",
     "unrectified": "#CC79A7",
     "harmony,w_d=1": "#56B4E9",
@@ -36,9 +37,12 @@ COLORS = {
     "dwa": "#56B4E9",
     "nashmtl": "#000000",
 }
+# Of methods whose curves may lie on those of others.
+DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
-GROUP = 0.8  # width of a group of bars
-HEAD, BARE_HEAD, FOOT, LINE = 0.5, 0.28, 0.38, 0.12  # inches: above (with legend, without), beneath, a line more
+SMALL = 7  # points, of the smallest text
+BESIDE = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": "0.3"}  # a word at a curve's end
+HEAD, LINE = 0.28, 0.125  # inches: above, of the title; of a line of text
 LABELS = {
     "harmony": "HarmonyDream",
     "unrectified": "Unrectified",
@@ -51,16 +55,21 @@ LABELS = {
 
 
 def apply() -> None:
-    """Sets fonts and lines so that a panel is legible at column width."""
+    """Sets fonts and lines so that everything is legible in print at full page width."""
     sns.set_theme(context="paper", style="ticks", font_scale=1.0)
     plt.rcParams.update(
         {
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.titlesize": 9,
-            "axes.labelsize": 9,
-            "legend.fontsize": 8,
+            "axes.titlesize": 8.5,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7.5,
+            "ytick.labelsize": 7.5,
+            "legend.fontsize": 7.5,
             "legend.frameon": False,
+            "axes.linewidth": 0.8,
+            **{f"{axis}tick.{which}.width": 0.8 for axis in "xy" for which in ("major", "minor")},
+            **{f"{axis}tick.{which}.size": size for axis in "xy" for which, size in (("major", 3), ("minor", 1.5))},
             "figure.dpi": 100,
             "savefig.dpi": 200,
             "pdf.fonttype": 42,
@@ -73,6 +82,11 @@ def color(method: str, index: int) -> str:
     return COLORS.get(method, SPARE[index % len(SPARE)])
 
 
+def dash(method: str) -> str | tuple[int, tuple[float, ...]]:
+    """How a method's curves are dashed."""
+    return DASHES.get(method, "-")
+
+
 def label(method: str) -> str:
     """A method's name as the paper writes it."""
     if method in LABELS:
@@ -80,117 +94,60 @@ def label(method: str) -> str:
     return f"$w_r={method[4:]}$" if method.startswith("w_r=") else method
 
 
-def task(result: Result) -> str:
-    """A result's task as a title has it."""
-    return result.attributes["task"].replace("_", " ").title()
+def handles(result: Result) -> list[Line2D]:
+    """A legend of a result's methods."""
+    methods = [str(method) for method in result.axes["method"]]
+    return [
+        Line2D([], [], color=color(method, i), linestyle=dash(method), marker="o", markersize=3, label=label(method))
+        for i, method in enumerate(methods)
+    ]
 
 
-def bars(
-    axes: Axes,
-    result: Result,
-    values: np.ndarray,
-    groups: Sequence[str],
-    within: Bounds = ANY,
+def frame(
+    figure: Figure,
+    title: str,
+    shown: Mapping[Path, Result],
+    note: str = "",
+    legend: Sequence[Artist] = (),
 ) -> None:
-    """Groups of bars, one a method: mean, 95 % interval over seeds, and every seed as a dot.
+    """Around the panels of a figure of constrained layout: title and legend above; beneath, how to read it, at which
+    scale it was measured, and the files that it comes from.
 
     Args:
-        axes: to draw on.
-        result: whose methods the bars are.
-        values: ``(method, seed, group)``, NaN where missing.
-        groups: their names.
-        within: least and greatest value of the measure, see ``seed_interval``.
-    """
-    methods = [str(method) for method in result.axes["method"]]
-    width = GROUP / len(methods)
-    for i, method in enumerate(methods):
-        at = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
-        spans = np.array([seed_interval(values[i, :, j], within=within) for j in range(len(groups))])  # (groups, 3)
-        axes.bar(at, spans[:, 0], width * 0.9, color=color(method, i), label=label(method))
-        axes.vlines(at, spans[:, 1], spans[:, 2], color="0.15", linewidth=0.9)
-        for seed in values[i]:
-            axes.plot(at, seed, ".", color="0.15", markersize=3)
-    axes.set_xticks(range(len(groups)), groups)
-
-
-def points(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str]) -> None:
-    """As ``bars``, with the mean as a point: for an axis that has no zero."""
-    methods = [str(method) for method in result.axes["method"]]
-    for i, method in enumerate(methods):
-        at = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * GROUP / len(methods)
-        spans = np.array([seed_interval(values[i, :, j]) for j in range(len(groups))])  # (groups, 3)
-        axes.vlines(at, spans[:, 1], spans[:, 2], color=color(method, i), linewidth=1.2)
-        axes.plot(at, spans[:, 0], "o", color=color(method, i), markersize=4, label=label(method))
-        for seed in values[i]:
-            axes.plot(at + 0.06, seed, ".", color=color(method, i), markersize=3, alpha=0.6)
-    axes.set_xticks(range(len(groups)), groups)
-    axes.set_xlim(-0.5, len(groups) - 0.5)
-
-
-def plain_log(axes: Axes) -> None:
-    """A logarithmic y-axis with plain numbers at its ticks, which are enough where it spans little."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    narrow = high / low < 20
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if narrow else (1, 3)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def steps_axis(axes: Axes, last: float, result: Result | None = None) -> None:
-    """An x-axis in environment steps; of an offline result, a clock that its updates drive."""
-    axes.set_xlim(0, max(last, 1))
-    offline = result is not None and result.attributes.get("mode") == "offline"
-    axes.set_xlabel("Environment steps (offline: clock)" if offline else "Environment steps")
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
-
-
-def frame(figure: Figure, title: str, result: Result, source: Path, note: str = "") -> None:
-    """Around the panels of a figure of constrained layout: title and legend above; beneath, what was measured, at which
-    scale, and the file that it comes from.
-
-    Args:
-        figure: whose legend is that of the first panel with labels and no legend of its own.
+        figure: whose panels are drawn.
         title: of the figure.
-        result: that it shows.
-        source: the result's file.
-        note: further words for the footer.
+        shown: its results by file.
+        note: how to read it, wrapped to the width.
+        legend: its entries.
     """
-    height = figure.get_figheight()
-    known = [axes.get_legend_handles_labels() for axes in figure.axes if not axes.get_legend()]
-    handles, labels = next((pair for pair in known if pair[1]), ([], []))
-    head, foot = HEAD if labels else BARE_HEAD, FOOT + (LINE * (1 + note.count("\n")) if note else 0)
+    width, height = figure.get_size_inches()
+    text = "\n".join(
+        textwrap.fill(part, int(width * 72 / (0.52 * SMALL)))  # a letter is about half as wide as high
+        for part in (*note.splitlines(), *words.origins(shown))
+    )
+    rows = _legend(figure, legend, 1 - 0.2 / height) if legend else 0
+    head, foot = HEAD + 0.17 * rows, 0.1 + LINE * (1 + text.count("\n"))
     figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
-    figure.text(0.5, 1 - 0.06 / height, title, fontsize=10, ha="center", va="top")
-    if labels:
-        anchor = (0.5, 1 - 0.22 / height)
-        figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=anchor, columnspacing=1.2)
-    text = f"{origin(result)}\nSource: {source.name}"
-    figure.text(
-        0.01, 0.04 / height, f"{note}\n{text}" if note else text, fontsize=6.5, color="0.35", va="bottom", ha="left"
-    )
+    figure.text(0.5, 1 - 0.05 / height, title, fontsize=9.5, ha="center", va="top")
+    figure.text(0.01, 0.04 / height, text, fontsize=SMALL, color="0.3", va="bottom", ha="left", linespacing=1.15)
 
 
-def origin(result: Result) -> str:
-    """Scale, mode and seeds of a result in a line."""
-    a, seeds = result.attributes, len(result.axes.get("seed", ()))
-    if not seeds:
-        return f"Scale: {a['scale']}; nothing trained."
-    spread = f"{seeds} seeds, mean and 95 % interval" if seeds > 1 else "one seed, no interval"
-    state = (
-        "" if a.get("complete", True) else f" RUNS NOT COMPLETE: at {reached(result):,} of {planned(result):,} steps."
-    )
-    return f"Scale: {a['scale']} (preset {a['preset']}), {a.get('mode', '')}; {spread}.{state}"
-
-
-def planned(result: Result) -> int:
-    """Environment steps that the longest run of a result was to have."""
-    return max(config["train"]["steps"] for config in result.config.values())
-
-
-def reached(result: Result) -> int:
-    """Environment steps of the latest evaluation or line of training metrics in a result; 0 if there is none."""
-    return int(max((steps[-1] for name in ("step", "log_step") if len(steps := result.axes.get(name, ()))), default=0))
+def _legend(figure: Figure, entries: Sequence[Artist], top: float) -> int:
+    """Draws a legend in as few rows as it fits in; returns how many."""
+    for rows in range(1, len(entries) + 1):
+        found = figure.legend(
+            handles=list(entries),
+            loc="upper center",
+            ncols=-(-len(entries) // rows),
+            bbox_to_anchor=(0.5, top),
+            columnspacing=1.2,
+            handlelength=2.2,
+            labelspacing=0.3,
+        )
+        if found.get_window_extent().width <= figure.bbox.width or rows == len(entries):
+            break
+        found.remove()
+    return rows
 
 
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:

@@ -1,14 +1,20 @@
-"""Figures are drawn from result files alone."""
+"""Figures are drawn from result files alone, and say of them what is so."""
 
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import figures.finding1
-from analysis.results import ResultError, save
-from figures import style
+from analysis.results import ResultError, load, save
+from analysis.stats import Interval
+from figures import coefficients, forest, marks, style, words, wrong_dreams
 from figures.page import PAPER
 from tests.test_project import LIGHT
 from tests.test_results import result
@@ -61,7 +67,7 @@ def test_all_figures_are_redrawn_without_torch(tmp_path):
         text=True,
         cwd=style.SHIPPED.parent.parent,
     )
-    shipped = {path.stem for path in style.SHIPPED.glob("*.h5")}
+    shipped = {path.stem for path in style.SHIPPED.glob("*.h5")} | {"coefficients_cpu"}
     assert shipped == {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.pdf")}
     page = (tmp_path / "README.md").read_text()
     assert all(f"({name}.png)" in page for name in shipped) and "In the paper" in page
@@ -86,6 +92,118 @@ def test_nothing_to_draw_is_one_line(tmp_path):
         command = [sys.executable, "-m", "figures", "--results", str(folder), "--out", str(tmp_path)]
         bad = subprocess.run(command, capture_output=True, text=True)
         assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and message in bad.stderr
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws a result and keeps the figure instead of writing it."""
+    kept = []
+
+    def keep(figure, out, stem):
+        figure.draw_without_rendering()
+        kept.append(figure)
+        return out / f"{stem}.png"
+
+    monkeypatch.setattr(style, "save", keep)
+    yield kept
+    plt.close("all")
+
+
+def texts(figure):
+    """Without the places where lines were wrapped."""
+    return [" ".join(text.get_text().split()) for text in figure.findobj(Text)]
+
+
+def cut(found, seeds):
+    """A result with some of its seeds."""
+    axes = found.axes | {"seed": found.axes["seed"][seeds]}
+    data = {
+        name: (of, np.take(values, seeds, of.index("seed")) if "seed" in of else values)
+        for name, (of, values) in found.data.items()
+    }
+    return replace(found, axes=axes, data=data)
+
+
+@pytest.mark.parametrize("path", sorted(style.SHIPPED.glob("*.h5")), ids=lambda path: path.stem)
+def test_one_seed_is_drawn_and_no_interval_over_seeds_claimed(tmp_path, drawn, path):
+    found = load(path)
+    if "seed" not in found.axes:
+        return
+    import_module(f"figures.{found.attributes['study']}").draw(save(cut(found, [0]), tmp_path / path.name), tmp_path)
+    (figure,) = drawn
+    assert any("one seed, so no intervals over seeds" in text for text in texts(figure))
+    assert figure.get_figwidth() <= style.WIDTH
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+    assert min(sizes) >= style.SMALL
+
+
+def test_a_panel_of_nothing_gives_way_to_the_comparison(tmp_path, drawn):
+    path = style.SHIPPED / "finding1_lever_pull_cpu.h5"
+    figures.finding1.draw(path, tmp_path)
+    (figure,) = drawn
+    found = texts(figure)
+    assert "Policy: success" not in found and any("No episode of any evaluation succeeds" in text for text in found)
+    rows = load(path).notes["paired"]
+    for method in ("w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"):
+        for span in (rows[method], rows[method]["over_seeds"]):
+            assert forest.told(Interval(span["mean"], span["low"], span["high"]), 2) in found
+
+
+def test_harmony_is_what_is_judged_among_its_ablations():
+    found = load(style.SHIPPED / "ablations_lever_pull_cpu.h5")
+    rows = {row.label: row for row in forest.of_dreams(found, "harmony", judged=True).rows}
+    error = dict(zip(found.axes["method"], found.values("window/error").mean(-1), strict=True))
+    assert "HarmonyDream" not in rows
+    np.testing.assert_allclose(rows["Unrectified"].seeds, error["harmony"] - error["unrectified"])
+
+
+def test_data_set_an_axis_and_an_arrow_says_where_an_interval_goes_on():
+    _, axes = plt.subplots()
+    marks.limit(axes, np.array([1.0, 2.0]), spans=[-50.0, 2.2])
+    low, high = axes.get_ylim()
+    assert 0 < low < 1 and 2.2 < high < 2.5
+    marks.whisker(axes, 0, Interval(1.5, -50.0, 2.2), "k")
+    line, arrow = axes.lines
+    assert tuple(line.get_ydata()) == (low, 2.2) and arrow.get_marker() == "v" and arrow.get_ydata() == [low]
+    plt.close("all")
+
+
+def test_footer_says_how_long_runs_are_and_what_the_command_changes():
+    text = words.origin(load(style.SHIPPED / "finding2_lever_pull_cpu.h5"))
+    assert "(preset cpu with train.steps=4000 eval.episodes=5)" in text and "800 updates" in text
+    assert "interval" not in text
+    cut_off = words.origin(load(style.SHIPPED / "finding1_lever_pull_paper.h5"))
+    assert cut_off.endswith("RUNS NOT COMPLETE: at 21,500 of 250,000 steps.") and "log." not in cut_off
+    assert words.changed("python -m x --set a=1 b=2 --preset c=3 --set d=4") == "a=1 b=2 d=4"
+
+
+def test_wrong_dreams_are_pooled_as_the_analysis_pools_them():
+    found = load(style.SHIPPED / "counterfactual_lever_pull_cpu.h5")
+    altered = np.flatnonzero(found.axes["alternative"] != "recorded").tolist()
+    pooled = {
+        f"{wrong}_rate": wrong_dreams.of_actions(found, "reward", wrong, [0] if wrong == "miss" else altered)
+        for wrong in ("averted", "hallucination", "miss")
+    }
+    pooled["discrimination"] = wrong_dreams.told_apart(found, "reward")
+    for name, cases in pooled.items():
+        row = found.notes["final"][f"reward/{name}"]
+        assert row["cases"] == len(cases.episode)
+        for i, method in enumerate(found.axes["method"]):
+            assert cases.seeds[i].mean() == pytest.approx(row[method]["over_seeds"]["mean"])
+            assert cases.over_episodes(i)._asdict() == pytest.approx(row[method]["over_episodes"])
+
+
+def test_tasks_share_a_figure_of_coefficients(tmp_path, drawn):
+    names = [
+        path.name for path in coefficients.of_all_tasks(style.SHIPPED.glob("coefficients*.h5"))["coefficients_cpu"]
+    ]
+    assert names == [f"coefficients_{task}_cpu.h5" for task in ("lever_pull", "handle_pull_side", "hammer")]
+    coefficients.draw_all([style.SHIPPED / name for name in names], tmp_path, "coefficients_cpu")
+    coefficients.draw(style.SHIPPED / names[0], tmp_path)
+    both, one = (texts(figure) for figure in drawn)
+    assert any("Lever Pull 1.43 [1.28, 1.58]" in text and "Handle Pull Side 0.68" in text for text in both)
+    assert any("Fig. 4, right" in text for text in both) and not any("Fig. 4, right" in text for text in one)
+    assert any(", ".join(names) in text for text in both)
 
 
 def test_every_study_with_a_figure_is_on_the_page():
