@@ -33,22 +33,29 @@ def parse(method: str) -> tuple[str, dict[str, Any]]:
     ``w_r=100``, ``w_o=0,w_r=100``, ``harmony``, ``harmony,w_d=1`` (E.4), ``unrectified`` (Eq. 4).
 
     Raises:
-        ConfigError: for a name that means nothing.
+        ConfigError: for a name that means nothing, or says the same thing twice.
     """
-    base, changes = "dreamerv2", {}
+    bases: list[str] = []
+    changes: dict[str, Any] = {}
     for part in method.split(","):
         name, equals, value = part.partition("=")
         if equals and name in WEIGHTS:
-            try:
-                changes[f"balancer.{name}"] = float(value)
-            except ValueError:
-                raise ConfigError(f"method {method!r}: {value!r} is not a weight") from None
-        elif not equals and part in VARIANTS:
-            base, more = VARIANTS[part]
-            changes |= more
-        elif not equals and part in METHODS:
-            base = part
+            if f"balancer.{name}" in changes:
+                raise ConfigError(f"method {method!r}: {name} is given twice")
+            changes[f"balancer.{name}"] = _weight(method, value)
+        elif not equals and (part in VARIANTS or part in METHODS):
+            bases.append(part)
         else:
             known = ", ".join((*METHODS, *VARIANTS))
             raise ConfigError(f"no method {method!r}; combine fixed weights such as w_r=100 with one of {known}")
-    return base, changes | {"method": method}
+    if len(bases) > 1:
+        raise ConfigError(f"method {method!r}: {bases[0]} and {bases[1]} are two methods; name one")
+    base, more = VARIANTS.get(bases[0], (bases[0], {})) if bases else ("dreamerv2", {})
+    return base, changes | more | {"method": method}
+
+
+def _weight(method: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(f"method {method!r}: {value!r} is not a weight") from None

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from hdream_core.balancers import Balancer, FixedWeights, Harmony
 from hdream_core.behavior import Behavior
-from hdream_core.config import BalancerConfig, Config, ConfigError
+from hdream_core.check import check_weights
+from hdream_core.config import BalancerConfig, Config
 from hdream_core.dream import FusedBehavior
 from hdream_core.kernels import pick
 from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting
@@ -35,20 +36,16 @@ def make_balancer(config: BalancerConfig, discount_head: bool = False, image_siz
     Raises:
         ConfigError: if a fixed weight is given for a loss whose weight the balancer finds itself.
     """
+    check_weights(config)
     extra = {"discount": 1.0} if discount_head else {}
-    given = {name: w for name in ("w_o", "w_r", "w_d") if (w := getattr(config, name)) is not None}
-    if config.kind == "fixed":
-        return FixedWeights(**given, **extra)
-    # E.4 fixes w_d while o and r are balanced; the tuned w_o and w_r of E.5 are DreamerV2's, that is, kind=fixed.
-    fixed = {"dynamics": given.pop("w_d")} if config.kind == "harmony" and "w_d" in given else {}
-    if given:
-        raise ConfigError(
-            f"balancer.{next(iter(given))} is set, but {config.kind} learns its weights; unset it or take kind=fixed"
-        )
     names = ("observation", "reward", "dynamics", *extra)
     match config.kind:
+        case "fixed":
+            given = {name: w for name in ("w_o", "w_r", "w_d") if (w := getattr(config, name)) is not None}
+            return FixedWeights(**given, **extra)
         case "harmony":
-            return Harmony(names, config.rectified, fixed)
+            # E.4 fixes w_d while o and r are balanced; the tuned w_o and w_r of E.5 are DreamerV2's: kind=fixed.
+            return Harmony(names, config.rectified, {} if config.w_d is None else {"dynamics": config.w_d})
         case "uw":
             return UncertaintyWeighting(names, {"observation": image_size**2 * 3, "reward": 1})
         case "dwa":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hdream_core import untrusted
-from hdream_core.config import Config, ConfigError
+from hdream_core.config import BalancerConfig, Config, ConfigError
 from hdream_core.settings import flatten
 
 AT_LEAST = {
@@ -105,7 +105,18 @@ def check(config: Config) -> Config:
     for name in UP_TO_ONE:
         if not 0 < values[name] <= 1:
             raise ConfigError(f"{name} is {values[name]}; it must be above 0 and at most 1")
+    check_weights(config.balancer)
     return config
+
+
+def check_weights(config: BalancerConfig) -> None:
+    """Raises ConfigError if a weight is given for a loss whose weight the balancer finds itself."""
+    learned = {"fixed": (), "harmony": ("w_o", "w_r")}.get(config.kind, ("w_o", "w_r", "w_d"))  # E.4 fixes w_d alone
+    for name in learned:
+        if getattr(config, name) is not None:
+            raise ConfigError(
+                f"balancer.{name} is set, but {config.kind} learns its weights; unset it or take kind=fixed"
+            )
 
 
 def check_windows(config: Config, rows: int) -> None:

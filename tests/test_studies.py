@@ -240,6 +240,10 @@ def test_plans_and_refusals_start_nothing(name, tmp_path, capsys):
         ("finding2", ["--methods", "w_r=1", "harmonyy"], "no method 'harmonyy'"),
         ("reward_mse", ["--mode", "online"], "add --mode offline"),
         ("state_regression", ["--methods", "w_r=x"], "'x' is not a weight"),
+        ("ablations", ["--methods", "w_r=1", "harmony,w_r=10", "--plan-only"], "harmony learns its weights"),
+        ("multitask", ["--methods", "w_r=1", "uw,w_d=1", "--plan-only"], "uw learns its weights"),
+        ("ablations", ["--methods", "w_r=1,w_r=10", "--plan-only"], "w_r is given twice"),
+        ("ablations", ["--methods", "harmony,unrectified", "--plan-only"], "harmony and unrectified are two methods"),
     ],
 )
 def test_bad_input_of_single_studies(name, flags, message, tmp_path, capsys):
