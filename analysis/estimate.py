@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 
 import numpy as np
@@ -11,12 +12,36 @@ import torch
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
 from hdream_core.config import Config
+from hdream_core.envs.opengl import RenderingError
+from hdream_core.processes import cores
 from hdream_core.recording import WARM_UP
 from hdream_core.replay import random_batch
 
 UPDATES = 2
 ENV_STEPS = 20
 LARGE = 50_000  # frames times channels of an update
+
+
+def told(config: Config, left: float, workers: int, must_render: bool) -> str:
+    """A line for the user of a sweep on this machine.
+
+    Args:
+        config: of its runs.
+        left: how many whole runs the rest of all comes to.
+        workers: runs at a time.
+        must_render: whether anything is going to be played here; a plan alone does without an estimate.
+
+    Raises:
+        RenderingError: if nothing renders here and must; the runs would say the same, each in its log.
+    """
+    try:
+        minutes = seconds_per_run(config) * left / min(workers, cores()) / 60
+        known = "no estimate for full size on a CPU" if math.isnan(minutes) else f"about {max(minutes, 1):.0f} minutes"
+    except RenderingError as error:
+        if must_render:
+            raise
+        known = f"no estimate, since nothing renders here ({error}),"
+    return f"{known} for what is left, {workers} at a time"
 
 
 def seconds_per_run(config: Config) -> float:

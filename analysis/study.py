@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,22 +12,22 @@ from typing import Any, Literal, TypeVar
 import torch
 from tqdm import tqdm
 
-from analysis import launcher, sweep
+from analysis import estimate, launcher, sweep
 from analysis import methods as naming
-from analysis.estimate import seconds_per_run
 from analysis.results import Result, ResultError, save
 from hdream_core import commandline
 from hdream_core.agent import DreamerV2
 from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
+from hdream_core.envs import registry
 from hdream_core.errors import exit_on_user_error
 from hdream_core.load import load_agent
-from hdream_core.minari_layout import read_metadata
+from hdream_core.minari_layout import METADATA_FILE, read_metadata
 from hdream_core.offline import open_buffer
 from hdream_core.precision import pick_device
 from hdream_core.presets import check_preset, make_config
 from hdream_core.processes import cores
 from hdream_core.settings import parse_value
-from hdream_core.sources import check_buffer
+from hdream_core.sources import check_source
 from offline_buffers.build import Build, build
 
 # What a preset sweeps unless told otherwise.
@@ -170,19 +169,23 @@ def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None
 def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     """Plans the runs of a study and prints the plan; starts nothing and builds nothing."""
     preset, mode = resolve(job)
+    registry.find(job.task)
     frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
     recipe = Build(job.task, BUFFER_STEPS[preset], render=frames.render, camera=frames.camera)
     if job.buffer and mode == "online":
         raise ConfigError(f"--buffer {job.buffer} is for --mode offline; online, each run gathers its own data")
-    if job.buffer:
-        read_metadata(job.buffer)  # says what is wrong with it, before anything starts
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
+    if buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists():  # else it is still to be built
+        check_source(planned[0].config)  # says what is wrong with it, before anything starts
     waiting = sum(not run.done for run in planned)
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
     whole = Plan(study, planned, workers, ours, launch, job.launcher != "none")
     _print(whole)
+    if job.launcher == "local" and not all(run.done for run in planned):
+        left = sum(1 - run.step / run.config.train.steps for run in planned)
+        print(estimate.told(whole.config, left, workers, must_render=not job.plan_only))
     return whole
 
 
@@ -196,9 +199,8 @@ def prepare_buffer(plan: Plan) -> str:
         return read_metadata(folder)["hdream"]["sha256"] if (folder / "data").exists() else ""
     if plan.recipe is not None:
         build(plan.recipe)
-    facts = open_buffer(config.offline_buffer).facts
-    check_buffer(config, facts)
-    return facts["sha256"]
+    check_source(config)
+    return open_buffer(config.offline_buffer).facts["sha256"]
 
 
 def train(plan: Plan) -> str:
@@ -237,20 +239,13 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
 
 
 def _print(plan: Plan) -> None:
-    """The runs, what is done of each, and how long the rest may take."""
+    """The runs, and what is done of each."""
     config = plan.config
     mode = f"offline on {config.offline_buffer}" if config.offline_buffer else "online"
     size = f"preset {config.preset} (scale: {config.scale}), {len(plan.runs)} runs of {config.train.steps} steps"
     print(f"{plan.study}: {config.task}, {mode}, {size}")
     for run in plan.runs:
         print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
-    left = sum(1 - run.step / run.config.train.steps for run in plan.runs)
-    if not all(run.done for run in plan.runs):
-        minutes = seconds_per_run(config) * left / min(plan.workers, cores()) / 60
-        estimate = (
-            "no estimate for full size on a CPU" if math.isnan(minutes) else f"about {max(minutes, 1):.0f} minutes"
-        )
-        print(f"{estimate} for what is left, {plan.workers} at a time")
 
 
 def _shortest(folder: Path) -> Path:

@@ -104,7 +104,11 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"train.batch": 8, "behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
         | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
     ),
-    "smoke": ("16 updates of a toy-size model: does every part run?", _REDUCED | _SMOKE | {"train.prefill": 500}),
+    "smoke": (
+        "some updates of a toy-size model: does every part run?",
+        # An online run must get beyond its prefill, that is, an episode.
+        _REDUCED | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
+    ),
 }
 
 # For the miniature the same names mean the same budgets.

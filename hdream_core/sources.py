@@ -147,10 +147,15 @@ class Offline(_EvalEnvs):
 
 
 def check_source(config: Config) -> None:
-    """Raises what is wrong with a config's task or buffer, before anything is made for it."""
+    """Raises what is wrong with a config's task, buffer or prefill, before anything is made for it."""
     registry.find(config.task)
+    train = config.train
     if config.offline_buffer:
         check_buffer(config, read_metadata(Path(config.offline_buffer))["hdream"])
+    elif train.prefill > -(-train.steps // train.train_every) * train.train_every:  # where the clock ends
+        raise ConfigError(
+            f"train.prefill is {train.prefill}, but the run ends at step {train.steps}, so nothing would be learned"
+        )
 
 
 def make_source(config: Config, folder: Path, rng: np.random.Generator) -> Source:

@@ -11,7 +11,9 @@ import pytest
 
 from analysis import finding1, status, study, sweep
 from analysis.results import load
+from hdream_core import envs
 from hdream_core.config import ConfigError
+from hdream_core.envs.opengl import RenderingError
 from hdream_core.logger import read_metrics
 from hdream_core.presets import make_config
 from offline_buffers.build import Build, build
@@ -76,6 +78,34 @@ def test_plan_only_starts_nothing_and_builds_nothing(tmp_path, capsys, monkeypat
     monkeypatch.setattr(study, "build", lambda *_: pytest.fail("built a buffer"))
     finding1.main(["--task", "mini_lever", "--preset", "smoke", "--mode", mode, "--plan-only", *folders(tmp_path)])
     assert "3 runs" in capsys.readouterr().out and not (tmp_path / "runs").exists()
+
+
+def test_a_buffer_is_checked_before_it_is_unpacked(tmp_path, capsys):
+    out = build(Build("mini_lever", 50, workers=1, out=tmp_path / "b"), show_progress=False)
+    command = ["--task", "lever_pull", "--preset", "smoke", "--mode", "offline", "--buffer", str(out)]
+    for more in (["--plan-only"], []):
+        with pytest.raises(SystemExit) as stop:
+            finding1.main([*command, *more, *folders(tmp_path)])
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and "holds mini_lever, but the run's task is lever_pull" in error
+    assert not (out / "unpacked").exists() and not (tmp_path / "results").exists()
+
+
+def test_only_what_trains_here_is_timed_here(tmp_path, capsys, monkeypatch):
+    """Where results are collected or jobs submitted there may be no GL library."""
+
+    def nothing_renders(*_, **__):
+        raise RenderingError("no GL library")
+
+    monkeypatch.setattr(envs, "make", nothing_renders)
+    command = ["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", *folders(tmp_path)]
+    finding1.main([*command, "--plan-only", "--launcher", "none"])
+    assert "for what is left" not in capsys.readouterr().out
+    finding1.main([*command, "--plan-only"])
+    assert "no estimate, since nothing renders here (no GL library)" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        finding1.main(command)
+    assert stop.value.code == 2 and capsys.readouterr().err == "error: no GL library\n"
 
 
 def test_another_camera_means_another_buffer(tmp_path, capsys):
@@ -146,6 +176,9 @@ def test_killed_sweep_leaves_no_run_going_and_resumes(tmp_path):
         (["--set", "balancer.w_o=0"], "use its own flag"),
         (["--seeds", "-1"], "seed is -1"),
         (["--mode", "offline", "--buffer", "nowhere"], "no complete buffer"),
+        (["--task", "mini_levr"], "did you mean mini_lever"),
+        (["--set", "train.steps=40"], "nothing would be learned"),
+        (["--set", "train.steps=40", "--launcher", "none"], "nothing would be learned"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):

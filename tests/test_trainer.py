@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from hdream_core import runs
+from hdream_core.checkpoint import load
 from hdream_core.collector import Collector, store_fields
 from hdream_core.config import ConfigError
 from hdream_core.logger import read_metrics
 from hdream_core.optimizer import Optimizer
-from hdream_core.presets import make_config
+from hdream_core.presets import make_config, presets_for
 from hdream_core.replay import Replay
+from hdream_core.sources import check_source
 from hdream_core.store import EpisodeStore
 from hdream_core.train import main, train
 from hdream_core.trainer import DivergedError, Trainer, due
@@ -108,6 +110,7 @@ def test_diverged_run_stops_with_one_line(tmp_path, capsys):
         ),
         (["--task", "mini_lever", "--preset", "smoke", "--offline-buffer", "nowhere"], "no complete buffer"),
         (["--task", "mini_lever", "--preset", "smoke", "--train.prefill", "10"], "must hold one episode"),
+        (["--task", "mini_lever", "--preset", "smoke", "--train.steps", "44"], "nothing would be learned"),
         (["--task", "mini_lever", "--preset", "smoke", "--train.batch", "0"], "train.batch is 0"),
         (["--task", "mini_lever", "--preset", "smoke", "--eval.every", "0"], "eval.every is 0"),
         (["--task", "mini_lever", "--preset", "smoke", "--seed", "-1"], "seed is -1"),
@@ -125,6 +128,18 @@ def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
     error = capsys.readouterr().err
     assert stop.value.code == 2
     assert message in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+@pytest.mark.parametrize("steps", [46, 50])
+def test_an_online_run_that_is_not_refused_learns(tmp_path, steps):
+    """The clock goes by fives, so 46 steps end at 50, where the prefill does."""
+    train(smoke(**{"train.steps": steps, "train.prefill": 50}), tmp_path)
+    assert load(tmp_path / "checkpoint.pt")["updates"] == 2
+
+
+@pytest.mark.parametrize(("task", "preset"), [(t, p) for t in ("lever_pull", "mini_lever") for p in presets_for(t)])
+def test_every_preset_can_be_trained_online(task, preset):
+    check_source(make_config(task, preset))
 
 
 def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, monkeypatch):
