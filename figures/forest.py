@@ -144,7 +144,8 @@ def note(comparison: Comparison | None) -> str:
     if not comparison:
         return ""
     episodes = any(row.over_episodes for row in comparison.rows)
+    apart = ", not widened for the number of rows" if len(comparison.rows) > 1 else ""
     if max(np.isfinite(row.seeds).sum() for row in comparison.rows) > 1:
         lines = f"thin: {marks.OVER_SEEDS}" + (f", wide: {marks.OVER_EPISODES}" if episodes else "")
-        return f"{marks.DOTS} Lines beside them, {lines}."
-    return f"Wide lines: 95 % intervals {marks.OVER_EPISODES}." if episodes else ""
+        return f"{marks.DOTS} Lines beside them, {lines}{apart}."
+    return f"Wide lines: 95 % intervals {marks.OVER_EPISODES}{apart}." if episodes else ""
