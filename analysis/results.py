@@ -126,20 +126,18 @@ def load(path: str | Path) -> Result:
     path = Path(path)
     if not path.exists():
         raise ResultError(f"{path}: no such result file")
-    try:
-        with sealed.open_to_read(path) as file:
-            found = untrusted.datasets(file)
-            if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
-                raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
-            result = Result(
-                attributes=untrusted.attributes(file),
-                axes={name: _axis(values) for name, values in _beneath("axes", found)},
-                data={name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)},
-                config=untrusted.json_value(untrusted.text(found["config"])),
-                notes=untrusted.json_value(untrusted.text(found["notes"])),
-            )
-    except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError, MemoryError) as error:
-        raise ResultError(f"{path}: not a result file of schema {SCHEMA_VERSION} ({error})") from None
+    where = f"{path}: not a result file of schema {SCHEMA_VERSION}"
+    with untrusted.expecting(where, ResultError), sealed.open_to_read(path) as file:
+        found = untrusted.datasets(file)
+        if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
+            raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
+        result = Result(
+            attributes=untrusted.attributes(file),
+            axes={name: _axis(values) for name, values in _beneath("axes", found)},
+            data={name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)},
+            config=untrusted.json_value(untrusted.text(found["config"])),
+            notes=untrusted.json_value(untrusted.text(found["notes"])),
+        )
     check(result, str(path))
     return result
 

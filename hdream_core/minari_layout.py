@@ -67,28 +67,24 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
 
 
 def open_main(path: Path) -> h5py.File:
-    """Opens a buffer's HDF5 file to read; DatasetError in one line if it cannot be opened."""
-    try:
+    """Opens a buffer's HDF5 file to read; DatasetError in one line if it is damaged."""
+    with untrusted.expecting(f"{path}: cannot be opened", DatasetError):
         return sealed.open_to_read(path)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be opened ({error})") from None
 
 
 def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = None) -> Arrays:
     """Episode ``index`` on the Minari side of ``convert``; only ``fields`` of it, if given.
 
     Raises:
-        DatasetError: naming file and dataset, if something is missing or cannot be read.
+        DatasetError: naming file and dataset, if something is missing or damaged.
     """
     name = f"episode_{index}"
-    try:
+    with untrusted.expecting(f"{file.filename}: {name} is damaged or incomplete", DatasetError):
         group = untrusted.member(file, name)
         parents = group, untrusted.member(group, "observations"), untrusted.member(group, "infos")
         found = {k: v for parent in parents for k, v in untrusted.members(parent).items()}
         datasets = {k: v for k, v in found.items() if isinstance(v, h5py.Dataset)}
         return {k: untrusted.array(datasets[k]) for k in (fields or datasets)}
-    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise DatasetError(f"{file.filename}: {name} is damaged or incomplete ({error})") from None
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:

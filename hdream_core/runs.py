@@ -53,7 +53,7 @@ def read_config(path: Path) -> Config:
         path = path / "config.json"
     try:
         return check(from_dict(untrusted.json_value(path.read_bytes())))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # else another try may go well
         raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None

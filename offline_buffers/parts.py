@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hdream_core import sealed
+from hdream_core import sealed, untrusted
 from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, DatasetError, space_to_json, write_episode
 from hdream_core.store import write_atomically
 
@@ -100,10 +100,8 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
 
 
 def _open_part(path: Path) -> h5py.File:
-    try:
+    with untrusted.expecting(f"{path}: a part of the buffer is damaged; delete it and build again", DatasetError):
         return sealed.open_to_read(path, track_order=True)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: a part of the buffer is damaged ({error}); delete it and build again") from None
 
 
 def _spaces(image: tuple[int, ...], state: tuple[int, ...], action: tuple[int, ...]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Disks that are full or cannot be written, files that lost a part or have other shapes: one line, and nothing lost."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -10,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis import results, sweep
+from analysis import collect, results, sweep
 from analysis.results import save
-from hdream_core import runs, sealed
+from hdream_core import runs, sealed, untrusted
 from hdream_core.errors import BAD_INPUT, IO_ERROR
 from hdream_core.presets import make_config
 from hdream_core.train import main
@@ -119,6 +120,31 @@ def test_a_renderer_that_does_not_start_is_one_line(tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2 and last.startswith("error: ") and "bogus" in last and "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("what", ["result", "buffer", "episode", "part", "config", "windows"])
+def test_a_share_that_does_not_answer_is_not_called_damage(what, buffer, tmp_path, monkeypatch):
+    """Else a user deletes what is whole, and a sweep gives up what another try would have read."""
+
+    def stale(*_, **__):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    path = save(result(), tmp_path / "r.h5")
+    runs.prepare(make_config("mini_lever", "smoke"), tmp_path / "run")
+    np.savez(tmp_path / "heldout.npz", error=np.zeros(3))
+    job = Build("mini_lever", 50, workers=1, out=tmp_path / "b")
+    readers = {
+        "result": (sealed, "open_to_read", lambda: results.load(path)),
+        "buffer": (sealed, "open_to_read", lambda: validate(buffer)),
+        "episode": (untrusted, "array", lambda: validate(buffer)),
+        "part": (sealed, "open_to_read", lambda: build(job, show_progress=False)),
+        "config": (Path, "read_bytes", lambda: runs.read_config(tmp_path / "run")),
+        "windows": (Path, "read_bytes", lambda: collect._heldout(tmp_path / "heldout.npz")),
+    }
+    module, name, read = readers[what]
+    monkeypatch.setattr(module, name, stale)
+    with pytest.raises(OSError, match="Stale file handle"):
+        read()
 
 
 def test_lost_rows_and_lines_are_not_papered_over(tmp_path, capsys):
