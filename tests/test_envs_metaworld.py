@@ -286,3 +286,11 @@ def test_object_positions_are_those_that_the_task_observes():
     np.testing.assert_allclose(positions["object"], observation["state"][4:7])
     np.testing.assert_allclose(positions["object2"], observation["state"][11:14])
     np.testing.assert_allclose(positions["goal"], observation["state"][-3:])
+
+
+def test_positions_of_a_task_without_a_layout_are_refused():
+    from hdream_core.envs import UnknownTaskError
+    from hdream_core.envs.layout import positions
+
+    with pytest.raises(UnknownTaskError, match="where new_task's objects are"):
+        positions("new_task", np.zeros((3, 6)))
