@@ -87,9 +87,9 @@ def result(table: Table, root_attributes: dict[str, Any]) -> Result:
     return Result(root_attributes, axes, data, {}, notes)
 
 
-def attributes(started: float) -> dict[str, Any]:
+def attributes(words: Sequence[str], started: float) -> dict[str, Any]:
     """Root attributes: no run stands behind this result, the paper's table does."""
-    return collect.origin(STUDY) | {
+    return collect.origin(STUDY, collect.command_line(STUDY, words)) | {
         "scale": "paper",
         "preset": "none",
         "task": "atari100k",
@@ -128,7 +128,7 @@ def main(args: Sequence[str] | None = None) -> None:
         job = commandline.parse(AtariTable, arguments, f"python -m analysis.{STUDY}")
         started = time.perf_counter()
         found = result(read_table(job.table or TABLE), {})
-        found.attributes = attributes(started)
+        found.attributes = attributes(arguments, started)
         path = save(found, job.results / f"{STUDY}.h5")
         print("\n".join(lines(found)))
         print(f"\nresult: {path}\nfigure: {figures.atari_table.draw(path, job.out)}")

@@ -24,14 +24,24 @@ if TYPE_CHECKING:
     from analysis.study import Plan
 
 
-def origin(study: str) -> dict[str, Any]:
-    """The root attributes that say which command, code and machine made a result, and when."""
+def command_line(study: str, words: Sequence[str]) -> str:
+    """What a user types to have a study with these words."""
+    return f"python -m analysis.{study} {shlex.join(words)}".strip()
+
+
+def origin(study: str, command: str | None = None) -> dict[str, Any]:
+    """The root attributes that say which command, code and machine made a result, and when.
+
+    Args:
+        study: its name, also that of its module.
+        command: of ``command_line``; None if this process is nothing but the study.
+    """
     commit, dirty = provenance.git_state()
     return {
         "schema_version": SCHEMA_VERSION,
         "paper": PAPER,
         "study": study,
-        "command": f"python -m analysis.{study} {shlex.join(sys.argv[1:])}".strip(),
+        "command": command_line(study, sys.argv[1:]) if command is None else command,
         "git_commit": commit,
         "git_dirty": dirty,
         "package_versions": json.dumps(provenance.package_versions()),
@@ -40,12 +50,12 @@ def origin(study: str) -> dict[str, Any]:
     }
 
 
-def attributes(study: str, planned: Sequence[Run], buffer_sha256: str = "") -> dict[str, Any]:
+def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
     """Root attributes of a result: where it comes from."""
-    config = planned[0].config
+    config, planned = plan.config, plan.runs
     wall = [runs.wall_seconds(run.folder) for run in planned if run.done]
     frames = next((runs.recorded(run.folder) for run in planned if run.started), {})
-    return origin(study) | {
+    return origin(plan.study, plan.command) | {
         "scale": config.scale,
         "preset": config.preset,
         "task": config.task,
@@ -203,7 +213,7 @@ def models(
             values[place] = metrics.get(name, np.nan)
         data[name] = (("method", "seed", *further), values)
     configs = {run.config.method: dataclasses.asdict(run.config) for run in plan.runs}
-    return Result(attributes(plan.study, plan.runs, sha256), known, data, configs)
+    return Result(attributes(plan, sha256), known, data, configs)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -217,10 +227,7 @@ def main(args: Sequence[str] | None = None) -> None:
     if not words or words[0] not in studies:
         print(f"error: no study {words[0] if words else 'given'!r} to collect; {usage}", file=sys.stderr)
         sys.exit(2)
-    study = importlib.import_module(f"analysis.{words[0]}")
-    flags = [*words[1:], "--launcher", "none"]
-    sys.argv = [sys.argv[0], *flags]  # a result notes the command that makes it again
-    study.main(flags)
+    importlib.import_module(f"analysis.{words[0]}").main([*words[1:], "--launcher", "none"])
 
 
 def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:

@@ -52,7 +52,7 @@ def run(job: Demo) -> Path:
     if plan.config.offline_buffer:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
     told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
-    told |= {name: origin(STUDY)[name] for name in ("command", "git_commit", "created_utc")}
+    told |= {name: origin(STUDY, plan.command)[name] for name in ("command", "git_commit", "created_utc")}
     print(explore.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
     return path
 

@@ -56,8 +56,7 @@ class Reporter:
 
     def write(self) -> results.Result:
         """Writes the result of what is there and, once there is an evaluation, draws it."""
-        attributes = collect.attributes(self.plan.study, self.plan.runs, self.sha256)
-        result = collect.gather(self.plan.runs, attributes)
+        result = collect.gather(self.plan.runs, collect.attributes(self.plan, self.sha256))
         self.drawn = time.monotonic()
         if len(result.axes["step"]):
             results.save(result, self.path)

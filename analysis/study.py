@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
+import tyro
 from tqdm import tqdm
 
-from analysis import estimate, launcher, sweep
+from analysis import collect, estimate, launcher, sweep
 from analysis import methods as naming
 from analysis.results import Result, ResultError, save
 from hdream_core import commandline
@@ -70,6 +71,8 @@ class Study:
     cpus_per_task=8 mem=32GB account=me ...; --slurm-partition gpu says the same."""
     plan_only: bool = False
     """Print the plan and stop."""
+    words: Annotated[tuple[str, ...] | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
+    """The command line that all this was read from; None for a job that was made otherwise."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Plan:
     recipe: Build | None  # of the buffer, if it is ours to build
     launch: launcher.Launch
     trains: bool = True  # False: nothing is built and nothing started
+    command: str = ""  # that has the study made again
 
     @property
     def config(self) -> Config:
@@ -181,12 +185,27 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     waiting = sum(not run.done for run in planned)
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
-    whole = Plan(study, planned, workers, ours, launch, job.launcher != "none")
+    command = collect.command_line(study, words_of(job) if job.words is None else job.words)
+    whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", command)
     _print(whole)
     if job.launcher == "local" and not all(run.done for run in planned):
         left = sum(1 - run.step / run.config.train.steps for run in planned)
         print(estimate.told(whole.config, left, workers, must_render=not job.plan_only))
     return whole
+
+
+def words_of(job: Study) -> list[str]:
+    """The flags that make a job, for one that was not read from a command line: say, a notebook's."""
+    words: list[str] = []
+    for field in fields(job):
+        value, flag = getattr(job, field.name), f"--{field.name.replace('_', '-')}"
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return words
 
 
 def prepare_buffer(plan: Plan) -> str:
@@ -231,8 +250,10 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
     """Entry point of a study: its flags from the command line, its errors as one line."""
     with exit_on_user_error(ResultError):
         try:
-            words = launcher.expand(sys.argv[1:] if args is None else args)
-            run(commandline.parse(job, words, f"python -m analysis.{Path(sys.modules[run.__module__].__file__).stem}"))
+            words = tuple(sys.argv[1:] if args is None else args)
+            module = Path(sys.modules[run.__module__].__file__).stem
+            found = commandline.parse(job, launcher.expand(words), f"python -m analysis.{module}")
+            run(replace(found, words=words))
         except sweep.SweepError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)

@@ -1,12 +1,15 @@
 """``clean`` takes away what finished runs no longer need, after asking; ``collect`` makes a result of what is there."""
 
 import io
+import shlex
 import shutil
+import sys
+from dataclasses import replace
 
 import pytest
 
 from analysis import clean, collect, finding1, results
-from hdream_core import checkpoint
+from hdream_core import checkpoint, commandline
 from hdream_core.load import load_agent
 from hdream_core.presets import make_config
 from hdream_core.train import train
@@ -130,6 +133,26 @@ def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):
     assert files(runs) == before and not found.attributes["complete"]
     assert found.attributes["command"].startswith("python -m analysis.finding1 --task mini_lever")
     assert found.attributes["command"].endswith("--launcher none")
+
+
+@pytest.mark.parametrize("how", ["command", "notebook"])
+def test_a_result_notes_the_words_of_its_study_and_not_those_of_the_process(runs, tmp_path, monkeypatch, how):
+    """A notebook's kernel has words of its own; a study made there notes the command that makes it again."""
+    kernel = ["ipykernel_launcher.py", "-f", "kernel.json"]
+    monkeypatch.setattr("sys.argv", list(kernel))
+    places = {name: tmp_path / name for name in ("runs", "results", "out")}
+    job = finding1.Finding1("mini_lever", preset="smoke", w_r=(1.0,), set=("log.checkpoint_every=20",), **places)
+    if how == "command":
+        collect.main(["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)])
+    else:
+        finding1.run(replace(job, launcher="none"))
+    said = results.load(tmp_path / "results/finding1_mini_lever_smoke.h5").attributes["command"]
+    program, _, module, *words = shlex.split(said)
+    assert (program, module, sys.argv) == ("python", "analysis.finding1", kernel)
+    again = commandline.parse(finding1.Finding1, words, "again")
+    assert again == replace(job, launcher="none")
+    if how == "command":
+        assert words == [*FLAGS, "--w-r", "1", *folders(tmp_path), "--launcher", "none"]
 
 
 def test_collect_says_that_there_is_nothing_yet(tmp_path, capsys):
