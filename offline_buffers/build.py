@@ -7,11 +7,11 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from hdream_core import commandline, provenance, untrusted
+from hdream_core import commandline, provenance, runs, untrusted
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import METADATA_FILE, DatasetError, read_metadata
@@ -21,6 +21,7 @@ from offline_buffers.parts import merge
 from offline_buffers.sources import PlayedSource, RunSource
 
 DATA = Path(__file__).parent / "data"
+PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0, "render": "auto", "camera": "corner2"}  # defaults
 
 
 @dataclass(frozen=True)
@@ -32,27 +33,58 @@ class Build:
 
     task: str = "lever_pull"
     """Task by the paper's name."""
-    steps: int = 250_000
-    """Environment steps at least; rounded up to whole episodes."""
+    steps: int | None = None
+    """Environment steps at least, rounded up to whole episodes. Default: 250000. With run:PATH none of this, workers,
+    seed, render and camera can be chosen."""
     source: str = "scripted"
     """scripted: the task's expert over the whole range of skill. random: uniform actions. run:PATH: the episodes of a
     finished online run in folder PATH."""
-    workers: int = 0
-    """Processes that play side by side; 0: as many as there are processors."""
-    seed: int = 0
-    """Seed of goals and behaviour; the result does not depend on the number of workers."""
-    render: Literal["auto", "fast", "paper"] = "auto"
-    """Render quality of Meta-world."""
-    camera: Literal["corner", "corner2"] = "corner2"
-    """Camera of Meta-world."""
+    workers: int | None = None
+    """Processes that play side by side. Default: 0, that is, as many as there are processors."""
+    seed: int | None = None
+    """Seed of goals and behaviour; the result does not depend on the number of workers. Default: 0."""
+    render: Literal["auto", "fast", "paper"] | None = None
+    """Render quality of Meta-world. Default: auto."""
+    camera: Literal["corner", "corner2"] | None = None
+    """Camera of Meta-world. Default: corner2."""
     out: Path | None = None
-    """The buffer's folder; default offline_buffers/data/<task>_<source>_<steps>_seed<seed>."""
+    """The buffer's folder; default offline_buffers/data/<task>_<source>_<steps>_seed<seed>, for a run with its method
+    in it."""
+
+    @property
+    def run(self) -> Path | None:
+        """The run that the episodes come from, if they do."""
+        return Path(self.source.partition(":")[2]) if self.source.startswith("run:") else None
+
+    def settled(self) -> Build:
+        """The job with what was left open filled in.
+
+        Raises:
+            ConfigError: if a setting is unusable.
+        """
+        kind = self.source.split(":")[0]
+        if kind not in ("scripted", "random", "run") or (kind == "run") != (self.run is not None):
+            raise ConfigError(f"source {self.source!r} is unknown; take scripted, random or run:PATH")
+        given = {name: value for name in PLAYED if (value := getattr(self, name)) is not None}
+        if self.run is not None:
+            for name, value in given.items():
+                raise ConfigError(f"--{name} {value} is for episodes that are played; those of a run are what they are")
+            return self
+        for name, least, most in (("steps", 1, 10**9), ("seed", 0, 2**31 - 1), ("workers", 0, 4096)):
+            if not least <= given.get(name, least) <= most:
+                raise ConfigError(f"{name} is {given[name]}; it must be from {least} to {most}")
+        return replace(self, **(PLAYED | given))
 
     def folder(self) -> Path:
         """Where the buffer goes."""
-        kind = self.source.split(":")[0]
-        looks = "" if self.camera == Build.camera else f"_{self.camera}"
-        return self.out or DATA / f"{self.task}_{kind}_{self.steps}_seed{self.seed}{looks}"
+        if self.out:
+            return self.out
+        if self.run is not None:
+            config = runs.read_config(self.run)
+            return DATA / f"{config.task}_run_{config.method}_{config.train.steps}_seed{config.seed}"
+        job = self.settled()
+        looks = "" if job.camera == PLAYED["camera"] else f"_{job.camera}"
+        return DATA / f"{job.task}_{job.source}_{job.steps}_seed{job.seed}{looks}"
 
 
 def build(job: Build, show_progress: bool = True) -> Path:
@@ -61,9 +93,8 @@ def build(job: Build, show_progress: bool = True) -> Path:
     Raises:
         ConfigError: if a setting is unusable, or the folder holds another buffer or part of one.
     """
-    _check(job)
-    run = Path(job.source.split(":", 1)[1]) if job.source.startswith("run:") else None
-    source = RunSource(run, job.task) if run else PlayedSource(job)
+    job = job.settled()
+    source = PlayedSource(job) if job.run is None else RunSource(job.run, job.task)
     folder = job.folder()
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / "build.lock", "building this buffer"):
@@ -84,15 +115,6 @@ def build(job: Build, show_progress: bool = True) -> Path:
         }
         merge(parts, folder, facts)
     return folder
-
-
-def _check(job: Build) -> None:
-    kind = job.source.split(":")[0]
-    if kind not in ("scripted", "random", "run") or (kind == "run") != job.source.startswith("run:"):
-        raise ConfigError(f"source {job.source!r} is unknown; take scripted, random or run:PATH")
-    for name, least, most in (("steps", 1, 10**9), ("seed", 0, 2**31 - 1), ("workers", 0, 4096)):
-        if not least <= getattr(job, name) <= most:
-            raise ConfigError(f"{name} is {getattr(job, name)}; it must be from {least} to {most}")
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -59,9 +59,7 @@ class PlayedSource:
 
     def collect(self, folder: Path, show_progress: bool) -> list[Path]:
         """Plays what is missing, in worker processes; returns all parts in order."""
-        folder.mkdir(exist_ok=True)
-        chunks = np.array_split(np.arange(self.episodes), -(-self.episodes // EPISODES_PER_PART))
-        parts = {folder / f"part_{i:05d}.h5": chunk.tolist() for i, chunk in enumerate(chunks)}
+        parts = parts_of(self.episodes, folder)
         missing = {path: chunk for path, chunk in parts.items() if not path.exists()}
         workers = min(self.job.workers or cores(), max(len(missing), 1))
         done = self.episodes - sum(map(len, missing.values()))
@@ -116,18 +114,26 @@ class RunSource:
             }
 
     def collect(self, folder: Path, show_progress: bool) -> list[Path]:
-        """Copies all episodes into one part."""
-        folder.mkdir(exist_ok=True)
-        part = folder / "part_00000.h5"
-        write_part(part, self._episodes())
-        return [part]
+        """Copies what is missing; returns all parts in order."""
+        parts = parts_of(self.store.episodes, folder)
+        for path, episodes in tqdm(parts.items(), unit="part", disable=not show_progress):
+            if not path.exists():
+                write_part(path, self._episodes(episodes))
+        return list(parts)
 
-    def _episodes(self) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
-        for index in range(self.store.episodes):
+    def _episodes(self, indices: Iterable[int]) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
+        for index in indices:
             episode = convert(self.store.episode(index), to="minari")
             truncated = np.zeros(len(episode["rewards"]), bool)
             truncated[-1] = not episode["terminations"][-1]
             yield index, self.seed, episode | {"truncations": truncated}
+
+
+def parts_of(episodes: int, folder: Path) -> dict[Path, list[int]]:
+    """The parts that a buffer is written in, each with its episodes: what an interrupted build has left is kept."""
+    folder.mkdir(exist_ok=True)
+    chunks = np.array_split(np.arange(episodes), -(-episodes // EPISODES_PER_PART))
+    return {folder / f"part_{i:05d}.h5": chunk.tolist() for i, chunk in enumerate(chunks)}
 
 
 def _play_part(job: Job, path: Path, episodes: list[int]) -> int:

@@ -6,14 +6,16 @@ import h5py
 import numpy as np
 import pytest
 
+from hdream_core import runs
 from hdream_core.config import ConfigError
 from hdream_core.minari_layout import convert, read_episode, read_metadata
 from hdream_core.presets import make_config
 from hdream_core.store import StoreError
 from hdream_core.train import train
+from offline_buffers import build as build_module
 from offline_buffers import validate
 from offline_buffers.behaviors import Scripted, behavior_of, play
-from offline_buffers.build import Build, build
+from offline_buffers.build import Build, build, main
 
 
 def test_scripted_source_covers_low_to_high_return():
@@ -41,7 +43,7 @@ def test_full_skill_is_the_expert_alone():
 def test_source_run_takes_the_episodes_of_an_online_run(tmp_path):
     run = tmp_path / "run"
     train(make_config("mini_lever", "smoke", changes={"train.steps": 150}), run)
-    folder = build(Build("mini_lever", 1, source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
+    folder = build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
     assert validate.validate(folder) == 3
     with h5py.File(folder / "data" / "main_data.hdf5") as file:
         rows = convert(read_episode(file, 1), to="rows")
@@ -52,6 +54,50 @@ def test_source_run_takes_the_episodes_of_an_online_run(tmp_path):
     store.rewind(checkpoint.load(run / "checkpoint.pt")["episodes"].numpy())
     for name in ("image", "action", "reward", "sim_state", "success"):
         np.testing.assert_array_equal(rows[name], store.episode(1)[name])
+
+
+@pytest.mark.parametrize(
+    "flags", [["--steps", "250000"], ["--seed", "0"], ["--render", "auto"], ["--camera", "corner"], ["--workers", "2"]]
+)
+def test_what_only_played_episodes_have_is_refused_for_a_run(tmp_path, capsys, flags):
+    with pytest.raises(SystemExit) as stop:
+        main(["--task", "mini_lever", "--source", "run:somewhere", *flags, "--out", str(tmp_path / "b")])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and f"{' '.join(flags)} is for episodes that are played" in error
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_buffer_of_a_run_is_named_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_module, "DATA", tmp_path / "data")
+    for method, seed in (("harmony", 0), ("harmony", 4), ("dreamerv2", 4)):
+        run = tmp_path / f"{method}_{seed}"
+        runs.prepare(make_config("mini_lever", "smoke", method, {"seed": seed}), run)
+        folder = Build("mini_lever", source=f"run:{run}").folder()
+        assert folder == tmp_path / "data" / f"mini_lever_run_{method}_80_seed{seed}"
+
+
+def test_a_long_run_is_copied_in_parts_and_a_copy_that_broke_off_goes_on(tmp_path, monkeypatch):
+    run, out = tmp_path / "run", tmp_path / "b"
+    train(make_config("mini_lever", "smoke", changes={"train.steps": 150}), run)
+    monkeypatch.setattr("offline_buffers.sources.EPISODES_PER_PART", 2)
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(build_module, "merge", dies)
+        build(Build("mini_lever", source=f"run:{run}", out=out), show_progress=False)
+    kept, lost = sorted((out / "parts").glob("part_*.h5"))
+    lost.unlink()
+    stamp, merge, seen = kept.stat().st_mtime_ns, build_module.merge, []
+
+    def watched(parts, *rest):
+        seen.extend(part.stat().st_mtime_ns for part in parts)
+        return merge(parts, *rest)
+
+    monkeypatch.setattr(build_module, "merge", watched)
+    build(Build("mini_lever", source=f"run:{run}", out=out), show_progress=False)
+    assert validate.validate(out) == 3 and seen[0] == stamp < seen[1]
 
 
 def test_a_run_is_read_and_not_cut(tmp_path, capsys):
@@ -69,7 +115,7 @@ def test_run_of_another_task_is_refused(tmp_path):
     run = tmp_path / "run"
     train(make_config("mini_lever", "smoke"), run)
     with pytest.raises(ConfigError, match="is a run of mini_lever; give --task mini_lever"):
-        build(Build("lever_pull", 1, source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
+        build(Build("lever_pull", source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
     facts = read_metadata(build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False))
     assert facts["hdream"]["steps"] == facts["total_steps"] == 50 and facts["hdream"]["render"] == "numpy"
 
