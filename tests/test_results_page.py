@@ -68,6 +68,24 @@ def test_page_quotes_the_shipped_lever_pull_sweep():
     assert all(final["success"][m]["mean"] == 0 for m in methods)
 
 
+def test_page_quotes_the_sweeps_of_the_other_tasks():
+    text, methods = PAGE.read_text(), ("w_r=1", "w_r=10", "harmony")
+    for task, words in (("handle_pull_side", "Handle Pull Side"), ("hammer", "Hammer")):
+        shipped = load(ROOT / f"figures/data/finding1_{task}_cpu.h5")
+        final, paired = shipped.notes["final"], shipped.notes["paired"]
+        for metric, digits in (("reward_error", 2), ("return_rank_correlation", 2), ("return", 0)):
+            cells = [[f"{final[metric][m][end]:.{digits}f}" for end in ("mean", "low", "high")] for m in methods]
+            row = " | ".join(f"{mean} [{low}, {high}]" for mean, low, high in cells)
+            assert (f"| {words}: open-loop reward error, mean | {row} |" if metric == "reward_error" else row) in text
+        for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
+            assert " | ".join(f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]" for x in spans) in text
+        assert all(final["success"][m]["mean"] == 0 for m in methods)
+    harmony = paired["harmony"]  # on Hammer: "over episodes and in two of three pairs of seeds"
+    assert harmony["high"] < 0 < harmony["over_seeds"]["high"] and sum(x < 0 for x in harmony["per_seed"]) == 2
+    returns = shipped.values("return").mean(1)
+    assert f"the untrained ones ({returns[0, 0]:.0f})" in text and (returns[:, -1] > returns[:, 0]).all()
+
+
 def percent(span):
     """``13 % [5, 22]``."""
     return f"{100 * span['mean']:.0f} % [{100 * span['low']:.0f}, {100 * span['high']:.0f}]"
