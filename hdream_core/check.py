@@ -44,8 +44,9 @@ AT_LEAST = {
     "log.every": 1,
     "log.checkpoint_every": 1,
 }
+LARGEST_SEED = 999_999  # of a run or a buffer; beyond lie those of evaluations (``sources.EVAL_SEED``) and of studies
 AT_MOST = {  # far beyond any model that is trained, so a slip of the finger
-    "seed": 2**31 - 1,
+    "seed": LARGEST_SEED,
     "model.depth": 1024,
     "model.hidden": 65_536,
     "model.layers": 64,

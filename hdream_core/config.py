@@ -168,7 +168,9 @@ class LogConfig:
     every: int = 500
     """Environment steps between two lines of training metrics, each their mean since the last."""
     checkpoint_every: int = 5000
-    """Environment steps between checkpoints, at the least; online they fall on episode ends."""
+    """Environment steps between checkpoints, at the least. Online a run can be saved, and so stop when told to, only
+    where an episode and a stride of train_every end together: after each episode if train_every divides its length,
+    else after as many as the least common multiple of the two takes."""
     tensorboard: bool = False
     """Write TensorBoard events too (needs the tensorboard extra)."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hdream_core import commandline, provenance, runs, untrusted
+from hdream_core.check import LARGEST_SEED
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.minari_layout import METADATA_FILE, DatasetError, read_metadata
@@ -70,7 +71,7 @@ class Build:
             for name, value in given.items():
                 raise ConfigError(f"--{name} {value} is for episodes that are played; those of a run are what they are")
             return self
-        for name, least, most in (("steps", 1, 10**9), ("seed", 0, 2**31 - 1), ("workers", 0, 4096)):
+        for name, least, most in (("steps", 1, 10**9), ("seed", 0, LARGEST_SEED), ("workers", 0, 4096)):
             if not least <= given.get(name, least) <= most:
                 raise ConfigError(f"{name} is {given[name]}; it must be from {least} to {most}")
         return replace(self, **(PLAYED | given))

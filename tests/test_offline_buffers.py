@@ -151,6 +151,7 @@ def test_half_written_files_are_never_taken_for_whole(copy, capsys):
         (["--task", "mini_levr"], "mini_lever"),
         (["--source", "run:nowhere"], "not a run's folder"),
         (["--seed", "-1"], "seed is -1"),
+        (["--seed", "1000000"], "seed is 1000000"),  # an evaluation's
         (["--workers", "-1"], "workers is -1"),
     ],
 )

@@ -114,6 +114,7 @@ def test_diverged_run_stops_with_one_line(tmp_path, capsys):
         (["--task", "mini_lever", "--preset", "smoke", "--train.batch", "0"], "train.batch is 0"),
         (["--task", "mini_lever", "--preset", "smoke", "--eval.every", "0"], "eval.every is 0"),
         (["--task", "mini_lever", "--preset", "smoke", "--seed", "-1"], "seed is -1"),
+        (["--task", "mini_lever", "--preset", "smoke", "--seed", "1000000"], "seed is 1000000"),  # an evaluation's
         (["--task", "mini_lever", "--preset", "smoke", "--model.lr", "nan"], "model.lr is nan"),
         (["--task", "mini_lever", "--preset", "smoke", "--behavior.horizon", "1"], "behavior.horizon is 1"),
         (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "0"], "balancer.w_r is 0"),
