@@ -184,8 +184,8 @@ class Trainer:
             )
 
     def _evaluate(self, last: bool) -> None:
-        config, seed = self.config.eval, EVAL_SEED + self.step
-        values = policy_episodes(self.agent, self.source.eval_envs(), seed) if config.episodes else {}
+        seed = EVAL_SEED + self.step
+        values = policy_episodes(self.agent, self.source.eval_envs(), seed)
         if self.source.heldout is not None:
             values |= self._evaluate_dreams(self.source.heldout, seed, last)
         self.latest = values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -228,14 +228,13 @@ def make_balancers(threads: int) -> dict[str, Work]:
 def _balance(kind: Any) -> Work:
     balancer = make_balancer(BalancerConfig(kind=kind)).to(pick_device())
     losses = {name: torch.rand((), device=pick_device(), requires_grad=True) for name in balancer.names}
-    leaves: Mapping[str, Tensor] = losses
     mine = list(balancer.parameters())
     adam = torch.optim.Adam(mine, fused=True) if mine else None
 
     def work() -> None:
         total, _ = balancer(losses)
-        gradients = torch.autograd.grad(total, [*leaves.values(), *mine])
-        for parameter, gradient in zip(mine, itertools.islice(gradients, len(leaves), None), strict=True):
+        gradients = torch.autograd.grad(total, [*losses.values(), *mine])
+        for parameter, gradient in zip(mine, itertools.islice(gradients, len(losses), None), strict=True):
             parameter.grad = gradient
         if adam:
             adam.step()
