@@ -1,11 +1,16 @@
 """What the notebooks call: exported models, recorded stretches, rollouts beside the simulator, controls."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
-from analysis import demo, explore, study, widgets
+from analysis import claims, demo, explore, study, widgets
 from analysis.balance import follow
-from analysis.explore import Explorer, load_slice
+from analysis.explore import Explorer, Rollout, Setting, load_slice
+from analysis.probes import ProbeConfig
+from analysis.representation import KINDS, regress
+from analysis.results import load
 from figures import rollout
 from hdream_core.balancers import Harmony
 from hdream_core.minari_layout import DatasetError
@@ -53,6 +58,146 @@ def test_push_alters_actions_truth_and_dreams(explorer):
         explorer.rollout(0, 10, 15, 35)
 
 
+def test_rollouts_of_the_record_are_those_that_the_simulator_plays(explorer):
+    windows = explorer.segments(28, every=3)
+    found = explorer.as_recorded(windows, context=8)
+    assert len(found) == len(windows)
+    i = int(np.flatnonzero((windows.episode == 1) & (windows.start == 3))[0])
+    played = explorer.rollout(1, start=3, context=8, horizon=20)
+    assert (found[i].true_image == played.true_image).all()
+    assert found[i].true_reward == pytest.approx(played.true_reward, abs=1e-5)
+    assert found[i].displacement == pytest.approx(played.displacement, abs=1e-5)
+    for name, reward in found[i].dreamed_reward.items():
+        assert (reward[:8] == played.true_reward[:8].astype(np.float32)).all() and len(reward) == 28
+        assert found[i].dreamed_image[name].shape == played.true_image.shape
+
+
+def test_pushes_that_avert_a_reward(explorer):
+    windows = explorer.segments(28, every=2)
+    reward = windows.rows("reward")
+    level = float(np.median(reward[:, 8:].max(1)))
+    settings = explorer.averting(windows, push=1.0, level=level, context=8)
+    assert settings and all(setting.push[0] in (-1.0, 1.0) for setting in settings)
+    for setting in settings:
+        recorded = explorer.stretches[setting.stretch]["reward"][setting.start :][:28]
+        assert recorded[7] <= level < recorded[8:].max()
+        assert explorer.rollout(*setting).true_reward[8:].max() <= level
+
+
+def made(true: list[float], **dreamed: list[float]) -> Rollout:
+    """A rollout with one frame of context."""
+    nothing = np.zeros((len(true), 4, 4, 3), np.uint8)
+    rewards = {name: np.array(values, float) for name, values in dreamed.items()}
+    images = dict.fromkeys(dreamed, nothing)
+    return Rollout(1, np.zeros((len(true) - 1, 2)), nothing, np.array(true, float), np.zeros(1), images, rewards)
+
+
+def test_kinds_say_which_model_is_wrong():
+    rises, flat = [0, 0, 5, 5], [0, 0, 0, 0]
+    found = [
+        made(rises, a=flat, b=rises),
+        made(rises, a=rises, b=flat),
+        made(rises, a=flat, b=flat),
+        made(rises, a=rises, b=rises),
+        made(flat, a=rises, b=flat),  # its true reward stands still
+    ]
+    kinds = explore.right_and_wrong(found, {"tolerance": 1.0, "share": 0.8})
+    assert {name: np.flatnonzero(of).tolist() for name, of in kinds.items()} == {
+        "only b right": [0],
+        "only a right": [1],
+        "both wrong": [2],
+        "both right": [3],
+    }
+    anyway = explore.dreamed_anyway([made(flat, a=rises, b=flat), made(flat, a=rises, b=rises)], level=3.0)
+    assert [of.tolist() for of in anyway.values()] == [[True, False], [False, False], [False, True], [False, False]]
+    assert next(iter(anyway)) == "only a dreams of the reward"
+    assert explore.tally(kinds, ["a", "b"]).endswith("a is wrong in 2, b in 2: about as often.")
+    assert explore.tally(anyway, ["a", "b"]).endswith("a is wrong in 2, b in 1: here **a** is wrong more often.")
+    assert "a dreams of up to 0.0 and is off by 3.33" in explore.in_words(found[0])
+    assert explore.in_words(found[0]).endswith("More wrong here: **a**.")
+    assert explore.in_words(found[2]).endswith("Both are about as wrong.")
+
+
+def test_the_typical_rollout_is_the_median_of_its_kind():
+    found = [made([0, 0, 0], a=[0, far, 0], b=[0, 0, 0]) for far in (9, 1, 5, 2)]
+    kinds = {"some": np.array([True, True, True, False]), "none": np.zeros(4, bool)}
+    assert explore.typical(found, kinds) == {"some": 2}
+
+
+def test_settings_are_those_of_the_controls():
+    assert str(Setting(3, 20, push=(-0.8, 0, 0))) == "episode 3, step 20, context 15, push x -0.8"
+    assert str(Setting(0, 5, 10)).endswith("context 10, no push")
+
+
+def test_pictures_are_small(explorer):
+    found = explorer.rollout(0, 0, 5, 20, (1, 0))
+    picture = explore.picture(found, "a title", recorded=explorer.stretches[0]["reward"][:25], level=2.0)
+    assert picture.mode == "P" and picture.width <= 900
+    line = Image.new("RGB", (400, 300), "white")
+    line.paste((0x00, 0x9E, 0x73), (0, 100, 400, 102))
+    assert explore.smaller(line).convert("RGB").getpixel((5, 100)) == pytest.approx((0x00, 0x9E, 0x73), abs=8)
+
+
+def test_positions_are_read_as_the_study_reads_them(explorer):
+    windows, small = explorer.segments(25, every=25), ProbeConfig(hidden=8, layers=1, updates=5)
+    agent = explorer.agents["w_r=1"]
+    errors = regress(agent, windows, 5, small, seeds=1, folds=2)
+    table = explore.probe_errors({"w_r=1": explore.read_positions(agent, windows, small, 2, 5)}, windows, 5)
+    for kind in KINDS:
+        for j, thing in enumerate(windows.positions()):
+            row = table.loc[explore.NAMES[kind], thing]
+            for probe, column in (("mlp", "w_r=1"), ("linear", "w_r=1, linear"), ("constant", "constant")):
+                assert row[column] == pytest.approx(errors[f"{probe}/{kind}"][..., j].mean(), rel=1e-4)
+    averaged = explore.read_positions(agent, windows, small, 2, 5, probes=["linear"], samples=3)
+    assert list(averaged) == ["linear"] and averaged["linear"]["open_loop"]["lever"].shape == (4, 20, 2)
+
+
+def test_words_about_probes_name_what_is_worse():
+    rows = pd.DataFrame({"constant": [10.0, 10.0], "a": [4.0, 12.0], "b": [6.0, 9.0]})
+    rows.index = pd.MultiIndex.from_tuples([("seen", "hand"), ("imagined", "hand")])
+    told = explore.probes_in_words(rows, ["a", "b"])
+    assert "**a**: hand seen." in told and "**b**: hand imagined." in told
+    assert "hand imagined with a (12 against 10)" in told and "with b (" not in told
+
+
+def test_the_studies_are_told_from_their_files():
+    result = load(claims.SHIPPED / "state_regression_unseen_lever_pull_cpu.h5")
+    table = explore.study_errors(result)
+    for j, thing in enumerate(map(str, result.axes["object"])):
+        row = table.loc[explore.NAMES["posterior"], thing]
+        assert float(row["constant"]) == pytest.approx(
+            np.nanmean(result.values("constant/posterior")[..., j]), rel=5e-3
+        )
+        values = np.nanmean(result.values("mlp/posterior")[0, ..., j], (1, 2)).mean()
+        assert float(row[str(result.axes["method"][0])].split()[0]) == pytest.approx(values, rel=5e-3)
+        gap = result.notes["final"]["posterior"][thing][str(result.axes["method"][1])]
+        ends = [gap[f"paired_over_{over}"][end] for over in ("seeds", "episodes") for end in ("low", "high")]
+        assert (row["lower"] == "not shown") == (min(ends) < 0 < max(ends))
+    branches, windows = (load(claims.SHIPPED / f"{name}_lever_pull_cpu.h5") for name in ("counterfactual", "finding2"))
+    rates = explore.rates(branches, windows)
+    assert set(rates.columns) == {*map(str, branches.axes["method"]), "of"}
+    gap = np.abs(windows.values("dreamed_reward") - windows.values("true_reward")) <= 1
+    still = np.ptp(windows.values("true_reward"), axis=-1) <= 1
+    share = 100 * (gap.mean(-1) >= 0.8)[..., still].mean((1, 2))
+    row = rates.loc["finding2", "is right, reward stands still"]
+    assert [float(row[m].split()[0]) for m in map(str, windows.axes["method"])] == pytest.approx(share, abs=0.06)
+
+
+def test_every_figure_has_its_verdicts_once(tmp_path):
+    rows = explore.ledger()
+    names = [path.stem for path in sorted(claims.SHIPPED.glob("coefficients_*.h5"))]
+    drawn = [("coefficients", tmp_path / f"{name}.png") for name in names]
+    drawn += [("finding2", tmp_path / "finding2_lever_pull_cpu.png"), ("coefficients", tmp_path / "of_all.png")]
+    found = explore.item("coefficients", drawn, rows)
+    assert [path.stem for _, path in found] == ["of_all", *names]  # what several files share comes first
+    shared, *others = (text for text, _ in found)
+    for row in rows[rows["result"].str.startswith("coefficients_")].itertuples():
+        assert f"**{row.verdict}**. {row.ours}" in shared
+    assert all(text.endswith("- Verdicts: above.") for text in others)
+    ((text, _),) = explore.item("finding2", drawn, rows)
+    assert "Fig. 3" in text and "finding2_lever_pull_cpu.h5" in text
+
+
 def test_rollout_is_drawn(explorer, tmp_path):
     figure = rollout.draw(explorer.rollout(0, 0, 5, 20), title="a title")
     figure.savefig(tmp_path / "r.png")
@@ -79,6 +224,9 @@ def test_damaged_slices_and_missing_models_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match="not a slice"):
         load_slice(tmp_path / "x.h5")
     monkeypatch.setattr(explore, "DATA", tmp_path)
+    (tmp_path / "lever_pull_slice.h5").touch()  # a slice without models
+    (tmp_path / "hammer_w_r=1.safetensors").touch()  # a model without a slice
+    assert explore.shipped_tasks() == {}
     with pytest.raises(DatasetError, match="holds no models of hammer"):
         Explorer.shipped("hammer")
 

@@ -7,6 +7,9 @@ import pytest
 import zmq
 from nbclient import NotebookClient
 
+from analysis import explore, widgets
+from figures.page import PAPER
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 RENDERS = {"spurious_correlations"}  # plays in the simulator
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jupyter_client's event loops
@@ -44,4 +47,19 @@ def test_notebook_is_committed_with_its_outputs(path):
     assert all(cell.execution_count for cell in code)
     assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
-    assert path.stat().st_size < 3e6
+    assert path.stat().st_size < 1.5e6
+    shown = [str(output) for cell in code for output in cell.outputs]
+    assert not [text for text in shown if "site-packages" in text or "/tmp/" in text]  # nothing of where it ran
+
+
+def test_every_item_of_the_paper_is_reproduced_in_a_cell_of_its_own():
+    notebook = nbformat.read(next(path for path in NOTEBOOKS if path.stem == "reproduce_figures"), as_version=4)
+    shown = [cell.source for cell in notebook.cells if cell.source.startswith("show(")]
+    assert shown == [f'show("{study}")' for study in PAPER]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ipywidgets, on its own classes
+def test_tasks_to_choose_from_are_those_that_models_ship_for():
+    chooser, _ = widgets.with_task(lambda explorer: widgets.widgets.Label(explorer.task)).children
+    assert list(chooser.options) == list(explore.shipped_tasks())
+    assert all(len(models) >= 2 for models in explore.shipped_tasks().values())
