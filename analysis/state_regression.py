@@ -146,9 +146,10 @@ def lines(result: results.Result) -> list[str]:
     text = [f"mean squared distance, {unit(result)}, MLP probe, episodes not fitted on (constant: no features at all)"]
     for kind in KINDS:
         constant = np.nanmean(result.values(f"constant/{kind}"), (0, 1, 2))
-        for j, (name, row) in enumerate(result.notes["final"][kind].items()):
+        for name, best in zip(map(str, result.axes["object"]), constant, strict=True):
+            row = result.notes["final"][kind][name]
             cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in row.items()]
-            text.append(f"  {kind:<10} {name:<8} constant {constant[j]:.3g}; " + "; ".join(cells))
+            text.append(f"  {kind:<10} {name:<8} constant {best:.3g}; " + "; ".join(cells))
             linear = result.notes["final"][f"linear/{kind}"][name]
             cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in linear.items()]
             text.append(f"  {'':<10} {'':<8} linear probe: " + "; ".join(cells))

@@ -10,13 +10,12 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 
 import figures.rollout
-from analysis.explore import DATA, Explorer
+from analysis.explore import Explorer, shipped_tasks
 
 
 def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
     """A chooser of the tasks that models ship for, above what ``show`` makes of the chosen one's explorer."""
-    tasks = sorted(path.stem.removesuffix("_slice") for path in DATA.glob("*_slice.h5"))
-    chooser, place = widgets.Dropdown(options=tasks, description="task"), widgets.VBox()
+    chooser, place = widgets.Dropdown(options=list(shipped_tasks()), description="task"), widgets.VBox()
 
     def choose(_: object = None) -> None:
         place.children = (show(Explorer.shipped(chooser.value)),)

@@ -52,3 +52,10 @@ def test_notes_follow_from_the_arrays(path):
     assert_alike(plain(FINAL[study](result)), result.notes["final"])
     if "paired" in result.notes:
         assert_alike(plain(collect.paired_differences(result)), result.notes["paired"])
+
+
+def test_a_regression_read_back_prints_each_object_beside_its_own_constant():
+    found = load(SHIPPED / "state_regression_unseen_lever_pull_cpu.h5")
+    printed = state_regression.lines(found)
+    for name, best in zip(found.axes["object"], found.values("constant/posterior").mean((0, 1, 2)), strict=True):
+        assert any(line.startswith(f"  posterior  {name:<8} constant {best:.3g};") for line in printed)
