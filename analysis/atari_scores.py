@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, Interval
+from hdream_core.errors import UserError
 
 COLUMNS = {
     "random": "Random",
@@ -40,7 +41,7 @@ STATISTICS = {
 }
 
 
-class TableError(ValueError):
+class TableError(UserError, ValueError):
     """The table's file is damaged; the message says where, and what would be right."""
 
 

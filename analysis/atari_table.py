@@ -29,7 +29,6 @@ from analysis.atari_scores import (
     STATISTICS,
     TOLERANCE,
     Table,
-    TableError,
     percent,
     read_table,
     resampled,
@@ -124,7 +123,7 @@ def _words(value: Any) -> str:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = sys.argv[1:] if args is None else list(args)
-    with exit_on_user_error(TableError):
+    with exit_on_user_error():
         job = commandline.parse(AtariTable, arguments, f"python -m analysis.{STUDY}")
         started = time.perf_counter()
         found = result(read_table(job.table or TABLE), {})

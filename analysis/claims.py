@@ -201,7 +201,7 @@ def run(job: Claims) -> pd.DataFrame:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
-    with exit_on_user_error(ResultError):
+    with exit_on_user_error():
         job = commandline.parse(Claims, args, "python -m analysis.claims")
         rows = run(job)
         if job.brief:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from analysis import collect, results, sweep
 from analysis.study import Plan
-from hdream_core.config import ConfigError
+from hdream_core.errors import UserError
 
 REDRAW_SECONDS = 15.0
 
@@ -50,7 +50,7 @@ class Reporter:
         """``write``; what is wrong is said and no more, for the runs are worth more than a picture of them."""
         try:
             self.write()
-        except (ConfigError, OSError, results.ResultError) as error:
+        except (UserError, OSError) as error:
             self.drawn = time.monotonic()
             tqdm.write(f"cannot write or draw the result yet: {error}")
 

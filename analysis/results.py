@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 from hdream_core import sealed, untrusted
+from hdream_core.errors import UserError
 
 SCHEMA_VERSION = 1
 LARGEST = 2**28  # bytes of all arrays of a result together
@@ -50,7 +51,7 @@ ATTRIBUTES: dict[str, type] = {
 PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")
 
 
-class ResultError(ValueError):
+class ResultError(UserError, ValueError):
     """A result file breaks the schema; the message names file and field."""
 
 

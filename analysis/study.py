@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from analysis import collect, estimate, launcher, sweep
 from analysis import methods as naming
-from analysis.results import Result, ResultError, save
+from analysis.results import Result, save
 from hdream_core import commandline
 from hdream_core.agent import DreamerV2
 from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
@@ -248,7 +248,7 @@ def finish(result: Result, path: Path, out: Path, draw: Callable[[Path, Path], P
 
 def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None = None) -> None:
     """Entry point of a study: its flags from the command line, its errors as one line."""
-    with exit_on_user_error(ResultError):
+    with exit_on_user_error():
         try:
             words = tuple(sys.argv[1:] if args is None else args)
             module = Path(sys.modules[run.__module__].__file__).stem

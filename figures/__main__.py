@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from analysis.results import ResultError
 from figures import page, redraw, style
 from hdream_core.commandline import Words
+from hdream_core.errors import exit_on_user_error
 
 
 def main() -> None:
@@ -16,13 +15,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=style.SHIPPED, help="folder of result files (the shipped ones)")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()
-    try:
+    with exit_on_user_error("the others are not drawn"):
         drawn = redraw(chosen.results, chosen.out)
         print("\n".join(str(picture) for _, picture in drawn))
         print(page.write(drawn, chosen.out, chosen.results))
-    except (ResultError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.results import Result, ResultError, using
+from analysis.results import Result, using
 from figures import words
 from hdream_core.commandline import Words
+from hdream_core.errors import exit_on_user_error
 
 SHIPPED = Path(__file__).parent / "data"
 WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set
@@ -157,12 +158,8 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()
     for file in chosen.files or sorted(SHIPPED.glob(f"{study}*.h5")):
-        try:
-            with using(file):
-                print(draw(file, chosen.out))
-        except (ResultError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
+        with exit_on_user_error("the others are not drawn"), using(file):
+            print(draw(file, chosen.out))
 
 
 def save(figure: Figure, out: Path, stem: str) -> Path:

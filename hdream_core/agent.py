@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hdream_core.balancers import Balancer, FixedWeights, Harmony
+from hdream_core.balancers import Balancer, BalancerError, FixedWeights, Harmony
 from hdream_core.behavior import Behavior
 from hdream_core.check import check_weights
-from hdream_core.config import BalancerConfig, Config
+from hdream_core.config import BalancerConfig, Config, ConfigError
 from hdream_core.dream import FusedBehavior
 from hdream_core.kernels import pick
 from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting
@@ -34,10 +34,17 @@ def make_balancer(config: BalancerConfig, discount_head: bool = False, image_siz
         image_size: pixels per side; only uncertainty weighting counts them.
 
     Raises:
-        ConfigError: if a fixed weight is given for a loss whose weight the balancer finds itself.
+        ConfigError: if its settings cannot be, or a fixed weight is given for a loss whose weight it finds itself.
     """
     check_weights(config)
-    extra = {"discount": 1.0} if discount_head else {}
+    try:
+        return _balancer(config, {"discount": 1.0} if discount_head else {}, image_size)
+    except BalancerError as error:  # balancers depend on torch alone, so theirs is no UserError
+        raise ConfigError(f"balancer: {error}") from None
+
+
+def _balancer(config: BalancerConfig, extra: dict[str, float], image_size: int) -> Balancer:
+    """What the config names; ``extra`` are fixed weights of further losses."""
     names = ("observation", "reward", "dynamics", *extra)
     match config.kind:
         case "fixed":

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from hdream_core import untrusted
+from hdream_core.errors import UserError
 from hdream_core.store import sync_folder, write_atomically
 
 LATEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
@@ -26,7 +27,7 @@ DIGEST = hashlib.sha256().digest_size
 OUT_OF_LUCK = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint cannot be read; the message is one line for the user."""
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from hdream_core.errors import UserError
+
 Scale = Literal["paper", "reduced", "miniature"]
 MINIATURE_TASKS = ("mini_lever",)
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A setting is unknown or unusable; the message is one line for the user."""
 
 

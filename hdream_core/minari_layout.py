@@ -19,12 +19,13 @@ import h5py
 import numpy as np
 
 from hdream_core import sealed, untrusted
+from hdream_core.errors import UserError
 
 MAIN_FILE, METADATA_FILE = "main_data.hdf5", "metadata.json"
 Arrays = dict[str, np.ndarray]
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError, ValueError):
     """A buffer on disk is missing, incomplete or not what it says; the message is one line for the user."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hdream_core.config import ConfigError
+from hdream_core.errors import STOPPED
 
 LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to let go
 PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
@@ -22,6 +23,8 @@ LARGEST_KEPT = 32 * 2**20  # bytes; glibc takes no larger threshold
 
 class BusyError(ConfigError):
     """Another process is at the same work."""
+
+    status = STOPPED
 
 
 def cores() -> int:

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from hdream_core import untrusted
+from hdream_core.errors import UserError
 
 
-class StoreError(ValueError):
+class StoreError(UserError, ValueError):
     """A store on disk does not fit what is read from or written to it."""
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from hdream_core import commandline, runs
 from hdream_core.check import check
 from hdream_core.config import Config, ConfigError
-from hdream_core.errors import STOPPED, USER_ERRORS, exit_on_user_error
+from hdream_core.errors import STOPPED, UserError, exit_on_user_error
 from hdream_core.presets import METHODS, make_config, presets_for
 from hdream_core.processes import die_with_parent, exclusive, keep_freed_memory
 from hdream_core.sources import check_source
@@ -110,7 +110,7 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
             left.unlink()
         try:
             trainer = Trainer(config, folder, progress, stop)
-        except USER_ERRORS:  # nothing can be played or learned like this: as if it had never been tried
+        except UserError:  # nothing can be played or learned like this: as if it had never been tried
             if new:
                 shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -17,6 +17,7 @@ from hdream_core import checkpoint, runs
 from hdream_core.agent import DreamerV2
 from hdream_core.ahead import Ahead
 from hdream_core.config import Config
+from hdream_core.errors import UserError
 from hdream_core.evaluate import heldout_dreams, policy_episodes
 from hdream_core.logger import Logger
 from hdream_core.player import Understudy
@@ -30,7 +31,7 @@ PLAY_SEED = 3_000_000  # added to a run's seed for an understudy's actions: no o
 SKIPPED_IN_A_ROW = 100  # updates that were not finite, after which a run stops
 
 
-class DivergedError(RuntimeError):
+class DivergedError(UserError, RuntimeError):
     """Losses stay non-finite; the message is one line for the user."""
 
 

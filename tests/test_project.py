@@ -26,7 +26,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "analysis": set(),
 }
 # Of hdream_core, what a figure may load: readers of files without trust and of command lines.
-LIGHT = {"hdream_core", *(f"hdream_core.{name}" for name in ("commandline", "sealed", "store", "untrusted"))}
+LIGHT = {"hdream_core", *(f"hdream_core.{name}" for name in ("commandline", "errors", "sealed", "store", "untrusted"))}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 

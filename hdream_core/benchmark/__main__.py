@@ -16,7 +16,6 @@ from hdream_core.benchmark.curves import measure_curves
 from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
 from hdream_core.benchmark.online import measure_online
 from hdream_core.benchmark.update import measure, measure_threads
-from hdream_core.benchmark.workers import BenchmarkError
 from hdream_core.config import ConfigError
 from hdream_core.errors import exit_on_user_error
 from hdream_core.offline import open_buffer
@@ -175,7 +174,7 @@ def _cell(name: str, value: float) -> str:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
-    with exit_on_user_error(BenchmarkError, interrupted="nothing was written"):
+    with exit_on_user_error(interrupted="nothing was written"):
         job = commandline.parse(Benchmark, args, "python -m hdream_core.benchmark")
         found = benchmark(job)
         print(f"{found['about']['device']}; preset {job.preset}, task {job.task}")

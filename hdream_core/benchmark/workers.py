@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from hdream_core.errors import UserError
 from hdream_core.processes import keep_freed_memory
 
 
-class BenchmarkError(RuntimeError):
+class BenchmarkError(UserError, RuntimeError):
     """A benchmark could not be taken; the message is one line for the user."""
 
 

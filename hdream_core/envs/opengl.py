@@ -9,10 +9,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from hdream_core.errors import UserError
+
 INSTALL = "apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6"
 
 
-class RenderingError(RuntimeError):
+class RenderingError(UserError, RuntimeError):
     """This machine cannot draw as it is set up; the message says what to do."""
 
 

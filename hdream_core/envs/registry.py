@@ -6,6 +6,8 @@ import difflib
 import importlib
 from typing import Any
 
+from hdream_core.errors import UserError
+
 # Meta-world's fifty tasks under the paper's names: ``lever_pull`` is Meta-world's ``lever-pull-v3``.
 METAWORLD_TASKS = tuple(
     """
@@ -27,7 +29,7 @@ _ADAPTERS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 )
 
 
-class UnknownTaskError(ValueError):
+class UnknownTaskError(UserError, ValueError):
     """No environment has this name; the message names the nearest ones."""
 
 
