@@ -15,7 +15,8 @@ from hdream_core.check import check_weights
 from hdream_core.config import BalancerConfig, Config, ConfigError
 from hdream_core.dream import FusedBehavior
 from hdream_core.kernels import pick
-from hdream_core.multitask import DynamicWeightAverage, NashMTL, UncertaintyWeighting
+from hdream_core.multitask import DynamicWeightAverage, UncertaintyWeighting
+from hdream_core.nash import NashMTL
 from hdream_core.optimizer import Optimizer
 from hdream_core.player import Memory, Player
 from hdream_core.precision import autocast, pick_device
