@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -185,27 +185,13 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     waiting = sum(not run.done for run in planned)
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
-    command = collect.command_line(study, words_of(job) if job.words is None else job.words)
+    command = collect.command_line(study, commandline.words_of(job) if job.words is None else job.words)
     whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", command)
     _print(whole)
     if job.launcher == "local" and not all(run.done for run in planned):
         left = sum(1 - run.step / run.config.train.steps for run in planned)
         print(estimate.told(whole.config, left, workers, must_render=not job.plan_only))
     return whole
-
-
-def words_of(job: Study) -> list[str]:
-    """The flags that make a job, for one that was not read from a command line: say, a notebook's."""
-    words: list[str] = []
-    for field in fields(job):
-        value, flag = getattr(job, field.name), f"--{field.name.replace('_', '-')}"
-        if value == field.default:
-            continue
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
-    return words
 
 
 def prepare_buffer(plan: Plan) -> str:

@@ -1,9 +1,10 @@
-"""Command lines into dataclasses, by tyro; what it has against one is said in one line."""
+"""Command lines into dataclasses, by tyro, and back; what it has against one is said in one line."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import re
 import sys
@@ -41,6 +42,20 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
         if stop.code:
             print(f"error: {one_line(said.getvalue())}; see {prog} --help", file=sys.stderr)
         raise
+
+
+def words_of(job: Any) -> list[str]:
+    """The command line that a dataclass could have been parsed from: its fields that are not at their defaults."""
+    words: list[str] = []
+    for field in dataclasses.fields(job):
+        value, flag = getattr(job, field.name), f"--{field.name.replace('_', '-')}"
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return words
 
 
 def one_line(text: str) -> str:
