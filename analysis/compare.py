@@ -36,7 +36,7 @@ def run(
     with reporter.bar:
         try:
             plan.launch(plan.runs, plan.workers, reporter.tick)
-        except BaseException:  # a run failed, Ctrl-C: what the others have reached is worth keeping
+        except Exception:  # a run failed: what the others have reached is worth keeping; Ctrl-C is in a hurry
             reporter.try_to_write()
             raise
     result = reporter.write()

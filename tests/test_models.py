@@ -212,7 +212,7 @@ def test_method_names():
 
 
 def test_run_and_export_load_as_the_agent_that_was_trained(tmp_path, segments):
-    config = make_config("mini_lever", "smoke", changes={"train.steps": 40})
+    config = make_config("mini_lever", "smoke")
     train(config, tmp_path / "run")
     agent = load_agent(tmp_path / "run")
     assert agent.config == config and agent.action == 2 and agent.image_size == 32
