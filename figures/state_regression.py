@@ -15,6 +15,7 @@ from figures import marks, style, words
 KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}
 LEVELS = {"constant": ("-", "best constant"), "shuffled": (":", "shuffled control")}  # dash, label
 DATA = {"agents": "the agents' own episodes", "unseen": "unseen episodes like the buffer's"}
+FIXED = 1e-6  # squared units: what the best constant misses by less never moves, and is not drawn
 LINEAR = {"color": "0.1", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 
 
@@ -23,11 +24,12 @@ def draw(source: Path, out: Path) -> Path:
     source, result = Path(source), load(source)
     style.apply()
     figure, axes = plt.subplots(1, len(KINDS), figsize=(style.WIDTH, 3.3), sharey=True, layout="constrained")
-    shown = [result.values(f"{name}/{kind}") for kind in KINDS for name in ("mlp", "linear", *LEVELS)]
+    moving = np.nanmean(result.values("constant/posterior"), (0, 1, 2)) > FIXED  # (object,)
+    shown = [result.values(f"{name}/{kind}")[..., moving] for kind in KINDS for name in ("mlp", "linear", *LEVELS)]
     means = np.concatenate([np.nanmean(values, tuple(range(2, values.ndim - 1))).ravel() for values in shown])
     for panel, kind in zip(axes, KINDS, strict=True):
         marks.limit(panel, means, log=True)
-        _points(panel, result, kind)
+        _points(panel, result, kind, moving)
     axes[0].set_ylabel(f"Mean squared distance ({words.squared_unit(result)})")
     protocol = result.notes["protocol"]
     data = protocol["data"]
@@ -35,6 +37,8 @@ def draw(source: Path, out: Path) -> Path:
         f"{marks.DOTS} Lines beside them: {marks.OVER_SEEDS}. MLP probe; {protocol['segments']:,} segments of "
         f"{protocol['length']} steps of {protocol['episodes']} episodes, {protocol['folds']} folds of whole episodes."
     )
+    if still := [words.thing(result, str(name)) for name in result.axes["object"][~moving]]:
+        note += f" Never moves, so not drawn: {', '.join(still)}."
     legend = [Line2D([], [], color="0.3", linestyle=dash, label=text) for dash, text in LEVELS.values()]
     legend = [*style.handles(result), Line2D([], [], label="linear probe", **LINEAR), *legend]
     style.frame(
@@ -47,16 +51,17 @@ def draw(source: Path, out: Path) -> Path:
     return style.save(figure, out, source.stem)
 
 
-def _points(axes: Axes, result: Result, kind: str) -> None:
-    names = [words.thing(result, str(name)) for name in result.axes["object"]]
-    marks.points(axes, result, np.nanmean(result.values(f"mlp/{kind}"), (2, 3)), names)  # over probe seeds, episodes
-    linear = np.nanmean(result.values(f"linear/{kind}"), (1, 2))  # (method, object)
+def _points(axes: Axes, result: Result, kind: str, moving: np.ndarray) -> None:
+    names = [words.thing(result, str(name)) for name in result.axes["object"][moving]]
+    mlp = np.nanmean(result.values(f"mlp/{kind}")[..., moving], (2, 3))  # over probe seeds, episodes
+    marks.points(axes, result, mlp, names)
+    linear = np.nanmean(result.values(f"linear/{kind}")[..., moving], (1, 2))  # (method, object)
     for i, level in enumerate(linear):
         half = 0.45 * marks.GROUP / len(linear)
         for at, y in zip(marks.beside(i, len(linear), len(names)), level, strict=True):
             axes.hlines(y, at - half, at + half, **LINEAR)
     for name, (dash, _) in LEVELS.items():
-        for j, y in enumerate(np.nanmean(result.values(f"{name}/{kind}"), (0, 1, 2))):  # (object,)
+        for j, y in enumerate(np.nanmean(result.values(f"{name}/{kind}")[..., moving], (0, 1, 2))):  # (object,)
             axes.hlines(y, j - marks.GROUP / 2, j + marks.GROUP / 2, color="0.3", linestyle=dash, linewidth=1)
     axes.set_title(KINDS[kind])
 

@@ -313,3 +313,25 @@ def test_page_quotes_the_whole_state_beside_the_lever():
     gap = seed_interval(hundred - one)
     told = f"{cells[0]} against {cells[1]} ({gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] paired over seeds)"
     assert told in text
+
+
+def test_page_quotes_the_regressions_of_the_other_tasks():
+    text = PAGE.read_text()
+    things = {
+        "handle_pull_side": ("Handle Pull Side", {"object": "handle", "hand": "hand"}),
+        "hammer": ("Hammer", {"object": "hammer", "object2": "nail", "hand": "hand"}),
+    }
+    for task, (words, names) in things.items():
+        found = load(ROOT / f"figures/data/state_regression_unseen_{task}_cpu.h5")
+        for kind, label in (("posterior", "posterior"), ("open_loop", "open loop")):
+            for thing, name in names.items():
+                row = found.notes["final"][kind][thing]
+                spans = [row[method]["over_seeds"] for method in ("w_r=1", "w_r=10")]
+                cells = [f"{x['mean']:.1f} [{x['low']:.1f}, {x['high']:.1f}]" for x in spans]
+                seeds, episodes = (row["w_r=10"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+                cells += [f"{seeds['mean']:+.1f} [{seeds['low']:+.1f}, {seeds['high']:+.1f}]"]
+                cells += [f"[{episodes['low']:+.1f}, {episodes['high']:+.1f}]"]
+                assert f"| {words}: {name}, {label} | {' | '.join(cells)} |" in text, cells
+        constants = dict(zip(found.axes["object"], found.values("constant/posterior").mean((0, 1, 2)), strict=True))
+        for thing in set(names) - {"hand"}:
+            assert f"{constants[thing]:.0f} for the {names[thing]}" in text
