@@ -103,7 +103,8 @@ def _rows(axes: Axes, result: Result, rows: list[tuple[str, Cases | None]], whol
     rows = [(text, cases) for text, cases in rows if cases is None or len(cases.episode)]
     found = [cases for _, cases in rows if cases]
     episodes = [cases.over_episodes(i)[1:] for cases in found for i in range(len(cases.wrong))]
-    shown = np.concatenate([[0.0, 1.0 if whole else 0.0], *(cases.seeds.ravel() for cases in found), *episodes])
+    blind = [cases.blind for cases in found if np.isfinite(cases.blind)]
+    shown = np.concatenate([[0.0, 1.0 if whole else 0.0], blind, *(cases.seeds.ravel() for cases in found), *episodes])
     marks.limit(axes, shown, "x", spans=[end for cases in found for end in marks.span_ends(cases.seeds, cases.within)])
     axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
     methods = [str(method) for method in result.axes["method"]]
