@@ -88,7 +88,7 @@ def test_command_writes_what_it_promises(tmp_path):
     words += ["--curve-updates", "3", "--online-steps", "20"]
     words += ["--parts", "update", "threads", "curves", "replay", "env", "build", "online", "--json", str(out)]
     command = [sys.executable, "-m", "hdream_core.benchmark", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
     update = found["update"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import dreams, hallucination, representation, segments
+from analysis import dreams, hallucination, motion, representation, segments
 from analysis.probes import ProbeConfig
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
@@ -236,17 +236,20 @@ def test_dreams_follow_the_altered_actions(windows, monkeypatch):
 
     def open_loop(batch, context, samples=1):
         reward = batch["action"][:, context:, 0].repeat(samples, 1)
-        size = agent.model.rssm.feat_size
-        return Dream(torch.zeros(*reward.shape, size), reward, torch.zeros(len(reward), context, size))
+        feat = reward[..., None].repeat(1, 1, agent.model.rssm.feat_size)
+        return Dream(feat, reward, torch.full((len(reward), context, feat.shape[-1]), 7.0))
+
+    class Probe:  # displacement is what the features are
+        def read(self, feat):
+            seen = feat.shape[1] - 15
+            assert 0 < seen <= motion.SMOOTH and (feat[:, :seen] == 7).all()
+            return feat[:, seen:, 0]
 
     monkeypatch.setattr(agent.model, "open_loop", open_loop)
     action = np.random.default_rng(0).uniform(-1, 1, (len(windows), 15, 2)).astype(np.float32)
-
-    def probe(feat):
-        return np.zeros((*feat.shape[:-1], 2))
-
-    found = hallucination.dream(agent, windows, 5, action, probe, samples=3)
-    np.testing.assert_allclose(found.reward, np.repeat(action[None, :, :, 0], 3, 0))
+    found = hallucination.dream(agent, windows, 5, action, Probe(), samples=3)
+    for values in (found.reward, found.displacement):
+        np.testing.assert_allclose(values, np.repeat(action[None, :, :, 0], 3, 0))
     np.testing.assert_allclose(dreams.rewards(agent, windows, 5), windows.rows("action")[:, 5:, 0])
 
 
