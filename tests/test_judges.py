@@ -278,6 +278,18 @@ def test_regression_wants_less_error_for_each_object_and_not_for_the_hand(ends, 
     assert "data: agents" in finding.ours and "hand 6 and 0" in finding.ours
 
 
+def test_regression_leaves_out_what_never_moves():
+    row, still = (
+        {"w_r=1": paired(1, 1), "w_r=100": paired(2, 3)},
+        {m: paired(1e-14, 1e-14) for m in ("w_r=1", "w_r=100")},
+    )
+    final = {"reference": "w_r=1", "unit": "cm^2", "posterior": {"hand": row, "object": row, "goal": still}}
+    found = of("state_regression", {}, final=final)
+    found.notes["protocol"] = {"data": "unseen"}
+    words = judged(judges_of_models.regression("posterior"), found).ours
+    assert "hand" in words and "goal" not in words
+
+
 def test_regression_takes_each_tasks_balanced_weight_and_objects():
     row = {"w_r=1": paired(0, 0), "w_r=10": paired(-0.3, -0.1)}
     final = {"reference": "w_r=1", "unit": "cm^2", "posterior": {"hand": row, "object": row, "object2": row}}
