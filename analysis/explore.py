@@ -303,14 +303,10 @@ def dreamed_anyway(rollouts: Sequence[Rollout], level: float) -> dict[str, np.nd
 
 
 def typical(rollouts: Sequence[Rollout], kinds: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """The rollout to show of each kind that occurs: the one whose difference in mean squared reward error between the
-    two dreams is the median of its kind, as in ``kinds_of_dreams.choose``.
-    """
+    """The rollout to show of each kind that occurs, as in ``kinds_of_dreams.choose``."""
     squared = [[np.square(found.dreamed_reward[name] - found.true_reward).mean() for name in found.dreamed_reward]
                for found in rollouts]  # fmt: skip
-    difference = np.array(squared) @ (1, -1)
-    some = {name: np.flatnonzero(of) for name, of in kinds.items() if of.any()}
-    return {name: int(at[np.argsort(difference[at], kind="stable")[len(at) // 2]]) for name, at in some.items()}
+    return kinds_of_dreams.typical(kinds, np.array(squared) @ (1, -1))
 
 
 def _models(rollouts: Sequence[Rollout]) -> list[str]:

@@ -94,7 +94,8 @@ def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -
     result.data["picture/dreamed"] = (("method", *picture), dreamed // LEVELS * LEVELS)
     result.data["case/moving"] = (("case",), splits(result)["moving"][list(shown.values())].astype(np.int64))
     result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))
-    seeds = [int(kinds(result)[name][:, window].sum()) for name, window in shown.items()]
+    found = kinds(result)
+    seeds = [int(found[name][:, window].sum()) for name, window in shown.items()]
     result.data["case/seeds"] = (("case",), np.array(seeds, np.int64))  # of whose models the window is of this kind
 
 

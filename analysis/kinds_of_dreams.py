@@ -6,6 +6,7 @@ up if more of them than a right one may have wrong lie above the truth.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -84,20 +85,20 @@ def frequencies(result: results.Result) -> dict[str, Any]:
 
 
 def choose(result: results.Result) -> dict[str, int]:
-    """The window to show of each of SHOWN (or FALLBACK) that occurs with the first seed's models.
-
-    The one whose difference in error between the two dreams is the median: typical of its kind, not its most striking.
-    """
+    """The window to show of each of SHOWN (or FALLBACK) that occurs with the first seed's models."""
     found, within = kinds(result), splits(result)
     error = np.square(result.values("dreamed_reward")[:, 0] - result.values("true_reward")).mean(-1)
     difference = error[0] - error[1]
+    shown, fallback = ({name: found[name][0] & within[split] for name, split in of.items()} for of in (SHOWN, FALLBACK))
+    return typical(shown, difference) or typical(fallback, difference)
 
-    def typical(of: dict[str, str]) -> dict[str, int]:
-        candidates = {name: np.flatnonzero(found[name][0] & within[split]) for name, split in of.items()}
-        return {
-            name: int(some[np.argsort(difference[some], kind="stable")[len(some) // 2]])
-            for name, some in candidates.items()
-            if len(some)
-        }
 
-    return typical(SHOWN) or typical(FALLBACK)
+def typical(of_kind: Mapping[str, np.ndarray], difference: np.ndarray) -> dict[str, int]:
+    """The window that stands for each kind that occurs: typical of it, not its most striking.
+
+    Args:
+        of_kind: by kind, which windows are of it, bool ``(window,)``.
+        difference: in error between the two dreams, ``(window,)``; the median decides.
+    """
+    some = {name: np.flatnonzero(of) for name, of in of_kind.items() if of.any()}
+    return {name: int(at[np.argsort(difference[at], kind="stable")[len(at) // 2]]) for name, at in some.items()}
