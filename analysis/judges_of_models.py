@@ -9,11 +9,10 @@ import numpy as np
 
 from analysis.methods import IMPLICIT, ORIGINAL, balanced
 from analysis.results import Result
-from analysis.stats import cluster_interval, read_interval, seed_interval, show
+from analysis.stats import FIXED, cluster_interval, read_interval, seed_interval, show
 from analysis.verdicts import MISSING, Finding, Judge, Shelf, compared, has, methods_of, told
 
 SELF = ("hand", "tip", "goal")  # positions that are no object's
-FIXED = 1e-6  # squared units: what is missed by less never moves
 
 
 def regression(kind: str) -> Judge:

@@ -14,6 +14,7 @@ RESAMPLES = 10_000
 FEWEST_CLUSTERS = 5
 Bounds = tuple[float, float]
 ANY: Bounds = (-np.inf, np.inf)
+FIXED = 1e-6  # squared distance, in any unit: a position that is missed by no more never moves
 SHARE, SHARES_APART = (0.0, 1.0), (-1.0, 1.0)  # what a proportion can be, and the difference of two
 OVER_SEEDS = "Student t over training seeds, 95 %"
 OVER_EPISODES = "percentile bootstrap over held-out episodes, widened for their number, seeds averaged, 95 %"

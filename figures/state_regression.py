@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
+from analysis.stats import FIXED
 from figures import marks, style, words
 
 KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}
 LEVELS = {"constant": ("-", "best constant"), "shuffled": (":", "shuffled control")}  # dash, label
 DATA = {"agents": "the agents' own episodes", "unseen": "unseen episodes like the buffer's"}
-FIXED = 1e-6  # squared units: what the best constant misses by less never moves, and is not drawn
 LINEAR = {"color": "0.1", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 
 
