@@ -185,13 +185,21 @@ def as_result(rows: pd.DataFrame) -> Result:
     return Result(attributes, {"row": np.arange(len(rows))}, data, {}, notes)
 
 
+def judged(folder: Path) -> pd.DataFrame:
+    """The ledger's rows, judged from the result files of a folder; those of the preset smoke say nothing and stay out.
+
+    Raises:
+        ResultError: if there is no such folder, or a file in it is no result.
+    """
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: no such folder of results")
+    found = ((path.name, load(path)) for path in sorted(folder.glob("*.h5")) if path.name != "claims.h5")
+    return table(Shelf((name, result) for name, result in found if result.attributes["preset"] != "smoke"))
+
+
 def run(job: Claims) -> pd.DataFrame:
-    """Reads, judges and writes; returns the ledger's rows. Results of the preset smoke say nothing and stay out."""
-    if not job.results.is_dir():
-        raise ResultError(f"{job.results}: no such folder of results")
-    found = ((path.name, load(path)) for path in sorted(job.results.glob("*.h5")) if path.name != "claims.h5")
-    shelf = Shelf((name, result) for name, result in found if result.attributes["preset"] != "smoke")
-    rows = table(shelf)
+    """Reads, judges and writes; returns the ledger's rows."""
+    rows = judged(job.results)
     job.out.mkdir(parents=True, exist_ok=True)
     write_atomically(job.out / "claims.md", markdown(rows).encode())
     write_atomically(job.out / "claims.html", html(rows).encode())

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import explore, methods, study
+from analysis import methods, study
 from analysis.collect import origin
+from analysis.explore import slices
 from analysis.segments import Rows, unseen_episodes
 from hdream_core import runs
 from hdream_core.envs.layout import main_object, positions
@@ -32,7 +33,7 @@ class Demo(study.Study):
     """Recorded stretches to take, each from an episode of its own."""
     rows: int = 90
     """Rows of each."""
-    folder: Path = explore.DATA
+    folder: Path = slices.DATA
     """Where they go."""
 
 
@@ -53,7 +54,7 @@ def run(job: Demo) -> Path:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
     told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
     told |= {name: origin(STUDY, plan.command)[name] for name in ("command", "git_commit", "created_utc")}
-    print(explore.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
+    print(slices.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
     return path
 
 

@@ -223,7 +223,7 @@ def test_damaged_slices_and_missing_models_are_one_line(tmp_path, monkeypatch):
     (tmp_path / "x.h5").write_bytes(b"junk")
     with pytest.raises(DatasetError, match="not a slice"):
         load_slice(tmp_path / "x.h5")
-    monkeypatch.setattr(explore, "DATA", tmp_path)
+    monkeypatch.setattr(explore.slices, "DATA", tmp_path)
     (tmp_path / "lever_pull_slice.h5").touch()  # a slice without models
     (tmp_path / "hammer_w_r=1.safetensors").touch()  # a model without a slice
     assert explore.shipped_tasks() == {}

@@ -1,0 +1,48 @@
+"""The page of results and the README quote what is shipped: how loud losses are, and how often dreams are wrong."""
+
+from analysis import kinds_of_dreams
+from tests.quoted import PAGE, ends, flowing, percent, quote, shipped
+
+
+def test_page_quotes_the_other_studies():
+    text = flowing(PAGE)
+    scales = shipped("loss_scales_lever_pull_cpu").notes["final"]
+    ratio = scales["log10 of L_o / L_r"]["w_r=1"]
+    assert f"10 to the {quote(ratio, 2)} times" in text
+    for words, method in (("w_r = 1", "w_r=1"), ("w_r = 100", "w_r=100"), ("HarmonyDream", "harmony")):
+        kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
+        cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
+        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+    frames = shipped("finding2_lever_pull_cpu").notes["final"]
+    for split, words in (("moving", "true reward moves"), ("still", "true reward stands still")):
+        cases = ("only second right", "only first right", "both wrong", "both right")
+        cells = [percent(frames[split][case]["over_seeds"]) for case in cases]
+        assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
+        kinds = (*kinds_of_dreams.MADE_UP, "made up by first, second right", "made up by second, first right")
+        cells = [percent(frames[split][kind]["over_seeds"]) for kind in kinds]
+        assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
+    branches = shipped("counterfactual_lever_pull_cpu")
+    averted, misses, apart = (
+        [branches.notes["final"][f"reward/{name}"][m]["over_seeds"] for m in ("w_r=1", "w_r=100")]
+        for name in ("averted_rate", "miss_rate", "discrimination")
+    )
+    assert f"in {percent(averted[0])} of the dreams with w_r = 1, in {percent(averted[1])} with w_r = 100" in text
+    row = branches.notes["final"]["reward/averted_rate"]
+    assert f"({row['cases']} cases of {row['episodes']} episodes" in text
+    assert f"they miss {percent(misses[0])} and {percent(misses[1])}" in text
+    assert " and ".join(quote(x, 2) for x in apart) in text
+
+
+def test_page_quotes_the_motion_of_the_lever_in_dreams():
+    text, found = flowing(PAGE), shipped("counterfactual_lever_pull_cpu")
+    row = found.notes["final"]["object/hallucination_rate"]
+    seeds, episodes = (row["w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+    cells = [percent(row[method]["over_seeds"]) for method in ("w_r=1", "w_r=100")]
+    told = f"it moves in {cells[0]} of the dreams with w_r = 1 and in {cells[1]} with w_r = 100: "
+    told += f"{quote(seeds, 2, signed=True)} over seeds and "
+    assert told + f"{ends(episodes, 2, signed=True)} over episodes. That is the reverse" in text
+    seen, none = (100 * found.values(f"object/{name}") for name in ("seen", "floor"))
+    assert f"finds {seen.min():.0f} to {seen.max():.0f} % of its motions" in text
+    assert f"motion in {none.min():.0f} to {none.max():.0f} % of the windows that have none" in text
+    spans = [f"{row.min():.1f} to {row.max():.1f} cm" for row in 100 * found.values("object/quiet")]
+    assert f"{spans[0]} with w_r = 1 and {spans[1]} with w_r = 100" in text

@@ -1,0 +1,96 @@
+"""The page of results and the README quote what is shipped: what finding1's sweeps gave."""
+
+from analysis import summary
+from analysis.stats import seed_interval, welch_interval
+from hdream_core.agent import DreamerV2
+from hdream_core.presets import make_config
+from tests.quoted import PAGE, README, flowing, quote, shipped
+
+
+def test_page_quotes_the_shipped_miniature():
+    found, text = shipped("finding1_mini_lever_cpu"), PAGE.read_text()
+    final = found.notes["final"]
+    cells = [final["return"][str(method)] for method in found.axes["method"]]
+    assert " | ".join(quote(x, 0) for x in cells) in text
+    assert {row["mean"] for name, row in final["success"].items() if name != "step"} == {0.02}
+    early = found.data["return"][1][:, :, 1].mean(1)  # after 1,000 steps
+    assert f"({early.min():.0f} to {early.max():.0f} after 1,000 steps)" in text
+    area = dict(zip(map(str, found.axes["method"]), found.values("return").mean(-1), strict=True))
+    spans = [seed_interval(area[m] - area["w_r=1"]) for m in area if m != "w_r=1"]
+    assert " | ".join(quote(x, 1, signed=True) for x in spans) in text
+    span, apart = (
+        f(area["w_o=0,w_r=100"], area["w_r=100"]) for f in (lambda a, b: seed_interval(a - b), welch_interval)
+    )
+    assert f"(Finding 3): {quote(span, 1, signed=True)}" in text and apart.low < 0 < apart.high
+    verdicts = [summary.verdict(found, str(method)) for method in found.axes["method"][1:]]
+    assert all("return not shown to differ at this scale" in v for v in verdicts)
+
+
+def test_page_quotes_the_shipped_result():
+    found, text = shipped("finding1_lever_pull_quick"), PAGE.read_text()
+    final = found.notes["final"]
+    for metric, digits in (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2)):
+        row = " | ".join(f"{final[metric][f'w_r={w}']['mean']:.{digits}f}" for w in (1, 10, 100))
+        assert f"| {row} |" in text, (metric, row)
+    for method in ("w_r=10", "w_r=100"):
+        paired = found.notes["paired"][method]
+        assert quote(paired, 2, signed=True) in text
+
+
+def test_page_quotes_the_shipped_lever_pull_sweep():
+    found, text = shipped("finding1_lever_pull_cpu"), PAGE.read_text()
+    final, paired, methods = found.notes["final"], found.notes["paired"], [str(m) for m in found.axes["method"]]
+    assert methods == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
+    rows = (("reward_error", 2), ("reward_error_median", 3), ("return_rank_correlation", 2), ("return", 0))
+    for metric, digits in rows:
+        cells = [[f"{final[metric][m][end]:.{digits}f}" for end in ("mean", "low", "high")] for m in methods]
+        assert "| " + " | ".join(f"{mean} [{low}, {high}]" for mean, low, high in cells) + " |" in text, metric
+    for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
+        assert " | ".join(quote(x, 2, signed=True) for x in spans) in text
+    assert f"better in {100 * paired['w_r=100']['share_of_windows_better']:.0f} % of the windows" in text
+    each = ", ".join(f"{x:+.2f}" for x in paired["w_r=100"]["per_seed"][:2])
+    assert f"{each} and {paired['w_r=100']['per_seed'][2]:+.2f}" in " ".join(text.split())
+    returns = found.values("return")
+    assert (returns[:, :, -1].mean(1) < returns[:, :, 0].mean(1)).all()  # "less than untrained ones"
+    for method in ("w_r=10", "w_r=100", "harmony"):  # "both include zero"
+        assert all(span["low"] < 0 < span["high"] for span in (paired[method], paired[method]["over_seeds"]))
+    implicit = paired["w_o=0,w_r=100"]  # "in all three pairs of seeds", "excludes zero", "does not"
+    assert min(implicit["per_seed"]) > 0 and implicit["low"] > 0 and implicit["over_seeds"]["low"] < 0
+    medians = [final["reward_error_median"][m]["mean"] for m in methods[:3]]
+    assert max(medians[1:]) < medians[0]
+    assert all(final["success"][m]["mean"] == 0 for m in methods)
+
+
+def test_page_quotes_the_sweeps_of_the_other_tasks():
+    text, methods = PAGE.read_text(), ("w_r=1", "w_r=10", "harmony")
+    for task, words in (("handle_pull_side", "Handle Pull Side"), ("hammer", "Hammer")):
+        found = shipped(f"finding1_{task}_cpu")
+        final, paired = found.notes["final"], found.notes["paired"]
+        for metric, digits in (("reward_error", 2), ("return_rank_correlation", 2), ("return", 0)):
+            cells = [[f"{final[metric][m][end]:.{digits}f}" for end in ("mean", "low", "high")] for m in methods]
+            row = " | ".join(f"{mean} [{low}, {high}]" for mean, low, high in cells)
+            assert (f"| {words}: open-loop reward error, mean | {row} |" if metric == "reward_error" else row) in text
+        for spans in ([paired[m] for m in methods[1:]], [paired[m]["over_seeds"] for m in methods[1:]]):
+            assert " | ".join(quote(x, 2, signed=True) for x in spans) in text
+        assert all(final["success"][m]["mean"] == 0 for m in methods)
+    harmony = paired["harmony"]  # on Hammer: "over episodes and in two of three pairs of seeds"
+    assert harmony["high"] < 0 < harmony["over_seeds"]["high"] and sum(x < 0 for x in harmony["per_seed"]) == 2
+    returns = found.values("return").mean(1)
+    assert f"the untrained ones ({returns[0, 0]:.0f})" in text and (returns[:, -1] > returns[:, 0]).all()
+
+
+def test_readme_says_in_short_what_the_page_says():
+    text = flowing(README)
+    sizes = []
+    for preset in ("cpu", "paper"):
+        agent = DreamerV2(make_config("lever_pull", preset), 64, 4)
+        sizes.append(sum(p.numel() for p in agent.model.parameters()) / 1e6)
+    assert f"world models of {sizes[0]:.1f} million parameters (the paper's have {sizes[1]:.0f})" in text
+    found = shipped("loss_scales_lever_pull_cpu")
+    train = found.config["w_r=1"]["train"]
+    assert f"trained by {train['steps'] // train['train_every']} updates" in text
+    final = found.notes["final"]
+    first, last = (final[f"gradient share of reward, {stage}"]["w_r=1"]["mean"] for stage in ("untrained", "trained"))
+    ratio = final["log10 of L_o / L_r"]["w_r=1"]["mean"]
+    assert f"10 to the {ratio:.2f} times" in text
+    assert f"the largest share, {100 * first:.0f} %, and falls to {100 * last:.0f} %" in text
