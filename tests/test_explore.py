@@ -145,7 +145,7 @@ def test_positions_are_read_as_the_study_reads_them(explorer):
     table = explore.probe_errors({"w_r=1": explore.read_positions(agent, windows, small, 2, 5)}, windows, 5)
     for kind in KINDS:
         for j, thing in enumerate(windows.positions()):
-            row = table.loc[explore.NAMES[kind], thing]
+            row = table.loc[explore.probes.NAMES[kind], thing]
             for probe, column in (("mlp", "w_r=1"), ("linear", "w_r=1, linear"), ("constant", "constant")):
                 assert row[column] == pytest.approx(errors[f"{probe}/{kind}"][..., j].mean(), rel=1e-4)
     averaged = explore.read_positions(agent, windows, small, 2, 5, probes=["linear"], samples=3)
@@ -164,7 +164,7 @@ def test_the_studies_are_told_from_their_files():
     result = load(claims.SHIPPED / "state_regression_unseen_lever_pull_cpu.h5")
     table = explore.study_errors(result)
     for j, thing in enumerate(map(str, result.axes["object"])):
-        row = table.loc[explore.NAMES["posterior"], thing]
+        row = table.loc[explore.probes.NAMES["posterior"], thing]
         assert float(row["constant"]) == pytest.approx(
             np.nanmean(result.values("constant/posterior")[..., j]), rel=5e-3
         )
