@@ -18,7 +18,7 @@ from analysis.verdicts import (
     VERDICTS,
     Shelf,
 )
-from tests.test_judges import policies_of
+from tests.made_up import policies_of
 
 
 @pytest.fixture(scope="module")

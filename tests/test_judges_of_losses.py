@@ -1,0 +1,165 @@
+"""Judges of losses and learned weights, on made-up results whose verdict is plain."""
+
+import numpy as np
+import pytest
+
+from analysis import judges, judges_of_losses
+from analysis.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from tests.made_up import errors_of, judged, of
+
+
+def test_collapse_is_told_beside_the_verdict():
+    found = errors_of([[1.0, 1.1, 1.2], [1.0, 1.1, 1.3]], ("nashmtl", "harmony"))
+    found.axes["log_step"] = np.arange(2)
+    ends = np.array([[[4.0, 1e-4]] * 3, [[4.0, 3.5]] * 3])
+    found.data["loss/dynamics"] = (("method", "seed", "log_step"), ends)
+    plain = judges.dreams("harmony", "nashmtl", "multitask", 0, 0.1)
+    finding = judged(judges_of_losses.with_collapse(plain, "nashmtl"), found)
+    assert finding.ours.endswith("dynamics loss at the end 0.0001 with nashmtl, 3.5 with harmony")
+    assert finding.verdict == judged(plain, found).verdict
+    assert judges_of_losses.with_collapse(plain, "nashmtl")(Shelf([])) == [MISSING]
+
+
+def losses_of(ratio, study="loss_scales", mode="offline", **attributes):
+    """A made-up result of runs with w_r = 1 whose L_o / L_r is 1 in the first half, then 10 to the ``ratio`` (seed)."""
+    ratio = np.asarray(ratio, float)
+    reward = np.full((1, len(ratio), 8), 0.5)
+    observation = reward.copy()
+    observation[..., 4:] *= 10 ** ratio[None, :, None]
+    layout = ("method", "seed", "log_step")
+    data = {"loss/observation": (layout, observation), "loss/reward": (layout, reward)}
+    found = of(study, data, {"log_step": 10 * np.arange(1, 9)}, ("w_r=1",), len(ratio), mode=mode, **attributes)
+    found.config = {"w_r=1": {"train": {"steps": 800, "train_every": 5}}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        ([1.9, 2.0, 2.1], REPRODUCED),
+        ([1.5, 1.7, 1.9], NOT_SHOWN),
+        ([2.2, 2.4, 2.5], NOT_SHOWN),
+        ([0.9, 1.0, 1.1], NOT_REPRODUCED),
+        ([-2.1, -2.0, -1.9], NOT_REPRODUCED),
+        ([2.9, 3.0, 3.1], NOT_REPRODUCED),
+        ([1.9, 2.1], NOT_SHOWN),
+    ],
+)
+def test_two_orders_of_magnitude_are_between_one_and_a_half_and_two_and_a_half(ratio, expected):
+    finding = judged(judges_of_losses.orders_of_magnitude, losses_of(ratio))
+    assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(ratio))
+    assert judged(judges_of_losses.orders_of_magnitude, losses_of([2.0, 2.001])).verdict == NOT_SHOWN  # two seeds
+    assert "updates 10 to 16" in finding.ours  # of an update every five steps, the second half
+
+
+def test_orders_of_magnitude_of_online_runs_count_too_and_where_they_were_cut_off():
+    judge = judges_of_losses.orders_of_magnitude
+    found = losses_of([3.7], "finding1", "online", complete=False)
+    for name in ("loss/observation", "loss/reward"):
+        found.data[name][1][..., -1] = np.nan  # one run of several is not as far as the others
+    found.data["updates"] = (("method", "seed", "log_step"), 7.0 * np.arange(8)[None, None])
+    finding = judged(judge, found)
+    assert finding.verdict == NOT_SHOWN and finding.value.mean == pytest.approx(3.7)
+    assert "updates 28 to 49" in finding.ours and "cut off at step 80 of 800, seeds: 1" in finding.ours
+    assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "online")).verdict == REPRODUCED
+    assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "offline")) == MISSING  # loss_scales has those runs
+    empty = losses_of([np.nan, 2.0, 2.1])  # a run that logged no losses in that half
+    assert judged(judge, empty) == MISSING
+
+
+def coefficients_of(task, ends, steps=100):
+    weights = np.linspace(1.0, ends, 4).T[None]  # (method, seed, log_step)
+    data = {"weight/reward": (("method", "seed", "log_step"), weights)}
+    found = of("coefficients", data, {"log_step": np.arange(4)}, ("harmony",), len(ends), task=task)
+    pace = {"train": {"steps": steps, "train_every": 5}, "model": {"harmonizer_lr": 0.1}}
+    found.config = {"harmony": pace}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lever", "handle", "expected"),
+    [
+        ([1.4, 1.5, 1.45], [0.7, 0.6, 0.65], REPRODUCED),
+        ([0.7, 0.6, 0.65], [1.4, 1.5, 1.45], NOT_REPRODUCED),
+        ([1.4, 0.5, 0.9], [0.7, 0.9, 0.65], NOT_SHOWN),
+    ],
+)
+def test_order_of_coefficients_looks_at_the_end(lever, handle, expected):
+    found = [("l.h5", coefficients_of("lever_pull", lever)), ("h.h5", coefficients_of("handle_pull_side", handle))]
+    (finding,) = judges_of_losses.order_of_coefficients(Shelf(found))
+    assert finding.verdict == expected and finding.source == "l.h5, h.h5"
+    assert finding.value.mean == pytest.approx(np.mean(lever) - np.mean(handle))
+
+
+def test_coefficients_of_runs_of_other_length_are_not_compared():
+    found = [
+        ("l.h5", coefficients_of("lever_pull", [1.4, 1.5, 1.45], steps=100)),
+        ("h.h5", coefficients_of("handle_pull_side", [0.7, 0.6, 0.65], steps=200)),
+    ]
+    assert judges_of_losses.order_of_coefficients(Shelf(found)) == [MISSING]
+
+
+def logged(study, ends, methods, seeds=3, **attributes):
+    """A made-up result of runs that logged twice: ``metric`` to the last values ``(method, seed)``; the first are 1."""
+    layout = ("method", "seed", "log_step")
+    data = {name: (layout, np.stack([np.ones(np.shape(v)), v], -1)) for name, v in ends.items()}
+    data["updates"] = (layout, np.broadcast_to([700.0, 800.0], (len(methods), seeds, 2)))
+    found = of(study, data, {"log_step": np.arange(2)}, methods, seeds, **attributes)
+    found.config = {method: {"model": {"harmonizer_lr": 0.01}} for method in methods}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        ([0.99, 1.0, 1.02], REPRODUCED),
+        ([2.9, 3.0, 3.1], NOT_REPRODUCED),
+        ([0.3, 0.31, 0.32], NOT_REPRODUCED),
+        ([0.9, 1.0, 1.1], NOT_SHOWN),
+        ([1.0, 1.0], NOT_SHOWN),
+    ],
+)
+def test_learned_weights_are_compared_with_the_analytic_ones_of_the_same_runs(ratio, expected):
+    settled = np.array([[0.5, 20.0, 3.0][: len(ratio)]])
+    ends = {"weight/reward": settled * ratio, "analytic_weight/reward": settled}
+    found = logged("coefficients", ends, ("harmony",), len(ratio))
+    finding = judged(judges_of_losses.analytic("reward"), found)
+    assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(ratio))
+    assert "800 updates" in finding.ours and "rate of 0.01" in finding.ours and "last 100" in finding.ours
+    assert judged(judges_of_losses.analytic("observation"), found) == MISSING
+    found.attributes |= {"study": "finding1", "mode": "online"}
+    assert judged(judges_of_losses.analytic("reward"), found).verdict == expected
+    found.attributes["mode"] = "offline"  # the coefficients' runs
+    assert judged(judges_of_losses.analytic("reward"), found) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("factor", "times", "expected"),
+    [
+        (10.0, [12.0, 15.0, 14.0], REPRODUCED),
+        (10.0, [2.0, 3.0, 2.5], NOT_REPRODUCED),  # larger, not excessively so
+        (10.0, [4.0, 15.0, 14.0], NOT_SHOWN),
+        (2.0, [3.0, 3.5, 3.2], REPRODUCED),
+        (2.0, [0.3, 0.31, 0.32], NOT_REPRODUCED),
+    ],
+)
+def test_unrectified_is_compared_with_rectified_as_a_ratio(factor, times, expected):
+    base = np.array([1.0, 1.4, 0.8])
+    found = logged("ablations", {"weight/reward": np.stack([base, base * times])}, ("harmony", "unrectified"))
+    finding = judged(judges_of_losses.unrectified("weight/reward", factor), found)
+    assert finding.verdict == expected and finding.value.mean == pytest.approx(np.exp(np.mean(np.log(times))))
+    assert judged(judges_of_losses.unrectified("loss/dynamics", factor), found) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "expected"),
+    [([6e3, 5e3, 7e3], REPRODUCED), ([6.0, 5.0, 7.0], NOT_REPRODUCED), ([6e3, 500.0, 7e3], NOT_SHOWN)],
+)
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_near_zero_is_beside_the_largest_weight(dynamics, expected, scale):
+    """All weights a thousand times smaller is another scale and no other balance."""
+    ends = {"weight/observation": [[0.9, 1.0, 1.1]], "weight/reward": [[7.0, 8.0, 9.0]], "weight/dynamics": [dynamics]}
+    ends = {name: scale * np.array(values) for name, values in ends.items()}
+    ends["loss/dynamics"] = np.array([[1e-4] * 3])
+    finding = judged(judges_of_losses.near_zero, logged("multitask", ends, ("nashmtl",)))
+    assert finding.verdict == expected and "dynamics loss at the end 0.0001 with nashmtl" in finding.ours
