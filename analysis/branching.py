@@ -15,26 +15,12 @@ from typing import Any
 import numpy as np
 
 from analysis.segments import Segments
-from hdream_core.envs.layout import main_object
+from analysis.tasks import task_facts
 
 ASIDE = 8  # steps of full sideways motion: about 8 cm on Meta-world, 16 px on the miniature
 EARLY = 5  # stop so many steps before the object would have moved
-MOVED = {"mini_lever": 3.0}  # px: an object that went so far has moved; the study reports a probe's error beside it
-MOVED_METRES = 0.05
-TOUCHED = {"mini_lever": 0.01}  # the first sign of motion
-TOUCHED_METRES = 0.002
 SIDEWAYS = 0  # the action's dimension along x
 GRIPPER = 3  # Meta-world's last action dimension, which alternatives leave as recorded
-
-
-def moved_threshold(task: str) -> float:
-    """Displacement, in the units of ``positions``, from which on an object counts as moved."""
-    return MOVED.get(task, MOVED_METRES)
-
-
-def touched_threshold(task: str) -> float:
-    """Displacement from which on an object counts as touched: the first sign of motion."""
-    return TOUCHED.get(task, TOUCHED_METRES)
 
 
 @dataclass(frozen=True)
@@ -96,22 +82,20 @@ def simulate(env: Any, segments: Segments, context: int, alternative: str) -> Tr
         context: frames before the branch.
         alternative: a name of ``ALTERNATIVES``.
     """
-    alter, name = ALTERNATIVES[alternative], main_object(segments.task)
+    alter, task = ALTERNATIVES[alternative], task_facts(segments.task)
     actions = segments.rows("action")[:, context:]  # (B, H, A)
     states = segments.rows("sim_state")[:, context - 1]  # (B, n)
     where = segments.positions()  # each (B, T, d)
-    hand = where["tip" if "tip" in where else "hand"][:, context - 1]
-    at = where[name][:, context - 1]
-    moved = np.linalg.norm(where[name][:, context:] - at[:, None], axis=-1)  # (B, H) in the record
-    touched = touched_threshold(segments.task)
+    hand, at = (where[name][:, context - 1] for name in (task.hand, task.main))
+    moved = np.linalg.norm(where[task.main][:, context:] - at[:, None], axis=-1)  # (B, H) in the record
     played, rewards, displacement, valid = [], [], [], []
     for i, state in enumerate(states):
-        action = alter(actions[i], moved[i], at[i] - hand[i], touched)
+        action = alter(actions[i], moved[i], at[i] - hand[i], task.touched)
         played.append(actions[i] if action is None else action)
-        reward, positions = _play(env, state, played[-1], name)
+        reward, positions = _play(env, state, played[-1], task.main)
         rewards.append(reward)
         displacement.append(np.linalg.norm(positions - at[i], axis=-1))
-        valid.append(alternative == "recorded" or (action is not None and displacement[-1].max() <= touched))
+        valid.append(alternative == "recorded" or (action is not None and displacement[-1].max() <= task.touched))
     return Truth(np.stack(played), np.stack(rewards), np.stack(displacement), np.array(valid))
 
 

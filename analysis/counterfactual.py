@@ -45,6 +45,7 @@ from analysis.segments import (
     other_episodes,
     unseen_episodes,
 )
+from analysis.tasks import task_facts
 from analysis.wrong_dreams import WRONG, intervals, lines
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
@@ -88,7 +89,7 @@ class Counterfactual(study.OfflineStudy):
 def run(job: Counterfactual) -> Path:
     """Trains, branches, dreams, counts, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:

@@ -15,8 +15,9 @@ from analysis import methods, study
 from analysis.collect import origin
 from analysis.explore import slices
 from analysis.segments import Rows, unseen_episodes
+from analysis.tasks import task_facts
 from hdream_core import runs
-from hdream_core.envs.layout import main_object, positions
+from hdream_core.envs.layout import positions
 from hdream_core.load import export
 from hdream_core.minari_layout import read_metadata
 
@@ -40,7 +41,7 @@ class Demo(study.Study):
 def run(job: Demo) -> Path:
     """Exports the models and the slice; returns the slice's path."""
     job = job if job.seeds else replace(job, seeds=(0,))  # one model of each method is enough to look at
-    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
     path = job.folder / f"{job.task}_slice.h5"
     if job.plan_only:
@@ -60,7 +61,7 @@ def run(job: Demo) -> Path:
 
 def _stretch(task: str, episode: Rows, rows: int) -> Rows:
     """The part of an episode about the first motion of its object, or its beginning if nothing moves."""
-    where = positions(task, episode["state"])[main_object(task)]
+    where = positions(task, episode["state"])[task_facts(task).main]
     moved = np.flatnonzero(np.linalg.norm(where - where[0], axis=-1) > 1e-2 * np.ptp(where, axis=0).max() + 1e-9)
     first = int(moved[0]) if len(moved) else rows // 2
     start = int(np.clip(first - rows // 2, 0, max(len(where) - rows, 0)))

@@ -19,6 +19,7 @@ from analysis import collect, dreams, methods, results, study
 from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds, splits
 from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
 from analysis.stats import show
+from analysis.tasks import task_facts
 from hdream_core.config import ConfigError
 
 STUDY = "finding2"
@@ -49,7 +50,7 @@ class Finding2(study.OfflineStudy):
 def run(job: Finding2) -> Path:
     """Trains, dreams, counts, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     if len(names) != 2:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
     plan = study.plan(job, STUDY, names)

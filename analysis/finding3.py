@@ -19,7 +19,7 @@ from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, draw, unseen_episodes
 from analysis.stats import OVER_SEEDS, seed_interval, show
-from hdream_core.envs.layout import main_object
+from analysis.tasks import task_facts
 
 STUDY = "finding3"
 FOLDS = 3
@@ -56,7 +56,7 @@ def run(job: Finding3) -> Path:
         return path
     sha256 = study.train(plan)
     segments = draw(job.task, unseen_episodes(plan, job.episodes), job.segments, LENGTH, seed=4)
-    where = list(segments.positions()).index(main_object(job.task))
+    where = list(segments.positions()).index(task_facts(job.task).main)
     probe, folds = ProbeConfig(updates=job.probe_updates), min(FOLDS, len(segments.episodes))
     found = {
         place: _object_errors(regress(agent, segments, CONTEXT, probe, 1, folds), where)
@@ -68,7 +68,7 @@ def run(job: Finding3) -> Path:
     result.axes["step"] = curves.axes["step"]
     result.data |= {name: curves.data[name] for name in CURVES if name in curves.data}
     result.notes["final"] = final(result)
-    result.notes["protocol"] = {"segments": job.segments, "object": main_object(job.task), "probe": asdict(probe)}
+    result.notes["protocol"] = {"segments": job.segments, "object": task_facts(job.task).main, "probe": asdict(probe)}
     return study.finish(result, path, job.out, figures.finding3.draw, lines(result))
 
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from analysis.branching import Truth, moved_threshold, touched_threshold
+from analysis.branching import Truth
 from analysis.dreams import batches
 from analysis.motion import SMOOTH, MotionProbe
 from analysis.segments import Rows, Segments
+from analysis.tasks import task_facts
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
-from hdream_core.envs.layout import main_object, positions
+from hdream_core.envs.layout import positions
 
 EVENTS = ("reward", "object")
 REFERENCES = ("simulator", "ignores actions")
@@ -37,8 +38,8 @@ class Dreamed:
 
 def untouched_rows(task: str, rows: Rows) -> np.ndarray:
     """At which rows of an episode the main object is where the reset put it, ``(T,)``."""
-    where = positions(task, rows["state"])[main_object(task)]
-    return np.linalg.norm(where - where[0], axis=-1) <= touched_threshold(task)
+    where = positions(task, rows["state"])[task_facts(task).main]
+    return np.linalg.norm(where - where[0], axis=-1) <= task_facts(task).touched
 
 
 def reward_level(task: str, episodes: Sequence[Rows]) -> float:
@@ -59,7 +60,7 @@ def reward_level(task: str, episodes: Sequence[Rows]) -> float:
 
 def thresholds_for(task: str, level: float) -> dict[str, float]:
     """By event: the reward's level, and the displacement from which on the object counts as moved."""
-    return {"reward": level, "object": moved_threshold(task)}
+    return {"reward": level, "object": task_facts(task).moved}
 
 
 @torch.no_grad()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.methods import ORIGINAL, balanced
+from analysis.methods import ORIGINAL
 from analysis.results import Result
 from analysis.stats import Interval, bounds_of, cluster_interval, seed_interval, show, variance_ratio
-from analysis.verdicts import MISSING, Finding, Judge, Shelf, compared, has, methods_of, told
+from analysis.verdicts import MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, told
 
 OTHERS = "other weights"  # stands for each reward weight above 1 that is not the task's balanced one
 LEVEL = 0.95
@@ -27,7 +27,7 @@ def judged(result: Result, method: str | None) -> tuple[list[str], float]:
 
     Where each other weight is tried, the level is Bonferroni's for all larger weights that were compared with w_r = 1.
     """
-    chosen = balanced(result.attributes["task"])
+    chosen = balanced(result)
     if method == OTHERS:
         weights = larger_weights(result)
         return [weight for weight in weights if weight != chosen], 1 - (1 - LEVEL) / max(len(weights), 1)

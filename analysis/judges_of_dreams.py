@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from analysis.methods import IMPLICIT, ORIGINAL, balanced
+from analysis.methods import IMPLICIT, ORIGINAL
 from analysis.results import Result
 from analysis.stats import read_interval, show
+from analysis.tasks import task_facts
 from analysis.verdicts import (
     MISSING,
     NOT_MEASURED,
@@ -13,11 +14,11 @@ from analysis.verdicts import (
     Finding,
     Judge,
     Shelf,
+    balanced,
     compared,
     methods_of,
     probe_cannot_tell,
 )
-from hdream_core.envs.layout import centimetres
 
 MISSES = 0.05  # by so much more may the balanced model miss what happens
 
@@ -59,9 +60,9 @@ def _counts_from(result: Result, other: str) -> str:
     """The motion that counts, which each model's probe sets by its own errors."""
     if "object/quiet" not in result.data:
         return ""
-    quiet = centimetres(result.attributes["task"]) * result.values("object/quiet").mean(1)  # (method,)
-    each = dict(zip(methods_of(result), quiet, strict=True))
-    unit = "px" if result.attributes["task"] == "mini_lever" else "cm"
+    task = task_facts(result.attributes["task"])
+    quiet = task.reported_per_length * result.values("object/quiet").mean(1)  # (method,)
+    each, unit = dict(zip(methods_of(result), quiet, strict=True)), task.reported_length
     return f", motion counts from {', '.join(f'{each[m]:.2g} {unit} with {m}' for m in (other, ORIGINAL))}"
 
 
@@ -92,7 +93,7 @@ def discrimination(event: str) -> Judge:
 def _branched(shelf: Shelf) -> list[tuple[str, Result, str]]:
     """Results of the study of branches, each with its file's name and its task's balanced method."""
     found = shelf.of("counterfactual")
-    return [(n, r, balanced(r.attributes["task"])) for n, r in found if r.notes["final"]["reference"] == ORIGINAL]
+    return [(n, r, balanced(r)) for n, r in found if r.notes["final"]["reference"] == ORIGINAL]
 
 
 def frames(shelf: Shelf) -> list[Finding]:
@@ -102,7 +103,7 @@ def frames(shelf: Shelf) -> list[Finding]:
     """
     findings = []
     for name, result in shelf.of("finding2"):
-        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])]:
+        if methods_of(result) != [ORIGINAL, balanced(result)]:
             continue
         for split in ("moving", "still"):
             row = result.notes["final"][split]
@@ -124,7 +125,7 @@ def made_up(shelf: Shelf) -> list[Finding]:
     findings = []
     for name, result in shelf.of("finding2"):
         row = result.notes["final"]["still"]
-        if methods_of(result) != [ORIGINAL, balanced(result.attributes["task"])] or "difference in made up" not in row:
+        if methods_of(result) != [ORIGINAL, balanced(result)] or "difference in made up" not in row:
             continue
         cells = [f"{m} {show(row[f'made up by {which}']['over_seeds'])}"
                  for which, m in zip(("first", "second"), methods_of(result), strict=True)]  # fmt: skip

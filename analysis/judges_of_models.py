@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.methods import IMPLICIT, ORIGINAL, balanced
+from analysis.methods import IMPLICIT, ORIGINAL
 from analysis.results import Result
 from analysis.stats import FIXED, cluster_interval, read_interval, seed_interval, show
-from analysis.verdicts import MISSING, Finding, Judge, Shelf, compared, has, methods_of, told
+from analysis.verdicts import MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, told
 
 SELF = ("hand", "tip", "goal")  # positions that are no object's
 
@@ -69,7 +69,7 @@ def whole_state(kind: str) -> Judge:
 
 def _regressed(shelf: Shelf) -> list[tuple[str, Result, str]]:
     """Results of state regression against w_r = 1, each with its file's name and its task's balanced method."""
-    found = [(n, r, balanced(r.attributes["task"])) for n, r in shelf.of("state_regression")]
+    found = [(n, r, balanced(r)) for n, r in shelf.of("state_regression")]
     return [(n, r, m) for n, r, m in found if has(r, m, ORIGINAL) and r.notes["final"]["reference"] == ORIGINAL]
 
 

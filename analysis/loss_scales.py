@@ -19,6 +19,7 @@ import figures.loss_scales
 from analysis import collect, methods, results, study
 from analysis.segments import draw, unseen_episodes
 from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
+from analysis.tasks import task_facts
 from hdream_core.agent import DreamerV2
 from hdream_core.envs.layout import image_values
 from hdream_core.evaluate import own_randomness
@@ -46,7 +47,7 @@ class LossScales(study.Study):
 def run(job: LossScales) -> Path:
     """Trains, measures, collects and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task), "harmony")
+    names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced, "harmony")
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:

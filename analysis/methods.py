@@ -10,15 +10,8 @@ from hdream_core.presets import METHODS
 WEIGHTS = ("w_o", "w_r", "w_d")
 IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3
 ORIGINAL = "w_r=1"  # DreamerV2 as it is: "original weight" in C.4
-# C.4's "balanced weight" of each task of the analysis; 100 is the paper's choice on Lever Pull.
-BALANCED = {"lever_pull": "w_r=100", "handle_pull_side": "w_r=10", "hammer": "w_r=10"}
 # Methods that are a preset's method with a change.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"unrectified": ("harmony", {"balancer.rectified": False})}  # Eq. 4
-
-
-def balanced(task: str) -> str:
-    """The balanced weight of a task."""
-    return BALANCED.get(task, "w_r=100")
 
 
 def weight_name(w_r: float) -> str:

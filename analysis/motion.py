@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.branching import touched_threshold
 from analysis.probes import MLPProbe, ProbeConfig
 from analysis.representation import features
 from analysis.segments import CONTEXT, Segments
+from analysis.tasks import task_facts
 from hdream_core.agent import DreamerV2
-from hdream_core.envs.layout import main_object
 
 SMOOTH = 10  # steps of a running mean
 FITTED = 2 / 3  # of the probe's episodes; the others set the threshold
@@ -44,8 +43,8 @@ def equal_error(still: np.ndarray, moving: np.ndarray) -> float:
 
 def at_rest(windows: Segments) -> np.ndarray:
     """Windows whose main object rests over the steps that the first running mean is over, bool ``(N,)``."""
-    where = windows.positions()[main_object(windows.task)][:, CONTEXT - SMOOTH : CONTEXT]
-    return (displacement(where) <= touched_threshold(windows.task)).all(-1)
+    where = windows.positions()[task_facts(windows.task).main][:, CONTEXT - SMOOTH : CONTEXT]
+    return (displacement(where) <= task_facts(windows.task).touched).all(-1)
 
 
 class MotionProbe:
@@ -66,7 +65,7 @@ class MotionProbe:
         self.task, self.moved = segments.task, moved
         fitted = segments.episode < np.ceil(FITTED * len(segments.episodes))
         some = segments.take(np.flatnonzero(fitted))
-        feat, where = features(agent, some, CONTEXT).posterior, some.positions()[main_object(self.task)]
+        feat, where = features(agent, some, CONTEXT).posterior, some.positions()[task_facts(self.task).main]
         self.position = MLPProbe(feat.reshape(-1, feat.shape[-1]), where.reshape(-1, where.shape[-1]), config, seed=0)
         self.threshold = moved
         others = segments.take(np.flatnonzero(~fitted & at_rest(segments)))
@@ -83,7 +82,7 @@ class MotionProbe:
     def seen(self, agent: DreamerV2, windows: Segments) -> tuple[np.ndarray, np.ndarray, float]:
         """On frames that were all seen: true displacement and as read, ``(N, H)`` each; RMS distance of positions."""
         feat = features(agent, windows, CONTEXT).posterior
-        where = windows.positions()[main_object(self.task)]
+        where = windows.positions()[task_facts(self.task).main]
         error = float(np.sqrt(np.square(self.position(feat) - where).sum(-1).mean()))
         return displacement(where[:, CONTEXT - 1 :]), self.read(feat[:, CONTEXT - SMOOTH :]), error
 

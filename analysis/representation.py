@@ -11,9 +11,9 @@ import torch
 from analysis.dreams import batches
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.segments import Segments
+from analysis.tasks import task_facts
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
-from hdream_core.envs.layout import centimetres
 
 KINDS = ("posterior", "open_loop")  # features with all frames seen, and imagined after the context
 PROBES = ("mlp", "linear", "shuffled", "constant")
@@ -75,7 +75,7 @@ def regress(
         ``context`` on for both kinds, so that they can be compared. NaN for an episode that no segment is from.
     """
     found, truth = features(agent, segments, context), segments.positions()
-    target = np.concatenate(list(truth.values()), -1) * centimetres(segments.task)  # (N, T, D)
+    target = np.concatenate(list(truth.values()), -1) * task_facts(segments.task).reported_per_length  # (N, T, D)
     ends = np.cumsum([values.shape[-1] for values in truth.values()])[:-1]  # of each object's columns
     shape = (len(segments.episodes), len(truth))
     errors = {f"{name}/{kind}": np.full((seeds, *shape), np.nan) for name in PROBES for kind in KINDS}

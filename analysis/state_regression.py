@@ -20,6 +20,7 @@ from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
+from analysis.tasks import task_facts
 
 STUDY = "state_regression"
 SIZES = {
@@ -60,7 +61,7 @@ class StateRegression(study.OfflineStudy):
 def run(job: StateRegression) -> Path:
     """Trains, gathers, regresses, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    names = job.methods or (methods.ORIGINAL, methods.balanced(job.task))
+    names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY if job.data == "agents" else f"{STUDY}_unseen", plan.runs)
     if job.plan_only:
@@ -138,7 +139,7 @@ def _compared(result: results.Result, errors: np.ndarray) -> dict[str, Any]:
 
 def unit(result: results.Result) -> str:
     """Of the errors."""
-    return "px^2" if result.attributes["task"] == "mini_lever" else "cm^2"
+    return f"{task_facts(result.attributes['task']).reported_length}^2"
 
 
 def lines(result: results.Result) -> list[str]:

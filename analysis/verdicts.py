@@ -24,6 +24,7 @@ import numpy as np
 
 from analysis.results import Result
 from analysis.stats import ANY, Bounds, Interval, known, seed_interval, show
+from analysis.tasks import task_facts
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
 IN_PART = "reproduced in part"  # a sentence of which some holds and some does not
@@ -126,6 +127,11 @@ def between(spans: Sequence[Interval], low: float, high: float) -> str:
         return REPRODUCED
     outside = all(span.high < low for span in spans) or all(span.low > high for span in spans)
     return NOT_REPRODUCED if outside else NOT_SHOWN
+
+
+def balanced(result: Result) -> str:
+    """The balanced method of a result's task."""
+    return task_facts(result.attributes["task"]).balanced
 
 
 def methods_of(result: Result) -> list[str]:

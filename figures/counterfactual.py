@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
+from analysis.tasks import task_facts
 from analysis.verdicts import probe_cannot_tell
 from figures import marks, style, words
 from figures.wrong_dreams import Cases, frequencies, of_actions, told_apart
@@ -46,7 +47,7 @@ def draw(source: Path, out: Path) -> Path:
 
 def _note(result: Result, blind: str) -> str:
     level, thing = result.notes["protocol"]["thresholds"], words.main_thing(result)
-    unit = "px" if result.attributes["task"] == "mini_lever" else "m"
+    unit = task_facts(result.attributes["task"]).length
     parts = [
         f"Reward rises: above {level['reward']:.2g}. All branches begin at an untouched {thing}, and altered actions "
         "never touch it. In brackets: cases.",

@@ -8,14 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import Result
-
-# What Meta-world calls object and object2 in every task, as it is called in the tasks of the paper's analysis.
-OBJECTS = {
-    "lever_pull": {"object": "lever"},
-    "handle_pull_side": {"object": "handle"},
-    "hammer": {"object": "hammer", "object2": "nail"},
-}
-MAIN = {"mini_lever": "lever"}  # the object that a task's reward is about, where it is not ``object``
+from analysis.tasks import task_facts
 
 
 def task(result: Result) -> str:
@@ -25,17 +18,17 @@ def task(result: Result) -> str:
 
 def thing(result: Result, name: str) -> str:
     """What an object of a result's task is."""
-    return OBJECTS.get(result.attributes["task"], {}).get(name, name)
+    return task_facts(result.attributes["task"]).called(name)
 
 
 def main_thing(result: Result) -> str:
     """What the object is that the task's reward is about."""
-    return thing(result, MAIN.get(result.attributes["task"], "object"))
+    return thing(result, task_facts(result.attributes["task"]).main)
 
 
 def squared_unit(result: Result) -> str:
     """Of squared distances in a result."""
-    return "px$^2$" if result.attributes["task"] == "mini_lever" else "cm$^2$"
+    return f"{task_facts(result.attributes['task']).reported_length}$^2$"
 
 
 def origins(shown: Mapping[Path, Result]) -> list[str]:

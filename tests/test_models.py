@@ -8,6 +8,7 @@ from analysis import branching, counterfactual, hallucination, methods
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.representation import features, folds_of
 from analysis.segments import Segments, _rows, draw
+from analysis.tasks import task_facts
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
 from hdream_core.checkpoint import CheckpointError
@@ -110,7 +111,7 @@ def test_altered_actions_count_only_where_the_simulator_shows_no_contact(episode
         truth, again = (branching.simulate(env, windows, 10, name) for _ in range(2))
         for ours, theirs in zip(vars(truth).values(), vars(again).values(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
-        touched = truth.displacement.max(-1) > branching.touched_threshold("mini_lever")
+        touched = truth.displacement.max(-1) > task_facts("mini_lever").touched
         if name == "recorded":
             assert truth.valid.all() and touched.any()
         else:
@@ -122,7 +123,7 @@ def test_branches_begin_at_an_untouched_object_and_stand_for_the_record(episodes
     branches, weight = counterfactual.draw_branches("mini_lever", episodes, 40, level)
     where = branches.positions()["lever"][:, counterfactual.CONTEXT - 1]
     start = np.stack([positions("mini_lever", episodes[e]["state"][0])["lever"] for e in branches.episode])
-    assert np.linalg.norm(where - start, axis=-1).max() <= branching.touched_threshold("mini_lever")
+    assert np.linalg.norm(where - start, axis=-1).max() <= task_facts("mini_lever").touched
     rises = (branches.rows("reward")[:, counterfactual.CONTEXT :] > level).any(1)
     every = draw("mini_lever", episodes, 10**9, counterfactual.LENGTH, seed=0)
     untouched = [hallucination.untouched_rows("mini_lever", rows) for rows in episodes]
@@ -205,7 +206,7 @@ def test_method_names():
     }
     assert methods.parse("harmony,w_d=1") == ("harmony", {"balancer.w_d": 1.0, "method": "harmony,w_d=1"})
     assert methods.parse("unrectified")[1]["balancer.rectified"] is False
-    assert methods.balanced("hammer") == "w_r=10" and methods.balanced("lever_pull") == "w_r=100"
+    assert task_facts("hammer").balanced == "w_r=10" and task_facts("lever_pull").balanced == "w_r=100"
     for odd in ("w_q=1", "w_r=", "", "harmony w_d=1"):
         with pytest.raises(ConfigError):
             methods.parse(odd)

@@ -9,7 +9,8 @@ from analysis import motion
 from analysis.probes import ProbeConfig
 from analysis.representation import Features
 from analysis.segments import LENGTH, draw
-from hdream_core.envs.layout import main_object, positions
+from analysis.tasks import task_facts
+from hdream_core.envs.layout import positions
 from offline_buffers.build import Build, build
 
 VALUES = st.lists(st.floats(0, 10), min_size=1, max_size=12).map(np.array)
@@ -46,7 +47,7 @@ def windows(tmp_path_factory):
 
 def test_features_that_tell_the_position_tell_the_motion(windows, monkeypatch):
     def tell(agent, segments, context):
-        where = positions("mini_lever", segments.rows("state"))[main_object("mini_lever")]
+        where = positions("mini_lever", segments.rows("state"))[task_facts("mini_lever").main]
         return Features(where.astype(np.float32), where[:, context:].astype(np.float32))
 
     monkeypatch.setattr(motion, "features", tell)
@@ -57,7 +58,7 @@ def test_features_that_tell_the_position_tell_the_motion(windows, monkeypatch):
     assert 0 < quality["object/quiet"] < 10  # px, which is what the lever moves at least, if at all
     assert quality["object/floor"] < 0.05 and quality["object/seen"] > 0.95
     true, read, _ = probe.seen(None, windows)
-    where = windows.positions()[main_object("mini_lever")]
+    where = windows.positions()[task_facts("mini_lever").main]
     start = where[:, 5:15].mean(1)  # ten steps seen
     last = np.linalg.norm(where[:, -10:].mean(1) - start, axis=-1)
     np.testing.assert_allclose(read[:, -1], last, atol=0.5)

@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.representation import KINDS, features, folds_of
 from analysis.segments import CONTEXT, Segments
+from analysis.tasks import task_facts
 from hdream_core.agent import DreamerV2
-from hdream_core.envs.layout import centimetres
 
 NAMES = {"posterior": "seen (posterior)", "open_loop": "imagined (open loop)"}  # kinds of features
 
@@ -65,7 +65,7 @@ def read_positions(
 
 def true_positions(windows: Segments) -> dict[str, np.ndarray]:
     """Of hand and objects, ``(N, T, d)`` in the units of ``read_positions``."""
-    return {name: where * centimetres(windows.task) for name, where in windows.positions().items()}
+    return {name: where * task_facts(windows.task).reported_per_length for name, where in windows.positions().items()}
 
 
 def probe_errors(read: Mapping[str, Read], windows: Segments, context: int = CONTEXT) -> pd.DataFrame:

@@ -12,9 +12,9 @@ import numpy as np
 from analysis.dreams import frames_and_rewards
 from analysis.explore import slices
 from analysis.segments import CONTEXT, HORIZON, Segments
+from analysis.tasks import task_facts
 from hdream_core import envs
 from hdream_core.agent import DreamerV2
-from hdream_core.envs.layout import main_object
 from hdream_core.load import load_agent
 from hdream_core.minari_layout import DatasetError
 
@@ -107,7 +107,7 @@ class Explorer:
         """Truth and dreams under the recorded actions, of many windows at once; nothing is simulated."""
         dreams = {name: frames_and_rewards(agent, windows, context) for name, agent in self.agents.items()}
         rows = {name: windows.rows(name) for name in ("action", "image", "reward")}
-        where = windows.positions()[main_object(self.task)]  # (N, T, d)
+        where = windows.positions()[task_facts(self.task).main]  # (N, T, d)
         moved = np.linalg.norm(where[:, context:] - where[:, context - 1 : context], axis=-1)
         return [
             Rollout(
@@ -130,7 +130,7 @@ class Explorer:
         ``branching.displaced``): settings for ``rollout``.
         """
         reward, where = windows.rows("reward"), windows.positions()
-        hand, at = (where[name][:, context - 1, 0] for name in (_hand(where), main_object(self.task)))
+        hand, at = (where[name][:, context - 1, 0] for name in (task_facts(self.task).hand, task_facts(self.task).main))
         rises = (reward[:, context - 1] <= level) & (reward[:, context:] > level).any(1)
         found = []
         for i in np.flatnonzero(rises):
@@ -186,7 +186,7 @@ class Explorer:
         self, state: np.ndarray, action: np.ndarray, look: bool = True
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frames (none unless asked to look), rewards and the main object's displacement."""
-        name = main_object(self.task)
+        name = task_facts(self.task).main
         self.env.restore_state(state)
         start = self.env.object_positions()[name]
         images, rewards, moved = [], [], []
@@ -206,7 +206,3 @@ def _pushed(action: np.ndarray, push: Sequence[float]) -> np.ndarray:
     altered, width = action.copy(), min(PUSHED, action.shape[1])
     altered[:, :width] = np.clip(altered[:, :width] + np.asarray(push[:width], np.float32), -1, 1)
     return altered
-
-
-def _hand(where: Mapping[str, np.ndarray]) -> str:
-    return "tip" if "tip" in where else "hand"

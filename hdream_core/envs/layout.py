@@ -33,16 +33,6 @@ def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def centimetres(task: str) -> float:
-    """Factor from the units of ``positions`` to those that results are reported in: centimetres, or pixels."""
-    return 1.0 if task == "mini_lever" else 100.0
-
-
-def main_object(task: str) -> str:
-    """The object that the task's reward is about."""
-    return "lever" if task == "mini_lever" else "object"
-
-
 def image_values(task: str) -> int:
     """H W C, the numbers that an observation loss adds up over."""
     return 3 * (32 if task == "mini_lever" else 64) ** 2
