@@ -102,3 +102,41 @@ def test_page_quotes_the_orders_of_magnitude_at_other_scales():
         ratio = np.log10(found.values("loss/observation")[0] / found.values("loss/reward")[0])  # of w_r = 1
         ratios.append(np.nanmean(ratio[:, found.axes["log_step"] > found.axes["log_step"][-1] / 2]))
     assert "it is 10 to the {:.1f} by 20,000 steps (above), on the miniature 10 to the {:.2f}".format(*ratios) in text
+
+
+def test_page_quotes_the_multitask_balancers_of_the_miniature():
+    text, found = flowing(PAGE), shipped("multitask_mini_lever_cpu")
+    methods, returns = [str(m) for m in found.axes["method"]], found.values("return")  # (method, seed, step)
+    names = {"harmony": "HarmonyDream", "w_r=1": "w_r = 1", "uw": "uncertainty weighting", "dwa": "DWA"}
+    area = dict(zip(methods, returns.mean(-1), strict=True))
+    for method, words in (names | {"nashmtl": "NashMTL"}).items():
+        last = seed_interval(returns[methods.index(method), :, -1])
+        cells = [quote(last, 0), quote(seed_interval(area[method]), 1)]
+        if method != "harmony":
+            cells.append(quote(seed_interval(area["harmony"] - area[method]), 1, signed=True))
+        assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
+    assert (area["harmony"] > area["uw"]).all()  # "in all five pairs of seeds"
+    before = shipped("finding1_mini_lever_cpu")
+    area = dict(zip(map(str, before.axes["method"]), before.values("return").mean(-1), strict=True))
+    told = quote(seed_interval(area["harmony"] - area["w_r=1"]), 1, signed=True)
+    assert f"there HarmonyDream was ahead by {told}" in text and before.attributes != found.attributes
+    end = {
+        name: dict(zip(methods, found.values(name)[..., -1].mean(1), strict=True))
+        for name in found.data
+        if name.startswith(("loss/", "weight/"))
+    }
+    loss = {name: end[f"loss/{name}"] for name in ("observation", "reward", "dynamics")}
+    assert f"to a dynamics loss of {loss['dynamics']['nashmtl']:.5f}" in text
+    others = sorted(value for method, value in loss["observation"].items() if method != "nashmtl")
+    told = f"observation loss {loss['observation']['nashmtl']:.0f}, of the others {others[0]:.0f} to {others[-1]:.0f}"
+    assert told in text
+    assert f"a weight of {end['weight/observation']['uw']:.0f} and has the largest dynamics loss" in text
+    assert f"({loss['dynamics']['uw']:.1f}; w_r = 1: {loss['dynamics']['w_r=1']:.1f})" in text
+    told = f"{loss['reward']['harmony']:.2f} against {loss['reward']['w_r=1']:.2f} with w_r = 1, its weight at "
+    told += f"{end['weight/reward']['harmony']:.1f}, and that of the observation loss at "
+    assert told + f"{end['weight/observation']['harmony']:.2f}" in text
+    assert max(loss["dynamics"], key=loss["dynamics"].__getitem__) == "uw"
+    assert {round(row["mean"], 2) for name, row in found.notes["final"]["success"].items() if name != "step"} == {
+        0,
+        0.02,
+    }

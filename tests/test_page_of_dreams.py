@@ -3,8 +3,26 @@
 from analysis import kinds_of_dreams
 from tests.quoted import PAGE, ends, flowing, percent, quote, shipped
 
+TASKS = {"lever_pull": "", "handle_pull_side": "Handle Pull Side: ", "hammer": "Hammer: "}  # as rows begin
 
-def test_page_quotes_the_other_studies():
+
+def test_page_quotes_how_often_dreams_are_right_and_make_rewards_up():
+    text = flowing(PAGE)
+    for task, words in TASKS.items():
+        frames = shipped(f"finding2_{task}_cpu").notes["final"]
+        for split, moves in (("moving", "moves"), ("still", "stands still")):
+            for kinds in (
+                ("only second right", "only first right", "both wrong", "both right"),
+                (*kinds_of_dreams.MADE_UP, "made up by first, second right", "made up by second, first right"),
+            ):
+                cells = [percent(frames[split][kind]["over_seeds"]) for kind in kinds]
+                assert f"| {words}{frames[split]['windows']}, true reward {moves} | {' | '.join(cells)} |" in text
+    gaps = [shipped("finding2_hammer_cpu").notes["final"][split]["difference"] for split in ("moving", "still")]
+    assert "by {} and {} of the windows over seeds".format(*(quote(x["over_seeds"], 2, True) for x in gaps)) in text
+    assert "{} and {} over episodes. It is".format(*(ends(x["over_episodes"], 2, True) for x in gaps)) in text
+
+
+def test_page_quotes_loss_scales():
     text = flowing(PAGE)
     scales = shipped("loss_scales_lever_pull_cpu").notes["final"]
     ratio = scales["log10 of L_o / L_r"]["w_r=1"]
@@ -13,15 +31,10 @@ def test_page_quotes_the_other_studies():
         kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
         cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
         assert f"| {words} | {' | '.join(cells)} |" in text, cells
-    frames = shipped("finding2_lever_pull_cpu").notes["final"]
-    for split, words in (("moving", "true reward moves"), ("still", "true reward stands still")):
-        cases = ("only second right", "only first right", "both wrong", "both right")
-        cells = [percent(frames[split][case]["over_seeds"]) for case in cases]
-        assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
-        kinds = (*kinds_of_dreams.MADE_UP, "made up by first, second right", "made up by second, first right")
-        cells = [percent(frames[split][kind]["over_seeds"]) for kind in kinds]
-        assert f"| {frames[split]['windows']}, {words} | {' | '.join(cells)} |" in text
-    branches = shipped("counterfactual_lever_pull_cpu")
+
+
+def test_page_quotes_the_rates_of_wrong_dreams():
+    text, branches = flowing(PAGE), shipped("counterfactual_lever_pull_cpu")
     averted, misses, apart = (
         [branches.notes["final"][f"reward/{name}"][m]["over_seeds"] for m in ("w_r=1", "w_r=100")]
         for name in ("averted_rate", "miss_rate", "discrimination")
