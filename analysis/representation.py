@@ -30,14 +30,15 @@ class Features:
 @torch.no_grad()
 def features(agent: DreamerV2, segments: Segments, context: int, seed: int = 0) -> Features:
     """Posterior and open-loop features of the same windows, one sample of the latents each."""
-    posterior, open_loop = [], []
-    rssm = agent.model.rssm
-    for _, batch in batches(agent, segments, seed=seed):
+    rssm, shape = agent.model.rssm, (len(segments), segments.length, agent.model.rssm.feat_size)
+    posterior = np.empty(shape, np.float32)  # filled in place: at full size it is 8 GB
+    open_loop = np.empty((shape[0], shape[1] - context, shape[2]), np.float32)
+    for some, batch in batches(agent, segments, seed=seed):
         post, _ = rssm.observe(agent.model.encode(batch["image"]), batch["action"], batch["is_first"])
         imagined = rssm.imagine(post.map(lambda x: x[:, context - 1]), batch["action"][:, context:])
-        posterior.append(post.feat.float().cpu().numpy())
-        open_loop.append(imagined.feat.float().cpu().numpy())
-    return Features(np.concatenate(posterior), np.concatenate(open_loop))
+        posterior[some] = post.feat.float().cpu().numpy()
+        open_loop[some] = imagined.feat.float().cpu().numpy()
+    return Features(posterior, open_loop)
 
 
 def folds_of(segments: Segments, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
