@@ -37,9 +37,11 @@ class Dreamed:
 
 
 def untouched_rows(task: str, rows: Rows) -> np.ndarray:
-    """At which rows of an episode the main object is where the reset put it, ``(T,)``."""
-    where = positions(task, rows["state"])[task_facts(task).main]
-    return np.linalg.norm(where - where[0], axis=-1) <= task_facts(task).touched
+    """At which rows of an episode the main object rests where the reset left it, ``(T,)``."""
+    known = task_facts(task)
+    where, row = positions(task, rows["state"])[known.main], np.arange(len(rows["state"]))
+    at_rest = where[min(known.settled, len(where) - 1)]
+    return (row >= known.settled) & (np.linalg.norm(where - at_rest, axis=-1) <= known.touched)
 
 
 def reward_level(task: str, episodes: Sequence[Rows]) -> float:

@@ -69,6 +69,18 @@ def test_positions_in_the_state_are_the_simulators(task):
         obs, *_ = env.step(env.expert_action())
 
 
+@pytest.mark.render
+@pytest.mark.parametrize("task", ["lever_pull", "handle_pull_side", "hammer"])
+def test_an_object_that_nobody_touches_is_untouched_once_it_rests(task):
+    env = envs.make(task, seed=1)
+    rows = [env.reset()[0]["state"]]
+    for _ in range(40):
+        rows.append(env.step(np.zeros(4, np.float32))[0]["state"])
+    untouched = hallucination.untouched_rows(task, {"state": np.stack(rows)})
+    settled = task_facts(task).settled
+    assert untouched[settled:].all() and not untouched[:settled].any()
+
+
 def test_recorded_branch_replays_the_record(segments):
     truth = branching.simulate(envs.make("mini_lever", seed=9), segments, 10, "recorded")
     assert truth.reward == pytest.approx(segments.rows("reward")[:, 10:], abs=1e-5) and truth.valid.all()
