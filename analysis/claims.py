@@ -95,8 +95,8 @@ def preamble(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
         "ours or exploratory, as their text says, the others the paper's. By what they are judged from:",
         "Written by `python -m analysis.claims`; rules in `analysis/verdicts.py` and `analysis/ledger.py`. Brackets: "
         "95 % intervals, over seeds unless it says otherwise. Results at reduced scale say nothing about the paper's "
-        "scale. Each comparison is at 95 % by itself, but where a row says otherwise: of as many as there are here, "
-        "one or two may come out by chance.",
+        "scale. A difference is that of the method named first minus the other. Each comparison is at 95 % by itself, "
+        "but where a row says otherwise: of as many as there are here, several may come out by chance.",
         f"{noted.sum()} of the {len(rows)} rows have a rule, or data, that were changed or set after a result, or a "
         "result that is older than all rules: the numbers beside their rules are those of the footnotes. In "
         f"{rows['differs'].sum()} of them the verdict is another by the earlier rule, or by the paper's protocol.",

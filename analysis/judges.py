@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from analysis.methods import ORIGINAL
 from analysis.results import Result
-from analysis.stats import Interval, bounds_of, cluster_interval, seed_interval, show, variance_ratio
-from analysis.verdicts import MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, told
+from analysis.stats import bounds_of, cluster_interval, seed_interval, show, variance_ratio
+from analysis.verdicts import LEVEL, MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, ranged, told
 
 OTHERS = "other weights"  # stands for each reward weight above 1 that is not the task's balanced one
-LEVEL = 0.95
 
 
 def larger_weights(result: Result) -> list[str]:
@@ -67,17 +65,12 @@ def curves(
             for other in others:
                 gap = seed_interval(area[other] - area[best], level)
                 cells = [f"{m} {told(area[m], within)}" for m in (other, best)]
-                words = f"online, mean {metric} over all evaluations: {', '.join(cells)}{_apart(gap, level)}"
+                words = f"online, mean {metric} over all evaluations: {', '.join(cells)}"
                 allowed = margin * abs(float(area[best].mean()))
-                findings.append(compared(name, result, words, [gap], want, allowed))
+                findings.append(compared(name, result, words, [gap], want, allowed, level))
         return findings or [MISSING]
 
     return judge
-
-
-def _apart(gap: Interval, level: float) -> str:
-    """The difference in words where its interval is not the usual one."""
-    return "" if level == LEVEL else f", difference {show(gap._asdict())} at {100 * level:.3g} %"
 
 
 def more_variable(metric: str, method: str, reference: str) -> Judge:
@@ -90,9 +83,8 @@ def more_variable(metric: str, method: str, reference: str) -> Judge:
                 continue
             area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
             ratio = variance_ratio(area[method], area[reference])
-            spans = [Interval(*np.log(ratio))]
             words = f"online, variance over seeds {show(ratio._asdict())} times as large"
-            findings.append(replace(compared(name, result, words, spans, 1), value=ratio))
+            findings.append(ranged(name, result, words, ratio, 1.0, np.inf))
         return findings or [MISSING]
 
     return judge
@@ -121,8 +113,8 @@ def dreams(
                 gap = error[other] - error[best]
                 spans = [seed_interval(gap.mean(1), level), cluster_interval(gap.mean(0), episode, level)]
                 cells = ", ".join(f"{m} {told(error[m].mean(1))}" for m in (other, best))
-                words = f"offline, reward error of dreams: {cells}{_apart(spans[0], level)}"
-                findings.append(compared(name, result, words, spans, want, margin * float(error[best].mean())))
+                words, allowed = f"offline, reward error of dreams: {cells}", margin * float(error[best].mean())
+                findings.append(compared(name, result, words, spans, want, allowed, level))
         return findings or [MISSING]
 
     return judge

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from analysis.methods import IMPLICIT, ORIGINAL
 from analysis.results import Result
-from analysis.stats import read_interval, show
+from analysis.stats import known, read_interval, show
 from analysis.tasks import task_facts
 from analysis.verdicts import (
     MISSING,
     NOT_MEASURED,
+    NOT_REPRODUCED,
     NOT_SHOWN,
     REPRODUCED,
     Finding,
@@ -26,8 +31,9 @@ MISSES = 0.05  # by so much more may the balanced model miss what happens
 def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
     """Whether the balanced model has fewer wrong dreams, and not by dreaming of nothing.
 
-    A model that never dreams of the event has no hallucinations. So fewer of them count only if its misses are shown to
-    be no more, within ``MISSES``. A probe that sees motion where there is none cannot tell what a dream has.
+    A model that never dreams of the event has no hallucinations. So fewer of them, with either weight, count only if
+    that model's misses are shown to be no more, within ``MISSES``. A probe that sees motion where there is none cannot
+    tell what a dream has.
     """
 
     def judge(shelf: Shelf) -> list[Finding]:
@@ -44,16 +50,23 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
             words = f"{', '.join(cells)}, {row['cases']} cases of {row['episodes']} episodes"
             words += _counts_from(result, other) if event == "object" else ""
             finding = compared(name, result, words, spans, -1, margin)
-            if wrong != "miss" and finding.verdict == REPRODUCED:
-                misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other, {})
-                ends = [misses.get(f"paired_over_{over}", {}).get("high") for over in ("seeds", "episodes")]
-                if not all(end is not None and end < MISSES for end in ends):
-                    words = f"{words}; but its misses are not shown to be no more"
-                    finding = Finding(words, NOT_SHOWN, name, finding.scale, finding.value)
+            if wrong != "miss" and finding.verdict in (REPRODUCED, NOT_REPRODUCED):
+                fewer, more = (other, ORIGINAL) if finding.verdict == REPRODUCED else (ORIGINAL, other)
+                if not _no_more_misses(result, event, other, fewer == other):
+                    said = f"{finding.ours}; but that {fewer} does not miss more than {more} is not shown"
+                    finding = replace(finding, ours=said, verdict=NOT_SHOWN)
             findings.append(finding)
         return findings or [MISSING]
 
     return judge
+
+
+def _no_more_misses(result: Result, event: str, other: str, of_other: bool) -> bool:
+    """Whether the misses of a method, or those of w_r = 1, are shown to be no more than the other's."""
+    misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other, {})
+    spans = [misses.get(f"paired_over_{over}", {}) for over in ("seeds", "episodes")]
+    ends = [span.get("high" if of_other else "low") for span in spans]
+    return all(known(end) and (end if of_other else -end) < MISSES for end in ends)
 
 
 def _counts_from(result: Result, other: str) -> str:
@@ -143,6 +156,8 @@ def without_observations(shelf: Shelf) -> list[Finding]:
         if IMPLICIT not in final or final["reference"] != "w_r=100":
             continue
         spans = [read_interval(final[IMPLICIT][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-        cells = [f"w_o = {w} {show(final[m]['over_seeds'])}" for w, m in ((1, "w_r=100"), (0, IMPLICIT))]
-        findings.append(compared(name, result, ", ".join(cells), spans, 1))
+        cells = [f"w_o = {w} {show(final[m]['over_seeds'])}" for w, m in ((0, IMPLICIT), (1, "w_r=100"))]
+        episode = result.values("window/episode")
+        words = f"{', '.join(cells)}, {len(episode)} segments of {len(np.unique(episode))} episodes"
+        findings.append(compared(name, result, words, spans, 1))
     return findings or [MISSING]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.verdicts import NOT_MEASURED, NOT_SHOWN, REPRODUCED
+from analysis.verdicts import NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED
 
 FIRST = "commit 3f1c4ad, 23 November"
 SAME = "the same"
@@ -93,6 +93,18 @@ CHANGES = (
     Change("Row of 26 November, after the result; until then there was only the next one.", ("e_5",), (ABLATIONS,),
            SAME),
     Change("Until 26 November, and this result: no worse, within 10 %.", ("fig_9b_nashmtl",), earlier=REPRODUCED),
+    Change("Until commit 3a7a768, 26 November, and this result: also where NashMTL's models have collapsed.",
+           ("fig_9b_nashmtl",), (BALANCERS,), NOT_REPRODUCED),
+    Change("Until commit 3a7a768, 26 November, and these results: also of weights that still moved.",
+           ("app_b_observation",), COEFFICIENTS, NOT_REPRODUCED),
+    Change("Until commit 3a7a768, 26 November, and these results: also of weights that still moved.",
+           ("app_b_reward",), (COEFFICIENTS[1],), REPRODUCED),
+    Change("Until commit 3a7a768, 26 November, and this result: also what can be counted as refuted where it was not.",
+           ("fig_15b", "fig_15c"), (ABLATIONS,), NOT_REPRODUCED),
+    Change("Until commit 3a7a768, 26 November, and this result: the reverse also where w_r = 1 may miss more.",
+           ("finding_2_objects",), (BRANCHES,), NOT_REPRODUCED),
+    Change("Until commit 3a7a768, 26 November, the number counted for the whole.", ("cost",), ("performance_gpu.json",),
+           NOT_REPRODUCED),
     Change("Row and rule set on 26 November, after the result.",
            ("fig_3_made_up", "app_b_observation", "app_b_reward", "app_b_dynamics", "fig_15b", "fig_15c", "e_4_base",
             "e_9_lever", "d_2_near_zero"), (DREAMS, *COEFFICIENTS, ABLATIONS, SWEEP, BALANCERS)),

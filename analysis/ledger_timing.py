@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.stats import Interval
-from analysis.verdicts import MISSING, NOT_REPRODUCED, REPRODUCED, Claim, Finding, Shelf
+from analysis.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, REPRODUCED, Claim, Finding, Shelf
 
 DOCS = Path(__file__).parent.parent / "docs"
 # File, and what its number leaves out.
@@ -31,7 +31,7 @@ def _of(path: Path, caveat: str) -> Finding:
     share, extra = (timed["harmonizers"][name] for name in ("share_of_update", "extra_s"))
     preset = timed["about"]["settings"]["preset"]
     words = f"{100 * share:.2f} % of an update, {1000 * extra:.2g} ms on {timed['about']['device']}{caveat}"
-    found = REPRODUCED if share < 0.01 else NOT_REPRODUCED
+    found = NOT_MEASURED if caveat else REPRODUCED if share < 0.01 else NOT_REPRODUCED
     scale = "paper" if preset == "paper" else "reduced"
     return Finding(words, found, path.name, scale, Interval(share, np.nan, np.nan))
 

@@ -33,6 +33,7 @@ UNDECIDABLE = "cannot be decided"  # from what the paper prints, at any scale
 VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED, UNDECIDABLE)  # files have their places
 UNKNOWN = Interval(np.nan, np.nan, np.nan)
 FEWEST_SEEDS = 3
+LEVEL = 0.95  # of confidence, where nothing else is said
 # Share of still windows in which a probe that is any use may see motion; set after a first result, whose probe saw it
 # in most of them, and before any other.
 WORST_FLOOR = 0.5
@@ -145,12 +146,37 @@ def has(result: Result, *methods: str) -> bool:
 
 
 def compared(
-    name: str, result: Result, words: str, spans: Sequence[Interval], want: int, margin: float = 0.0
+    name: str,
+    result: Result,
+    words: str,
+    spans: Sequence[Interval],
+    want: int,
+    margin: float = 0.0,
+    level: float = LEVEL,
 ) -> Finding:
-    """The finding on a difference of two methods in one result, arguments as for ``verdict``."""
+    """The finding on a difference of two methods in one result, the method that is named first minus the other.
+
+    Args:
+        name: of the result's file.
+        result: with the seeds, the task and the scale.
+        words: what was compared, and what each method has.
+        spans: of the difference, over seeds and, where it was measured on the same windows, over episodes.
+        want: as for ``verdict``, and so the next.
+        margin: see there.
+        level: of the intervals' confidence.
+    """
     seeds = len(result.axes["seed"])
-    text = f"{result.attributes['task']}: {words}"
+    over = f", over episodes [{spans[1].low:.3g}, {spans[1].high:.3g}]" if len(spans) > 1 else ""
+    at = "" if level == LEVEL else f", at {100 * level:.3g} %"
+    text = f"{result.attributes['task']}: {words}; difference {show(spans[0]._asdict())}{over}{at}"
     return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
+
+
+def ranged(name: str, result: Result, words: str, span: Interval, low: float, high: float) -> Finding:
+    """The finding on a value that the claim has between two ends."""
+    enough = len(result.axes["seed"]) >= FEWEST_SEEDS and known(span.low) and known(span.high)
+    found = between([span], low, high) if enough else NOT_SHOWN
+    return Finding(f"{result.attributes['task']}: {words}", found, name, result.attributes["scale"], span)
 
 
 def told(values: np.ndarray, within: Bounds = ANY) -> str:

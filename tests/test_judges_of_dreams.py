@@ -13,9 +13,8 @@ def counterfactual_of(hallucinations, misses):
     found = policies_of([[0, 0, 0], [0, 0, 0]], mode="offline")
     found.attributes["study"] = "counterfactual"
     found.notes = {"final": {"reference": "w_r=1"}}
-    for name, (low, high) in (("hallucination", hallucinations), ("miss", misses)):
-        span = {"mean": (low + high) / 2, "low": low, "high": high}
-        row = {f"paired_over_{over}": span for over in ("seeds", "episodes")} | {"over_seeds": span}
+    for name, ends in (("hallucination", hallucinations), ("miss", misses)):
+        row = paired(*ends)
         found.notes["final"][f"reward/{name}_rate"] = {"cases": 9, "episodes": 5, "w_r=1": row, "w_r=100": row}
     return found
 
@@ -31,6 +30,14 @@ def test_a_model_that_dreams_of_nothing_does_not_win():
     assert finding.verdict == REPRODUCED  # no more misses, within the margin
 
 
+def test_the_reverse_counts_only_if_w_r_1_does_not_win_by_dreaming_of_nothing():
+    judge = judges_of_dreams.wrong_dreams("reward", "hallucination")
+    for misses, expected in (((-0.04, 0.1), NOT_REPRODUCED), ((-0.1, 0.1), NOT_SHOWN), ((-0.4, -0.2), NOT_SHOWN)):
+        finding = judged(judge, counterfactual_of((0.1, 0.3), misses))
+        assert finding.verdict == expected
+        assert ("that w_r=1 does not miss more than w_r=100 is not shown" in finding.ours) == (expected == NOT_SHOWN)
+
+
 def test_a_probe_that_sees_motion_everywhere_or_nowhere_is_not_judged():
     found = counterfactual_of((-0.3, -0.1), (-0.1, 0.0))
     found.notes["final"] |= {name.replace("reward", "object"): row for name, row in found.notes["final"].items()}
@@ -43,7 +50,7 @@ def test_a_probe_that_sees_motion_everywhere_or_nowhere_is_not_judged():
                    (("floor", 0.1), ("seen", 0.8), ("quiet", 0.06))}  # fmt: skip
     found.data["object/quiet"][1][0] = 0.08  # metres, of w_r = 1
     finding = judged(judges_of_dreams.wrong_dreams("object", "hallucination"), found)
-    assert finding.ours.endswith("motion counts from 6 cm with w_r=100, 8 cm with w_r=1")
+    assert "motion counts from 6 cm with w_r=100, 8 cm with w_r=1;" in finding.ours
 
 
 @pytest.mark.parametrize(("ends", "side"), SIGNS)
@@ -80,5 +87,9 @@ def test_frames_of_other_methods_or_of_no_windows_are_not_judged():
 def test_observations_help_if_without_them_the_error_is_higher(ends, side):
     methods = ("w_r=100", "w_o=0,w_r=100")
     final = {"reference": "w_r=100"} | {name: paired(*ends) for name in methods}
-    finding = judged(judges_of_dreams.without_observations, of("reward_mse", {}, methods=methods, final=final))
+    data = {"window/episode": (("window",), np.repeat([3.0, 8.0], 20))}
+    finding = judged(
+        judges_of_dreams.without_observations, of("reward_mse", data, {"window": np.arange(40)}, methods, final=final)
+    )
     assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side]
+    assert "40 segments of 2 episodes" in finding.ours

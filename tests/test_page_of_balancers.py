@@ -1,4 +1,4 @@
-"""The page of results and the README quote what is shipped: what balancers learn, and their models."""
+"""The page of results quotes what is shipped: what balancers learn, and their models."""
 
 import numpy as np
 
@@ -101,7 +101,12 @@ def test_page_quotes_the_orders_of_magnitude_at_other_scales():
         found = shipped(name)
         ratio = np.log10(found.values("loss/observation")[0] / found.values("loss/reward")[0])  # of w_r = 1
         ratios.append(np.nanmean(ratio[:, found.axes["log_step"] > found.axes["log_step"][-1] / 2]))
-    assert "it is 10 to the {:.1f} by 20,000 steps (above), on the miniature 10 to the {:.2f}".format(*ratios) in text
+    told = (
+        "it is 10 to the {:.1f} in the second half of 21,500 steps (above), on the miniature 10 to the {:.2f}".format(
+            *ratios
+        )
+    )
+    assert told in text
 
 
 def test_page_quotes_the_multitask_balancers_of_the_miniature():
@@ -117,9 +122,16 @@ def test_page_quotes_the_multitask_balancers_of_the_miniature():
         assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
     assert (area["harmony"] > area["uw"]).all()  # "in all five pairs of seeds"
     before = shipped("finding1_mini_lever_cpu")
-    area = dict(zip(map(str, before.axes["method"]), before.values("return").mean(-1), strict=True))
-    told = quote(seed_interval(area["harmony"] - area["w_r=1"]), 1, signed=True)
-    assert f"there HarmonyDream was ahead by {told}" in text and before.attributes != found.attributes
+    then = dict(zip(map(str, before.axes["method"]), before.values("return").mean(-1), strict=True))
+    told = quote(seed_interval(then["harmony"] - then["w_r=1"]), 1, signed=True)
+    assert f"there HarmonyDream was ahead of w_r = 1 by {told}" in text
+    assert f"have {quote(seed_interval(then['harmony'] - area['uw']), 1, signed=True)}" in text
+    assert before.attributes["git_commit"] != found.attributes["git_commit"]
+    gained = returns[methods.index("uw"), :, -1] - returns[methods.index("uw"), :, 0]
+    told = quote(seed_interval(area["dwa"] - area["uw"]), 1, signed=True)
+    assert f"({quote(seed_interval(gained), 1, signed=True)}) and which DWA beats, too ({told})" in text
+    share = 100 * found.values("success").mean(1).max()
+    assert f"in at most {share:.0f} % of a method's episodes at any evaluation" in text
     end = {
         name: dict(zip(methods, found.values(name)[..., -1].mean(1), strict=True))
         for name in found.data

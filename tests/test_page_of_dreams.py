@@ -1,4 +1,4 @@
-"""The page of results and the README quote what is shipped: how loud losses are, and how often dreams are wrong."""
+"""The page of results quotes what is shipped: how loud losses are, and how often dreams are wrong."""
 
 from analysis import kinds_of_dreams
 from tests.quoted import PAGE, ends, flowing, percent, quote, shipped
@@ -17,9 +17,14 @@ def test_page_quotes_how_often_dreams_are_right_and_make_rewards_up():
             ):
                 cells = [percent(frames[split][kind]["over_seeds"]) for kind in kinds]
                 assert f"| {words}{frames[split]['windows']}, true reward {moves} | {' | '.join(cells)} |" in text
-    gaps = [shipped("finding2_hammer_cpu").notes["final"][split]["difference"] for split in ("moving", "still")]
-    assert "by {} and {} of the windows over seeds".format(*(quote(x["over_seeds"], 2, True) for x in gaps)) in text
-    assert "{} and {} over episodes. It is".format(*(ends(x["over_episodes"], 2, True) for x in gaps)) in text
+            cells = []
+            for gap in (frames[split]["difference"], frames[split]["difference in made up"]):
+                cells += [quote(gap["over_seeds"], 2, True), ends(gap["over_episodes"], 2, True)]
+            name = task.replace("_", " ").title()
+            assert f"| {name}, true reward {moves} | {' | '.join(cells)} |" in text, cells
+    gap = shipped("finding2_hammer_cpu").notes["final"]["all"]["difference"]
+    assert f"together have {quote(gap['over_seeds'], 2, True)} over seeds and" in text
+    assert f"{ends(gap['over_episodes'], 2, True)} over episodes; but the rule" in text
 
 
 def test_page_quotes_loss_scales():
@@ -31,6 +36,40 @@ def test_page_quotes_loss_scales():
         kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
         cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
         assert f"| {words} | {' | '.join(cells)} |" in text, cells
+
+
+def test_page_quotes_loss_scales_of_the_other_tasks():
+    text, ratios = flowing(PAGE), []
+    for task, name in (("handle_pull_side", "Handle Pull Side"), ("hammer", "Hammer")):
+        scales = shipped(f"loss_scales_{task}_cpu").notes["final"]
+        ratios.append(quote(scales["log10 of L_o / L_r"]["w_r=1"], 2))
+        for words, method in (("w_r = 1", "w_r=1"), ("w_r = 10", "w_r=10"), ("HarmonyDream", "harmony")):
+            kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
+            cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
+            assert f"| {name}, {words} | {' | '.join(cells)} |" in text, cells
+    assert (
+        "10 to the {} on Handle Pull Side, which by the rule is not two orders, and 10 to the {}".format(*ratios)
+        in text
+    )
+
+
+def test_page_quotes_finding_2_on_handle_pull_side():
+    text, final = flowing(PAGE), shipped("counterfactual_handle_pull_side_cpu").notes["final"]
+    row = final["reward/discrimination"]
+    told = f"by {quote(row['w_r=10']['over_seeds'], 2)}, with w_r = 1 by {quote(row['w_r=1']['over_seeds'], 2)}: "
+    told += f"{quote(row['w_r=10']['paired_over_seeds'], 2, True)} over seeds and "
+    told += f"{ends(row['w_r=10']['paired_over_episodes'], 2, True)} over episodes "
+    assert told + f"({row['cases']} branches of {row['episodes']} episodes)" in text
+    averted, misses = (
+        [percent(final[f"reward/{name}_rate"][method]["over_seeds"]) for method in ("w_r=10", "w_r=1")]
+        for name in ("averted", "miss")
+    )
+    assert f"averted rewards are dreamed of in {averted[0]} against {averted[1]}" in text
+    assert f"rewards that come are missed in {misses[0]} against {misses[1]}" in text
+    for name in ("averted", "miss"):  # "each of them not shown over seeds"
+        span = final[f"reward/{name}_rate"]["w_r=10"]["paired_over_seeds"]
+        assert span["mean"] < 0 < span["high"]
+    assert f"altered actions avert it in {final['object/averted_rate']['cases']} cases" in text
 
 
 def test_page_quotes_the_rates_of_wrong_dreams():
@@ -53,7 +92,7 @@ def test_page_quotes_the_motion_of_the_lever_in_dreams():
     cells = [percent(row[method]["over_seeds"]) for method in ("w_r=1", "w_r=100")]
     told = f"it moves in {cells[0]} of the dreams with w_r = 1 and in {cells[1]} with w_r = 100: "
     told += f"{quote(seeds, 2, signed=True)} over seeds and "
-    assert told + f"{ends(episodes, 2, signed=True)} over episodes. That is the reverse" in text
+    assert told + f"{ends(episodes, 2, signed=True)} over episodes. That points against Finding 2" in text
     seen, none = (100 * found.values(f"object/{name}") for name in ("seen", "floor"))
     assert f"finds {seen.min():.0f} to {seen.max():.0f} % of its motions" in text
     assert f"motion in {none.min():.0f} to {none.max():.0f} % of the windows that have none" in text

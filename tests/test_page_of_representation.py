@@ -26,6 +26,8 @@ def test_page_quotes_state_regression_and_reward_mse():
         span = final[method]["over_seeds"]
         assert f"{quote(span, 2)} {words}" in text
     seeds, episodes = (final["w_o=0,w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+    error = shipped("reward_mse_lever_pull_cpu").values("window/error").mean(-1)  # (method, seed)
+    assert "the three have {:+.2f}, {:+.2f} and {:+.2f}".format(*(error[1] - error[0])) in " ".join(text.split())
     assert f"{seeds['mean']:+.2f}, {ends(seeds, 2, signed=True)} over seeds" in text
     assert f"{ends(episodes, 2, signed=True)} over episodes" in text
 

@@ -14,7 +14,13 @@ def test_page_quotes_the_shipped_miniature():
     assert " | ".join(quote(x, 0) for x in cells) in text
     assert {row["mean"] for name, row in final["success"].items() if name != "step"} == {0.02}
     early = found.data["return"][1][:, :, 1].mean(1)  # after 1,000 steps
-    assert f"({early.min():.0f} to {early.max():.0f} after 1,000 steps)" in text
+    first = dict(zip(map(str, found.axes["method"]), found.data["return"][1][:, :, 0], strict=True))
+    told = f"returns {first['w_r=1'].mean():.0f} ({first['w_o=0,w_r=100'].mean():.0f} with w_o = 0); after 1,000 steps all "
+    assert told + f"five methods are at {early.min():.0f} to {early.max():.0f}" in text
+    gained = found.data["return"][1][:, :, -1] - found.data["return"][1][:, :, 0]
+    gains = {str(m): seed_interval(gain) for m, gain in zip(found.axes["method"], gained, strict=True)}
+    assert f"by {quote(gains['harmony'], 1, signed=True)}; of the others that is not shown" in " ".join(text.split())
+    assert [m for m, gain in gains.items() if gain.low > 0] == ["harmony"]
     area = dict(zip(map(str, found.axes["method"]), found.values("return").mean(-1), strict=True))
     spans = [seed_interval(area[m] - area["w_r=1"]) for m in area if m != "w_r=1"]
     assert " | ".join(quote(x, 1, signed=True) for x in spans) in text
@@ -93,4 +99,6 @@ def test_readme_says_in_short_what_the_page_says():
     first, last = (final[f"gradient share of reward, {stage}"]["w_r=1"]["mean"] for stage in ("untrained", "trained"))
     ratio = final["log10 of L_o / L_r"]["w_r=1"]["mean"]
     assert f"10 to the {ratio:.2f} times" in text
+    row = shipped("counterfactual_handle_pull_side_cpu").notes["final"]["reward/discrimination"]["w_r=10"]
+    assert f"a difference of {quote(row['paired_over_seeds'], 2, signed=True)} in the probability of a reward" in text
     assert f"the largest share, {100 * first:.0f} %, and falls to {100 * last:.0f} %" in text
