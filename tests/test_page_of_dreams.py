@@ -72,6 +72,22 @@ def test_page_quotes_finding_2_on_handle_pull_side():
     assert f"altered actions avert it in {final['object/averted_rate']['cases']} cases" in text
 
 
+def test_page_quotes_finding_2_on_hammer():
+    text, found = flowing(PAGE), shipped("counterfactual_hammer_cpu")
+    final = found.notes["final"]
+    row, apart = final["reward/miss_rate"], final["reward/discrimination"]
+    told = f"{percent(row['w_r=1']['over_seeds'])} of the dreams with w_r = 1 and in "
+    told += (
+        f"{percent(row['w_r=10']['over_seeds'])} with w_r = 10: {quote(row['w_r=10']['paired_over_seeds'], 2, True)} "
+    )
+    told += f"over seeds and {ends(row['w_r=10']['paired_over_episodes'], 2, True)} over episodes "
+    assert told + f"({row['cases']} cases of {row['episodes']} episodes)" in text
+    assert f"in {apart['cases']} branches of {apart['episodes']} episodes only" in text
+    cells = [quote(apart[method]["over_seeds"], 2) for method in ("w_r=10", "w_r=1")]
+    assert " against ".join(cells) in text
+    assert f"move in up to {100 * found.values('object/floor').max():.0f} % of the windows" in text
+
+
 def test_page_quotes_the_rates_of_wrong_dreams():
     text, branches = flowing(PAGE), shipped("counterfactual_lever_pull_cpu")
     averted, misses, apart = (

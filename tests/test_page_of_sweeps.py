@@ -14,8 +14,8 @@ def test_page_quotes_the_shipped_miniature():
     assert " | ".join(quote(x, 0) for x in cells) in text
     assert {row["mean"] for name, row in final["success"].items() if name != "step"} == {0.02}
     early = found.data["return"][1][:, :, 1].mean(1)  # after 1,000 steps
-    first = dict(zip(map(str, found.axes["method"]), found.data["return"][1][:, :, 0], strict=True))
-    told = f"returns {first['w_r=1'].mean():.0f} ({first['w_o=0,w_r=100'].mean():.0f} with w_o = 0); after 1,000 steps all "
+    untrained = dict(zip(map(str, found.axes["method"]), found.data["return"][1][:, :, 0].mean(1), strict=True))
+    told = f"returns {untrained['w_r=1']:.0f} ({untrained['w_o=0,w_r=100']:.0f} with w_o = 0); after 1,000 steps all "
     assert told + f"five methods are at {early.min():.0f} to {early.max():.0f}" in text
     gained = found.data["return"][1][:, :, -1] - found.data["return"][1][:, :, 0]
     gains = {str(m): seed_interval(gain) for m, gain in zip(found.axes["method"], gained, strict=True)}
