@@ -21,7 +21,7 @@ from figures import marks, style, words
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}  # with their dashes
 TASKS = {"lever_pull": "#0072B2", "handle_pull_side": "#E69F00", "hammer": "#009E73"}  # Okabe and Ito's
 ANALYTIC = (0, (1.5, 1.2))
-NOTE = "Thin lines: seeds."
+NOTE = "Thin lines: seeds; dotted: Eq. 13 for the running mean of the losses, mean over seeds."
 SYMBOLS = {"observation": "s", "reward": "o", "dynamics": "^"}
 
 

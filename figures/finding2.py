@@ -49,8 +49,7 @@ def _note(result: Result) -> str:
         f"in error; frequencies: over {len(result.axes['seed'])} seeds, with 95 % intervals over them.",
     ]
     if result.attributes["scale"] != "paper":
-        thing = words.main_thing(result)
-        parts.append(f"Decoders of this size have hardly learned the {thing}: what a model dreams, its rewards tell.")
+        parts.append("A small decoder may leave small objects out: what a model dreams, its rewards tell.")
     return " ".join(parts)
 
 

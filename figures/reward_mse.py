@@ -26,7 +26,9 @@ def draw(source: Path, out: Path) -> Path:
     _means(left, result)
     _tail(right, result)
     title = f"Reward error with and without observations (E.10), {words.task(result)}"
-    note = f"{forest.note(comparison)} 35 frames seen, 15 rewards dreamed. Diamonds: the paper (v2, its own buffer)."
+    episode = result.values("window/episode")
+    sizes = f"{len(episode):,} segments of {len(np.unique(episode))} episodes: 35 frames seen, 15 rewards dreamed."
+    note = f"{forest.note(comparison)} {sizes} Diamonds: the paper (v2, its own buffer)."
     style.frame(figure, title, {source: result}, note, style.handles(result))
     return style.save(figure, out, source.stem)
 

@@ -1,17 +1,33 @@
-"""Made-up results, whose verdict is plain, for the tests of judges."""
+"""Made-up results: a small one of any study, and those whose verdict is plain, for the tests of judges."""
 
 import numpy as np
 
+from analysis.results import Result
 from analysis.verdicts import Shelf
-from tests.test_results import result
+
+
+def result():
+    """A small result of runs: two methods, two seeds, three evaluations, one of which is missing."""
+    attributes = {
+        "schema_version": 1, "paper": "p", "study": "s", "command": "c", "git_commit": "0", "git_dirty": False,
+        "package_versions": "{}", "device": "d", "created_utc": "now", "scale": "reduced", "preset": "smoke",
+        "task": "lever_pull", "buffer_sha256": "", "wall_seconds": 1.0, "mode": "offline",
+    }  # fmt: skip
+    axes = {"method": np.array(["w_r=1", "w_r=100"]), "seed": np.array([0, 1]), "step": np.array([0, 50, 100])}
+    values = np.arange(12.0).reshape(2, 2, 3)
+    values[1, 1, 2] = np.nan
+    data = {"return": (("method", "seed", "step"), values), "success": (("method", "seed", "step"), values / 12)}
+    return Result(attributes, axes, data, {"w_r=1": {"train": {"steps": 100}}}, {"note": [1.5]})
 
 
 def judged(judge, found):
+    """The only finding of a judge on a result."""
     (finding,) = judge(Shelf([("file.h5", found)]))
     return finding
 
 
 def policies_of(returns, methods=("w_r=1", "w_r=100"), mode="online"):
+    """A made-up result of returns, ``(method, seed)``, alike at all evaluations."""
     found = result()
     returns = np.asarray(returns, float)  # (method, seed)
     found.attributes |= {"study": "finding1", "preset": "cpu", "mode": mode}
@@ -43,10 +59,12 @@ def errors_of(errors, methods, study="multitask"):
 
 
 def span(low, high):
+    """An interval as results store it."""
     return {"mean": (low + high) / 2, "low": low, "high": high}
 
 
 def paired(low, high, prefix="paired_"):
+    """The same interval over seeds and over episodes, of a method and of its difference to another."""
     return {f"{prefix}over_{over}": span(low, high) for over in ("seeds", "episodes")} | {"over_seeds": span(low, high)}
 
 

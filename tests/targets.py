@@ -32,7 +32,7 @@ from offline_buffers import describe, validate
 from offline_buffers.build import Build, build
 from offline_buffers.build import main as build_main
 from tests import damage
-from tests.test_results import result
+from tests.made_up import result
 
 FLAGS = ["--task", "mini_lever"]
 Damage = Callable[[Path, random.Random], None]

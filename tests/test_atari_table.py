@@ -17,7 +17,7 @@ from analysis.atari_checks import checks
 from analysis.atari_scores import BASE, METHODS, ORIGINAL, OURS, STATISTICS, Table, TableError
 from analysis.atari_table import TABLE
 from analysis.results import ResultError, load, save
-from tests.test_results import result as other_result
+from tests.made_up import result as other_result
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from hdream_core.train import main
 from offline_buffers.build import Build, build
 from offline_buffers.build import main as build_main
 from offline_buffers.validate import validate
+from tests.made_up import result
 from tests.test_faults import same_files
-from tests.test_results import result
 
 FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--quiet"]
 

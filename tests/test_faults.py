@@ -27,7 +27,7 @@ from hdream_core.presets import make_config
 from hdream_core.train import train
 from offline_buffers.build import Build, build
 from offline_buffers.validate import validate
-from tests.test_results import result
+from tests.made_up import result
 
 MODES = ("online", "offline")
 

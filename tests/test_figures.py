@@ -16,8 +16,8 @@ from analysis.results import ResultError, load, save
 from analysis.stats import Interval
 from figures import coefficients, forest, marks, style, words, wrong_dreams
 from figures.page import PAPER
+from tests.made_up import result
 from tests.test_project import LIGHT
-from tests.test_results import result
 
 # Of hdream_core a figure needs what reads result files without trust and command lines; none needs torch or mujoco.
 FREE = (
@@ -71,6 +71,8 @@ def test_all_figures_are_redrawn_without_torch(tmp_path):
     assert shipped == {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.pdf")}
     page = (tmp_path / "README.md").read_text()
     assert all(f"({name}.png)" in page for name in shipped) and "In the paper" in page
+    committed = style.SHIPPED.parent.parent / "docs" / "figures" / "README.md"
+    assert committed.read_text() == page, "after new results: python -m figures --out docs/figures"
     assert len(done.stdout.splitlines()) == len(shipped) + 1
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.results import Result, ResultError, load, save
+from analysis.results import ResultError, load, save
 from analysis.stats import SHARE, cluster_interval, seed_interval, variance_ratio, welch_interval
+from tests.made_up import result
 
 
 def test_seed_interval_by_hand():
@@ -81,19 +82,6 @@ def test_cluster_interval_resamples_clusters():
     few = cluster_interval(difference[:400], cluster[:400])
     assert few.mean == 1.5 and np.isnan(few.low) and np.isnan(few.high)
     assert cluster_interval(np.full(10, 2.0), np.arange(10)) == (2, 2, 2)
-
-
-def result():
-    attributes = {
-        "schema_version": 1, "paper": "p", "study": "s", "command": "c", "git_commit": "0", "git_dirty": False,
-        "package_versions": "{}", "device": "d", "created_utc": "now", "scale": "reduced", "preset": "smoke",
-        "task": "lever_pull", "buffer_sha256": "", "wall_seconds": 1.0, "mode": "offline",
-    }  # fmt: skip
-    axes = {"method": np.array(["w_r=1", "w_r=100"]), "seed": np.array([0, 1]), "step": np.array([0, 50, 100])}
-    values = np.arange(12.0).reshape(2, 2, 3)
-    values[1, 1, 2] = np.nan
-    data = {"return": (("method", "seed", "step"), values), "success": (("method", "seed", "step"), values / 12)}
-    return Result(attributes, axes, data, {"w_r=1": {"train": {"steps": 100}}}, {"note": [1.5]})
 
 
 def test_results_round_trip_with_dimension_scales(tmp_path):

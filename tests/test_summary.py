@@ -5,7 +5,7 @@ import pytest
 
 from analysis import collect, summary
 from analysis.results import load, save
-from tests.test_results import result
+from tests.made_up import result
 
 
 def sweep_result(error, returns):

@@ -27,7 +27,7 @@ from hdream_core.offline import open_buffer
 from hdream_core.presets import make_config
 from hdream_core.store import EpisodeStore, Field, StoreError
 from offline_buffers.build import Build, build
-from tests.test_results import result
+from tests.made_up import result
 
 MEMORY = 200 * 2**20  # bytes that reading a small file may take
 

@@ -40,7 +40,7 @@ class Setting(NamedTuple):
 class Rollout:
     """One moment, altered actions from there on: what the simulator does and what models dream of it.
 
-    All arrays start with the context: frames seen, recorded rewards; then H steps.
+    Images and rewards start with the context, frames seen and recorded rewards; then come the H steps.
     """
 
     context: int
