@@ -166,10 +166,15 @@ def compared(
         level: of the intervals' confidence.
     """
     seeds = len(result.axes["seed"])
-    over = f", over episodes [{spans[1].low:.3g}, {spans[1].high:.3g}]" if len(spans) > 1 else ""
+    over = "".join(f", over episodes {_ends(span)}" for span in spans[1:])
     at = "" if level == LEVEL else f", at {100 * level:.3g} %"
     text = f"{result.attributes['task']}: {words}; difference {show(spans[0]._asdict())}{over}{at}"
     return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
+
+
+def _ends(span: Interval) -> str:
+    """``[0.45, 0.74]``."""
+    return f"[{span.low:.3g}, {span.high:.3g}]" if known(span.low) else "too few for an interval"
 
 
 def ranged(name: str, result: Result, words: str, span: Interval, low: float, high: float) -> Finding:

@@ -52,6 +52,13 @@ def test_notebook_is_committed_with_its_outputs(path):
     assert not [text for text in shown if "site-packages" in text or "/tmp/" in text]  # nothing of where it ran
 
 
+def test_figures_of_all_shipped_results_are_in_the_committed_notebook():
+    """After new results: run ``notebooks/reproduce_figures.ipynb`` and commit it with its outputs."""
+    text = (NOTEBOOKS[0].parent / "reproduce_figures.ipynb").read_text()
+    shipped = sorted((NOTEBOOKS[0].parent.parent / "figures" / "data").glob("*.h5"))
+    assert len(shipped) > 20 and [path.name for path in shipped if path.name not in text] == []
+
+
 def test_every_item_of_the_paper_is_reproduced_in_a_cell_of_its_own():
     notebook = nbformat.read(next(path for path in NOTEBOOKS if path.stem == "reproduce_figures"), as_version=4)
     shown = [cell.source for cell in notebook.cells if cell.source.startswith("show(")]
