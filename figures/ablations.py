@@ -22,7 +22,7 @@ def comparison(result: Result) -> forest.Comparison | None:
     """HarmonyDream against each other method: in dreams, or of online runs in policies."""
     others = [str(method) for method in result.axes["method"] if method != JUDGED]
     dreams = forest.of_dreams(result, JUDGED, judged=True)
-    return dreams or forest.of_area(result, "return", [(JUDGED, other) for other in others])
+    return dreams or forest.of_area(result, "return", [(JUDGED, other) for other in others], judged=True)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.results import Result, load
-from figures import marks, style, words
+from analysis.stats import cluster_interval
+from figures import forest, marks, style, words
 
+IMPLICIT, REFERENCE = "w_o=0,w_r=100", "w_r=100"
 # Measure: title ({} is the object), label of the axis ({} is the unit).
 PANELS = {
     "return": ("Policy: return", "Episode return"),
@@ -25,20 +28,40 @@ def draw(source: Path, out: Path) -> Path:
     style.apply()
     found = [name for name in PANELS if name in result.data]
     rows = -(-len(found) // 2)
-    figure, grid = plt.subplots(
-        rows, 2, figsize=(style.WIDTH, 1.8 * rows + 0.9), squeeze=False, layout="constrained", sharex=True
-    )
+    comparison = _comparison(result)
+    high = forest.height(comparison)
+    figure = plt.figure(figsize=(style.WIDTH, 1.8 * rows + 0.9 + high), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(high, 1.8 * rows)) if comparison else (None, figure)
+    if comparison:
+        forest.draw(upper.subplots(), comparison)
+    grid = lower.subplots(rows, 2, squeeze=False, sharex=True)
     for axes, name in zip(grid.flat, found, strict=False):
         _panel(axes, result, name)
     for axes in grid.flat[len(found) :]:
         axes.set_visible(False)
     title = f"Finding 3: without observations, {words.task(result)}"
     note = (
-        f"{marks.DOTS} Lines: {marks.OVER_SEEDS}. Positions: MLP probe, {len(result.axes['episode'])} episodes never "
-        "trained on."
+        f"{forest.note(comparison) or marks.DOTS} In the panels, lines: {marks.OVER_SEEDS}. Positions: MLP probe, "
+        f"{len(result.axes['episode'])} episodes never trained on."
     )
     style.frame(figure, title, {source: result}, note)
     return style.save(figure, out, source.stem)
+
+
+def _comparison(result: Result) -> forest.Comparison | None:
+    """What the decoder-free representation lacks: its errors minus those with observations, episode by episode."""
+    methods = [str(method) for method in result.axes["method"]]
+    if IMPLICIT not in methods or REFERENCE not in methods:
+        return None
+    rows = []
+    for name, features in (("mlp/posterior", "seen frames"), ("mlp/open_loop", "open loop")):
+        if name in result.data:
+            gap = result.values(name)[methods.index(IMPLICIT)] - result.values(name)[methods.index(REFERENCE)]
+            span = cluster_interval(gap.mean(0), np.arange(gap.shape[1]))
+            rows.append(forest.Row(features, style.color(IMPLICIT, methods.index(IMPLICIT)), gap.mean(1), span))
+    title = f"Position of the {words.main_thing(result)}: {style.label(IMPLICIT)} minus {style.label(REFERENCE)}"
+    label = f"Difference of errors in {words.squared_unit(result)} (right of the line: poorer without observations)"
+    return forest.Comparison(title, label, rows) if rows else None
 
 
 def _panel(axes: Axes, result: Result, name: str) -> None:

@@ -74,8 +74,15 @@ def of_dreams(result: Result, reference: str, judged: bool = False) -> Compariso
     return Comparison(words[0], f"Difference of squared errors ({words[1]})", rows) if rows else None
 
 
-def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]]) -> Comparison | None:
-    """Means over all evaluations, each method minus its reference, seed by seed; None where runs are not finished."""
+def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judged: bool = False) -> Comparison | None:
+    """Means over all evaluations, each method minus its reference, seed by seed; None where runs are not finished.
+
+    Args:
+        result: of runs.
+        metric: that policies were evaluated by.
+        pairs: of methods and their references.
+        judged: whether it is one method that all others are references of: then the colours are theirs.
+    """
     methods = [str(method) for method in result.axes["method"]]
     pairs = [pair for pair in pairs if set(pair) <= set(methods)]
     if metric not in result.data or not result.attributes.get("complete", True):
@@ -86,7 +93,8 @@ def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]]) -> Co
         i, j = methods.index(method), methods.index(base)
         label = f"{style.label(method)} minus {style.label(base)}"
         if np.isfinite(area[i] - area[j]).any():
-            rows.append(Row(label, style.color(method, i), area[i] - area[j]))
+            shown = (base, j) if judged else (method, i)
+            rows.append(Row(label, style.color(*shown), area[i] - area[j]))
     title = f"Mean {metric} over all evaluations, paired by seed"
     return Comparison(title, f"Difference of mean {metric} (right of the line: better)", rows) if rows else None
 
