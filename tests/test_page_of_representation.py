@@ -1,5 +1,7 @@
 """The page of results quotes what is shipped: what can be read off representations, and the reward error of E.10."""
 
+import numpy as np
+
 from analysis.stats import cluster_interval, seed_interval
 from tests.quoted import PAGE, ends, flowing, quote, shipped
 
@@ -67,6 +69,21 @@ def test_page_quotes_the_regressions_of_the_other_tasks():
         constants = dict(zip(found.axes["object"], found.values("constant/posterior").mean((0, 1, 2)), strict=True))
         for thing in set(names) - {"hand"}:
             assert f"{constants[thing]:.0f} for the {names[thing]}" in text
+
+
+def test_page_quotes_the_regressions_of_the_other_tasks_on_the_agents_episodes():
+    text = PAGE.read_text()
+    for task, words, names in (("handle_pull_side", "Handle Pull Side", {"object": "handle"}),):
+        found = shipped(f"state_regression_{task}_cpu")
+        for kind, label in (("posterior", "posterior"), ("open_loop", "open loop")):
+            for thing, name in names.items():
+                cells = cells_of(found.notes["final"][kind][thing], "w_r=10")
+                assert f"| {words}: {name}, {label}, agents' | {' | '.join(cells)} |" in text, cells
+        constants = dict(
+            zip(found.axes["object"], np.nanmean(found.values("constant/posterior"), (0, 1, 2)), strict=True)
+        )
+        assert f"which has {constants['object']:.1f} square centimetres" in text
+        assert constants["object"] < np.nanmean(found.values("mlp/posterior")[..., 1], (2, 3)).min()  # of every model
 
 
 def test_page_quotes_finding3():
