@@ -11,12 +11,14 @@ import random
 import shutil
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
 import figures.finding1
 from analysis import results
@@ -48,6 +50,7 @@ def child(work) -> int:
         with contextlib.suppress(BaseException):
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 2)
+            tqdm.set_lock(threading.RLock())  # its own lock is shared by forks: one killed while it holds it stops all
             work()
             status = 0
         os._exit(status)
