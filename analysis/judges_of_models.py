@@ -10,7 +10,7 @@ import numpy as np
 from analysis.methods import IMPLICIT, ORIGINAL
 from analysis.results import Result
 from analysis.stats import FIXED, cluster_interval, read_interval, seed_interval, show
-from analysis.verdicts import MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, told
+from analysis.verdicts import MISSING, NOT_MEASURED, Finding, Judge, Shelf, balanced, compared, has, methods_of, told
 
 SELF = ("hand", "tip", "goal")  # positions that are no object's
 
@@ -28,11 +28,15 @@ def regression(kind: str) -> Judge:
             ends = {
                 thing: [_mean(row[m]) for m in (other, ORIGINAL)]
                 for thing, row in table.items()
-                if thing in SELF and max(row[m]["over_seeds"]["mean"] for m in (other, ORIGINAL)) > FIXED
+                if thing in SELF and _moves(row, other)
             }
             beside = ", ".join(f"{thing} {' and '.join(each)}" for thing, each in ends.items())
             for thing, row in table.items():
                 if thing in SELF:
+                    continue
+                if not _moves(row, other):
+                    words = f"{result.attributes['task']}: {_data(result)}; {thing} never moves in these episodes"
+                    findings.append(Finding(words, NOT_MEASURED, name, result.attributes["scale"]))
                     continue
                 cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
                 spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
@@ -75,6 +79,11 @@ def _regressed(shelf: Shelf) -> list[tuple[str, Result, str]]:
 
 def _data(result: Result) -> str:
     return f"data: {result.notes['protocol']['data']}, {result.notes['final']['unit']}"
+
+
+def _moves(row: Mapping[str, Any], other: str) -> bool:
+    """Whether a position changes: one that does not is read off anything without error."""
+    return max(row[m]["over_seeds"]["mean"] for m in (other, ORIGINAL)) > FIXED
 
 
 def _mean(row: Mapping[str, Any]) -> str:

@@ -5,13 +5,14 @@ import pytest
 
 from analysis import judges_of_models
 from analysis.stats import Interval
-from analysis.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
 from tests.made_up import SIGNS, judged, of, paired, span
 
 
 @pytest.mark.parametrize(("ends", "side"), SIGNS)
 def test_regression_wants_less_error_for_each_object_and_not_for_the_hand(ends, side):
-    row, own = ({"w_r=1": paired(0, 0), "w_r=100": paired(*some)} for some in (ends, (5, 7)))
+    row = {"w_r=1": paired(5, 5), "w_r=100": paired(*ends)}
+    own = {"w_r=1": paired(0, 0), "w_r=100": paired(5, 7)}
     final = {"reference": "w_r=1", "unit": "cm^2", "posterior": {"hand": own, "lever": row, "goal": row}}
     found = of("state_regression", {}, final=final)
     found.notes["protocol"] = {"data": "agents"}
@@ -33,8 +34,18 @@ def test_regression_leaves_out_what_never_moves():
     assert "hand" in words and "goal" not in words
 
 
+def test_an_object_that_never_moves_is_not_judged():
+    rows = {"lever": paired(1e-15, 3e-15), "tip": paired(0.1, 0.3)}
+    table = {name: dict.fromkeys(("w_r=1", "w_r=100"), row) for name, row in rows.items()}
+    final = {"reference": "w_r=1", "unit": "px^2", "posterior": table}
+    found = of("state_regression", {}, final=final)
+    found.notes["protocol"] = {"data": "agents"}
+    finding = judged(judges_of_models.regression("posterior"), found)
+    assert finding.verdict == NOT_MEASURED and "lever never moves" in finding.ours
+
+
 def test_regression_takes_each_tasks_balanced_weight_and_objects():
-    row = {"w_r=1": paired(0, 0), "w_r=10": paired(-0.3, -0.1)}
+    row = {"w_r=1": paired(5, 5), "w_r=10": paired(-0.3, -0.1)}
     final = {"reference": "w_r=1", "unit": "cm^2", "posterior": {"hand": row, "object": row, "object2": row}}
     for task, expected in (("hammer", [REPRODUCED] * 2), ("handle_pull_side", [REPRODUCED] * 2), ("lever_pull", [])):
         found = of("state_regression", {}, methods=("w_r=1", "w_r=10"), final=final, task=task)
@@ -65,7 +76,7 @@ def test_whole_state_adds_the_hands_error_to_the_objects(hand, lever, expected):
 
 
 def test_regression_needs_seeds_and_episodes_to_agree():
-    row = {"w_r=1": paired(0, 0), "w_r=100": paired(-0.3, -0.1) | {"paired_over_seeds": span(-0.3, 0.1)}}
+    row = {"w_r=1": paired(5, 5), "w_r=100": paired(-0.3, -0.1) | {"paired_over_seeds": span(-0.3, 0.1)}}
     found = of("state_regression", {}, final={"reference": "w_r=1", "unit": "cm^2", "posterior": {"lever": row}})
     found.notes["protocol"] = {"data": "agents"}
     assert judged(judges_of_models.regression("posterior"), found).verdict == NOT_SHOWN
