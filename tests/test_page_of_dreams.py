@@ -27,15 +27,19 @@ def test_page_quotes_how_often_dreams_are_right_and_make_rewards_up():
     assert f"{ends(gap['over_episodes'], 2, True)} over episodes; but the rule" in text
 
 
-def test_page_quotes_loss_scales():
-    text = flowing(PAGE)
-    scales = shipped("loss_scales_lever_pull_cpu").notes["final"]
-    ratio = scales["log10 of L_o / L_r"]["w_r=1"]
-    assert f"10 to the {quote(ratio, 2)} times" in text
-    for words, method in (("w_r = 1", "w_r=1"), ("w_r = 100", "w_r=100"), ("HarmonyDream", "harmony")):
-        kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
+def assert_gradient_rows(text, scales, balanced, task=""):
+    """The page's rows of methods: shares of the three losses in the gradient, before and after training."""
+    methods = {"w_r=1": "w_r = 1", balanced: balanced.replace("=", " = "), "harmony": "HarmonyDream"}
+    kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
+    for method, words in methods.items():
         cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
-        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+        assert f"| {task}{words} | {' | '.join(cells)} |" in text, cells
+
+
+def test_page_quotes_loss_scales():
+    text, scales = flowing(PAGE), shipped("loss_scales_lever_pull_cpu").notes["final"]
+    assert f"10 to the {quote(scales['log10 of L_o / L_r']['w_r=1'], 2)} times" in text
+    assert_gradient_rows(text, scales, "w_r=100")
 
 
 def test_page_quotes_loss_scales_of_the_other_tasks():
@@ -43,14 +47,9 @@ def test_page_quotes_loss_scales_of_the_other_tasks():
     for task, name in (("handle_pull_side", "Handle Pull Side"), ("hammer", "Hammer")):
         scales = shipped(f"loss_scales_{task}_cpu").notes["final"]
         ratios.append(quote(scales["log10 of L_o / L_r"]["w_r=1"], 2))
-        for words, method in (("w_r = 1", "w_r=1"), ("w_r = 10", "w_r=10"), ("HarmonyDream", "harmony")):
-            kinds = [f"{loss}, {s}" for s in ("untrained", "trained") for loss in ("observation", "reward", "dynamics")]
-            cells = [percent(scales[f"gradient share of {kind}"][method]) for kind in kinds]
-            assert f"| {name}, {words} | {' | '.join(cells)} |" in text, cells
-    assert (
-        "10 to the {} on Handle Pull Side, which by the rule is not two orders, and 10 to the {}".format(*ratios)
-        in text
-    )
+        assert_gradient_rows(text, scales, "w_r=10", f"{name}, ")
+    told = f"10 to the {ratios[0]} on Handle Pull Side, which by the rule is not two orders, and 10 to the {ratios[1]}"
+    assert told in text
 
 
 def test_page_quotes_finding_2_on_handle_pull_side():
