@@ -44,10 +44,7 @@ def draw(
     rows, high = max(1, -(-len(found) // 2)), forest.height(comparison)
     panels_high = rows * (HIGH if rows < 3 else LOW)
     figure = plt.figure(figsize=(style.WIDTH, panels_high + high + AROUND), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(high, panels_high)) if comparison else (None, figure)
-    if comparison:
-        forest.draw(upper.subplots(), comparison)
-    grid = lower.subplots(rows, 2, squeeze=False)
+    grid = forest.above(figure, comparison, panels_high).subplots(rows, 2, squeeze=False)
     room = ROOM * (len(result.axes["method"]) + 1) / 2 if any(few(result, name) for name in found) else 0.0
     for axes, name in zip(grid.flat, found, strict=False):
         panel(axes, result, name, room)

@@ -29,12 +29,8 @@ def draw(source: Path, out: Path) -> Path:
     found = [name for name in PANELS if name in result.data]
     rows = -(-len(found) // 2)
     comparison = _comparison(result)
-    high = forest.height(comparison)
-    figure = plt.figure(figsize=(style.WIDTH, 1.8 * rows + 0.9 + high), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(high, 1.8 * rows)) if comparison else (None, figure)
-    if comparison:
-        forest.draw(upper.subplots(), comparison)
-    grid = lower.subplots(rows, 2, squeeze=False, sharex=True)
+    figure = plt.figure(figsize=(style.WIDTH, 1.8 * rows + 0.9 + forest.height(comparison)), layout="constrained")
+    grid = forest.above(figure, comparison, 1.8 * rows).subplots(rows, 2, squeeze=False, sharex=True)
     for axes, name in zip(grid.flat, found, strict=False):
         _panel(axes, result, name)
     for axes in grid.flat[len(found) :]:

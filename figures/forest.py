@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from analysis.results import Result
 from analysis.stats import Interval, cluster_interval, known, seed_interval
@@ -102,6 +103,15 @@ def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judge
 def height(comparison: Comparison | None) -> float:
     """Inches that it takes."""
     return ROW * len(comparison.rows) + AROUND if comparison else 0.0
+
+
+def above(figure: Figure, comparison: Comparison | None, beneath: float) -> Figure | SubFigure:
+    """Draws it at the top of a figure, if there is one, and returns the part beneath, ``beneath`` inches high."""
+    if not comparison:
+        return figure
+    upper, lower = figure.subfigures(2, 1, height_ratios=(height(comparison), beneath))
+    draw(upper.subplots(), comparison)
+    return lower
 
 
 def draw(axes: Axes, comparison: Comparison) -> None:

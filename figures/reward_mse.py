@@ -17,12 +17,8 @@ def draw(source: Path, out: Path) -> Path:
     source, result = Path(source), load(source)
     style.apply()
     comparison = forest.of_dreams(result, str(result.axes["method"][0]))
-    high = forest.height(comparison)
-    figure = plt.figure(figsize=(style.WIDTH, 2.3 + high + 1.0), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(high, 2.3)) if comparison else (None, figure)
-    if comparison:
-        forest.draw(upper.subplots(), comparison)
-    left, right = lower.subplots(1, 2)
+    figure = plt.figure(figsize=(style.WIDTH, 2.3 + forest.height(comparison) + 1.0), layout="constrained")
+    left, right = forest.above(figure, comparison, 2.3).subplots(1, 2)
     _means(left, result)
     _tail(right, result)
     title = f"Reward error with and without observations (E.10), {words.task(result)}"
