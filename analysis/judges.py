@@ -20,7 +20,7 @@ def larger_weights(result: Result) -> list[str]:
     return [method for method in weights if float(method[4:]) > 1]
 
 
-def judged(result: Result, method: str | None) -> tuple[list[str], float]:
+def subjects(result: Result, method: str | None) -> tuple[list[str], float]:
     """The methods of a result that a claim speaks of, and the confidence that each comparison's interval needs.
 
     Where each other weight is tried, the level is Bonferroni's for all larger weights that were compared with w_r = 1.
@@ -61,7 +61,7 @@ def curves(
                 continue
             area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
             best = max(references, key=lambda m: area[m].mean())
-            within, (others, level) = bounds_of(metric), judged(result, method)
+            within, (others, level) = bounds_of(metric), subjects(result, method)
             for other in others:
                 gap = seed_interval(area[other] - area[best], level)
                 cells = [f"{m} {told(area[m], within)}" for m in (other, best)]
@@ -108,7 +108,7 @@ def dreams(
                 continue
             error = dict(zip(methods_of(result), result.values("window/error"), strict=True))  # (seed, window) each
             best, episode = min(references, key=lambda m: error[m].mean()), result.values("window/episode")
-            others, level = judged(result, method)
+            others, level = subjects(result, method)
             for other in others:
                 gap = error[other] - error[best]
                 spans = [seed_interval(gap.mean(1), level), cluster_interval(gap.mean(0), episode, level)]
