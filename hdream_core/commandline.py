@@ -9,8 +9,10 @@ import io
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
+import docstring_parser
 import tyro
 
 T = TypeVar("T")
@@ -34,6 +36,7 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
         prog: what the user types.
         options: of ``tyro.cli``.
     """
+    _unwrap(kind)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -42,6 +45,21 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
         if stop.code:
             print(f"error: {one_line(said.getvalue())}; see {prog} --help", file=sys.stderr)
         raise
+
+
+def _unwrap(kind: type) -> None:
+    """Gives each field its docstring as one line of help: tyro breaks the line before each indented one."""
+    docs = {
+        doc.arg_name: " ".join((doc.description or "").split())
+        for cls in reversed(kind.__mro__[:-1])  # without object
+        for doc in docstring_parser.parse_from_object(cls).params
+    }
+    types = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if field.name in docs:
+            field.metadata = MappingProxyType({**field.metadata, "help": docs[field.name]})
+        if dataclasses.is_dataclass(types[field.name]):
+            _unwrap(types[field.name])
 
 
 def words_of(job: Any) -> list[str]:
