@@ -20,7 +20,6 @@ import figures.counterfactual
 from analysis import collect, methods, results, study
 from analysis.branching import ALTERNATIVES, Truth, simulate
 from analysis.hallucination import (
-    EVENTS,
     REFERENCES,
     Dreamed,
     dream,
@@ -46,7 +45,7 @@ from analysis.segments import (
     unseen_episodes,
 )
 from analysis.tasks import task_facts
-from analysis.wrong_dreams import WRONG, intervals, lines
+from analysis.wrong_dreams import EVENTS, WRONG, intervals, lines
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
 

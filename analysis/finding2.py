@@ -16,7 +16,8 @@ import numpy as np
 
 import figures.finding2
 from analysis import collect, dreams, methods, results, study
-from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds, splits
+from analysis.hallucination import reward_level
+from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds
 from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
 from analysis.stats import show
 from analysis.tasks import task_facts
@@ -45,6 +46,9 @@ class Finding2(study.OfflineStudy):
     """A dreamed reward is correct if it is this near to the true one (rewards go from 0 to 10)."""
     share: float = 0.8
     """A dream is right if this share of its rewards is correct."""
+    threshold: float | None = None
+    """Level up to which a true reward is low. Default: a quarter of the way from the best reward with an untouched
+    object to the best reward in those episodes."""
 
 
 def run(job: Finding2) -> Path:
@@ -53,12 +57,15 @@ def run(job: Finding2) -> Path:
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     if len(names) != 2:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
+    if not (job.tolerance > 0 and 0 < job.share <= 1):
+        raise ConfigError(f"--tolerance {job.tolerance:g} --share {job.share:g}: above 0, and a share is at most 1")
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:
         return path
     sha256 = study.train(plan)
-    windows = draw(job.task, unseen_episodes(plan, job.episodes), job.windows, LENGTH, seed=3)
+    episodes = unseen_episodes(plan, job.episodes)
+    windows = draw(job.task, episodes, job.windows, LENGTH, seed=3)
     truth = windows.rows("reward")[:, CONTEXT:]  # (W, H)
     found = {place: {"dreamed_reward": dreams.rewards(agent, windows, CONTEXT)} for place, agent in plan.agents()}
     axes = {"window": np.arange(len(windows)), "horizon": np.arange(HORIZON)}
@@ -70,6 +77,7 @@ def run(job: Finding2) -> Path:
     result.notes["protocol"] = {
         "tolerance": job.tolerance,
         "share": job.share,
+        "level": reward_level(job.task, episodes) if job.threshold is None else job.threshold,
         "context": CONTEXT,
         "horizon": HORIZON,
         "episodes": len(windows.episodes),
@@ -80,20 +88,19 @@ def run(job: Finding2) -> Path:
 
 
 def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -> None:
-    """Frames of the chosen windows, true and as the first seed's models see and dream them."""
+    """Frames of the chosen windows, true and as the first seed's models see and dream them, from the last seen on."""
     shown = choose(result)
     chosen = windows.take(np.array(list(shown.values())))
-    seen = np.arange(0, LENGTH, EVERY)
-    truth = chosen.rows("image")[:, seen]  # (case, frame, y, x, channel)
-    result.axes |= {"case": np.array(list(shown)), "frame": seen}
+    drawn = np.arange(CONTEXT - EVERY, LENGTH, EVERY)
+    truth = chosen.rows("image")[:, drawn]  # (case, frame, y, x, channel)
+    result.axes |= {"case": np.array(list(shown)), "frame": drawn}
     result.axes |= {name: np.arange(n) for name, n in zip(("y", "x", "channel"), truth.shape[2:], strict=True)}
     picture = ("case", "frame", "y", "x", "channel")
     result.data["picture/true"] = (picture, truth)
     dreamed = np.zeros((len(plan.methods), *truth.shape), np.uint8)
     for (method, _), agent in plan.agents(first_seed=True):
-        dreamed[method] = dreams.frames_and_rewards(agent, chosen, CONTEXT)[0][:, seen]
+        dreamed[method] = dreams.frames_and_rewards(agent, chosen, CONTEXT)[0][:, drawn]
     result.data["picture/dreamed"] = (("method", *picture), dreamed // LEVELS * LEVELS)
-    result.data["case/moving"] = (("case",), splits(result)["moving"][list(shown.values())].astype(np.int64))
     result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))
     found = kinds(result)
     seeds = [int(found[name][:, window].sum()) for name, window in shown.items()]
@@ -106,7 +113,8 @@ def lines(result: results.Result) -> list[str]:
     protocol = result.notes["protocol"]
     text = [
         f"first: {first}, second: {second}; right: {100 * protocol['share']:.0f} % of {HORIZON} dreamed rewards within "
-        f"{protocol['tolerance']:g}; made up: over {100 - 100 * protocol['share']:.0f} % higher; [95 % over seeds]"
+        f"{protocol['tolerance']:g}; made up: over {100 - 100 * protocol['share']:.0f} % higher; low: up to "
+        f"{protocol['level']:.2g}; [95 % over seeds]"
     ]
     for split in SPLITS:
         row = result.notes["final"][split]

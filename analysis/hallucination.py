@@ -19,11 +19,11 @@ from analysis.dreams import batches
 from analysis.motion import SMOOTH, MotionProbe
 from analysis.segments import Rows, Segments
 from analysis.tasks import task_facts
+from analysis.wrong_dreams import EVENTS
 from hdream_core.agent import DreamerV2
 from hdream_core.config import ConfigError
 from hdream_core.envs.layout import positions
 
-EVENTS = ("reward", "object")
 REFERENCES = ("simulator", "ignores actions")
 QUARTER = 0.25
 

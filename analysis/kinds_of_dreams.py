@@ -16,11 +16,11 @@ from analysis.stats import OVER_EPISODES, OVER_SEEDS, SHARE, SHARES_APART, both_
 
 CASES = ("only second right", "only first right", "both wrong", "both right")  # of the two methods, in their order
 MADE_UP = ("made up by first", "made up by second")  # rewards that do not come, by each of the two methods
-SPLITS = ("all", "moving", "still")  # windows by what the true reward does
+SPLITS = ("all", "moving", "still", "still and low")  # windows by what the true reward does
 # What is drawn, with the split it is from. Fig. 3 is the first: no reward in truth, only the first model dreams of one.
 SHOWN = {
-    "made up by first, second right": "still",
-    "made up by second, first right": "still",
+    "made up by first, second right": "still and low",
+    "made up by second, first right": "still and low",
     "only second right": "moving",
     "only first right": "moving",
 }
@@ -44,10 +44,13 @@ def made_up(result: results.Result) -> np.ndarray:
 def splits(result: results.Result) -> dict[str, np.ndarray]:
     """Windows by what the true reward does, bool ``(window,)`` each: whether it moves by over the tolerance.
 
-    Dreams have no say: the more models, the more windows have a dream that moves by chance.
+    A reward that stands still may be that of a task half done. It is low if it stays at or beneath the level of
+    ``analysis.hallucination``: then nothing happens. Dreams have no say: the more models, the more windows have a dream
+    that moves by chance.
     """
-    moving = np.ptp(result.values("true_reward"), axis=-1) > result.notes["protocol"]["tolerance"]
-    return dict(zip(SPLITS, (np.ones(len(moving), bool), moving, ~moving), strict=True))
+    truth, protocol = result.values("true_reward"), result.notes["protocol"]
+    moving, low = np.ptp(truth, axis=-1) > protocol["tolerance"], truth.max(-1) <= protocol["level"]
+    return dict(zip(SPLITS, (np.ones(len(moving), bool), moving, ~moving, ~moving & low), strict=True))
 
 
 def case_of(found: np.ndarray) -> np.ndarray:

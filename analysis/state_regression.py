@@ -21,6 +21,7 @@ from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
 from analysis.tasks import task_facts
+from hdream_core.config import ConfigError
 
 STUDY = "state_regression"
 SIZES = {
@@ -61,6 +62,8 @@ class StateRegression(study.OfflineStudy):
 def run(job: StateRegression) -> Path:
     """Trains, gathers, regresses, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
+    if not 2 <= job.folds <= job.episodes:
+        raise ConfigError(f"--folds {job.folds} of --episodes {job.episodes}: at least 2, and at most one an episode")
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
     path = collect.save_path(job.results, STUDY if job.data == "agents" else f"{STUDY}_unseen", plan.runs)

@@ -38,6 +38,7 @@ LEVEL = 0.95  # of confidence, where nothing else is said
 # in most of them, and before any other.
 WORST_FLOOR = 0.5
 LEAST_SEEN = 0.5  # share of moving windows in which it must see motion; set after the second result, as above
+FEWEST_MOVING = 20  # such windows, of which that share is taken; set after the results of three tasks
 
 
 @dataclass(frozen=True)
@@ -191,11 +192,12 @@ def told(values: np.ndarray, within: Bounds = ANY) -> str:
 
 def probe_cannot_tell(result: Result) -> str:
     """What is wrong with the probe of a study of branches, on frames that were seen; empty if it is of use."""
+    moving = result.notes["final"].get("object/miss_rate", {}).get("cases", 0)
+    if moving < FEWEST_MOVING:
+        return f"not judged: the object moves in {moving} recorded branches, too few to say whether the probe sees it"
     floor, seen = np.nanmax(result.values("object/floor")), np.nanmin(result.values("object/seen"))
     if floor > WORST_FLOOR:
         return f"not judged: the probe sees motion in {floor:.0%} of the seen windows that have none"
-    return (
-        f"not judged: the probe sees motion in {seen:.0%} of the seen windows that have some"
-        if seen < LEAST_SEEN
-        else ""
-    )
+    if seen < LEAST_SEEN:
+        return f"not judged: the probe sees motion in {seen:.0%} of the seen windows that have some"
+    return ""

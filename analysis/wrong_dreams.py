@@ -7,66 +7,110 @@ the former minus that under the latter, branch by branch; 1 is right, a model th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from analysis import results
-from analysis.hallucination import EVENTS
-from analysis.stats import OVER_EPISODES, OVER_SEEDS, SHARE, SHARES_APART, both_intervals, show
+from analysis.stats import (
+    OVER_EPISODES,
+    OVER_SEEDS,
+    SHARE,
+    SHARES_APART,
+    Bounds,
+    Interval,
+    both_intervals,
+    cluster_interval,
+    show,
+)
 
+EVENTS = ("reward", "object")  # see analysis.hallucination
 WRONG = ("averted", "hallucination", "miss")  # kinds of wrong dreams, see analysis.hallucination.rates
 
 
-def altered(result: results.Result) -> np.ndarray:
-    """Indices of the alternatives that alter something."""
-    return np.flatnonzero(result.axes["alternative"] != "recorded")
+@dataclass(frozen=True)
+class Cases:
+    """What can be dreamed wrong, and how much of it is.
 
-
-def pooled(result: results.Result, event: str, wrong: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Wrong dreams over all altered alternatives together.
-
-    Args:
-        result: of this study.
-        event: ``reward`` or ``object``.
-        wrong: one of WRONG, or ``brier`` for the squared error of the dreamed probability (calibration).
-
-    Returns:
-        Share of wrong dreams per case, ``(method, seed, cases)``, the episode of each case, and its weight in the mean,
-        which makes it that of the record where eventful and other branches mix.
+    Attributes:
+        wrong: share of wrong dreams of each case, ``(method, seed, case)``.
+        episode: of each case.
+        weight: of each case in the mean, which makes it that of the record where eventful and other branches mix.
+        within: least and greatest value of the measure.
     """
-    happened = result.values(f"{event}/happened")  # (alternatives, B)
-    recorded = _recorded(result)
-    which = np.array([recorded]) if wrong == "miss" else altered(result)
-    cases = {
-        "averted": (happened == 0) & (happened[recorded] == 1),
+
+    wrong: np.ndarray
+    episode: np.ndarray
+    weight: np.ndarray
+    within: Bounds = SHARE
+
+    @property
+    def seeds(self) -> np.ndarray:
+        """Mean over cases, ``(method, seed)``."""
+        return np.average(self.wrong, axis=-1, weights=self.weight)
+
+    def over_episodes(self, method: int) -> Interval:
+        """Interval over held-out episodes of a method's mean, seeds averaged."""
+        return cluster_interval(self.wrong[method].mean(0), self.episode, weight=self.weight)
+
+
+def known_cases(result: results.Result, event: str, wrong: str) -> np.ndarray:
+    """Where it can be dreamed wrong, bool ``(alternative, branch)``; arguments as of ``of_actions``."""
+    happened = result.values(f"{event}/happened")  # (alternative, branch), NaN where the alternative does not exist
+    return {
+        "averted": (happened == 0) & (happened[_recorded(result)] == 1),
         "hallucination": happened == 0,
         "miss": happened == 1,
         "brier": np.isfinite(happened),
-    }[wrong][which]
-    happened = happened[which]
+    }[wrong]
+
+
+def weights(result: results.Result, wrong: str) -> np.ndarray:
+    """How much a branch counts, ``(branch,)``: as in the record where eventful and other branches mix."""
+    weight = result.values("branch/weight")
+    return weight if wrong in ("hallucination", "brier") else np.ones_like(weight)
+
+
+def of_actions(result: results.Result, event: str, wrong: str, which: Sequence[int] | None = None) -> Cases:
+    """Wrong dreams of a kind, over some alternatives together.
+
+    Args:
+        result: of this study.
+        event: one of EVENTS.
+        wrong: one of WRONG, or ``brier`` for the squared error of the dreamed probability (calibration).
+        which: indices of the alternatives. Default: all that alter something; for misses the recorded actions.
+    """
+    if which is None:
+        which = [_recorded(result)] if wrong == "miss" else altered(result)
+    cases = known_cases(result, event, wrong)[which]
     probability = result.values(f"{event}/probability")[:, :, which][:, :, cases]
     episode, weight = (
-        np.broadcast_to(result.values(f"branch/{name}"), happened.shape)[cases] for name in ("episode", "weight")
+        np.broadcast_to(values, cases.shape)[cases]
+        for values in (result.values("branch/episode"), weights(result, wrong))
     )
-    match wrong:
-        case "averted":
-            return probability, episode, np.ones(len(episode))
-        case "miss":
-            return 1 - probability, episode, np.ones(len(episode))
-        case "brier":
-            probability = np.square(probability - happened[cases])
-    return probability, episode, weight
+    if wrong == "miss":
+        probability = 1 - probability
+    if wrong == "brier":
+        probability = np.square(probability - result.values(f"{event}/happened")[which][cases])
+    return Cases(probability, episode, weight)
 
 
-def discrimination(result: results.Result, event: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """See the module; ``(method, seed, branches)`` of those with something to avert, the episode of each, weight 1."""
+def told_apart(result: results.Result, event: str) -> Cases:
+    """``discrimination``, see the module, of each branch that has something to avert."""
     happened, probability = result.values(f"{event}/happened"), result.values(f"{event}/probability")
     recorded, which = _recorded(result), altered(result)
     chosen = (happened[recorded] == 1) & np.isfinite(happened[which]).any(0)
     under_altered = np.nanmean(probability[:, :, which][..., chosen], 2)
     episode = result.values("branch/episode")[chosen]
-    return probability[:, :, recorded][..., chosen] - under_altered, episode, np.ones(len(episode))
+    gap = probability[:, :, recorded][..., chosen] - under_altered
+    return Cases(gap, episode, np.ones(len(episode)), SHARES_APART)
+
+
+def altered(result: results.Result) -> np.ndarray:
+    """Indices of the alternatives that alter something."""
+    return np.flatnonzero(result.axes["alternative"] != "recorded")
 
 
 def _recorded(result: results.Result) -> int:
@@ -84,18 +128,18 @@ def intervals(result: results.Result) -> dict[str, Any]:
         "reference": names[0],
     }
     for event in EVENTS:
-        found = {f"{event}/{wrong}_rate": pooled(result, event, wrong) for wrong in WRONG}
-        found |= {f"{event}/brier": pooled(result, event, "brier")}
-        found |= {f"{event}/discrimination": discrimination(result, event)}
-        for key, (values, episode, weight) in found.items():
-            row: dict[str, Any] = {"cases": int(values.shape[-1]), "episodes": len(np.unique(episode))}
-            if not values.size:
+        found = {f"{event}/{wrong}_rate": of_actions(result, event, wrong) for wrong in WRONG}
+        found |= {f"{event}/brier": of_actions(result, event, "brier")}
+        found |= {f"{event}/discrimination": told_apart(result, event)}
+        for key, cases in found.items():
+            wrong, episode, weight = cases.wrong, cases.episode, cases.weight
+            row: dict[str, Any] = {"cases": int(wrong.shape[-1]), "episodes": len(np.unique(episode))}
+            if not wrong.size:
                 continue
-            # A discrimination is the difference of two probabilities, all else is between 0 and 1.
-            within, apart = (SHARES_APART, (-2.0, 2.0)) if "discrimination" in key else (SHARE, SHARES_APART)
+            span = cases.within[1] - cases.within[0]
             for i, method in enumerate(names):
-                row[method] = both_intervals(values[i], episode, "", within, weight)
-                row[method] |= both_intervals(values[i] - values[0], episode, "paired_", apart, weight)
+                row[method] = both_intervals(wrong[i], episode, "", cases.within, weight)
+                row[method] |= both_intervals(wrong[i] - wrong[0], episode, "paired_", (-span, span), weight)
             table[key] = row
     return table
 

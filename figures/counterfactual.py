@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +14,9 @@ from matplotlib.lines import Line2D
 from analysis.results import Result, load
 from analysis.tasks import task_facts
 from analysis.verdicts import probe_cannot_tell
+from analysis.wrong_dreams import Cases, altered, of_actions, told_apart
 from figures import marks, style, words
-from figures.wrong_dreams import Cases, frequencies, of_actions, told_apart
+from figures.wrong_dreams import blind, frequencies
 
 NAMES = {
     "recorded": "as recorded",
@@ -24,15 +27,23 @@ NAMES = {
 }
 EVENTS = {"reward": "reward rises", "object": "{} moves"}
 HIGH = 3.9  # inches, of an event
-BLIND = Line2D([], [], linestyle="", marker="x", color="0.4", markersize=4, label="a model that ignores actions")
+UNSEEING = Line2D([], [], linestyle="", marker="x", color="0.4", markersize=4, label="a model that ignores actions")
+
+
+class Row(NamedTuple):
+    """A row of a panel: a heading, or cases and what a model that ignores actions has of them."""
+
+    text: str
+    cases: Cases | None = None
+    blind: float = np.nan
 
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.counterfactual``; returns the PNG's path."""
     source, result = Path(source), load(source)
     style.apply()
-    blind = probe_cannot_tell(result)  # then there is nothing to draw of the object
-    events = [event for event in EVENTS if not (event == "object" and blind)]
+    unread = probe_cannot_tell(result)  # then there is nothing to draw of the object
+    events = [event for event in EVENTS if not (event == "object" and unread)]
     figure = plt.figure(figsize=(style.WIDTH, HIGH * len(events) + 1.1), layout="constrained")
     for part, event in zip(np.ravel(figure.subfigures(len(events), 1)), events, strict=True):
         left, right = part.subfigures(1, 2, width_ratios=(1, 1))
@@ -41,21 +52,22 @@ def draw(source: Path, out: Path) -> Path:
         _made_up(upper, result, event)
         _calibration(lower, result, event)
     title = f"Wrong dreams under altered actions, {words.task(result)}"
-    style.frame(figure, title, {source: result}, _note(result, blind), [*style.handles(result), BLIND])
+    style.frame(figure, title, {source: result}, _note(result, unread), [*style.handles(result), UNSEEING])
     return style.save(figure, out, source.stem)
 
 
-def _note(result: Result, blind: str) -> str:
+def _note(result: Result, unread: str) -> str:
     level, thing = result.notes["protocol"]["thresholds"], words.main_thing(result)
     unit = task_facts(result.attributes["task"]).length
     parts = [
         f"Reward rises: above {level['reward']:.2g}. All branches begin at an untouched {thing}, and altered actions "
         "never touch it. In brackets: cases.",
         f"{marks.DOTS} Lines beside them, thin: {marks.OVER_SEEDS}, wide: {marks.OVER_EPISODES}.",
-        "Calibration: dreams of all seeds; lines: 95 % intervals over episodes, none where there are under five.",
+        "Calibration: each seed's probability of each branch and action, weighted as in the record; lines: 95 % "
+        "intervals over episodes, none where there are under five.",
     ]
-    if blind:
-        parts.append(f"The {thing}'s motion is not drawn: {blind.removeprefix('not judged: ')}.")
+    if unread:
+        parts.append(f"The {thing}'s motion is not drawn: {unread.removeprefix('not judged: ')}.")
     else:
         quiet = result.values("object/quiet")
         parts.append(
@@ -68,9 +80,9 @@ def _note(result: Result, blind: str) -> str:
 def _rates(axes: Axes, result: Result, event: str) -> None:
     """What the altered actions avert and is dreamed nevertheless, what is missed, and whether dreams tell the two."""
     recorded = list(result.axes["alternative"]).index("recorded")
-    rows: list[tuple[str, Cases | None]] = [("dreamed, but averted", None), *_by_action(result, event, "averted")]
-    rows += [("happens, not dreamed", None), ("as recorded", of_actions(result, event, "miss", [recorded]))]
-    rows += [("told apart*", None), ("recorded minus altered", told_apart(result, event))]
+    rows = [Row("dreamed, but averted"), *_by_action(result, event, "averted"), Row("happens, not dreamed")]
+    rows += [_row(result, event, "miss", "as recorded", [recorded]), Row("told apart*")]
+    rows += [Row("recorded minus altered", told_apart(result, event), 0.0)]
     _rows(axes, result, rows, whole=True)
     axes.set_title(f"{_event(result, event)}: averted or missed")
     axes.set_xlabel("Share of dreams (*difference of two shares, 1 is best)")
@@ -91,35 +103,39 @@ def _event(result: Result, event: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _by_action(result: Result, event: str, wrong: str) -> list[tuple[str, Cases | None]]:
+def _by_action(result: Result, event: str, wrong: str) -> list[Row]:
     """A row for each alternative, and for all that alter something."""
     names = [str(name) for name in result.axes["alternative"]]
-    rows = [(NAMES[name], of_actions(result, event, wrong, [j])) for j, name in enumerate(names)]
-    altered = [j for j, name in enumerate(names) if name != "recorded"]
-    return [*rows, ("all altered", of_actions(result, event, wrong, altered))]
+    rows = [_row(result, event, wrong, NAMES[name], [j]) for j, name in enumerate(names)]
+    return [*rows, _row(result, event, wrong, "all altered", altered(result))]
 
 
-def _rows(axes: Axes, result: Result, rows: list[tuple[str, Cases | None]], whole: bool = False) -> None:
-    """A row a kind of cases, the methods beside each other; one without cases is a heading if it is given as None."""
-    rows = [(text, cases) for text, cases in rows if cases is None or len(cases.episode)]
-    found = [cases for _, cases in rows if cases]
+def _row(result: Result, event: str, wrong: str, text: str, which: Sequence[int]) -> Row:
+    return Row(text, of_actions(result, event, wrong, which), blind(result, event, wrong, which))
+
+
+def _rows(axes: Axes, result: Result, rows: Sequence[Row], whole: bool = False) -> None:
+    """Headings and rows, the methods beside each other; a row without a case is left out."""
+    rows = [row for row in rows if row.cases is None or len(row.cases.episode)]
+    found = [row.cases for row in rows if row.cases]
     episodes = [cases.over_episodes(i)[1:] for cases in found for i in range(len(cases.wrong))]
-    blind = [cases.blind for cases in found if np.isfinite(cases.blind)]
-    shown = np.concatenate([[0.0, 1.0 if whole else 0.0], blind, *(cases.seeds.ravel() for cases in found), *episodes])
+    unseeing = [row.blind for row in rows if np.isfinite(row.blind)]
+    seeds = (cases.seeds.ravel() for cases in found)
+    shown = np.concatenate([[0.0, 1.0 if whole else 0.0], unseeing, *seeds, *episodes])
     marks.limit(axes, shown, "x", spans=[end for cases in found for end in marks.span_ends(cases.seeds, cases.within)])
     axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
     methods = [str(method) for method in result.axes["method"]]
-    for at, (_, cases) in enumerate(rows):
+    for at, (_, cases, unseen) in enumerate(rows):
         for i, method in enumerate(methods if cases else []):
             place, color = at + (i - (len(methods) - 1) / 2) * 0.36, style.color(method, i)
             span = cases.over_episodes(i)
             marks.spread(axes, place, cases.seeds[i], color, "x", cases.within, span, aside=-0.16)
-        if cases and np.isfinite(cases.blind):
-            axes.plot(cases.blind, at, "x", color="0.4", markersize=4, clip_on=False)
-    texts = [f"{text} ({len(cases.episode):,})" if cases else text for text, cases in rows]
+        if np.isfinite(unseen):
+            axes.plot(unseen, at, "x", color="0.4", markersize=4, clip_on=False)
+    texts = [f"{text} ({len(cases.episode):,})" if cases else text for text, cases, _ in rows]
     axes.set_yticks(range(len(rows)), texts)
-    for text, (_, cases) in zip(axes.get_yticklabels(), rows, strict=True):
-        text.set(style="normal" if cases else "italic")
+    for text, row in zip(axes.get_yticklabels(), rows, strict=True):
+        text.set(style="normal" if row.cases else "italic")
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
 
@@ -135,7 +151,7 @@ def _calibration(axes: Axes, result: Result, event: str) -> None:
             marks.whisker(axes, place, span, color, linewidth=1)
             axes.plot(place, span.mean, "o", color=color, markersize=3.5)
             axes.text(at, 0.97 - 0.11 * i, f"{count:,}", color=color, fontsize=style.SMALL, ha="center", va="top")
-    axes.set_xlabel("Dreamed probability (numbers: dreams)")
+    axes.set_xlabel("Dreamed probability (numbers: how many)")
     axes.set_ylabel("True frequency")
     axes.set_yticks((0, 0.5, 1))
     axes.set_title("Calibration, all actions")

@@ -11,12 +11,18 @@ from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.kinds_of_dreams import SHOWN
 from analysis.results import Result, load
 from figures import style, words
 
 CORRECT, INCORRECT = "0.25", "#D55E00"  # and a tick or a cross, so that colour alone says nothing
 FRAME, CAPTION = 0.54, 0.26  # inches
 REWARDS = 1.75  # inches of the panel beside the frames
+WINDOWS = {
+    "all": "windows",
+    "moving": "windows with moving reward",
+    "still and low": "windows with low and still reward",
+}
 
 
 def draw(source: Path, out: Path) -> Path:
@@ -39,12 +45,14 @@ def draw(source: Path, out: Path) -> Path:
 
 
 def _note(result: Result) -> str:
-    protocol, frames = result.notes["protocol"], result.axes["frame"][_shown(result)]
+    protocol, frames = result.notes["protocol"], result.axes["frame"]
     within, share = protocol["tolerance"], 100 * protocol["share"]
     parts = [
         f"{protocol['context']} frames seen, {protocol['horizon']} dreamed; drawn: {', '.join(map(str, frames))}.",
-        f"{_mark(True)}: reward within {within:g} of the truth (beside: in the band), {_mark(False)}: not.",
+        f"In the corners: step and true reward; {_mark(True)}: dreamed reward within {within:g} of it (beside: in the",
+        f"band), {_mark(False)}: not.",
         f"Right: {share:.0f} % of a dream's rewards are. Made up: over {100 - share:.0f} % are higher than that.",
+        f"Low: at most {protocol['level']:.2g}.",
         f"Pictures and curves: models of seed {result.axes['seed'][0]}, of each case the window of median difference",
         f"in error; frequencies: over {len(result.axes['seed'])} seeds, with 95 % intervals over them.",
     ]
@@ -61,31 +69,23 @@ def _caption(result: Result, case: int) -> str:
     """What the window stands for, and how common that is."""
     first, second = (style.label(str(method)) for method in result.axes["method"])
     name = str(result.axes["case"][case])
-    split = "moving" if result.values("case/moving")[case] else "still" if name.startswith("made up") else "all"
-    kind = {"moving": "windows with moving reward", "still": "windows with still reward", "all": "windows"}[split]
+    split = SHOWN.get(name, "all")
     row = result.notes["final"][split]
     text = name.replace("first", first).replace("second", second)
     text = text[0].upper() + text[1:]
     if name in row:
         mean, low, high = (100 * (row[name]["over_seeds"][end] or 0) for end in ("mean", "low", "high"))
         interval = "" if row[name]["over_seeds"]["low"] is None else f" [{low:.0f}, {high:.0f}]"
-        text += f": {mean:.0f} %{interval} of {row['windows']} {kind}"
+        text += f": {mean:.0f} %{interval} of {row['windows']} {WINDOWS[split]}"
     if "case/seeds" in result.data and len(result.axes["seed"]) > 1:  # not in older files
         text += f" (this one: {int(result.values('case/seeds')[case])} of {len(result.axes['seed'])} seeds)"
     return text
 
 
-def _shown(result: Result) -> np.ndarray:
-    """Which frames are drawn: the last one that is seen, and those that are dreamed."""
-    frame, context = result.axes["frame"], result.notes["protocol"]["context"]
-    seen = np.flatnonzero(frame < context)
-    return np.concatenate([seen[-1:], np.flatnonzero(frame >= context)])
-
-
 def _frames(part: SubFigure, result: Result, case: int) -> None:
     """A row of frames of the truth and one of each model."""
-    methods, some = [str(method) for method in result.axes["method"]], _shown(result)
-    grid = part.subplots(1 + len(methods), len(some), squeeze=False)
+    methods = [str(method) for method in result.axes["method"]]
+    grid = part.subplots(1 + len(methods), len(result.axes["frame"]), squeeze=False)
     _row(grid[0], result, case, None)
     for j in range(len(methods)):
         _row(grid[1 + j], result, case, j)
@@ -94,31 +94,36 @@ def _frames(part: SubFigure, result: Result, case: int) -> None:
 
 
 def _row(grid: np.ndarray, result: Result, case: int, method: int | None) -> None:
-    """Frames of one window: true (method None), or dreamed with a mark of its reward."""
+    """Frames of one window with the reward of each: true (method None), or dreamed and marked correct or incorrect."""
     protocol, window = result.notes["protocol"], int(result.values("case/window")[case])
     truth = result.values("true_reward")[window]  # (H,)
-    pictures = result.values("picture/true") if method is None else result.values("picture/dreamed")[method]
-    for axes, j in zip(grid, _shown(result), strict=True):
-        axes.imshow(pictures[case][j], interpolation="nearest")
+    rewards = truth if method is None else result.values("dreamed_reward")[method, 0, window]
+    pictures = result.values("picture/true" if method is None else "picture/dreamed")
+    for axes, picture, frame in zip(
+        grid, pictures[case] if method is None else pictures[method, case], result.axes["frame"], strict=True
+    ):
+        axes.imshow(picture, interpolation="nearest")
         axes.set(xticks=[], yticks=[])
-        step = int(result.axes["frame"][j]) - protocol["context"]
-        correct = None
-        if step >= 0 and method is not None:
-            dreamed = result.values("dreamed_reward")[method, 0, window, step]
-            correct = bool(abs(dreamed - truth[step]) <= protocol["tolerance"])
-        _edge(axes, correct, "" if method is not None else "seen" if step < 0 else str(result.axes["frame"][j]))
+        step = int(frame) - protocol["context"]
+        if step < 0:
+            _edge(axes, None, "seen" if method is None else "")
+        elif method is None:
+            _edge(axes, None, str(frame), f"{truth[step]:.1f}")
+        else:
+            correct = bool(abs(rewards[step] - truth[step]) <= protocol["tolerance"])
+            _edge(axes, correct, _mark(correct), f"{rewards[step]:.1f}")
 
 
-def _edge(axes: Axes, correct: bool | None, text: str) -> None:
-    """Around a dreamed frame: whether its reward is correct."""
+def _edge(axes: Axes, correct: bool | None, above: str, beneath: str = "") -> None:
+    """Around a frame: whether its reward is correct, a text in the upper corner and one in the lower."""
     color = "0.8" if correct is None else CORRECT if correct else INCORRECT
     for spine in axes.spines.values():
         spine.set(visible=True, color=color, linewidth=0.5 if correct is not False else 1.4)
-    text = text if correct is None else _mark(correct)
-    if text:
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-        place = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": style.SMALL}
-        axes.text(0.97, 0.96, text, color="0.3" if correct is None else color, bbox=box, **place)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+    for text, at, side in ((above, 0.96, "top"), (beneath, 0.04, "bottom")):
+        if text:
+            place = {"transform": axes.transAxes, "ha": "right", "va": side, "fontsize": style.SMALL}
+            axes.text(0.97, at, text, color="0.3" if correct is None else color, bbox=box, **place)
 
 
 def _rewards(axes: Axes, result: Result, case: int, last: bool) -> None:

@@ -21,7 +21,7 @@ def draw(rollout: Rollout, every: int = 5, title: str = "") -> Figure:
     rows = {"simulator": rollout.true_image, **rollout.dreamed_image}
     figure = plt.figure(figsize=(0.85 * len(shown), 0.95 * len(rows) + 1.9), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(0.95 * len(rows), 1.9))
-    grid = top.subplots(len(rows), len(shown), gridspec_kw={"wspace": 0.02, "hspace": 0.02})
+    grid = top.subplots(len(rows), len(shown), squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     for line, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, step in zip(line, shown, strict=True):
             axes.imshow(images[step])

@@ -217,6 +217,10 @@ def test_controls_play_when_they_are_moved(explorer, monkeypatch):
     assert played[-1][0] == 1
     context.value = 25
     assert start.max == 51 - 20 - 25
+    agents, count = controls.children[-1], len(played)
+    for chosen in ((), ("w_r=1",)):  # the simulator alone, and one agent beside it
+        agents.value = chosen
+    assert len(played) == count + 2
 
 
 def test_damaged_slices_and_missing_models_are_one_line(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 import figures.finding1
 from analysis.results import ResultError, load, save
 from analysis.stats import Interval
+from analysis.wrong_dreams import altered
 from figures import coefficients, forest, marks, style, words, wrong_dreams
 from figures.page import PAPER
 from tests.made_up import result
@@ -179,20 +180,17 @@ def test_footer_says_how_long_runs_are_and_what_the_command_changes():
     assert words.changed("python -m x --set a=1 b=2 --preset c=3 --set d=4") == "a=1 b=2 d=4"
 
 
-def test_wrong_dreams_are_pooled_as_the_analysis_pools_them():
+def test_what_ignores_actions_has_wrong_what_the_altered_ones_avert():
     found = load(style.SHIPPED / "counterfactual_lever_pull_cpu.h5")
-    altered = np.flatnonzero(found.axes["alternative"] != "recorded").tolist()
-    pooled = {
-        f"{wrong}_rate": wrong_dreams.of_actions(found, "reward", wrong, [0] if wrong == "miss" else altered)
-        for wrong in ("averted", "hallucination", "miss")
-    }
-    pooled["discrimination"] = wrong_dreams.told_apart(found, "reward")
-    for name, cases in pooled.items():
-        row = found.notes["final"][f"reward/{name}"]
-        assert row["cases"] == len(cases.episode)
-        for i, method in enumerate(found.axes["method"]):
-            assert cases.seeds[i].mean() == pytest.approx(row[method]["over_seeds"]["mean"])
-            assert cases.over_episodes(i)._asdict() == pytest.approx(row[method]["over_episodes"])
+    which = altered(found)
+    assert wrong_dreams.blind(found, "reward", "averted", which) == 1  # by definition: it dreams the record
+    happened, weight = found.values("reward/happened"), found.values("branch/weight")
+    (recorded,) = set(range(len(happened))) - set(which)
+    cases = [(j, b) for j in which for b in np.flatnonzero(happened[j] == 0)]
+    expected = np.average([happened[recorded, b] for _, b in cases], weights=[weight[b] for _, b in cases])
+    assert wrong_dreams.blind(found, "reward", "hallucination", which) == pytest.approx(expected)
+    bins = list(wrong_dreams.frequencies(found, "reward", 0))
+    assert sum(count for *_, count in bins) == np.isfinite(happened).sum() * len(found.axes["seed"])
 
 
 def test_tasks_share_a_figure_of_coefficients(tmp_path, drawn):

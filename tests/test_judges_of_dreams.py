@@ -15,7 +15,7 @@ def counterfactual_of(hallucinations, misses):
     found.notes = {"final": {"reference": "w_r=1"}}
     for name, ends in (("hallucination", hallucinations), ("miss", misses)):
         row = paired(*ends)
-        found.notes["final"][f"reward/{name}_rate"] = {"cases": 9, "episodes": 5, "w_r=1": row, "w_r=100": row}
+        found.notes["final"][f"reward/{name}_rate"] = {"cases": 20, "episodes": 5, "w_r=1": row, "w_r=100": row}
     return found
 
 
@@ -46,6 +46,13 @@ def test_a_probe_that_sees_motion_everywhere_or_nowhere_is_not_judged():
             found.data[f"object/{key}"] = (("method", "seed"), np.full((2, 3), value))
         (finding,) = judges_of_dreams.wrong_dreams("object", "hallucination")(Shelf([("file.h5", found)]))
         assert finding.verdict == expected
+    found.notes["final"]["object/miss_rate"]["cases"] = 19
+    found.data |= {
+        f"object/{key}": (("method", "seed"), np.full((2, 3), x)) for key, x in (("floor", 0.1), ("seen", 0.8))
+    }
+    finding = judged(judges_of_dreams.wrong_dreams("object", "hallucination"), found)
+    assert finding.verdict == NOT_MEASURED and "moves in 19 recorded branches" in finding.ours
+    found.notes["final"]["object/miss_rate"]["cases"] = 20
     found.data |= {f"object/{key}": (("method", "seed"), np.full((2, 3), value)) for key, value in
                    (("floor", 0.1), ("seen", 0.8), ("quiet", 0.06))}  # fmt: skip
     found.data["object/quiet"][1][0] = 0.08  # metres, of w_r = 1
@@ -66,10 +73,13 @@ def test_frames_want_the_balanced_model_right_more_often(ends, side):
 def test_made_up_wants_the_original_model_to_make_up_more(ends, side):
     share = {"over_seeds": span(0.1, 0.2)}
     row = {"windows": 40, "made up by first": share, "made up by second": share}
-    found = of("finding2", {}, final={"still": row | {"difference in made up": paired(*ends, prefix="")}})
+    final = {"still": {"windows": 60}, "still and low": row | {"difference in made up": paired(*ends, prefix="")}}
+    found = of("finding2", {}, final=final)
     finding = judged(judges_of_dreams.made_up, found)
     assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and "40 windows" in finding.ours
     assert judged(judges_of_dreams.made_up, of("finding2", {}, final={"still": row})) == MISSING  # an older file
+    none = {"still and low": {"windows": 0}}
+    assert judged(judges_of_dreams.made_up, of("finding2", {}, final=none)) == MISSING
     found.axes["method"] = np.array(["w_r=1", "w_r=10"])
     assert judged(judges_of_dreams.made_up, found) == MISSING
 

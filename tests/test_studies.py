@@ -100,17 +100,16 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
         assert set(np.unique(probability[np.isfinite(probability)])) <= {0.0, 0.5, 1.0}  # of two samples
     happened = found.values("reward/happened")
     assert not (happened[1:] == 1).any()  # what touches nothing brings nothing about
-    cases, episode, _ = wrong_dreams.pooled(found, "reward", "hallucination")
-    assert cases.shape[-1] == len(episode) == (happened[1:] == 0).sum()
-    misses, *_ = wrong_dreams.pooled(found, "reward", "miss")
-    assert misses.shape[-1] == (happened[0] == 1).sum()
-    gap, *_ = wrong_dreams.discrimination(found, "reward")
+    cases = wrong_dreams.of_actions(found, "reward", "hallucination")
+    assert cases.wrong.shape[-1] == len(cases.episode) == (happened[1:] == 0).sum()
+    assert wrong_dreams.of_actions(found, "reward", "miss").wrong.shape[-1] == (happened[0] == 1).sum()
+    gap = wrong_dreams.told_apart(found, "reward").wrong
     chosen = [b for b in range(happened.shape[1]) if happened[0, b] == 1 and np.isfinite(happened[1:, b]).any()]
     probability = found.values("reward/probability")[1, 0]
     expected = [probability[0, b] - np.nanmean(probability[1:, b]) for b in chosen]
     assert gap[1, 0] == pytest.approx(expected)
-    averted, *_ = wrong_dreams.pooled(found, "reward", "averted")
-    assert averted.shape[-1] == ((happened[1:] == 0) & (happened[0] == 1)).sum() > 0
+    averted = wrong_dreams.of_actions(found, "reward", "averted")
+    assert averted.wrong.shape[-1] == ((happened[1:] == 0) & (happened[0] == 1)).sum() > 0
     blind_averted = found.values("reference/reward/averted_rate")[blind]
     assert np.nanmin(blind_averted) == 1  # by definition: it dreams what was averted
 
@@ -118,12 +117,15 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
 def test_finding2_counts_windows_as_a_naive_loop_does(folder, capsys):
     found = run("finding2", folder)
     true, dreamed = found.values("true_reward"), found.values("dreamed_reward")[:, 0]  # one seed
-    counted = {"all": [], "moving": [], "still": []}
+    counted: dict[str, list] = {split: [] for split in kinds_of_dreams.SPLITS}
+    level = found.notes["protocol"]["level"]
     for w in range(len(true)):
         hit = [np.mean([abs(d - t) <= 1.0 for d, t in zip(one[w], true[w], strict=True)]) >= 0.8 for one in dreamed]
         case = {(0, 1): 0, (1, 0): 1, (0, 0): 2, (1, 1): 3}[tuple(map(int, hit))]
         counted["all"].append(case)
         counted["moving" if max(true[w]) - min(true[w]) > 1.0 else "still"].append(case)
+        if max(true[w]) - min(true[w]) <= 1.0 and max(true[w]) <= level:
+            counted["still and low"].append(case)
     for split, cases in counted.items():
         row = found.notes["final"][split]
         assert row["windows"] == len(cases)
@@ -134,7 +136,7 @@ def test_finding2_counts_windows_as_a_naive_loop_does(folder, capsys):
         invented = [sum(d > t + 1.0 for d, t in zip(dream[w], true[w], strict=True)) > 7 for w in range(len(true))]
         assert found.notes["final"]["all"][name]["over_seeds"]["mean"] == pytest.approx(np.mean(invented))
     assert found.values("picture/true").dtype == np.uint8
-    assert found.values("picture/dreamed").shape[:3] == (2, len(found.axes["case"]), 10)
+    assert found.values("picture/dreamed").shape[:3] == (2, len(found.axes["case"]), 8)
     assert (folder / "out" / "finding2_mini_lever_smoke.png").exists()
     chosen, every = kinds_of_dreams.choose(found), kinds_of_dreams.kinds(found)
     assert chosen and list(found.axes["case"]) == list(chosen)
@@ -238,6 +240,10 @@ def test_plans_and_refusals_start_nothing(name, tmp_path, capsys):
     [
         ("finding2", ["--methods", "w_r=1"], "two methods are compared"),
         ("finding2", ["--methods", "w_r=1", "harmonyy"], "no method 'harmonyy'"),
+        ("finding2", ["--tolerance", "-1"], "--tolerance -1 --share 0.8: above 0"),
+        ("finding2", ["--share", "3", "--plan-only"], "a share is at most 1"),
+        ("state_regression", ["--folds", "3"], "--folds 3 of --episodes 2"),
+        ("state_regression", ["--folds", "1", "--plan-only"], "--folds 1 of --episodes 2: at least 2"),
         ("reward_mse", ["--mode", "online"], "add --mode offline"),
         ("state_regression", ["--methods", "w_r=x"], "'x' is not a weight"),
         ("ablations", ["--methods", "w_r=1", "harmony,w_r=10", "--plan-only"], "harmony learns its weights"),

@@ -33,7 +33,7 @@ def rates(counterfactual: Result, finding2: Result) -> pd.DataFrame:
     for found, which, words in (
         (kinds_of_dreams.right, "moving", "is right, reward moves"),
         (kinds_of_dreams.right, "still", "is right, reward stands still"),
-        (kinds_of_dreams.made_up, "still", "makes rewards up, reward stands still"),
+        (kinds_of_dreams.made_up, "still and low", "makes rewards up, reward low and still"),
     ):
         if split[which].any():
             hits = found(finding2)[..., split[which]].mean(-1)  # (method, seed)
