@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 
 from analysis import methods, study
 from analysis.collect import origin
@@ -17,6 +19,7 @@ from analysis.explore import slices
 from analysis.segments import Rows, unseen_episodes
 from analysis.tasks import task_facts
 from hdream_core import runs
+from hdream_core.config import ConfigError
 from hdream_core.envs.layout import positions
 from hdream_core.load import export
 from hdream_core.minari_layout import read_metadata
@@ -28,6 +31,12 @@ STUDY = "demo"
 class Demo(study.Study):
     """Export two world models and a few recorded stretches for the notebooks."""
 
+    seeds: tuple[int, ...] | None = None
+    """Seeds of the runs; the models of the first one are exported. Default: 0."""
+    results: Annotated[Path, tyro.conf.Suppress] = Path("results")
+    """Not used: there is no result file,"""
+    out: Annotated[Path, tyro.conf.Suppress] = Path("figures/out")
+    """and no figure."""
     methods: tuple[str, ...] | None = None
     """Methods to export. Default: w_r=1 and the task's balanced weight."""
     stretches: int = 8
@@ -35,7 +44,9 @@ class Demo(study.Study):
     rows: int = 90
     """Rows of each."""
     folder: Path = slices.DATA
-    """Where they go."""
+    """Where they go. The notebooks look in the default, where those of lever_pull ship."""
+    overwrite: bool = False
+    """Whether a slice of the task that is there, and the models beside it, may be replaced."""
 
 
 def run(job: Demo) -> Path:
@@ -46,6 +57,9 @@ def run(job: Demo) -> Path:
     path = job.folder / f"{job.task}_slice.h5"
     if job.plan_only:
         return path
+    if path.exists() and not job.overwrite:
+        _, facts, _ = slices.load_slice(path)
+        raise ConfigError(f"{path}: exists, made by: {facts['command']}; add --overwrite, or choose another --folder")
     study.train(plan)
     for (method, _), agent in plan.agents(first_seed=True):
         print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))

@@ -131,19 +131,20 @@ def frames(shelf: Shelf) -> list[Finding]:
 
 
 def made_up(shelf: Shelf) -> list[Finding]:
-    """Whether the original model dreams more often of rewards that do not come (Fig. 3's own case).
+    """Whether the original model dreams more often of rewards that do not come.
 
-    In windows whose true reward is low and does not move: nothing happens in them.
+    In windows whose true reward does not move. Fig. 3's own case is part of them, those whose reward is low; a rule on
+    that part would have come after it was seen to change the answer (``docs/results.md``).
     """
     findings = []
     for name, result in shelf.of("finding2"):
-        row = result.notes["final"].get("still and low", {})
+        row = result.notes["final"]["still"]
         if methods_of(result) != [ORIGINAL, balanced(result)] or "difference in made up" not in row:
             continue
         cells = [f"{m} {show(row[f'made up by {which}']['over_seeds'])}"
                  for which, m in zip(("first", "second"), methods_of(result), strict=True)]  # fmt: skip
         spans = [read_interval(row["difference in made up"][f"over_{over}"]) for over in ("seeds", "episodes")]
-        words = f"rewards made up, {', '.join(cells)} of {row['windows']} windows, true reward low and still"
+        words = f"rewards made up, {', '.join(cells)} of {row['windows']} windows, true reward still"
         findings.append(compared(name, result, words, spans, 1))
     return findings or [MISSING]
 

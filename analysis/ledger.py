@@ -77,7 +77,7 @@ _RUNS = (
     Claim("fig_3", "Dreams that only the balanced model has right outnumber the reverse", "Fig. 3", "more frequent",
           _PAIRED + ", windows whose true reward moves, and whose does not", judges_of_dreams.frames),
     Claim("fig_3_made_up", "With w_r = 1 dreams make up more rewards that do not come", "Fig. 3", "more",
-          _PAIRED + ", windows whose true reward is low and does not move", judges_of_dreams.made_up),
+          _PAIRED + ", windows whose true reward does not move", judges_of_dreams.made_up),
     Claim("finding_3", "w_o = 0 learns worse than with observations (w_r = 100)", "Finding 3, Fig. 2a", "slower",
           _ONLINE, judges.curves("return", IMPLICIT, "w_r=100", want=-1)),
     Claim("finding_3_variance", "w_o = 0 has a high variance", "Finding 3, Fig. 2a", "high",

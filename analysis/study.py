@@ -80,7 +80,8 @@ class OfflineStudy(Study):
     """A study of C.4's kind: its models are compared on the same data unless told otherwise."""
 
     mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto as in finding1."""
+    """offline, as in C.4, or online, where each model has trained on data of its own; auto: online with a GPU and on
+    the miniature, else offline."""
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,10 @@ def _row(grid: np.ndarray, result: Result, case: int, method: int | None) -> Non
         if step < 0:
             _edge(axes, None, "seen" if method is None else "")
         elif method is None:
-            _edge(axes, None, str(frame), f"{truth[step]:.1f}")
+            _edge(axes, None, str(frame), f"{truth[step]:z.1f}")
         else:
             correct = bool(abs(rewards[step] - truth[step]) <= protocol["tolerance"])
-            _edge(axes, correct, _mark(correct), f"{rewards[step]:.1f}")
+            _edge(axes, correct, _mark(correct), f"{rewards[step]:z.1f}")
 
 
 def _edge(axes: Axes, correct: bool | None, above: str, beneath: str = "") -> None:

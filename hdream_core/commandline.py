@@ -48,7 +48,11 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
 
 
 def _unwrap(kind: type) -> None:
-    """Gives each field its docstring as one line of help: tyro breaks the line before each indented one."""
+    """Gives each field its docstring as one line of help: tyro breaks the line before each indented one.
+
+    What a docstring has as the default of a field that defaults to None is told as what None stands for, since tyro
+    adds that the default is None.
+    """
     docs = {
         doc.arg_name: " ".join((doc.description or "").split())
         for cls in reversed(kind.__mro__[:-1])  # without object
@@ -57,7 +61,8 @@ def _unwrap(kind: type) -> None:
     types = get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if field.name in docs:
-            field.metadata = MappingProxyType({**field.metadata, "help": docs[field.name]})
+            text = docs[field.name].replace("Default: ", "None: ") if field.default is None else docs[field.name]
+            field.metadata = MappingProxyType({**field.metadata, "help": text})
         if dataclasses.is_dataclass(types[field.name]):
             _unwrap(types[field.name])
 

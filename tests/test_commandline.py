@@ -21,6 +21,8 @@ class Job:
     where: str = "here"
     """Where it is done: here, or
     nowhere."""
+    count: int | None = None
+    """How often. Default: twice."""
 
 
 def test_help_wraps_each_text_at_the_width_alone(capsys):
@@ -30,6 +32,7 @@ def test_help_wraps_each_text_at_the_width_alone(capsys):
     assert stop.value.code == 0
     assert any(line.endswith("Where it is done: here, or nowhere. (default: here)") for line in lines)
     assert "How deep it goes, in layers, none of which is counted twice. (default: 2)" in " ".join(lines)
+    assert "How often. None: twice. (default: None)" in " ".join(lines)
     assert not {"nowhere.", "How deep it goes, in layers,"} & set(lines)
 
 

@@ -25,8 +25,9 @@ FORBIDDEN: dict[str, set[str]] = {
     "figures": {"torch"},
     "analysis": set(),
 }
-# Of hdream_core, what a figure may load: readers of files without trust and of command lines.
-LIGHT = {"hdream_core", *(f"hdream_core.{name}" for name in ("commandline", "errors", "sealed", "store", "untrusted"))}
+# Of hdream_core, what a figure may load: readers of files without trust and of command lines, and the count of cores.
+LIGHT_NAMES = ("commandline", "config", "errors", "processes", "sealed", "store", "untrusted")
+LIGHT = {"hdream_core", *(f"hdream_core.{name}" for name in LIGHT_NAMES)}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 

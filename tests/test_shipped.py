@@ -59,3 +59,7 @@ def test_a_regression_read_back_prints_each_object_beside_its_own_constant():
     printed = state_regression.lines(found)
     for name, best in zip(found.axes["object"], found.values("constant/posterior").mean((0, 1, 2)), strict=True):
         assert any(line.startswith(f"  posterior  {name:<8} constant {best:.3g};") for line in printed)
+
+
+def test_files_are_small():
+    assert {path.name: path.stat().st_size for path in SHIPPED.glob("*.h5") if path.stat().st_size >= 1_000_000} == {}
