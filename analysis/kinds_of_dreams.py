@@ -41,16 +41,20 @@ def made_up(result: results.Result) -> np.ndarray:
     return above.mean(-1) > 1 - protocol["share"]
 
 
+def moving(result: results.Result) -> np.ndarray:
+    """Windows whose true reward moves by over the tolerance, bool ``(window,)``."""
+    return np.ptp(result.values("true_reward"), axis=-1) > result.notes["protocol"]["tolerance"]
+
+
 def splits(result: results.Result) -> dict[str, np.ndarray]:
-    """Windows by what the true reward does, bool ``(window,)`` each: whether it moves by over the tolerance.
+    """Windows by what the true reward does, bool ``(window,)`` each.
 
     A reward that stands still may be that of a task half done. It is low if it stays at or beneath the level of
     ``analysis.hallucination``: then nothing happens. Dreams have no say: the more models, the more windows have a dream
     that moves by chance.
     """
-    truth, protocol = result.values("true_reward"), result.notes["protocol"]
-    moving, low = np.ptp(truth, axis=-1) > protocol["tolerance"], truth.max(-1) <= protocol["level"]
-    return dict(zip(SPLITS, (np.ones(len(moving), bool), moving, ~moving, ~moving & low), strict=True))
+    moves, low = moving(result), result.values("true_reward").max(-1) <= result.notes["protocol"]["level"]
+    return dict(zip(SPLITS, (np.ones_like(moves), moves, ~moves, ~moves & low), strict=True))
 
 
 def case_of(found: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ def right_and_wrong(rollouts: Sequence[Rollout], protocol: Mapping[str, float]) 
     truth = np.stack([found.true_reward[found.context :] for found in rollouts])
     data = {"dreamed_reward": ((), np.array(dreamed)[:, None]), "true_reward": ((), truth)}  # one seed
     result = Result({}, {}, data, notes={"protocol": dict(protocol)})
-    moving, cases = kinds_of_dreams.splits(result)["moving"], kinds_of_dreams.kinds(result)
+    moving, cases = kinds_of_dreams.moving(result), kinds_of_dreams.kinds(result)
     first, second = _models(rollouts)
     names = (f"only {second} right", f"only {first} right", "both wrong", "both right")
     return {name: cases[case][0] & moving for name, case in zip(names, kinds_of_dreams.CASES, strict=True)}
