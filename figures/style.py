@@ -167,7 +167,10 @@ def save(figure: Figure, out: Path, stem: str) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     for suffix in ("pdf", "png"):
         temporary = out / f".{stem}.{suffix}.tmp"
-        figure.savefig(temporary, format=suffix)
-        temporary.replace(out / f"{stem}.{suffix}")
+        try:
+            figure.savefig(temporary, format=suffix)
+            temporary.replace(out / f"{stem}.{suffix}")
+        finally:
+            temporary.unlink(missing_ok=True)
     plt.close(figure)
     return out / f"{stem}.png"
