@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from figures import page, redraw, style
+from figures import gallery, page, style
 from hdream_core.commandline import Words
 from hdream_core.errors import exit_on_user_error
 
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()
     with exit_on_user_error("the others are not drawn"):
-        drawn = redraw(chosen.results, chosen.out)
+        drawn = gallery.redraw(chosen.results, chosen.out)
         print("\n".join(str(picture) for _, picture in drawn))
         print(page.write(drawn, chosen.out, chosen.results))
 

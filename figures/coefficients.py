@@ -41,10 +41,16 @@ def draw(source: Path, out: Path) -> Path:
 
 
 def of_all_tasks(sources: Iterable[Path]) -> dict[str, list[Path]]:
-    """Result files by the figure that they share: those which differ in the task alone."""
+    """Result files by the figure that they share: those which differ in the task alone.
+
+    The miniature is no task of the paper, and has another scale: it shares none.
+    """
     found: dict[str, list[tuple[int, Path]]] = {}
     for source in sources:
-        task = load(source).attributes["task"]
+        told = load(source).attributes
+        if told["scale"] == "miniature":
+            continue
+        task = told["task"]
         found.setdefault(source.stem.replace(f"_{task}", "", 1), []).append((_place(task), source))
     return {stem: [source for _, source in sorted(files)] for stem, files in found.items()}
 

@@ -18,6 +18,7 @@ from analysis.claims import Claims
 from analysis.claims import run as judge
 from analysis.collect import _heldout
 from analysis.results import load, save
+from figures import gallery
 from hdream_core import runs, sealed
 from hdream_core.agent import DreamerV2
 from hdream_core.load import export, load_agent
@@ -149,7 +150,7 @@ def _of_results(folder: Path) -> dict[str, Target]:
 
         def read() -> None:
             try:
-                figures.redraw(alone, folder / "out")
+                gallery.redraw(alone, folder / "out")
             finally:
                 plt.close("all")
             judge(Claims(alone, folder / "out"))

@@ -90,17 +90,32 @@ def test_page_quotes_the_regressions_of_the_other_tasks_on_the_agents_episodes()
         assert constants["object"] < np.nanmean(found.values("mlp/posterior")[..., column], (1, 2, 3)).min()  # not read
 
 
+def gap_of(found, kind, one, other):
+    """Difference of two methods' errors: over seeds, and over episodes, as the page has them."""
+    error = dict(zip(map(str, found.axes["method"]), found.values(f"mlp/{kind}"), strict=True))
+    gap = error[one] - error[other]  # (seed, episode)
+    seeds, episodes = seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), found.axes["episode"])
+    return quote(seeds, 1, signed=True), f"{ends(episodes, 1, signed=True)} over episodes"
+
+
+def assert_finding3_table(text, found, digits):
+    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
+        cells = [quote(seed_interval(values.mean(-1)), digits) for values in found.values(f"mlp/{kind}")]
+        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+    assert f"a constant has {found.values('constant/posterior').mean():.0f} square" in text
+
+
 def test_page_quotes_finding3():
     text, found = flowing(PAGE), shipped("finding3_lever_pull_cpu")
-    methods = [str(m) for m in found.axes["method"]]
-    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
-        spans = [seed_interval(values.mean(-1)) for values in found.values(f"mlp/{kind}")]
-        cells = [quote(x, 0) for x in spans]
-        assert f"| {words} | {' | '.join(cells)} |" in text, cells
-    error = dict(zip(methods, found.values("mlp/posterior"), strict=True))
+    assert_finding3_table(text, found, 0)
     for one, other in (("w_o=0,w_r=100", "w_r=100"), ("w_r=100", "w_r=1")):
-        gap = error[one] - error[other]
-        seeds, episodes = seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), found.axes["episode"])
-        told = f"{quote(seeds, 1, signed=True)} over seeds and "
-        assert told + f"{ends(episodes, 1, signed=True)} over episodes" in text
-    assert f"a constant has {found.values('constant/posterior').mean():.0f} square" in text
+        assert " over seeds and ".join(gap_of(found, "posterior", one, other)) in text
+
+
+def test_page_quotes_finding3_on_handle_pull_side():
+    text, found = flowing(PAGE), shipped("finding3_handle_pull_side_cpu")
+    assert_finding3_table(text, found, 1)
+    assert " over seeds and ".join(gap_of(found, "posterior", "w_o=0,w_r=100", "w_r=100")) in text
+    seen, _ = gap_of(found, "posterior", "w_r=100", "w_r=1")
+    told = f"w_r = 100 against w_r = 1 has {seen} over seeds and, from dreams, "
+    assert told + " over seeds and ".join(gap_of(found, "open_loop", "w_r=100", "w_r=1")) in text

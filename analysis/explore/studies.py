@@ -71,7 +71,7 @@ def item(
 
     Args:
         study: of ``figures.page.PAPER``.
-        drawn: as ``figures.redraw`` returns it.
+        drawn: as ``figures.gallery.redraw`` returns it.
         rows: of the ledger.
         folder: of the result files.
     """

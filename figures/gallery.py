@@ -1,0 +1,91 @@
+"""All figures of a folder of results, drawn side by side."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import NamedTuple
+
+from analysis.results import ResultError, load, using
+from figures import coefficients
+from figures.page import PAPER
+from hdream_core.processes import cores
+
+
+class Picture(NamedTuple):
+    """A figure that is to be drawn: its study, what it is drawn from, and, if several files share it, its stem."""
+
+    study: str
+    sources: Sequence[Path]
+    stem: str = ""
+
+
+def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
+    """Draws every result file of a folder that there is a figure for, and the figures that several share.
+
+    Args:
+        results: folder of result files.
+        out: folder of the figures.
+
+    Returns:
+        Study and PNG of each.
+
+    Raises:
+        ResultError: if the folder does not exist or holds nothing to draw; or, when all others are drawn, naming the
+            files in it that are damaged.
+    """
+    if not results.is_dir():
+        raise ResultError(f"{results}: no such folder of results")
+    pictures, broken = [], []
+    for source in sorted(results.glob("*.h5")):
+        try:
+            study = load(source).attributes["study"]
+        except ResultError as error:  # is no reason to leave the others undrawn
+            broken.append(str(error))
+            continue
+        if study in PAPER:
+            pictures.append(Picture(study, [source]))
+    of_each = [source for study, (source,), _ in pictures if study == "coefficients"]
+    for stem, sources in coefficients.of_all_tasks(of_each).items():
+        pictures.append(Picture("coefficients", sources, stem))
+    drawn = []
+    for picture, (path, error) in zip(pictures, _draw_all(pictures, out), strict=True):
+        if path:
+            drawn.append((picture.study, path))
+        elif error not in broken:
+            broken.append(error)
+    if broken:
+        raise ResultError("; ".join(broken))
+    if not drawn:
+        raise ResultError(f"{results}: holds no result that there is a figure for")
+    return drawn
+
+
+def _draw_all(pictures: Sequence[Picture], out: Path) -> list[tuple[Path | None, str]]:
+    """Each in a process of its own where there are many: side by side, and laid out as if it were the only one."""
+    if len(pictures) <= 2:
+        return [_draw(picture, out) for picture in pictures]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    workers = min(cores(), len(pictures))
+    try:
+        with ProcessPoolExecutor(workers, context, max_tasks_per_child=1) as pool:
+            return list(pool.map(_draw, pictures, [out] * len(pictures)))
+    except BrokenProcessPool:
+        raise ResultError("a process that drew figures was killed; is there memory enough? Draw again") from None
+
+
+def _draw(picture: Picture, out: Path) -> tuple[Path | None, str]:
+    """The PNG, or what is wrong with the file."""
+    study, sources, stem = picture
+    try:
+        with using(sources[0]):
+            if stem:
+                return coefficients.draw_all(list(sources), out, stem), ""
+            return importlib.import_module(f"figures.{study}").draw(sources[0], out), ""
+    except ResultError as error:
+        return None, str(error)

@@ -1,0 +1,94 @@
+"""The page of results quotes what is shipped: the miniature, online, apart from its sweep of weights."""
+
+from analysis.stats import seed_interval
+from tests.quoted import PAGE, flowing, percent, quote, shipped
+
+
+def test_page_quotes_the_multitask_balancers_of_the_miniature():
+    text, found = flowing(PAGE), shipped("multitask_mini_lever_cpu")
+    methods, returns = [str(m) for m in found.axes["method"]], found.values("return")  # (method, seed, step)
+    names = {"harmony": "HarmonyDream", "w_r=1": "w_r = 1", "uw": "uncertainty weighting", "dwa": "DWA"}
+    area = dict(zip(methods, returns.mean(-1), strict=True))
+    for method, words in (names | {"nashmtl": "NashMTL"}).items():
+        last = seed_interval(returns[methods.index(method), :, -1])
+        cells = [quote(last, 0), quote(seed_interval(area[method]), 1)]
+        if method != "harmony":
+            cells.append(quote(seed_interval(area["harmony"] - area[method]), 1, signed=True))
+        assert f"| {words} | {' | '.join(cells)} |" in text, (words, cells)
+    assert (area["harmony"] > area["uw"]).all()  # "in all five pairs of seeds"
+    before = shipped("finding1_mini_lever_cpu")
+    then = dict(zip(map(str, before.axes["method"]), before.values("return").mean(-1), strict=True))
+    told = quote(seed_interval(then["harmony"] - then["w_r=1"]), 1, signed=True)
+    assert f"there HarmonyDream was ahead of w_r = 1 by {told}" in text
+    assert f"have {quote(seed_interval(then['harmony'] - area['uw']), 1, signed=True)}" in text
+    assert before.attributes["git_commit"] != found.attributes["git_commit"]
+    gained = returns[methods.index("uw"), :, -1] - returns[methods.index("uw"), :, 0]
+    told = quote(seed_interval(area["dwa"] - area["uw"]), 1, signed=True)
+    assert f"({quote(seed_interval(gained), 1, signed=True)}) and which DWA beats, too ({told})" in text
+    share = 100 * found.values("success").mean(1).max()
+    assert f"in at most {share:.0f} % of a method's episodes at any evaluation" in text
+    end = {
+        name: dict(zip(methods, found.values(name)[..., -1].mean(1), strict=True))
+        for name in found.data
+        if name.startswith(("loss/", "weight/"))
+    }
+    loss = {name: end[f"loss/{name}"] for name in ("observation", "reward", "dynamics")}
+    assert f"to a dynamics loss of {loss['dynamics']['nashmtl']:.5f}" in text
+    others = sorted(value for method, value in loss["observation"].items() if method != "nashmtl")
+    told = f"observation loss {loss['observation']['nashmtl']:.0f}, of the others {others[0]:.0f} to {others[-1]:.0f}"
+    assert told in text
+    assert f"a weight of {end['weight/observation']['uw']:.0f} and has the largest dynamics loss" in text
+    assert f"({loss['dynamics']['uw']:.1f}; w_r = 1: {loss['dynamics']['w_r=1']:.1f})" in text
+    told = f"{loss['reward']['harmony']:.2f} against {loss['reward']['w_r=1']:.2f} with w_r = 1, its weight at "
+    told += f"{end['weight/reward']['harmony']:.1f}, and that of the observation loss at "
+    assert told + f"{end['weight/observation']['harmony']:.2f}" in text
+    assert max(loss["dynamics"], key=loss["dynamics"].__getitem__) == "uw"
+    assert {round(row["mean"], 2) for name, row in found.notes["final"]["success"].items() if name != "step"} == {
+        0,
+        0.02,
+    }
+
+
+def test_page_quotes_the_ablations_of_the_miniature():
+    text, found = flowing(PAGE), shipped("ablations_mini_lever_cpu")
+    methods, returns = [str(m) for m in found.axes["method"]], found.values("return")  # (method, seed, step)
+    area = dict(zip(methods, returns.mean(-1), strict=True))
+    names = {"unrectified": "unrectified (Eq. 4)", "harmony,w_d=1": "w_d fixed to 1 (E.4)", "w_r=10": "w_r = 10 (E.5)"}
+    for method, words in (
+        {"harmony": "HarmonyDream"} | names | {"w_r=100": "w_r = 100 (E.5)", "w_r=1": "w_r = 1"}
+    ).items():
+        cells = [quote(seed_interval(returns[methods.index(method), :, -1]), 0), quote(seed_interval(area[method]), 1)]
+        cells.append(
+            "" if method == "harmony" else quote(seed_interval(area["harmony"] - area[method]), 1, signed=True)
+        )
+        assert f"| {words}, ablations | {' | '.join(cells)} |".replace("  |", " |") in text, (words, cells)
+    for method in methods[:1] + methods[2:]:  # "none of it is shown"
+        span = seed_interval(area["harmony"] - area[method])
+        assert span.low < 0 < span.high
+    reward = dict(zip(methods, found.values("weight/reward")[..., -1], strict=True))
+    told = f"{quote(seed_interval(reward['unrectified']), 1)} against {quote(seed_interval(reward['harmony']), 1)}"
+    assert told + " at the end" in text
+    dynamics = dict(zip(methods, found.values("loss/dynamics")[..., -1], strict=True))
+    told = (
+        f"{quote(seed_interval(dynamics['harmony,w_d=1']), 2)} against {quote(seed_interval(dynamics['harmony']), 2)}"
+    )
+    assert told in text
+
+
+def test_page_quotes_the_coefficients_of_the_miniature():
+    text, found = flowing(PAGE), shipped("coefficients_mini_lever_cpu")
+    told = []
+    for loss, digits in (("observation", 3), ("reward", 2), ("dynamics", 3)):
+        learned, analytic = (found.values(f"{kind}/{loss}")[0, :, -1] for kind in ("weight", "analytic_weight"))
+        told.append(f"{quote(seed_interval(learned), digits)} and {analytic.mean():.{digits}f} ({loss})")
+    assert f"learned and Eq. 13's are {', '.join(told)}" in text
+
+
+def test_page_quotes_wrong_dreams_on_the_miniature():
+    text, found = flowing(PAGE), shipped("counterfactual_mini_lever_cpu")
+    final = found.notes["final"]
+    miss = final["reward/miss_rate"]
+    cells = [percent(miss["w_r=1"]["over_seeds"]), f"{100 * miss['w_r=100']['over_seeds']['mean']:.0f} %"]
+    assert f"they miss {cells[0]} with w_r = 1 and {cells[1]} with w_r = 100" in text
+    told = f"of {len(found.axes['branch'])} recorded branches {miss['cases']} bring a reward"
+    assert told in text and f"in {final['object/miss_rate']['cases']} the lever moves" in text
