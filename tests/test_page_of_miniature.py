@@ -1,7 +1,12 @@
 """The page of results quotes what is shipped: the miniature, online, apart from its sweep of weights."""
 
+import numpy as np
+
+from analysis.judges_of_models import whole_state
 from analysis.stats import seed_interval
+from analysis.verdicts import REPRODUCED, Shelf
 from tests.quoted import PAGE, flowing, percent, quote, shipped
+from tests.test_page_of_representation import cells_of
 
 
 def test_page_quotes_the_multitask_balancers_of_the_miniature():
@@ -92,3 +97,23 @@ def test_page_quotes_wrong_dreams_on_the_miniature():
     assert f"they miss {cells[0]} with w_r = 1 and {cells[1]} with w_r = 100" in text
     told = f"of {len(found.axes['branch'])} recorded branches {miss['cases']} bring a reward"
     assert told in text and f"in {final['object/miss_rate']['cases']} the lever moves" in text
+
+
+def test_page_quotes_the_regression_on_the_miniature():
+    text, found = flowing(PAGE), shipped("state_regression_mini_lever_cpu")
+    for thing in ("lever", "tip"):
+        for kind, words in (("posterior", "posterior"), ("open_loop", "open loop")):
+            cells = cells_of(found.notes["final"][kind][thing], "w_r=100")
+            assert f"| Miniature: {thing}, {words} | {' | '.join(cells)} |" in text, cells
+    things = [str(thing) for thing in found.axes["object"]]
+    constants = dict(zip(things, np.nanmean(found.values("constant/posterior"), (0, 1, 2)), strict=True))
+    assert f"a constant, which has {constants['lever']:.0f}:" in text
+    assert f"read worse (a constant has {constants['tip']:.0f})" in text
+    lever = found.notes["final"]["posterior"]["lever"]
+    assert lever["w_r=1"]["over_seeds"]["mean"] > constants["lever"]  # "not better than by a constant"
+    errors = found.values("mlp/posterior").mean(2)  # (method, seed, episode, object)
+    gap = errors[1] - errors[0]
+    assert (np.nanmean(gap[..., things.index("lever")], -1) < 0).all()  # "in all five pairs of seeds"
+    (finding,) = whole_state("posterior")(Shelf([("file.h5", found)]))
+    span = finding.value
+    assert f"{quote(span, 1, signed=True)} over seeds and" in text and finding.verdict == REPRODUCED
