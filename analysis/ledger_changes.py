@@ -61,7 +61,7 @@ CHANGES = (
     Change(f"{_WIDENED} a first such result.", ("reward_error", "harmony", "e_10", *_FINDING_2, "fig_3"),
            (SWEEP, "reward_mse_lever_pull_cpu.h5", BRANCHES, DREAMS), SAME),
     Change("On the paper's 20,000 segments since 26 November; a first result had 5,000.",
-           ("e_10",), earlier=SAME),
+           ("e_10",), ("reward_mse_lever_pull_cpu.h5",), SAME),
     Change(f"{_WIDENED} this result.", ("fig_2c", "fig_2c_open_loop"), (AGENTS,), SAME),
     Change("The data were chosen after finding3_lever_pull_cpu.h5 had shown, minutes earlier, that the object's error "
            "is lower by 19.1 cm^2, of the same models and on episodes of the same held-out part. C.4's own protocol is "

@@ -119,3 +119,14 @@ def test_page_quotes_finding3_on_handle_pull_side():
     seen, _ = gap_of(found, "posterior", "w_r=100", "w_r=1")
     told = f"w_r = 100 against w_r = 1 has {seen} over seeds and, from dreams, "
     assert told + " over seeds and ".join(gap_of(found, "open_loop", "w_r=100", "w_r=1")) in text
+
+
+def test_page_quotes_reward_errors_of_the_other_tasks():
+    text = PAGE.read_text()
+    for task, words in (("handle_pull_side", "Handle Pull Side"), ("hammer", "Hammer")):
+        final = shipped(f"reward_mse_{task}_cpu").notes["final"]
+        cells = [quote(final[method]["over_seeds"], 2) for method in ("w_r=100", "w_o=0,w_r=100")]
+        seeds, episodes = (final["w_o=0,w_r=100"][f"paired_over_{over}"] for over in ("seeds", "episodes"))
+        cells += [quote(seeds, 2, signed=True), ends(episodes, 2, signed=True)]
+        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+        assert all(span["low"] < 0 < span["high"] for span in (seeds, episodes))  # "on neither is it shown"
