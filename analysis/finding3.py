@@ -18,7 +18,7 @@ from analysis import collect, methods, results, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, draw, unseen_episodes
-from analysis.stats import OVER_SEEDS, seed_interval, show
+from analysis.stats import OVER_SEEDS, bounds_of, seed_interval, show
 from analysis.tasks import task_facts
 
 STUDY = "finding3"
@@ -85,7 +85,7 @@ def final(result: results.Result) -> dict[str, Any]:
     table: dict[str, Any] = {"interval": OVER_SEEDS}
     for name, values in measures.items():
         table[name] = {
-            str(method): seed_interval(values[i])._asdict()
+            str(method): seed_interval(values[i], within=bounds_of(name))._asdict()
             | {"sd_over_seeds": float(values[i].std(ddof=1)) if values.shape[1] > 1 else float("nan")}
             for i, method in enumerate(result.axes["method"])
         }

@@ -121,6 +121,15 @@ def test_page_quotes_finding3_on_handle_pull_side():
     assert told + " over seeds and ".join(gap_of(found, "open_loop", "w_r=100", "w_r=1")) in text
 
 
+def test_page_quotes_finding3_on_hammer():
+    text, found = flowing(PAGE), shipped("finding3_hammer_cpu")
+    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
+        cells = [quote(seed_interval(values.mean(-1)), 0) for values in found.values(f"mlp/{kind}")]
+        assert f"| {words} | {' | '.join(cells)} |" in text, cells
+    assert f"a constant has at {found.values('constant/posterior').mean():.0f}" in text
+    assert " over seeds and ".join(gap_of(found, "posterior", "w_o=0,w_r=100", "w_r=100")) in text
+
+
 def test_page_quotes_reward_errors_of_the_other_tasks():
     text = PAGE.read_text()
     for task, words in (("handle_pull_side", "Handle Pull Side"), ("hammer", "Hammer")):
