@@ -66,7 +66,7 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
 
 
 def _draw_all(pictures: Sequence[Picture], out: Path) -> list[tuple[Path | None, str]]:
-    """Each in a process of its own where there are many: side by side, and laid out as if it were the only one."""
+    """Each in a process of its own where there are many: side by side, whatever a figure leaves behind."""
     if len(pictures) <= 2:
         return [_draw(picture, out) for picture in pictures]
     context = multiprocessing.get_context("forkserver")
