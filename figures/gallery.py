@@ -66,14 +66,14 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
 
 
 def _draw_all(pictures: Sequence[Picture], out: Path) -> list[tuple[Path | None, str]]:
-    """Each in a process of its own where there are many: side by side, whatever a figure leaves behind."""
+    """The PNG of each, or what is wrong with its file; side by side where there are many."""
     if len(pictures) <= 2:
         return [_draw(picture, out) for picture in pictures]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     workers = min(cores(), len(pictures))
     try:
-        with ProcessPoolExecutor(workers, context, max_tasks_per_child=1) as pool:
+        with ProcessPoolExecutor(workers, context) as pool:
             return list(pool.map(_draw, pictures, [out] * len(pictures)))
     except BrokenProcessPool:
         raise ResultError("a process that drew figures was killed; is there memory enough? Draw again") from None

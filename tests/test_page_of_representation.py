@@ -102,19 +102,19 @@ def assert_finding3_table(text, found, digits):
     for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
         cells = [quote(seed_interval(values.mean(-1)), digits) for values in found.values(f"mlp/{kind}")]
         assert f"| {words} | {' | '.join(cells)} |" in text, cells
-    assert f"a constant has {found.values('constant/posterior').mean():.0f} square" in text
+    return f"{found.values('constant/posterior').mean():.0f}"  # what a constant has
 
 
 def test_page_quotes_finding3():
     text, found = flowing(PAGE), shipped("finding3_lever_pull_cpu")
-    assert_finding3_table(text, found, 0)
+    assert f"a constant has {assert_finding3_table(text, found, 0)} square" in text
     for one, other in (("w_o=0,w_r=100", "w_r=100"), ("w_r=100", "w_r=1")):
         assert " over seeds and ".join(gap_of(found, "posterior", one, other)) in text
 
 
 def test_page_quotes_finding3_on_handle_pull_side():
     text, found = flowing(PAGE), shipped("finding3_handle_pull_side_cpu")
-    assert_finding3_table(text, found, 1)
+    assert f"a constant has {assert_finding3_table(text, found, 1)} square" in text
     assert " over seeds and ".join(gap_of(found, "posterior", "w_o=0,w_r=100", "w_r=100")) in text
     seen, _ = gap_of(found, "posterior", "w_r=100", "w_r=1")
     told = f"w_r = 100 against w_r = 1 has {seen} over seeds and, from dreams, "
@@ -123,10 +123,7 @@ def test_page_quotes_finding3_on_handle_pull_side():
 
 def test_page_quotes_finding3_on_hammer():
     text, found = flowing(PAGE), shipped("finding3_hammer_cpu")
-    for kind, words in (("posterior", "posterior features"), ("open_loop", "open-loop features")):
-        cells = [quote(seed_interval(values.mean(-1)), 0) for values in found.values(f"mlp/{kind}")]
-        assert f"| {words} | {' | '.join(cells)} |" in text, cells
-    assert f"a constant has at {found.values('constant/posterior').mean():.0f}" in text
+    assert f"a constant has at {assert_finding3_table(text, found, 0)}" in text
     assert " over seeds and ".join(gap_of(found, "posterior", "w_o=0,w_r=100", "w_r=100")) in text
 
 
