@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES, Interval
-from hdream_core.errors import UserError
+from hdream_core.support.errors import UserError
 
 COLUMNS = {
     "random": "Random",

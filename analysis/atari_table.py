@@ -35,8 +35,8 @@ from analysis.atari_scores import (
 )
 from analysis.results import Result, save
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES
-from hdream_core import commandline
-from hdream_core.errors import exit_on_user_error
+from hdream_core.support import commandline
+from hdream_core.support.errors import exit_on_user_error
 
 STUDY = "atari_table"
 TABLE = Path(__file__).parent / "data" / "atari100k.csv"

@@ -22,9 +22,9 @@ from analysis.ledger import LEDGER
 from analysis.ledger_changes import FIRST, SAME, changes_of
 from analysis.results import SCALES, Result, ResultError, load, save, using
 from analysis.verdicts import VERDICTS, Shelf
-from hdream_core import commandline
-from hdream_core.errors import exit_on_user_error
-from hdream_core.store import write_atomically
+from hdream_core.support import commandline
+from hdream_core.support.errors import exit_on_user_error
+from hdream_core.support.files import write_atomically
 
 SHIPPED = Path(__file__).parent.parent / "figures" / "data"
 

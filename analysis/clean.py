@@ -15,11 +15,12 @@ from pathlib import Path
 
 from analysis.slurm import logs_of
 from analysis.status import folders, state_of
-from hdream_core import checkpoint, commandline, runs
-from hdream_core.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
-from hdream_core.config import ConfigError
-from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import MAIN_FILE, open_main, read_metadata
+from hdream_core.data.minari_layout import MAIN_FILE, open_main, read_metadata
+from hdream_core.runs import checkpoint
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
+from hdream_core.support import commandline
+from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # of a finished run; the last are of processes killed while they wrote
 
@@ -74,7 +75,7 @@ def _unpacked(buffer: Path, unfinished: Sequence[Path]) -> Path:
     read_metadata(buffer)
     open_main(buffer / "data" / MAIN_FILE).close()
     for run in unfinished:
-        used = runs.read_config(run).offline_buffer
+        used = run_folder.read_config(run).offline_buffer
         if used and Path(used).resolve() == buffer.resolve():
             raise ConfigError(f"{buffer}: {run} is not finished and trains on it")
     if not any((buffer / "unpacked").glob("*/episodes.npy")):

@@ -16,9 +16,10 @@ import numpy as np
 from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
 from analysis.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, bounds_of, cluster_interval, seed_interval
 from analysis.sweep import Run
-from hdream_core import provenance, runs, untrusted
-from hdream_core.config import ConfigError
-from hdream_core.logger import read_metrics
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.support import provenance, untrusted
+from hdream_core.support.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.study import Plan
@@ -53,8 +54,8 @@ def origin(study: str, command: str | None = None) -> dict[str, Any]:
 def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
     """Root attributes of a result: where it comes from."""
     config, planned = plan.config, plan.runs
-    wall = [runs.wall_seconds(run.folder) for run in planned if run.done]
-    frames = next((runs.recorded(run.folder) for run in planned if run.started), {})
+    wall = [run_folder.wall_seconds(run.folder) for run in planned if run.done]
+    frames = next((run_folder.recorded(run.folder) for run in planned if run.started), {})
     return origin(plan.study, plan.command) | {
         "scale": config.scale,
         "preset": config.preset,

@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis import collect, study
 from analysis.reporter import Reporter
 from analysis.results import Result
-from hdream_core.config import ConfigError
+from hdream_core.support.errors import ConfigError
 
 
 def run(

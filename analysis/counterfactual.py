@@ -46,8 +46,8 @@ from analysis.segments import (
 )
 from analysis.tasks import task_facts
 from analysis.wrong_dreams import EVENTS, WRONG, intervals, lines
-from hdream_core.agent import DreamerV2
-from hdream_core.config import ConfigError
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.support.errors import ConfigError
 
 STUDY = "counterfactual"
 SIZES = {

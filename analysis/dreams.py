@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from analysis.segments import Segments
-from hdream_core.agent import DreamerV2
-from hdream_core.evaluate import WINDOWS_AT_ONCE, own_randomness
-from hdream_core.precision import autocast
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.runs.evaluate import WINDOWS_AT_ONCE
+from hdream_core.support.precision import autocast
+from hdream_core.support.randomness import own_randomness
 
 
 def batches(

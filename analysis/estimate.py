@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from hdream_core import envs
-from hdream_core.agent import DreamerV2
-from hdream_core.config import Config
+from hdream_core.config.fields import Config
+from hdream_core.data.replay import random_batch
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.opengl import RenderingError
-from hdream_core.processes import cores
-from hdream_core.recording import WARM_UP
-from hdream_core.replay import random_batch
+from hdream_core.support.cuda_graph import WARM_UP
+from hdream_core.support.processes import cores
 
 UPDATES = 2
 ENV_STEPS = 20

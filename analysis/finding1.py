@@ -12,7 +12,7 @@ from pathlib import Path
 
 import figures.finding1
 from analysis import compare, methods, study, summary
-from hdream_core.config import ConfigError
+from hdream_core.support.errors import ConfigError
 
 STUDY = "finding1"
 FULLER = ("paper", "cpu")  # presets whose sweep includes w_o = 0 and HarmonyDream

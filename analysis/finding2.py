@@ -21,7 +21,7 @@ from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies
 from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
 from analysis.stats import show
 from analysis.tasks import task_facts
-from hdream_core.config import ConfigError
+from hdream_core.support.errors import ConfigError
 
 STUDY = "finding2"
 EVERY = 5  # frames between two that are drawn (C.4)

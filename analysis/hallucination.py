@@ -20,9 +20,9 @@ from analysis.motion import SMOOTH, MotionProbe
 from analysis.segments import Rows, Segments
 from analysis.tasks import task_facts
 from analysis.wrong_dreams import EVENTS
-from hdream_core.agent import DreamerV2
-from hdream_core.config import ConfigError
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.layout import positions
+from hdream_core.support.errors import ConfigError
 
 REFERENCES = ("simulator", "ignores actions")
 QUARTER = 0.25

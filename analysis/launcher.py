@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from analysis import slurm, sweep
-from hdream_core import untrusted
-from hdream_core.config import ConfigError
+from hdream_core.support import untrusted
+from hdream_core.support.errors import ConfigError
 
 Launch = Callable[[Sequence[sweep.Run], int, Callable[[], None]], None]
 """``launch(planned, workers, tick)`` returns when all runs are done; see ``sweep.execute``."""

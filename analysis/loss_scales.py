@@ -20,10 +20,10 @@ from analysis import collect, methods, results, study
 from analysis.segments import draw, unseen_episodes
 from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
 from analysis.tasks import task_facts
-from hdream_core.agent import DreamerV2
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.layout import image_values
-from hdream_core.evaluate import own_randomness
-from hdream_core.gradients import gradient_norms
+from hdream_core.runs.gradients import gradient_norms
+from hdream_core.support.randomness import own_randomness
 
 STUDY = "loss_scales"
 SIZES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdream_core.config import ConfigError
-from hdream_core.presets import METHODS
+from hdream_core.config.presets import METHODS
+from hdream_core.support.errors import ConfigError
 
 WEIGHTS = ("w_o", "w_r", "w_d")
 IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3

@@ -14,7 +14,7 @@ from analysis.probes import MLPProbe, ProbeConfig
 from analysis.representation import features
 from analysis.segments import CONTEXT, Segments
 from analysis.tasks import task_facts
-from hdream_core.agent import DreamerV2
+from hdream_core.dreamerv2.agent import DreamerV2
 
 SMOOTH = 10  # steps of a running mean
 FITTED = 2 / 3  # of the probe's episodes; the others set the threshold

@@ -9,9 +9,9 @@ import torch
 from sklearn.linear_model import Ridge
 from torch.nn import functional as F
 
-from hdream_core.evaluate import own_randomness
-from hdream_core.networks import MLP
-from hdream_core.precision import pick_device
+from hdream_core.nets.mlp import MLP
+from hdream_core.support.precision import pick_device
+from hdream_core.support.randomness import own_randomness
 
 LARGEST = 10.0  # standard deviations
 RIDGE = 1.0  # strength of the linear probe's regularisation, on standardised features

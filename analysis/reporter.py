@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from analysis import collect, results, sweep
 from analysis.study import Plan
-from hdream_core.errors import UserError
+from hdream_core.support.errors import UserError
 
 REDRAW_SECONDS = 15.0
 

@@ -12,8 +12,8 @@ from analysis.dreams import batches
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.segments import Segments
 from analysis.tasks import task_facts
-from hdream_core.agent import DreamerV2
-from hdream_core.config import ConfigError
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.support.errors import ConfigError
 
 KINDS = ("posterior", "open_loop")  # features with all frames seen, and imagined after the context
 PROBES = ("mlp", "linear", "shuffled", "constant")

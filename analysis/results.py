@@ -21,8 +21,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hdream_core import sealed, untrusted
-from hdream_core.errors import UserError
+from hdream_core.support import sealed, untrusted
+from hdream_core.support.errors import UserError
 
 SCHEMA_VERSION = 1
 LARGEST = 2**28  # bytes of all arrays of a result together

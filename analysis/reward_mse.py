@@ -17,10 +17,10 @@ import numpy as np
 import figures.reward_mse
 from analysis import collect, methods, results, study
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
-from hdream_core.config import ConfigError
-from hdream_core.evaluate import heldout_dreams
-from hdream_core.offline import open_buffer
-from hdream_core.replay import Replay, split_episodes
+from hdream_core.data.offline import open_buffer
+from hdream_core.data.replay import Replay, split_episodes
+from hdream_core.runs.evaluate import heldout_dreams
+from hdream_core.support.errors import ConfigError
 
 STUDY = "reward_mse"
 OBSERVED, PREDICTED = 35, 15  # E.10

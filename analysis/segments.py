@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from analysis.study import Plan
-from hdream_core import runs
-from hdream_core.agent import DreamerV2
-from hdream_core.config import ConfigError
+from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
+from hdream_core.data.replay import split_episodes
+from hdream_core.data.sources import LOOKS, make_env_like
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.layout import positions
-from hdream_core.evaluate import own_randomness
-from hdream_core.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
-from hdream_core.replay import split_episodes
-from hdream_core.sources import LOOKS, make_env_like
+from hdream_core.runs import folder as run_folder
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.randomness import own_randomness
 from offline_buffers.behaviors import behavior_of, play
 
 CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
@@ -117,9 +117,9 @@ def make_env(plan: Plan, seed: int) -> Any:
     Raises:
         ConfigError: if some were trained on other frames than others, or on none yet.
     """
-    facts = runs.recorded(plan.runs[0].folder)
+    facts = run_folder.recorded(plan.runs[0].folder)
     for run in plan.runs:
-        for name, ours in runs.recorded(run.folder).items():
+        for name, ours in run_folder.recorded(run.folder).items():
             if name in LOOKS and ours != facts.get(name):
                 raise ConfigError(f"{run.folder}: was trained on frames of {name} {ours}, others on {facts.get(name)}")
     return make_env_like(plan.config.task, facts, seed)

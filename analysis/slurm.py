@@ -18,11 +18,10 @@ from typing import Any
 from analysis import sweep
 from analysis.slurm_job import RunJob
 from analysis.sweep import Run
-from hdream_core import runs
-from hdream_core.config import ConfigError
-from hdream_core.errors import BAD_INPUT, STOPPED
-from hdream_core.processes import exclusive
-from hdream_core.store import write_atomically
+from hdream_core.runs import folder as run_folder
+from hdream_core.support.errors import BAD_INPUT, STOPPED, ConfigError
+from hdream_core.support.files import write_atomically
+from hdream_core.support.processes import exclusive
 
 POLL_SECONDS = 2.0
 TICKET = "slurm_job"  # file in a run's folder: the job that has it
@@ -93,16 +92,16 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
             again = []
             for run, ticket in list(tickets.items()):
                 missing[run] = 0 if ticket in known else missing.get(run, 0) + 1
-                if missing[run] < (1 if run.done or runs.has_failed(run.folder) else SURE_AFTER):
+                if missing[run] < (1 if run.done or run_folder.has_failed(run.folder) else SURE_AFTER):
                     continue
                 del tickets[run], missing[run]
                 if run.done:
                     continue
-                status = runs.failure_of(run.folder)
+                status = run_folder.failure_of(run.folder)
                 if status == STOPPED:
                     continue
                 if status is None:
-                    runs.mark_failed(run.folder, -1)  # cancelled, out of memory, or its node is gone
+                    run_folder.mark_failed(run.folder, -1)  # cancelled, out of memory, or its node is gone
                 # One that got on since it was last submitted may go on: nodes come and go in days.
                 hopeless = status == BAD_INPUT or run.step <= retried.get(run, -1)
                 (failed if hopeless else again).append(run)
@@ -132,8 +131,8 @@ def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) ->
             return tickets
         new = [run.folder for run in chosen if not run.folder.exists()]
         for run in chosen:
-            runs.prepare(run.config, run.folder)
-            runs.clear_failed(run.folder)
+            run_folder.prepare(run.config, run.folder)
+            run_folder.clear_failed(run.folder)
         executor = _executor(logs, {"array_parallelism": workers} | options)
         try:
             with executor.batch():

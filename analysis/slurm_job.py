@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis import sweep
 from analysis.sweep import Run
-from hdream_core import runs
+from hdream_core.runs import folder as run_folder
 
 
 class RunJob:
@@ -28,13 +28,13 @@ class RunJob:
 
     def __call__(self) -> int:
         """Trains in a process of its own, so that this one can wait for signals; returns that one's exit status."""
-        if runs.is_done(self.folder):
+        if run_folder.is_done(self.folder):
             return 0
-        self._process = sweep.start(Run(runs.read_config(self.folder), self.folder))
+        self._process = sweep.start(Run(run_folder.read_config(self.folder), self.folder))
         while (status := self._process.poll()) is None:
             time.sleep(0.5)
         if status:  # STOPPED, too: whoever submitted it must not do so again
-            runs.mark_failed(self.folder, status)
+            run_folder.mark_failed(self.folder, status)
         return status
 
     def checkpoint(self) -> Any:

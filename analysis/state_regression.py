@@ -21,7 +21,7 @@ from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
 from analysis.tasks import task_facts
-from hdream_core.config import ConfigError
+from hdream_core.support.errors import ConfigError
 
 STUDY = "state_regression"
 SIZES = {

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdream_core import commandline, runs
-from hdream_core.config import ConfigError
-from hdream_core.errors import STOPPED, exit_on_user_error
-from hdream_core.processes import is_held
+from hdream_core.runs import folder as run_folder
+from hdream_core.support import commandline
+from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
+from hdream_core.support.processes import is_held
 
 STATES = ("done", "running", "failed", "waiting", "damaged")
 
@@ -25,11 +25,11 @@ class Status:
 
 def state_of(folder: Path) -> str:
     """``done``, ``running``, ``failed`` or ``waiting``; a run that was told to stop waits."""
-    if runs.is_done(folder):
+    if run_folder.is_done(folder):
         return "done"
     if is_held(folder / "lock"):
         return "running"
-    return "failed" if runs.has_failed(folder) and runs.failure_of(folder) != STOPPED else "waiting"
+    return "failed" if run_folder.has_failed(folder) and run_folder.failure_of(folder) != STOPPED else "waiting"
 
 
 def folders(root: Path) -> list[Path]:
@@ -54,9 +54,9 @@ def table(root: Path) -> list[tuple[str, int, int, Path]]:
     rows = []
     for folder in folders(root):
         try:
-            config, state = runs.read_config(folder), state_of(folder)
+            config, state = run_folder.read_config(folder), state_of(folder)
             steps = config.train.steps
-            reached = steps if state == "done" else min(runs.progress_of(folder), steps)
+            reached = steps if state == "done" else min(run_folder.progress_of(folder), steps)
             rows.append((state, reached, steps, folder))
         except ConfigError as error:
             print(f"warning: {error}", file=sys.stderr)

@@ -16,19 +16,19 @@ from tqdm import tqdm
 from analysis import collect, estimate, launcher, sweep
 from analysis import methods as naming
 from analysis.results import Result, save
-from hdream_core import commandline
-from hdream_core.agent import DreamerV2
-from hdream_core.config import MINIATURE_TASKS, Config, ConfigError
+from hdream_core.config.fields import MINIATURE_TASKS, Config
+from hdream_core.config.presets import check_preset, make_config
+from hdream_core.config.settings import parse_value
+from hdream_core.data.minari_layout import METADATA_FILE, read_metadata
+from hdream_core.data.offline import open_buffer
+from hdream_core.data.sources import check_source
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs import registry
-from hdream_core.errors import exit_on_user_error
-from hdream_core.load import load_agent
-from hdream_core.minari_layout import METADATA_FILE, read_metadata
-from hdream_core.offline import open_buffer
-from hdream_core.precision import pick_device
-from hdream_core.presets import check_preset, make_config
-from hdream_core.processes import cores
-from hdream_core.settings import parse_value
-from hdream_core.sources import check_source
+from hdream_core.runs.load import load_agent
+from hdream_core.support import commandline
+from hdream_core.support.errors import ConfigError, exit_on_user_error
+from hdream_core.support.precision import pick_device
+from hdream_core.support.processes import cores
 from offline_buffers.build import Build, build
 
 # What a preset sweeps unless told otherwise.

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdream_core import runs
-from hdream_core.config import Config, ConfigError
-from hdream_core.errors import BAD_INPUT, STOPPED
-from hdream_core.precision import pick_device
-from hdream_core.processes import cores
+from hdream_core.config.fields import Config
+from hdream_core.runs import folder as run_folder
+from hdream_core.support.errors import BAD_INPUT, STOPPED, ConfigError
+from hdream_core.support.precision import pick_device
+from hdream_core.support.processes import cores
 from hdream_core.train import PARENT, default_folder
 
 POLL_SECONDS = 1.0
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def done(self) -> bool:
-        return runs.is_done(self.folder)
+        return run_folder.is_done(self.folder)
 
     @property
     def started(self) -> bool:
@@ -46,7 +46,7 @@ class Run:
     def step(self) -> int:
         """Environment steps reached so far; all of them do not mean that the run is done."""
         steps = self.config.train.steps
-        return steps if self.done else min(runs.progress_of(self.folder), steps)
+        return steps if self.done else min(run_folder.progress_of(self.folder), steps)
 
 
 def reached(planned: Sequence[Run]) -> int:
@@ -68,7 +68,7 @@ def plan(configs: Sequence[Config], root: Path) -> list[Run]:
     planned = [Run(config, default_folder(config, root)) for config in ordered]
     for run in planned:
         if (run.folder / "config.json").exists():
-            runs.prepare(run.config, run.folder)  # says what differs, before anything starts
+            run_folder.prepare(run.config, run.folder)  # says what differs, before anything starts
     return planned
 
 
@@ -111,7 +111,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
                 run = running.pop(process)
                 if process.returncode in (0, STOPPED):  # stopped by a signal, and saved: its user has a reason
                     continue
-                runs.mark_failed(run.folder, process.returncode)
+                run_folder.mark_failed(run.folder, process.returncode)
                 if process.returncode != BAD_INPUT and run not in retried:
                     retried.add(run)  # out of memory, a full disk, killed: it goes on from its checkpoint
                     waiting.append(run)
@@ -140,8 +140,8 @@ def conclude(failed: Sequence[Run], planned: Sequence[Run]) -> None:
 
 def start(run: Run) -> subprocess.Popen:
     """A process that trains or resumes a run, and ends with this one."""
-    runs.prepare(run.config, run.folder)
-    runs.clear_failed(run.folder)
+    run_folder.prepare(run.config, run.folder)
+    run_folder.clear_failed(run.folder)
     command = [
         sys.executable,
         "-m",

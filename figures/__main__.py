@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from figures import gallery, page, style
-from hdream_core.commandline import Words
-from hdream_core.errors import exit_on_user_error
+from hdream_core.support.commandline import Words
+from hdream_core.support.errors import exit_on_user_error
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from analysis.results import ResultError, load, using
 from figures import coefficients
 from figures.page import PAPER
-from hdream_core.processes import cores
+from hdream_core.support.processes import cores
 
 
 class Picture(NamedTuple):

@@ -19,8 +19,8 @@ from matplotlib.lines import Line2D
 
 from analysis.results import Result, using
 from figures import words
-from hdream_core.commandline import Words
-from hdream_core.errors import exit_on_user_error
+from hdream_core.support.commandline import Words
+from hdream_core.support.errors import exit_on_user_error
 
 SHIPPED = Path(__file__).parent / "data"
 WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set

@@ -15,14 +15,15 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from hdream_core import commandline, runs
-from hdream_core.check import check
-from hdream_core.config import Config, ConfigError
-from hdream_core.errors import STOPPED, UserError, exit_on_user_error
-from hdream_core.presets import METHODS, make_config, presets_for
-from hdream_core.processes import die_with_parent, exclusive, keep_freed_memory
-from hdream_core.sources import check_source
-from hdream_core.trainer import Stopped, Trainer
+from hdream_core.config.check import check
+from hdream_core.config.fields import Config
+from hdream_core.config.presets import METHODS, make_config, presets_for
+from hdream_core.data.sources import check_source
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.trainer import Stopped, Trainer
+from hdream_core.support import commandline
+from hdream_core.support.errors import STOPPED, ConfigError, UserError, exit_on_user_error
+from hdream_core.support.processes import die_with_parent, exclusive, keep_freed_memory
 
 DEFAULT_PRESET = "cpu"
 PARENT = "HDREAM_PARENT_PID"  # environment variable: the process that a run must not outlive
@@ -58,7 +59,7 @@ def parse(args: Sequence[str]) -> Train:
     elif chosen.task or chosen.preset or chosen.method:
         raise ConfigError("--config already says task, preset and method; leave out --task, --preset and --method")
     else:
-        config = runs.read_config(chosen.config)
+        config = run_folder.read_config(chosen.config)
     job = commandline.parse(
         Train,
         args=args,
@@ -94,8 +95,8 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
     """
     check_source(config)
     new = not folder.exists()
-    runs.prepare(config, folder)
-    if runs.is_done(folder):
+    run_folder.prepare(config, folder)
+    if run_folder.is_done(folder):
         return
     with (
         exclusive(folder / "lock", "training this run"),

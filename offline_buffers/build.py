@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from hdream_core import commandline, provenance, runs, untrusted
-from hdream_core.check import LARGEST_SEED
-from hdream_core.config import ConfigError
-from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import METADATA_FILE, DatasetError, read_metadata
-from hdream_core.processes import exclusive
-from hdream_core.store import write_atomically
+from hdream_core.config.check import LARGEST_SEED
+from hdream_core.data.minari_layout import METADATA_FILE, DatasetError, read_metadata
+from hdream_core.runs import folder as run_folder
+from hdream_core.support import commandline, provenance, untrusted
+from hdream_core.support.errors import ConfigError, exit_on_user_error
+from hdream_core.support.files import write_atomically
+from hdream_core.support.processes import exclusive
 from offline_buffers.parts import merge
 from offline_buffers.sources import PlayedSource, RunSource
 
@@ -81,7 +81,7 @@ class Build:
         if self.out:
             return self.out
         if self.run is not None:
-            config = runs.read_config(self.run)
+            config = run_folder.read_config(self.run)
             return DATA / f"{config.task}_run_{config.method}_{config.train.steps}_seed{config.seed}"
         job = self.settled()
         looks = "" if job.camera == PLAYED["camera"] else f"_{job.camera}"

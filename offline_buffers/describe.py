@@ -15,10 +15,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
-from hdream_core import commandline, untrusted
-from hdream_core.config import ConfigError
-from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
+from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
+from hdream_core.support import commandline, untrusted
+from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
 BINS = 10

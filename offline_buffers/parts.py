@@ -13,9 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hdream_core import sealed, untrusted
-from hdream_core.minari_layout import MAIN_FILE, METADATA_FILE, DatasetError, space_to_json, write_episode
-from hdream_core.store import write_atomically
+from hdream_core.data.minari_layout import MAIN_FILE, METADATA_FILE, DatasetError, space_to_json, write_episode
+from hdream_core.support import sealed, untrusted
+from hdream_core.support.files import write_atomically
 
 MINARI_VERSION = "0.5.3"  # whose layout this is
 

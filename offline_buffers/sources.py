@@ -14,13 +14,16 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from hdream_core import checkpoint, envs, runs, untrusted
-from hdream_core.collector import store_fields
-from hdream_core.config import ConfigError
-from hdream_core.minari_layout import convert
-from hdream_core.processes import cores, die_with_parent
-from hdream_core.sources import make_env
-from hdream_core.store import EpisodeStore
+from hdream_core import envs
+from hdream_core.data.collector import store_fields
+from hdream_core.data.minari_layout import convert
+from hdream_core.data.sources import make_env
+from hdream_core.data.store import EpisodeStore
+from hdream_core.runs import checkpoint
+from hdream_core.runs import folder as run_folder
+from hdream_core.support import untrusted
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.processes import cores, die_with_parent
 from offline_buffers.behaviors import behavior_of, play
 from offline_buffers.parts import write_part
 
@@ -87,12 +90,12 @@ class RunSource:
     """The episodes of a finished online run: what C.4 does."""
 
     def __init__(self, run: Path, task: str):
-        config = runs.read_config(run)
+        config = run_folder.read_config(run)
         if config.offline_buffer is not None:
             raise ConfigError(f"{run}: trained offline, so it has no episodes of its own; give an online run")
         if config.task != task:
             raise ConfigError(f"{run}: is a run of {config.task}; give --task {config.task}")
-        if not runs.is_done(run):
+        if not run_folder.is_done(run):
             raise ConfigError(f"{run}: is not finished; resume it first")
         self.seed = config.seed
         env = make_env(config, config.seed, config.env.render)
@@ -100,7 +103,7 @@ class RunSource:
         state = checkpoint.load_run(run)
         if state is None:
             raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")
-        frames = runs.recorded(run)
+        frames = run_folder.recorded(run)
         with untrusted.expecting(f"{run}: its checkpoint or provenance.json is not that of an online run", ConfigError):
             self.store.read_to(state["episodes"].numpy())
             self.identity = {

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import tyro
 
-from hdream_core import commandline, untrusted
-from hdream_core.episodes import check_episode
-from hdream_core.errors import exit_on_user_error
-from hdream_core.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
+from hdream_core.data.episodes import check_episode
+from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
+from hdream_core.support import commandline, untrusted
+from hdream_core.support.errors import exit_on_user_error
 from offline_buffers.parts import digest, total_digest
 
 

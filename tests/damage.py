@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import torch
 
-from hdream_core import checkpoint, sealed
+from hdream_core.runs import checkpoint
+from hdream_core.support import sealed
 
 ODD = (None, -1, 0, 3, 1e308, 10**30, 10**400, "", "x", "../../x", [], {}, [[1]], True)  # in the place of a value
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hdream_core import runs
-from hdream_core.config import Config
-from hdream_core.presets import make_config
-from hdream_core.trainer import Trainer
+from hdream_core.config.fields import Config
+from hdream_core.config.presets import make_config
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.trainer import Trainer
 
 
 def smoke(method: str = "dreamerv2", **changes) -> Config:
@@ -23,6 +23,6 @@ def run_until(config, folder, step):
         if now >= step:
             raise Interrupted
 
-    runs.prepare(config, folder)
+    run_folder.prepare(config, folder)
     with pytest.raises(Interrupted):
         Trainer(config, folder, die).run()

@@ -19,16 +19,17 @@ from analysis.claims import run as judge
 from analysis.collect import _heldout
 from analysis.results import load, save
 from figures import gallery
-from hdream_core import runs, sealed
-from hdream_core.agent import DreamerV2
-from hdream_core.load import export, load_agent
-from hdream_core.logger import read_metrics
-from hdream_core.minari_layout import read_metadata
-from hdream_core.offline import open_buffer
-from hdream_core.presets import make_config
-from hdream_core.store import EpisodeStore, Field
+from hdream_core.config.presets import make_config
+from hdream_core.data.minari_layout import read_metadata
+from hdream_core.data.offline import open_buffer
+from hdream_core.data.store import EpisodeStore, Field
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.load import export, load_agent
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.runs.trainer import Stopped
+from hdream_core.support import sealed
 from hdream_core.train import train
-from hdream_core.trainer import Stopped
 from offline_buffers import describe, validate
 from offline_buffers.build import Build, build
 from offline_buffers.build import main as build_main
@@ -105,13 +106,13 @@ def _of_runs(folder: Path) -> dict[str, Target]:
         "export": Target(exported, lambda: load_agent(exported), content=lambda: weights(exported)),
         "checkpoint": Target(run / "checkpoint.pt", lambda: load_agent(run), content=lambda: weights(run)),
         "odd checkpoint": Target(begun / "checkpoint.pt", go_on, damage.odd_checkpoint, times=15),
-        "config": Target(run / "config.json", lambda: runs.read_config(run)),
-        "odd config": Target(run / "config.json", lambda: runs.read_config(run), _json),
-        "provenance": Target(run / "provenance.json", lambda: runs.recorded(run)),
+        "config": Target(run / "config.json", lambda: run_folder.read_config(run)),
+        "odd config": Target(run / "config.json", lambda: run_folder.read_config(run), _json),
+        "provenance": Target(run / "provenance.json", lambda: run_folder.recorded(run)),
         "metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl")),
         "odd metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl"), _json),
         "windows": Target(run / "heldout.npz", lambda: _heldout(run / "heldout.npz")),
-        "done": Target(run / "done", lambda: runs.wall_seconds(run)),
+        "done": Target(run / "done", lambda: run_folder.wall_seconds(run)),
     }
 
 

@@ -154,7 +154,7 @@ def test_analytic_weight_needs_a_positive_loss():
 def test_balancers_depend_on_torch_alone():
     """Loaded by path, as another Dreamer would vendor it: nothing of hdream comes along."""
     code = (
-        "import sys, runpy; runpy.run_path('hdream_core/balancers.py');"
+        "import sys, runpy; runpy.run_path('hdream_core/balancers/harmony.py');"
         "assert not any(m.split('.')[0] in ('hdream_core', 'analysis', 'gymnasium', 'mujoco') for m in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from hdream_core.agent import DreamerV2
-from hdream_core.behavior import lambda_return
-from hdream_core.presets import make_config
-from hdream_core.replay import random_batch
+from hdream_core.config.presets import make_config
+from hdream_core.data.replay import random_batch
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.behavior import lambda_return
 
 
 def naive_return(reward, value, gamma, lam, t):

@@ -12,7 +12,7 @@ from hdream_core.benchmark.__main__ import main, nested, table
 from hdream_core.benchmark.experience import make_sampler
 from hdream_core.benchmark.update import make_parts, plain
 from hdream_core.benchmark.workers import BenchmarkError, Worker, paired_ratio, side_by_side
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
 
 
 def make_product(n):

@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from hdream_core import runs
-from hdream_core.config import ConfigError
-from hdream_core.minari_layout import convert, read_episode, read_metadata
-from hdream_core.presets import make_config
-from hdream_core.store import StoreError
+from hdream_core.config.presets import make_config
+from hdream_core.data.minari_layout import convert, read_episode, read_metadata
+from hdream_core.data.store import StoreError
+from hdream_core.runs import folder as run_folder
+from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
 from offline_buffers import build as build_module
 from offline_buffers import validate
@@ -47,8 +47,8 @@ def test_source_run_takes_the_episodes_of_an_online_run(tmp_path):
     assert validate.validate(folder) == 3
     with h5py.File(folder / "data" / "main_data.hdf5") as file:
         rows = convert(read_episode(file, 1), to="rows")
-    from hdream_core import checkpoint
-    from hdream_core.store import EpisodeStore
+    from hdream_core.data.store import EpisodeStore
+    from hdream_core.runs import checkpoint
 
     store = EpisodeStore(run / "replay")
     store.rewind(checkpoint.load(run / "checkpoint.pt")["episodes"].numpy())
@@ -71,7 +71,7 @@ def test_a_buffer_of_a_run_is_named_after_it(tmp_path, monkeypatch):
     monkeypatch.setattr(build_module, "DATA", tmp_path / "data")
     for method, seed in (("harmony", 0), ("harmony", 4), ("dreamerv2", 4)):
         run = tmp_path / f"{method}_{seed}"
-        runs.prepare(make_config("mini_lever", "smoke", method, {"seed": seed}), run)
+        run_folder.prepare(make_config("mini_lever", "smoke", method, {"seed": seed}), run)
         folder = Build("mini_lever", source=f"run:{run}").folder()
         assert folder == tmp_path / "data" / f"mini_lever_run_{method}_80_seed{seed}"
 

@@ -7,17 +7,17 @@ import torch
 from analysis import dreams, hallucination, motion, representation, segments
 from analysis.probes import ProbeConfig
 from hdream_core import envs
-from hdream_core.agent import DreamerV2
-from hdream_core.behavior import Behavior, Imagined
-from hdream_core.config import BehaviorConfig, Config, EvalConfig
+from hdream_core.config.fields import BehaviorConfig, Config, EvalConfig
+from hdream_core.config.presets import make_config
+from hdream_core.config.settings import flatten
+from hdream_core.data.replay import Replay
+from hdream_core.data.store import EpisodeStore, Field
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.behavior import Behavior, Imagined
+from hdream_core.dreamerv2.world_model import Dream
 from hdream_core.envs.vector import make_episodes
-from hdream_core.evaluate import WINDOWS_AT_ONCE, heldout_dreams, policy_episodes
-from hdream_core.presets import make_config
-from hdream_core.replay import Replay
-from hdream_core.settings import flatten
-from hdream_core.store import EpisodeStore, Field
-from hdream_core.trainer import Trainer
-from hdream_core.world_model import Dream
+from hdream_core.runs.evaluate import WINDOWS_AT_ONCE, heldout_dreams, policy_episodes
+from hdream_core.runs.trainer import Trainer
 from offline_buffers.behaviors import behavior_of, play
 
 TABLE_1 = {

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from hdream_core import checkpoint
-from hdream_core.agent import DreamerV2
-from hdream_core.checkpoint import CheckpointError, load
-from hdream_core.load import load_agent
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.runs import checkpoint
+from hdream_core.runs.checkpoint import CheckpointError, load
+from hdream_core.runs.load import load_agent
+from hdream_core.runs.trainer import Trainer
 from hdream_core.train import train
-from hdream_core.trainer import Trainer
 from tests.small import run_until, smoke
 
 # Older versions have no such error.

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from analysis import clean, collect, finding1, results
-from hdream_core import checkpoint, commandline
-from hdream_core.load import load_agent
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
+from hdream_core.runs import checkpoint
+from hdream_core.runs.load import load_agent
+from hdream_core.support import commandline
 from hdream_core.train import train
 from offline_buffers.build import Build, build
 from offline_buffers.validate import validate

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hdream_core import commandline
+from hdream_core.support import commandline
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hdream_core.errors import BAD_INPUT, UserError
-from hdream_core.trainer import Stopped
+from hdream_core.runs.trainer import Stopped
+from hdream_core.support.errors import BAD_INPUT, UserError
 from tests.targets import GROUPS, Target, targets
 
 SLOWEST = 60.0  # seconds that a reader may take on a busy machine; the process for unsealed files has 30

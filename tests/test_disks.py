@@ -13,9 +13,10 @@ import pytest
 
 from analysis import collect, results, sweep
 from analysis.results import save
-from hdream_core import runs, sealed, untrusted
-from hdream_core.errors import BAD_INPUT, IO_ERROR
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
+from hdream_core.runs import folder as run_folder
+from hdream_core.support import sealed, untrusted
+from hdream_core.support.errors import BAD_INPUT, IO_ERROR
 from hdream_core.train import main
 from offline_buffers.build import Build, build
 from offline_buffers.build import main as build_main
@@ -60,7 +61,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(small_disk, tmp_path, capsy
     main([*FLAGS, "--folder", str(run)])
     main([*FLAGS, "--folder", str(tmp_path / "whole")])
     same_files(run, tmp_path / "whole", ["metrics.jsonl"])
-    assert runs.is_done(run) and not list(run.glob(".*.tmp"))
+    assert run_folder.is_done(run) and not list(run.glob(".*.tmp"))
 
 
 def test_a_sweep_tries_a_run_again_whose_disk_was_full(small_disk):
@@ -130,7 +131,7 @@ def test_a_share_that_does_not_answer_is_not_called_damage(what, buffer, tmp_pat
         raise OSError(errno.ESTALE, "Stale file handle")
 
     path = save(result(), tmp_path / "r.h5")
-    runs.prepare(make_config("mini_lever", "smoke"), tmp_path / "run")
+    run_folder.prepare(make_config("mini_lever", "smoke"), tmp_path / "run")
     np.savez(tmp_path / "heldout.npz", error=np.zeros(3))
     job = Build("mini_lever", 50, workers=1, out=tmp_path / "b")
     readers = {
@@ -138,7 +139,7 @@ def test_a_share_that_does_not_answer_is_not_called_damage(what, buffer, tmp_pat
         "buffer": (sealed, "open_to_read", lambda: validate(buffer)),
         "episode": (untrusted, "array", lambda: validate(buffer)),
         "part": (sealed, "open_to_read", lambda: build(job, show_progress=False)),
-        "config": (Path, "read_bytes", lambda: runs.read_config(tmp_path / "run")),
+        "config": (Path, "read_bytes", lambda: run_folder.read_config(tmp_path / "run")),
         "windows": (Path, "read_bytes", lambda: collect._heldout(tmp_path / "heldout.npz")),
     }
     module, name, read = readers[what]

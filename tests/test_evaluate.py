@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from hdream_core import envs
-from hdream_core.agent import DreamerV2
+from hdream_core.config.presets import make_config
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.vector import make_episodes
-from hdream_core.evaluate import policy_episodes
-from hdream_core.presets import make_config
+from hdream_core.runs.evaluate import policy_episodes
 
 
 @pytest.fixture(scope="module")

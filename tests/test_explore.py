@@ -13,7 +13,7 @@ from analysis.representation import KINDS, regress
 from analysis.results import load
 from figures import rollout
 from hdream_core.balancers import Harmony
-from hdream_core.minari_layout import DatasetError
+from hdream_core.data.minari_layout import DatasetError
 from offline_buffers.build import Build, build
 
 

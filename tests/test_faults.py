@@ -23,9 +23,9 @@ from tqdm import tqdm
 import figures.finding1
 from analysis import results
 from analysis.results import save
-from hdream_core import checkpoint
-from hdream_core.logger import read_metrics
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
+from hdream_core.runs import checkpoint
+from hdream_core.runs.metrics import read_metrics
 from hdream_core.train import train
 from offline_buffers.build import Build, build
 from offline_buffers.validate import validate
@@ -170,7 +170,7 @@ def test_results_and_figures_killed_while_written(tmp_path, rng, record_property
 
 def test_metrics_killed_while_written(tmp_path, rng, record_property):
     """Whole lines stay whole, in order, and no reader meets half a line."""
-    from hdream_core.logger import Logger
+    from hdream_core.runs.metrics import Logger
 
     def write() -> None:
         logger = Logger(tmp_path)

@@ -12,10 +12,10 @@ import pytest
 from analysis import finding1, status, study, sweep
 from analysis.results import load
 from hdream_core import envs
-from hdream_core.config import ConfigError
+from hdream_core.config.presets import make_config
 from hdream_core.envs.opengl import RenderingError
-from hdream_core.logger import read_metrics
-from hdream_core.presets import make_config
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.support.errors import ConfigError
 from offline_buffers.build import Build, build
 
 
@@ -199,7 +199,7 @@ def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
     assert stop.value.code == 1
     error = capsys.readouterr().err
     assert "1 of 2 runs failed: w_r=1, seed 0" in error and "Traceback" not in error
-    assert sweep.runs.is_done(tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=10" / "0")
+    assert sweep.run_folder.is_done(tmp_path / "runs" / "online_smoke" / "mini_lever" / "w_r=10" / "0")
     written = load(tmp_path / "results" / "finding1_mini_lever_smoke.h5")
     assert written.axes["step"][-1] == 80 and np.isfinite(written.values("return")[1]).all()  # all that it reached
 
@@ -211,7 +211,7 @@ def test_metrics_damaged_for_a_while_do_not_end_the_runs(tmp_path, monkeypatch, 
 
     def disturbed(planned, workers, tick):
         for run in planned:
-            sweep.runs.prepare(run.config, run.folder)
+            sweep.run_folder.prepare(run.config, run.folder)
             (run.folder / "metrics.jsonl").write_bytes(b"damaged\n")
         tick()
         for run in planned:
@@ -246,10 +246,10 @@ def test_a_run_that_dies_is_marked_and_started_once_more(tmp_path, monkeypatch, 
 def test_status_tells_states_apart(tmp_path, capsys):
     folders = {name: tmp_path / name for name in ("done", "failed", "waiting", "running")}
     for folder in folders.values():
-        sweep.runs.prepare(make_config("mini_lever", "smoke"), folder)
-    sweep.runs.mark_done(folders["done"], 1.0)
-    sweep.runs.mark_failed(folders["failed"], -9)
-    code = "import sys, time; from hdream_core.processes import exclusive; from pathlib import Path\n"
+        sweep.run_folder.prepare(make_config("mini_lever", "smoke"), folder)
+    sweep.run_folder.mark_done(folders["done"], 1.0)
+    sweep.run_folder.mark_failed(folders["failed"], -9)
+    code = "import sys, time; from hdream_core.support.processes import exclusive; from pathlib import Path\n"
     code += "with exclusive(Path(sys.argv[1]), 'x'): print('in', flush=True); time.sleep(60)"
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(folders["running"] / "lock")], stdout=subprocess.PIPE, text=True

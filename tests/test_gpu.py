@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core.agent import DreamerV2
-from hdream_core.player import Understudy
-from hdream_core.presets import make_config
-from hdream_core.recording import WARM_UP, Recorded
-from hdream_core.replay import random_batch
+from hdream_core.config.presets import make_config
+from hdream_core.data.replay import random_batch
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.player import Understudy
+from hdream_core.support.cuda_graph import WARM_UP, Recorded
 
 pytestmark = [
     pytest.mark.gpu,

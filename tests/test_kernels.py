@@ -8,14 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdream_core import distributions, dream, networks, pixels
-from hdream_core.agent import DreamerV2
-from hdream_core.config import RSSMConfig
-from hdream_core.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pick
-from hdream_core.optimizer import like
-from hdream_core.presets import make_config
-from hdream_core.rssm import RSSM, State
-from hdream_core.scan import FusedRSSM
+from hdream_core.config.fields import RSSMConfig
+from hdream_core.config.presets import make_config
+from hdream_core.dreamerv2 import networks
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.rssm import RSSM, State
+from hdream_core.dreamerv2.tuned import imagination as dream
+from hdream_core.dreamerv2.tuned import pixels
+from hdream_core.dreamerv2.tuned.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pick
+from hdream_core.dreamerv2.tuned.scan import FusedRSSM
+from hdream_core.nets import distributions
+from hdream_core.nets.optimizer import like
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

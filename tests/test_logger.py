@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from hdream_core import runs
-from hdream_core.config import ConfigError
-from hdream_core.logger import Logger, read_metrics
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.metrics import Logger, read_metrics
+from hdream_core.runs.trainer import Stopped
+from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
-from hdream_core.trainer import Stopped
 from tests.small import smoke
 
 
@@ -26,17 +26,17 @@ def test_logger_drops_what_was_cut_short_and_writes_null_for_nan(tmp_path):
 @pytest.mark.parametrize("length", [1, 70_000])
 def test_progress_is_the_step_of_the_last_whole_line_and_reads_no_more_than_it_must(tmp_path, length):
     path = tmp_path / "metrics.jsonl"
-    assert runs.progress_of(tmp_path) == 0
+    assert run_folder.progress_of(tmp_path) == 0
     line = json.dumps({"step": 5, "kind": "train", "x" * length: 1.0})
     path.write_text("not read\n" * 10_000 + f"{line}\n")
-    assert runs.progress_of(tmp_path) == 5
+    assert run_folder.progress_of(tmp_path) == 5
     path.write_text("not read\n" * 10_000 + f"{line}\n\n" + '{"step": 7, "ki')
-    assert runs.progress_of(tmp_path) == 5
+    assert run_folder.progress_of(tmp_path) == 5
     path.write_text('{"step": 7')
-    assert runs.progress_of(tmp_path) == 0
+    assert run_folder.progress_of(tmp_path) == 0
     path.write_text(f"{line}\ndamaged\n")
     with pytest.raises(ConfigError, match="last line is damaged"):
-        runs.progress_of(tmp_path)
+        run_folder.progress_of(tmp_path)
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path):

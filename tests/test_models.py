@@ -10,14 +10,14 @@ from analysis.representation import features, folds_of
 from analysis.segments import Segments, _rows, draw
 from analysis.tasks import task_facts
 from hdream_core import envs
-from hdream_core.agent import DreamerV2
-from hdream_core.checkpoint import CheckpointError
-from hdream_core.config import ConfigError
+from hdream_core.config.presets import make_config
+from hdream_core.data.replay import random_batch
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.layout import positions
-from hdream_core.gradients import gradient_norms
-from hdream_core.load import export, load_agent
-from hdream_core.presets import make_config
-from hdream_core.replay import random_batch
+from hdream_core.runs.checkpoint import CheckpointError
+from hdream_core.runs.gradients import gradient_norms
+from hdream_core.runs.load import export, load_agent
+from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
 from offline_buffers.behaviors import behavior_of, play
 

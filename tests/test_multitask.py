@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import root
 
 from hdream_core.balancers import BalancerError
-from hdream_core.multitask import DynamicWeightAverage, UncertaintyWeighting
-from hdream_core.nash import NashMTL, bargain
+from hdream_core.balancers.averaging import DynamicWeightAverage, UncertaintyWeighting
+from hdream_core.balancers.nash import NashMTL, bargain
 
 NAMES = ("observation", "reward", "dynamics")
 

@@ -5,15 +5,16 @@ import json
 import pytest
 import torch
 
-from hdream_core import runs
-from hdream_core.agent import DreamerV2, make_balancer
-from hdream_core.checkpoint import load
-from hdream_core.config import BalancerConfig, ConfigError
-from hdream_core.logger import read_metrics
-from hdream_core.presets import make_config
-from hdream_core.replay import random_batch
+from hdream_core.config.fields import BalancerConfig
+from hdream_core.config.presets import make_config
+from hdream_core.data.replay import random_batch
+from hdream_core.dreamerv2.agent import DreamerV2, make_balancer
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.checkpoint import load
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.runs.trainer import Trainer
+from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
-from hdream_core.trainer import Trainer
 from tests.test_multitask import NAMES
 
 
@@ -93,7 +94,7 @@ def test_make_balancer_knows_every_kind():
 )
 def test_command_trains_with_each(tmp_path, flags, names):
     main(["--task", "mini_lever", "--preset", "smoke", *flags, "--folder", str(tmp_path), "--quiet"])
-    assert runs.is_done(tmp_path)
+    assert run_folder.is_done(tmp_path)
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     wanted = names | {f"{what}/{name}" for what in ("loss", "weight") for name in NAMES}
     assert all(wanted <= set(line) and None not in line.values() for line in lines)
@@ -117,7 +118,7 @@ def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, method, opti
             if now >= step:
                 raise Interrupted
 
-        runs.prepare(config, broken)
+        run_folder.prepare(config, broken)
         with pytest.raises(Interrupted):
             Trainer(config, broken, die).run()
     train(config, broken)

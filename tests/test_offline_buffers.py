@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
-from hdream_core import sealed
-from hdream_core.config import ConfigError
-from hdream_core.minari_layout import DatasetError, read_episode
-from hdream_core.offline import open_buffer
-from hdream_core.presets import make_config
-from hdream_core.sources import Offline
+from hdream_core.config.presets import make_config
+from hdream_core.data.minari_layout import DatasetError, read_episode
+from hdream_core.data.offline import open_buffer
+from hdream_core.data.sources import Offline
+from hdream_core.support import sealed
+from hdream_core.support.errors import ConfigError
 from offline_buffers import build as build_module
 from offline_buffers import describe, validate
 from offline_buffers.build import Build, build

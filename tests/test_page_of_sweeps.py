@@ -4,8 +4,8 @@ import numpy as np
 
 from analysis import summary
 from analysis.stats import seed_interval, welch_interval
-from hdream_core.agent import DreamerV2
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
+from hdream_core.dreamerv2.agent import DreamerV2
 from tests.quoted import PAGE, README, flowing, quote, shipped
 
 

@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdream_core.ahead import Ahead
-from hdream_core.minari_layout import convert
-from hdream_core.replay import Replay, split_episodes
-from hdream_core.store import EpisodeStore, Field, StoreError, write_atomically
+from hdream_core.data.minari_layout import convert
+from hdream_core.data.prefetch import Ahead
+from hdream_core.data.replay import Replay, split_episodes
+from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.support.files import write_atomically
 
 FIELDS = {
     "image": Field("|u1", (2, 2, 3)),

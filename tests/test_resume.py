@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core import processes, runs
-from hdream_core.checkpoint import load
-from hdream_core.config import ConfigError
-from hdream_core.logger import read_metrics
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.checkpoint import load
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.support import processes
+from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
 from offline_buffers.build import Build, build
 from tests.small import run_until, smoke
@@ -55,7 +56,7 @@ def test_a_length_that_no_update_ends_at_resumes_from_its_end(tmp_path, buffer, 
     metrics = (tmp_path / "metrics.jsonl").read_bytes()
     (tmp_path / "done").unlink()
     train(config, tmp_path)
-    assert runs.is_done(tmp_path) and (tmp_path / "metrics.jsonl").read_bytes() == metrics
+    assert run_folder.is_done(tmp_path) and (tmp_path / "metrics.jsonl").read_bytes() == metrics
     assert read_metrics(tmp_path / "metrics.jsonl")[-1]["step"] == 85
 
 
@@ -76,9 +77,9 @@ def test_kill_nine_and_the_same_command_end_in_the_same_metrics(tmp_path):
 
 
 def test_folder_of_another_run_is_refused(tmp_path):
-    runs.prepare(smoke(), tmp_path)
+    run_folder.prepare(smoke(), tmp_path)
     with pytest.raises(ConfigError, match=r"model\.depth=2, not 3"):
-        runs.prepare(smoke(**{"model.depth": 3}), tmp_path)
+        run_folder.prepare(smoke(**{"model.depth": 3}), tmp_path)
 
 
 def test_running_run_refuses_a_second_process(tmp_path, monkeypatch):
@@ -87,7 +88,7 @@ def test_running_run_refuses_a_second_process(tmp_path, monkeypatch):
     with taken, pytest.raises(ConfigError, match="another process is training this run"):
         train(smoke(), tmp_path)
     train(smoke(), tmp_path)  # and it is free afterwards
-    assert runs.is_done(tmp_path)
+    assert run_folder.is_done(tmp_path)
 
 
 def test_done_run_is_left_alone(tmp_path):
@@ -108,8 +109,8 @@ def test_config_of_another_run_starts_the_same_run(tmp_path):
 def test_run_keeps_to_the_frames_it_started_with(tmp_path):
     config = smoke()
     run_until(config, tmp_path, 60)
-    assert runs.recorded(tmp_path)["render"] == "numpy"
-    facts = runs.recorded(tmp_path) | {"render": "paper"}
+    assert run_folder.recorded(tmp_path)["render"] == "numpy"
+    facts = run_folder.recorded(tmp_path) | {"render": "paper"}
     (tmp_path / "provenance.json").write_text(json.dumps(facts))
     with pytest.raises(ConfigError, match="started with render paper, here it would go on with numpy"):
         train(config, tmp_path)

@@ -7,9 +7,9 @@ from analysis.explore import load_slice
 from analysis.segments import make_env
 from analysis.study import Plan
 from analysis.sweep import Run
-from hdream_core import runs
-from hdream_core.config import ConfigError
-from hdream_core.presets import make_config
+from hdream_core.config.presets import make_config
+from hdream_core.runs import folder as run_folder
+from hdream_core.support.errors import ConfigError
 
 
 def planned(folder, task, renders):
@@ -17,8 +17,8 @@ def planned(folder, task, renders):
     found = []
     for seed, render in enumerate(renders):
         run = Run(make_config(task, "smoke", changes={"seed": seed}), folder / str(seed))
-        runs.prepare(run.config, run.folder)
-        runs.record(run.folder, {"render": render, "camera": "corner"})
+        run_folder.prepare(run.config, run.folder)
+        run_folder.record(run.folder, {"render": render, "camera": "corner"})
         found.append(run)
     return Plan("a study", found, 1, None, lambda *_: None)
 

@@ -12,8 +12,8 @@ import pytest
 
 from analysis import launcher, results, slurm, study
 from analysis.finding1 import Finding1, main
-from hdream_core.config import ConfigError
-from hdream_core.logger import read_metrics
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.support.errors import ConfigError
 from tests import slurm_cluster
 
 needs_slurm = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=f"no Slurm: {slurm_cluster.missing()}")

@@ -22,7 +22,7 @@ from analysis import (
     wrong_dreams,
 )
 from analysis.results import load
-from hdream_core import runs
+from hdream_core.runs import folder as run_folder
 from offline_buffers.build import Build, build
 
 STUDIES = {
@@ -192,7 +192,7 @@ def test_a_sweep_is_drawn_from_its_first_evaluation_on(name, tmp_path, monkeypat
 
     def begin(planned, workers, tick):
         for run in planned:
-            runs.prepare(run.config, run.folder)
+            run_folder.prepare(run.config, run.folder)
             (run.folder / "metrics.jsonl").write_text('{"step": 0, "kind": "eval", "return": 1.0, "success": 0.0}\n')
         tick()
 

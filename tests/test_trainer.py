@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core import runs
-from hdream_core.checkpoint import load
-from hdream_core.collector import Collector, store_fields
-from hdream_core.config import ConfigError
-from hdream_core.logger import read_metrics
-from hdream_core.optimizer import Optimizer
-from hdream_core.presets import make_config, presets_for
-from hdream_core.replay import Replay
-from hdream_core.sources import check_source
-from hdream_core.store import EpisodeStore
+from hdream_core.config.presets import make_config, presets_for
+from hdream_core.data.collector import Collector, store_fields
+from hdream_core.data.replay import Replay
+from hdream_core.data.sources import check_source
+from hdream_core.data.store import EpisodeStore
+from hdream_core.nets.optimizer import Optimizer
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.checkpoint import load
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.runs.trainer import DivergedError, Trainer, due
+from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
-from hdream_core.trainer import DivergedError, Trainer, due
 from offline_buffers.build import Build, build
 from tests.small import smoke
 
@@ -75,7 +75,7 @@ def test_action_alignment_from_environment_to_batch_and_loss(tmp_path):
     np.testing.assert_allclose(batch["image"][..., 0, 0, 0] / 127.5 - 1, batch["reward"], atol=0.01)
     assert not batch["reward"][reset].any()
 
-    from hdream_core.agent import DreamerV2
+    from hdream_core.dreamerv2.agent import DreamerV2
 
     changes = {"balancer.w_o": 0.0, "balancer.w_r": 10.0, "model.lr": 3e-3, "model.rssm.deter": 32, "model.hidden": 32}
     agent = DreamerV2(make_config("mini_lever", "smoke", changes=changes), 32, 1)
@@ -94,7 +94,7 @@ def test_diverged_run_stops_with_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*command, "--eval.every", "5000", "--folder", str(tmp_path), "--quiet"])
     error = capsys.readouterr().err
-    assert "was not finite in" in error and error.count("\n") == 1 and not runs.is_done(tmp_path)
+    assert "was not finite in" in error and error.count("\n") == 1 and not run_folder.is_done(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_every_preset_can_be_trained_online(task, preset):
 def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, monkeypatch):
     """NaN in the data: the weights stay as they were, the run goes on, and stops after too many in a row."""
     config = smoke(offline_buffer=str(buffer), **{"train.steps": 60, "log.every": 20})
-    runs.prepare(config, tmp_path)
+    run_folder.prepare(config, tmp_path)
     trainer = Trainer(config, tmp_path)
     learn, spoiled = trainer.agent.update, set(range(3, 6))
 
@@ -160,7 +160,7 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     assert sum(line["skipped/model"] for line in lines) == 3 and all(np.isfinite(line["loss/reward"]) for line in lines)
     assert all(torch.isfinite(p).all() for p in trainer.agent.parameters())
-    monkeypatch.setattr("hdream_core.trainer.SKIPPED_IN_A_ROW", 5)
+    monkeypatch.setattr("hdream_core.runs.trainer.SKIPPED_IN_A_ROW", 5)
     spoiled |= set(range(12, 100))
     trainer.config = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=120))
     with pytest.raises(DivergedError, match=r"reward loss was not finite in \d+ updates in a row"):
@@ -172,7 +172,7 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
 def test_a_loss_that_is_nothing_ends_no_run(tmp_path, buffer, monkeypatch, method, nothing):
     """As the KL of a posterior that fell onto its prior, which rounding may take under 0: no weight settles at it."""
     config = smoke(method, offline_buffer=str(buffer))
-    runs.prepare(config, tmp_path)
+    run_folder.prepare(config, tmp_path)
     trainer = Trainer(config, tmp_path)
     learn = trainer.agent.update
 
@@ -183,7 +183,7 @@ def test_a_loss_that_is_nothing_ends_no_run(tmp_path, buffer, monkeypatch, metho
     trainer.run()
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     known = [line["analytic_weight/observation"] for line in lines]
-    assert runs.is_done(tmp_path) and known[0] > 0 and known[-1] is None and lines[-1]["loss/observation"] <= 0
+    assert run_folder.is_done(tmp_path) and known[0] > 0 and known[-1] is None and lines[-1]["loss/observation"] <= 0
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -15,17 +15,20 @@ from safetensors.torch import save_file
 
 from analysis.collect import _heldout
 from analysis.results import ResultError, load, save
-from hdream_core import checkpoint, runs, sealed, untrusted
-from hdream_core import load as loading
-from hdream_core.agent import DreamerV2
-from hdream_core.checkpoint import CheckpointError
-from hdream_core.config import ConfigError
-from hdream_core.load import export, load_agent
-from hdream_core.logger import read_metrics
-from hdream_core.minari_layout import DatasetError, read_metadata
-from hdream_core.offline import open_buffer
-from hdream_core.presets import make_config
-from hdream_core.store import EpisodeStore, Field, StoreError
+from hdream_core.config.presets import make_config
+from hdream_core.config.settings import flatten
+from hdream_core.data.minari_layout import DatasetError, read_metadata
+from hdream_core.data.offline import open_buffer
+from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.runs import checkpoint
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs import load as loading
+from hdream_core.runs.checkpoint import CheckpointError
+from hdream_core.runs.load import export, load_agent
+from hdream_core.runs.metrics import read_metrics
+from hdream_core.support import sealed, untrusted
+from hdream_core.support.errors import ConfigError
 from offline_buffers.build import Build, build
 from tests.made_up import result
 
@@ -167,7 +170,7 @@ def test_hostile_checkpoints(tmp_path):
 def test_a_hostile_checkpoint_does_not_pose_as_large_weights(tmp_path):
     """Few numbers, expanded to the shapes of a model that would take the memory."""
     config = make_config("mini_lever", "smoke", changes={"model.hidden": 2048, "behavior.hidden": 2048})
-    runs.prepare(config, tmp_path)
+    run_folder.prepare(config, tmp_path)
     with torch.device("meta"):
         shapes = {
             name: value.shape for name, value in DreamerV2(config, 32, 2, torch.device("meta")).state_dict().items()
@@ -183,7 +186,7 @@ def test_hostile_exports(tmp_path):
     assert load_agent(path).config == agent.config
     weights = {name: value.half().contiguous() for name, value in agent.state_dict().items()}
     for section, name, value in (("model", "depth", 10**6), ("model", "depth", 900), ("behavior", "hidden", 60_000)):
-        config = json.loads(json.dumps(runs.flatten(agent.config)))
+        config = json.loads(json.dumps(flatten(agent.config)))
         nested: dict = {}
         for dotted, leaf in config.items():
             *groups, last = dotted.split(".")
@@ -202,10 +205,10 @@ def test_hostile_exports(tmp_path):
 @pytest.mark.parametrize("field", ["task", "method", "preset"])
 def test_configs_do_not_name_other_folders(field, tmp_path):
     config = make_config("mini_lever", "smoke")
-    runs.prepare(config, tmp_path / "run")
+    run_folder.prepare(config, tmp_path / "run")
     data = json.loads((tmp_path / "run/config.json").read_text()) | {field: "../../elsewhere"}
     (tmp_path / "run/config.json").write_text(json.dumps(data))
-    refuses(lambda: runs.read_config(tmp_path / "run"), ConfigError, field)
+    refuses(lambda: run_folder.read_config(tmp_path / "run"), ConfigError, field)
 
 
 def test_hostile_windows(tmp_path):

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from hdream_core.agent import DreamerV2
-from hdream_core.config import Config, RSSMConfig
-from hdream_core.distributions import TruncatedNormal, categorical_kl, half_squared_error, sample_one_hot
-from hdream_core.presets import make_config
-from hdream_core.rssm import RSSM
-from hdream_core.world_model import WorldModel
+from hdream_core.config.fields import Config, RSSMConfig
+from hdream_core.config.presets import make_config
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.rssm import RSSM
+from hdream_core.dreamerv2.world_model import WorldModel
+from hdream_core.nets.distributions import TruncatedNormal, categorical_kl, half_squared_error, sample_one_hot
 
 
 def smoke_batch(b=2, t=6, size=32, actions=2):

@@ -14,9 +14,9 @@ from analysis.explore import slices
 from analysis.segments import CONTEXT, HORIZON, Segments
 from analysis.tasks import task_facts
 from hdream_core import envs
-from hdream_core.agent import DreamerV2
-from hdream_core.load import load_agent
-from hdream_core.minari_layout import DatasetError
+from hdream_core.data.minari_layout import DatasetError
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.runs.load import load_agent
 
 PUSHED = 3  # action dimensions of the hand that can be altered; a gripper does as recorded
 

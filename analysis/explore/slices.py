@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.segments import Rows
-from hdream_core import sealed, untrusted
-from hdream_core.minari_layout import DatasetError
+from hdream_core.data.minari_layout import DatasetError
+from hdream_core.support import sealed, untrusted
 
 DATA = Path(__file__).parents[2] / "notebooks" / "data"
 

@@ -11,17 +11,17 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from hdream_core import commandline, envs, provenance
+from hdream_core import envs
 from hdream_core.benchmark.curves import measure_curves
 from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
 from hdream_core.benchmark.online import measure_online
 from hdream_core.benchmark.update import measure, measure_threads
-from hdream_core.config import ConfigError
-from hdream_core.errors import exit_on_user_error
-from hdream_core.offline import open_buffer
-from hdream_core.presets import make_config
-from hdream_core.sources import check_buffer
-from hdream_core.store import write_atomically
+from hdream_core.config.presets import make_config
+from hdream_core.data.offline import open_buffer
+from hdream_core.data.sources import check_buffer
+from hdream_core.support import commandline, provenance
+from hdream_core.support.errors import ConfigError, exit_on_user_error
+from hdream_core.support.files import write_atomically
 
 Part = Literal["update", "threads", "curves", "replay", "env", "build", "online"]
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from hdream_core.agent import DreamerV2
 from hdream_core.benchmark.workers import Worker
-from hdream_core.config import Config
-from hdream_core.offline import open_unpacked
-from hdream_core.precision import native_bfloat16, pick_device
-from hdream_core.replay import Replay, random_batch
+from hdream_core.config.fields import Config
+from hdream_core.data.offline import open_unpacked
+from hdream_core.data.replay import Replay, random_batch
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.support.precision import native_bfloat16, pick_device
 
 TOLERANCE = 1e-4
 LOSSES = ("loss/observation", "loss/reward", "loss/dynamics", "loss/actor", "loss/critic")

@@ -17,12 +17,12 @@ import numpy as np
 from hdream_core import envs
 from hdream_core.benchmark.curves import make_learner
 from hdream_core.benchmark.workers import BenchmarkError, Work, Worker, paired_ratio, side_by_side
-from hdream_core.config import MINIATURE_TASKS, Config
-from hdream_core.minari_layout import read_metadata
-from hdream_core.offline import open_buffer, open_unpacked
-from hdream_core.processes import cores
-from hdream_core.replay import Replay
-from hdream_core.store import EpisodeStore, Field
+from hdream_core.config.fields import MINIATURE_TASKS, Config
+from hdream_core.data.minari_layout import read_metadata
+from hdream_core.data.offline import open_buffer, open_unpacked
+from hdream_core.data.replay import Replay
+from hdream_core.data.store import EpisodeStore, Field
+from hdream_core.support.processes import cores
 
 FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
 ROWS = 500  # of an episode of the store that sampling is timed on

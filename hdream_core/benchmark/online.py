@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hdream_core import envs, runs
+from hdream_core import envs
 from hdream_core.benchmark.workers import Worker
-from hdream_core.config import Config
-from hdream_core.settings import override
-from hdream_core.trainer import Trainer
+from hdream_core.config.fields import Config
+from hdream_core.config.settings import override
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.trainer import Trainer
 
 SETTLE = 50  # updates before the clock starts: a GPU's update is compiled and recorded in the first ones
 RUN = 250_000  # steps of the paper's runs
@@ -44,7 +45,7 @@ def make_run(config: Config, steps: int) -> dict[str, Any]:
             # Evaluated at the start and at the end alone, outside what is timed.
             changes = {"train.prefill": prefill, "train.pretrain": 1, "train.steps": start + steps}
             changed = override(config, changes | {"eval.every": 10**9, "eval.episodes": 1})
-            runs.prepare(changed, folder)
+            run_folder.prepare(changed, folder)
             Trainer(changed, folder, lambda step, _: clock.setdefault(step, time.perf_counter())).run()
         return clock[start + steps] - clock[start]
 

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hdream_core.agent import DreamerV2, make_balancer
-from hdream_core.ahead import as_tensors
-from hdream_core.behavior import Imagined
 from hdream_core.benchmark.workers import Work, Worker, in_turns, paired_ratio, side_by_side
-from hdream_core.config import BalancerConfig, Config
-from hdream_core.precision import autocast, native_bfloat16, pick_device
-from hdream_core.recording import WARM_UP, Recorded
-from hdream_core.replay import random_batch
-from hdream_core.rssm import State
+from hdream_core.config.fields import BalancerConfig, Config
+from hdream_core.data.prefetch import as_tensors
+from hdream_core.data.replay import random_batch
+from hdream_core.dreamerv2.agent import DreamerV2, make_balancer
+from hdream_core.dreamerv2.behavior import Imagined
+from hdream_core.dreamerv2.rssm import State
+from hdream_core.support.cuda_graph import WARM_UP, Recorded
+from hdream_core.support.precision import autocast, native_bfloat16, pick_device
 
 MATRIX = {"cpu": 1024, "cuda": 8192}  # rows and columns of the products that measure the machine's rate
 PRODUCTS = 20

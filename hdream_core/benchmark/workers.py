@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdream_core.errors import UserError
-from hdream_core.processes import keep_freed_memory
+from hdream_core.support.errors import UserError
+from hdream_core.support.processes import keep_freed_memory
 
 
 class BenchmarkError(UserError, RuntimeError):

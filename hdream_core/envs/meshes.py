@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hdream_core import untrusted
-from hdream_core.store import write_atomically
+from hdream_core.support import untrusted
+from hdream_core.support.files import write_atomically
 
 if TYPE_CHECKING:
     import mujoco

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from hdream_core.errors import UserError
+from hdream_core.support.errors import UserError
 
 INSTALL = "apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6"
 

@@ -6,7 +6,7 @@ import difflib
 import importlib
 from typing import Any
 
-from hdream_core.errors import UserError
+from hdream_core.support.errors import UserError
 
 # Meta-world's fifty tasks under the paper's names: ``lever_pull`` is Meta-world's ``lever-pull-v3``.
 METAWORLD_TASKS = tuple(

@@ -1,0 +1,1 @@
+"""Experience: stored episodes, the windows drawn from them, and where episodes come from."""

@@ -1,0 +1,91 @@
+"""A fixed buffer opened for training: unpacked once into an episode store that all runs share."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from hdream_core.data.episodes import check_episode
+from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
+from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.support import untrusted
+from hdream_core.support.files import write_atomically
+
+TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
+
+
+@dataclass(frozen=True)
+class OfflineBuffer:
+    """A buffer ready to sample from."""
+
+    store: EpisodeStore
+    metadata: dict[str, Any]  # of the data set, with our own facts under "hdream"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """task, render quality, camera, sha256 and so on, as the builder recorded them."""
+        return self.metadata["hdream"]
+
+
+def open_buffer(folder: str | Path) -> OfflineBuffer:
+    """Opens a buffer made by ``offline_buffers.build``.
+
+    The compressed HDF5 file is unpacked once, to ``<folder>/unpacked`` (12 KB a step at 64 x 64 pixels), from where
+    every run reads its windows; processes that start together wait for the first.
+
+    Raises:
+        DatasetError: if the folder holds no complete buffer, or an episode in it is damaged.
+    """
+    folder = Path(folder)
+    metadata = read_metadata(folder)
+    target = folder / "unpacked" / metadata["hdream"]["sha256"][:16]
+    with FileLock(folder / "unpacked.lock"):
+        if not (target / "episodes.npy").exists():
+            _unpack(folder / "data" / MAIN_FILE, metadata, target)
+    return OfflineBuffer(open_unpacked(target), metadata)
+
+
+def open_unpacked(folder: Path) -> EpisodeStore:
+    """A store whose episodes are listed beside it, in ``episodes.npy``."""
+    store = EpisodeStore(folder)
+    try:
+        store.read_to(untrusted.npy((folder / "episodes.npy").read_bytes()))
+    except ValueError as error:
+        raise DatasetError(
+            f"{folder / 'episodes.npy'}: {error}; delete {folder.parent} to unpack the buffer again"
+        ) from None
+    return store
+
+
+def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
+    shutil.rmtree(target.parent, ignore_errors=True)  # of an older or interrupted build
+    temporary = target.with_name(target.name + ".tmp")
+    with open_main(main) as file:
+        store = None
+        for index in range(metadata["total_episodes"]):
+            episode = read_episode(file, index, TRAINING_FIELDS)
+            check_episode(episode, f"{main}: episode_{index}", TRAINING_FIELDS)
+            rows = convert(episode, to="rows")
+            rows["is_terminal"] = rows["is_terminal"].astype(bool)
+            store = store or EpisodeStore(temporary, layout_of(rows))
+            try:
+                store.append(rows)
+            except StoreError as error:
+                raise DatasetError(f"{main}: episode_{index} is unlike the first ({error})") from None
+    if store is None:
+        raise DatasetError(f"{main}: holds no episodes")
+    listed = io.BytesIO()
+    np.save(listed, store.position())
+    write_atomically(temporary / "episodes.npy", listed.getvalue())
+    temporary.rename(target)
+
+
+def layout_of(rows: dict[str, np.ndarray]) -> dict[str, Field]:
+    """Store fields that fit the given rows."""
+    return {name: Field(values.dtype.str, values.shape[1:]) for name, values in rows.items()}

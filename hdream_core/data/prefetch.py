@@ -1,0 +1,79 @@
+"""Batches drawn ahead: while the device learns from one, a thread reads the next."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hdream_core.data.replay import Batch, Replay
+from hdream_core.support.randomness import rng_state, set_rng_state
+
+
+def as_tensors(batch: Batch, pin: bool) -> dict[str, Tensor]:
+    """A batch as tensors on the CPU; pinned, a GPU fetches them beside other work."""
+    fields = {name: torch.from_numpy(x) for name, x in batch.items()}
+    return {name: x.pin_memory() for name, x in fields.items()} if pin else fields
+
+
+class Ahead:
+    """An endless iterator over batches of a replay.
+
+    Which windows the next batch has is decided when this one is asked for; only reading them goes on beside. So what is
+    drawn does not depend on how long anything takes, and an episode is first drawn from one batch after it has ended.
+
+    Args:
+        replay: sampled from.
+        rng: of the windows; nobody else draws from it.
+        batch, length: windows, and rows of each.
+        pin: put batches into pinned memory.
+    """
+
+    def __init__(self, replay: Replay, rng: np.random.Generator, batch: int, length: int, pin: bool = False):
+        self.replay, self.rng, self.batch, self.length, self.pin = replay, rng, batch, length, pin
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._next: Future[dict[str, Tensor]] | None = None
+        self._starts: np.ndarray | None = None  # of the next batch's windows
+
+    def __iter__(self) -> Ahead:
+        return self
+
+    def __next__(self) -> dict[str, Tensor]:
+        """The next batch, fields as in ``replay.Batch``."""
+        if self._next is None:
+            self._draw()
+        batch = self._next.result()
+        self._draw()
+        return batch
+
+    def _draw(self) -> None:
+        self._fetch(self.replay.starts(self.rng, self.batch, self.length))
+
+    def _fetch(self, starts: np.ndarray) -> None:
+        self._starts, self._next = starts, self._thread.submit(self._read, starts)
+
+    def _read(self, starts: np.ndarray) -> dict[str, Tensor]:
+        return as_tensors(self.replay.windows(starts, self.length), self.pin)
+
+    def state(self) -> dict[str, Any]:
+        """The batches that are still to come, for a checkpoint: the next one's windows, and what draws the others."""
+        starts = None if self._starts is None else torch.from_numpy(self._starts)
+        return {"starts": starts, "rng": rng_state(self.rng)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes back to a saved state; the replay must hold the episodes that it held then.
+
+        Raises:
+            ValueError: if it does not hold the saved windows.
+        """
+        set_rng_state(self.rng, state["rng"])
+        self._starts = self._next = None
+        if state["starts"] is None:
+            return
+        starts, last = state["starts"].cpu().numpy(), self.replay.store.rows - self.length
+        if starts.shape != (self.batch,) or starts.dtype != np.int64 or starts.min() < 0 or starts.max() > last:
+            raise ValueError("the next batch's windows do not lie in the replay")
+        self._fetch(starts)

@@ -1,0 +1,110 @@
+"""Behaviour by latent imagination: actor, critic, lambda-returns (Appendix A, Eqs. 6 to 9)."""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hdream_core.config.fields import BehaviorConfig
+from hdream_core.dreamerv2.rssm import State
+from hdream_core.dreamerv2.world_model import WorldModel
+from hdream_core.nets.distributions import TruncatedNormal
+from hdream_core.nets.mlp import MLP
+
+
+class Imagined(NamedTuple):
+    """H imagined steps from N start states; index 0 is the start state itself."""
+
+    feat: Tensor  # (H + 1, N, F)
+    entropy: Tensor  # (H, N) of the policy at states 0 .. H - 1
+
+
+def lambda_return(
+    reward: Float[Tensor, "H N"], value: Float[Tensor, "H+1 N"], discount: Float[Tensor, "H N"], lam: float
+) -> Float[Tensor, "H N"]:
+    """Eq. 8: ``V_t = r_t + gamma_t ((1 - lam) v_{t+1} + lam V_{t+1})``, bootstrapped with the last value.
+
+    Args:
+        reward, discount: ``(H, N)`` for steps 0 .. H - 1.
+        value: ``(H + 1, N)`` for steps 0 .. H.
+        lam: mixing coefficient.
+
+    Returns:
+        ``(H, N)`` targets for steps 0 .. H - 1.
+    """
+    target = value[-1]
+    targets = []
+    for t in reversed(range(len(reward))):
+        target = reward[t] + discount[t] * ((1 - lam) * value[t + 1] + lam * target)
+        targets.append(target)
+    return torch.stack(targets[::-1])
+
+
+class Behavior(nn.Module):
+    """Actor and critic trained inside a world model that they do not change."""
+
+    def __init__(self, config: BehaviorConfig, feat: int, action: int):
+        super().__init__()
+        self.config = config
+        self.actor = MLP(feat, 2 * action, config.hidden, config.layers)
+        self.critic = MLP(feat, 1, config.hidden, config.layers)
+        self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+    def policy(self, feat: Float[Tensor, "*n F"]) -> TruncatedNormal:
+        """The action distribution at ``feat`` ``(..., F)``: mean tanh, std ``2 sigmoid(x / 2) + 0.1``."""
+        mean, std = self.actor(feat).chunk(2, -1)
+        return TruncatedNormal(torch.tanh(mean), 2 * torch.sigmoid(std / 2) + 0.1)
+
+    def imagine(self, model: WorldModel, start: State) -> Imagined:
+        """Rolls the policy out for H steps from ``start`` ``(N, ...)``; gradients flow through the dynamics."""
+        state, feats, policies = start, [start.feat], []
+        step = model.rssm.imagination()
+        for _ in range(self.config.horizon):
+            policy = self.policy(feats[-1].detach())  # the policy reads features, it does not shape them
+            state = step(state, policy.rsample())
+            feats.append(state.feat)
+            policies.append(policy)
+        policy = TruncatedNormal(torch.stack([p.loc for p in policies]), torch.stack([p.scale for p in policies]))
+        return Imagined(torch.stack(feats), policy.entropy())
+
+    def losses(self, model: WorldModel, start: State) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Actor loss (Eq. 9), critic loss (Eq. 7) and scalars worth logging.
+
+        Args:
+            model: dreamt in. Differentiate the losses with respect to actor and critic alone
+                (``torch.autograd.grad``), so that no stray gradient reaches it.
+            start: detached posterior states ``(N, ...)``.
+        """
+        return self.imagined_losses(model, self.imagine(model, start))
+
+    def imagined_losses(self, model: WorldModel, imagined: Imagined) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """``losses`` of a dream that has been dreamt."""
+        c = self.config
+        reward = model.reward(imagined.feat)  # (H + 1, N); reward[t] arrives with state t
+        discount = model.discount(imagined.feat)  # (H + 1, N)
+        value = self.slow_critic(imagined.feat).squeeze(-1)  # (H + 1, N)
+        target = lambda_return(reward[:-1], value, discount[:-1], c.lam)  # (H, N) for states 0 .. H - 1
+        # Weight of state t: the probability, and worth, of getting there.
+        weight = torch.cat([torch.ones_like(discount[:1]), discount[:-1]]).cumprod(0).detach()  # (H + 1, N)
+        # The action at state t bears on targets from t + 1 on, and the last state's action on none.
+        objective = target[1:] + c.entropy * imagined.entropy[:-1]
+        actor_loss = -(weight[:-2] * objective).mean()
+        prediction = self.critic(imagined.feat[:-1].detach()).squeeze(-1)  # (H, N)
+        critic_loss = (weight[:-1] * 0.5 * (prediction - target.detach()).square()).mean()
+        metrics = {
+            "imagined_reward": reward.mean(),
+            "value": prediction.mean(),
+            "target": target.mean(),
+            "policy_entropy": imagined.entropy.mean(),
+        }
+        return actor_loss, critic_loss, {name: x.detach() for name, x in metrics.items()}
+
+    @torch.no_grad()
+    def update_slow_critic(self) -> None:
+        """Copies the critic into the slow critic."""
+        for slow, fast in zip(self.slow_critic.parameters(), self.critic.parameters(), strict=True):
+            slow.copy_(fast)

@@ -1,0 +1,178 @@
+"""The recurrent state-space model of DreamerV2 with discrete latents: observe, imagine, KL (Eqs. 1 and 2).
+
+Shapes: B batch, T time, A action, E embedding, D deterministic state, S x K categorical variables x classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdream_core.config.fields import RSSMConfig
+from hdream_core.nets.distributions import categorical_kl, sample_one_hot
+from hdream_core.nets.mlp import init_weights
+
+NORM_EPS = 1e-3  # of the GRU's LayerNorm, as in the TensorFlow original
+
+
+class State(NamedTuple):
+    """A latent state; all fields share their leading dimensions."""
+
+    deter: Tensor  # (..., D)  what the GRU remembers
+    stoch: Tensor  # (..., S * K)  one-hot samples, flattened
+    logits: Tensor  # (..., S, K)  of the distribution that stoch was drawn from
+
+    @property
+    def feat(self) -> Tensor:
+        """``(..., D + S * K)``: what every head reads, ``z_t`` of the paper."""
+        return torch.cat([self.deter, self.stoch], -1)
+
+    def map(self, f) -> State:
+        """Applies ``f`` to every field."""
+        return State(*(f(x) for x in self))
+
+    def detach(self) -> State:
+        return self.map(Tensor.detach)
+
+    def flatten(self) -> State:
+        """Merges the first two dimensions: ``(B, T, ...)`` to ``(B * T, ...)``."""
+        return self.map(lambda x: x.flatten(0, 1))
+
+
+def stack(states: list[State]) -> State:
+    """T states of ``(B, ...)`` to one of ``(B, T, ...)``."""
+    return State(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+
+
+class GRUCell(nn.Module):
+    """A GRU with one joint linear layer, LayerNorm and an update gate biased to keep (bias -1)."""
+
+    def __init__(self, inputs: int, deter: int):
+        super().__init__()
+        self.linear = nn.Linear(inputs + deter, 3 * deter)
+        self.norm = nn.LayerNorm(3 * deter, eps=NORM_EPS)
+
+    def forward(self, x: Float[Tensor, "N inputs"], deter: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """``(N, inputs), (N, D)`` to the next ``(N, D)``."""
+        reset, candidate, update = self.norm(self.linear(torch.cat([x, deter], -1))).float().chunk(3, -1)
+        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
+        update = torch.sigmoid(update - 1)
+        return update * candidate + (1 - update) * deter
+
+
+class RSSM(nn.Module):
+    """Representation model ``q(z_t | z_{t-1}, a_{t-1}, o_t)`` and transition model ``p(z_t | z_{t-1}, a_{t-1})``."""
+
+    def __init__(self, config: RSSMConfig, action: int, embed: int):
+        super().__init__()
+        self.config = config
+        self.latent = latent = config.stoch * config.classes
+        self.feat_size = config.deter + latent
+        self.in_layer = nn.Linear(latent + action, config.hidden)
+        self.cell = GRUCell(config.hidden, config.deter)
+        self.prior_layer = nn.Linear(config.deter, config.hidden)
+        self.prior_logits = nn.Linear(config.hidden, latent)
+        self.post_layer = nn.Linear(config.deter + embed, config.hidden)
+        self.post_logits = nn.Linear(config.hidden, latent)
+        self.apply(init_weights)
+
+    def initial(self, batch: int, device: torch.device | str = "cpu") -> State:
+        """The all-zero state before an episode's first frame, ``(batch, ...)``."""
+        c = self.config
+        return State(
+            torch.zeros(batch, c.deter, device=device),
+            torch.zeros(batch, c.stoch * c.classes, device=device),
+            torch.zeros(batch, c.stoch, c.classes, device=device),
+        )
+
+    def observe(
+        self,
+        embed: Float[Tensor, "B T E"],
+        action: Float[Tensor, "B T A"],
+        is_first: Bool[Tensor, "B T"],
+        state: State | None = None,
+    ) -> tuple[State, Float[Tensor, "B T S K"]]:
+        """Filters a sequence.
+
+        Args:
+            embed: ``(B, T, E)`` encoded images.
+            action: ``(B, T, A)``, ``action[:, t]`` LED TO ``embed[:, t]``.
+            is_first: ``(B, T)`` bool; there, both the previous state and the action are zeroed.
+            state: ``(B, ...)`` to continue from; zero if None.
+
+        Returns:
+            The posterior states ``(B, T, ...)`` and the prior's logits ``(B, T, S, K)``.
+        """
+        state = state or self.initial(len(embed), embed.device)
+        posts = []
+        for step in zip(embed.unbind(1), action.unbind(1), is_first.unbind(1), strict=True):
+            state = self.observe_step(state, *step)
+            posts.append(state)
+        post = stack(posts)
+        # The prior's logits feed nothing inside the loop, so they are computed for all steps at once.
+        return post, self._prior_logits(post.deter)
+
+    def observe_step(
+        self, state: State, embed: Float[Tensor, "B E"], action: Float[Tensor, "B A"], is_first: Bool[Tensor, " B"]
+    ) -> State:
+        """One posterior step on ``(B, ...)`` inputs: ``z_t ~ q(z_t | z_{t-1}, a_{t-1}, o_t)``."""
+        keep = (~is_first).to(action.dtype)[:, None]
+        deter = self._next_deter(state.deter * keep, state.stoch * keep, action * keep)
+        hidden = F.elu(self.post_layer(torch.cat([deter, embed.to(deter.dtype)], -1)))
+        return self._state(deter, self._unflatten(self.post_logits(hidden)))
+
+    def imagine_step(self, state: State, action: Float[Tensor, "N A"]) -> State:
+        """One prior step on ``(N, ...)`` inputs: ``z_t ~ p(z_t | z_{t-1}, a_{t-1})``."""
+        deter = self._next_deter(state.deter, state.stoch, action)
+        return self._state(deter, self._prior_logits(deter))
+
+    def imagine(self, state: State, action: Float[Tensor, "N T A"]) -> State:
+        """Open-loop prediction from ``(N, ...)`` with actions ``(N, T, A)``; returns ``(N, T, ...)``."""
+        states, step = [], self.imagination()
+        for a in action.unbind(1):
+            state = step(state, a)
+            states.append(state)
+        return stack(states)
+
+    def imagination(self) -> Callable[[State, Tensor], State]:
+        """``imagine_step`` for a whole dream, inside a model that is not to change.
+
+        Gradients flow through states and actions; whether they reach the weights is left open.
+        """
+        return self.imagine_step
+
+    def kl_loss(
+        self, post_logits: Float[Tensor, "B T S K"], prior_logits: Float[Tensor, "B T S K"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """``L_d`` with KL balancing, and the plain KL; nats, means over batch and time.
+
+        ``balance * KL[sg(post) || prior] + (1 - balance) * KL[post || sg(prior)]``, free nats applied to each mean
+        (DreamerV2), not to each element (DreamerV3).
+
+        Args:
+            post_logits, prior_logits: ``(B, T, S, K)``.
+        """
+        c = self.config
+        train_prior = categorical_kl(post_logits.detach(), prior_logits).mean()
+        train_post = categorical_kl(post_logits, prior_logits.detach()).mean()
+        loss = c.kl_balance * train_prior.clamp(min=c.free_nats) + (1 - c.kl_balance) * train_post.clamp(
+            min=c.free_nats
+        )
+        return loss, train_prior.detach()
+
+    def _next_deter(self, deter: Tensor, stoch: Tensor, action: Tensor) -> Tensor:
+        return self.cell(F.elu(self.in_layer(torch.cat([stoch, action], -1))), deter)
+
+    def _prior_logits(self, deter: Tensor) -> Tensor:
+        return self._unflatten(self.prior_logits(F.elu(self.prior_layer(deter))))
+
+    def _unflatten(self, logits: Tensor) -> Tensor:
+        return logits.float().unflatten(-1, (self.config.stoch, self.config.classes))
+
+    def _state(self, deter: Tensor, logits: Tensor) -> State:
+        return State(deter, sample_one_hot(logits).flatten(-2), logits)

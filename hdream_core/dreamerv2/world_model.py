@@ -1,0 +1,153 @@
+"""The world model of Eq. 1 and its losses of Eq. 2, returned by name and unweighted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdream_core.config.fields import ModelConfig
+from hdream_core.dreamerv2.networks import Decoder, Encoder
+from hdream_core.dreamerv2.rssm import State
+from hdream_core.dreamerv2.tuned.kernels import PLAIN, Kernels
+from hdream_core.nets.mlp import MLP
+
+
+class Dream(NamedTuple):
+    """An open-loop prediction of N windows: ``context`` frames observed, H steps imagined."""
+
+    feat: Tensor  # (N, H, F) imagined
+    reward: Tensor  # (N, H)
+    observed: Tensor  # (N, context, F) posterior features of the frames seen
+
+
+class WorldModel(nn.Module):
+    """Encoder, RSSM, and one head for each loss that a balancer weighs.
+
+    A head whose loss is not named is not built: without ``observation`` there is no decoder at all.
+
+    Args:
+        config: sizes.
+        names: losses to compute, among ``observation, reward, dynamics, discount``.
+        image_size: pixels per side, 32 or 64.
+        action: number of action dimensions.
+        gamma: discount that the discount head predicts where an episode goes on.
+        kernels: plain or tuned forms of the costly operations; the mathematics is the same.
+
+    Raises:
+        ValueError: for a loss that this model does not have, or without the reward loss that behaviour needs.
+    """
+
+    LOSSES = ("observation", "reward", "dynamics", "discount")
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        names: Iterable[str],
+        image_size: int,
+        action: int,
+        gamma: float,
+        kernels: Kernels = PLAIN,
+    ):
+        super().__init__()
+        self.names, self.gamma, self.kernels = tuple(names), gamma, kernels
+        unknown = set(self.names) - set(self.LOSSES)
+        if unknown:
+            raise ValueError(f"the world model has no loss {sorted(unknown)[0]!r}; it has {', '.join(self.LOSSES)}")
+        if "reward" not in self.names:
+            raise ValueError("the reward loss needs a weight above 0: behaviour is learned from predicted rewards")
+        self.encoder = Encoder(image_size, config.depth)
+        self.rssm = kernels.rssm(config.rssm, action, self.encoder.features)
+        feat = self.rssm.feat_size
+        self.reward_head = MLP(feat, 1, config.hidden, config.layers)
+        self.decoder = (
+            Decoder(image_size, config.depth, feat, kernels.conv_transpose) if "observation" in self.names else None
+        )
+        self.discount_head = MLP(feat, 1, config.hidden, config.layers) if "discount" in self.names else None
+        self.to(memory_format=torch.channels_last)  # of the convolutions' weights; frames come channels last, too
+
+    @staticmethod
+    def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
+        """uint8 ``(..., H, W, C)`` to float ``(..., C, H, W)`` in [-0.5, 0.5]."""
+        return image.movedim(-1, -3).to(torch.float32, copy=True).div_(255).sub_(0.5)
+
+    def encode(self, image: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B T E"]:
+        """uint8 ``(B, T, H, W, C)`` to ``(B, T, E)``."""
+        return self.encoder(self.preprocess(image).flatten(0, 1)).unflatten(0, image.shape[:2])
+
+    def losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], State, dict[str, Tensor]]:
+        """Eq. 2 on a batch of windows.
+
+        Args:
+            batch: ``image`` uint8 (B, T, H, W, C), ``action`` (B, T, A), ``reward`` (B, T), ``is_first`` and
+                ``is_terminal`` (B, T) bool.
+
+        Returns:
+            The named losses (scalars, float32), the posterior states ``(B, T, ...)`` for behaviour to start from, and
+            further scalars worth logging.
+        """
+        shape = batch["image"].shape[:2]
+        image = self.preprocess(batch["image"]).flatten(0, 1)  # (B * T, C, H, W)
+        embed = self.encoder(image).unflatten(0, shape)
+        post, prior_logits = self.rssm.observe(embed, batch["action"], batch["is_first"])
+        feat = post.feat  # (B, T, F)
+        dynamics, kl = self.rssm.kl_loss(post.logits, prior_logits)
+        losses = {"reward": self.kernels.half_squared_error(self.reward(feat), batch["reward"])}
+        if "dynamics" in self.names:
+            losses["dynamics"] = dynamics
+        if self.decoder is not None:
+            losses["observation"] = self.kernels.half_squared_error(self.decoder(feat.flatten(0, 1)), image, dims=3)
+        if self.discount_head is not None:
+            target = self.gamma * (~batch["is_terminal"]).float()
+            logit = self.discount_head(feat).squeeze(-1)
+            losses["discount"] = F.binary_cross_entropy_with_logits(logit, target)
+        return losses, post, {"kl": kl}
+
+    def reward(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
+        """Predicted reward that arrives with the step of ``feat``: ``(..., F)`` to ``(...)``."""
+        return self.reward_head(feat).squeeze(-1)
+
+    def discount(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
+        """Discount of what follows ``feat``, ``(..., F)`` to ``(...)``.
+
+        The constant gamma, or, with a discount head, its output, into which gamma is already trained.
+        """
+        if self.discount_head is None:
+            return torch.full(feat.shape[:-1], self.gamma, device=feat.device)
+        return torch.sigmoid(self.discount_head(feat).squeeze(-1))
+
+    def decode(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n H W C"]:
+        """Features ``(..., F)`` to images ``(..., H, W, C)`` in [0, 1]; raises ValueError for a decoder-free model."""
+        if self.decoder is None:
+            raise ValueError("this world model was trained with w_o = 0 and has no decoder")
+        image = self.decoder(feat.flatten(0, -2)).unflatten(0, feat.shape[:-1])
+        return (image.float() + 0.5).clamp(0, 1).movedim(-3, -1)
+
+    @torch.no_grad()
+    def open_loop(self, batch: dict[str, Tensor], context: int, samples: int = 1) -> Dream:
+        """Observes ``context`` frames, then imagines the rest of the window from its actions alone (C.4).
+
+        Args:
+            batch: windows ``(B, T, ...)`` as in ``losses``, with T > context.
+            context: frames to observe.
+            samples: dreams per window.
+
+        Returns:
+            A dream with N = samples * B, sample-major, and H = T - context.
+        """
+        length = batch["action"].shape[1]
+        if not 0 < context < length:
+            raise ValueError(f"context of {context} frames does not fit a window of {length}")
+        repeated = {
+            k: batch[k][:, :context].repeat(samples, *[1] * (batch[k].ndim - 1)) for k in ("action", "is_first")
+        }
+        embed = self.encode(batch["image"][:, :context]).repeat(samples, 1, 1)
+        post, _ = self.rssm.observe(embed, repeated["action"], repeated["is_first"])
+        last = post.map(lambda x: x[:, -1])
+        future = batch["action"][:, context:].repeat(samples, 1, 1)
+        feat = self.rssm.imagine(last, future).feat
+        return Dream(feat, self.reward(feat), post.feat)

@@ -1,0 +1,89 @@
+"""What a trained agent is worth: success and return in the environment, reward prediction on held-out windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from scipy.stats import spearmanr
+
+from hdream_core.config.fields import EvalConfig
+from hdream_core.data.replay import Replay
+from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.support.precision import autocast
+from hdream_core.support.randomness import own_randomness
+
+WINDOWS_SEED = 0  # of the held-out windows: the same ones for every method and seed, so that runs are compared in pairs
+WINDOWS_AT_ONCE = 50
+
+
+def policy_episodes(agent: DreamerV2, envs: VectorEnv, seed: int) -> dict[str, float]:
+    """Plays one episode in each of several environments, all stepped together, with the policy's mode.
+
+    An episode is a success if ANY of its steps was one.
+
+    Returns:
+        ``return`` (mean undiscounted sum of rewards) and ``success`` (share of episodes).
+    """
+    returns, success, playing = np.zeros(envs.num_envs), np.zeros(envs.num_envs), np.ones(envs.num_envs, bool)
+    with own_randomness(seed):
+        observed, _ = envs.reset()
+        state = None
+        while playing.any():
+            actions, state = agent.act(observed["image"], state, explore=False)
+            observed, reward, terminated, truncated, info = envs.step(actions)
+            returns += reward * playing  # one that is over has begun anew
+            success = np.maximum(success, info["success"] * playing)
+            playing &= ~(terminated | truncated)
+    return {"return": float(returns.mean()), "success": float(success.mean())}
+
+
+@dataclass(frozen=True)
+class Dreams:
+    """Open-loop reward prediction on W held-out windows of ``context`` frames seen and H steps dreamed."""
+
+    start: np.ndarray  # (W,) first row of each window in the buffer
+    episode: np.ndarray  # (W,) the buffer's episode that it is from
+    error: np.ndarray  # (W,) squared reward error (r - r_hat)^2, mean over the H steps and over the samples
+    dreamed_return: np.ndarray  # (W,) sum of dreamed rewards, mean over the samples
+    true_return: np.ndarray  # (W,) sum of true rewards over the H steps
+
+    def summary(self) -> dict[str, float]:
+        """Mean and median error, and Spearman's rank correlation of dreamed with true return."""
+        constant = np.ptp(self.dreamed_return) == 0 or np.ptp(self.true_return) == 0
+        rank = float("nan") if constant else float(spearmanr(self.dreamed_return, self.true_return).statistic)
+        return {
+            "reward_error": float(self.error.mean()),
+            "reward_error_median": float(np.median(self.error)),
+            "return_rank_correlation": rank,
+        }
+
+
+@torch.no_grad()
+def heldout_dreams(agent: DreamerV2, replay: Replay, config: EvalConfig, windows: int, seed: int) -> Dreams:
+    """Dreams through ``windows`` windows of a held-out split.
+
+    Args:
+        agent: whose world model dreams.
+        replay: over held-out episodes only.
+        config: context, horizon and samples.
+        windows: how many; the first k of more windows are the k of fewer.
+        seed: of the dreams' samples.
+    """
+    length = config.context + config.horizon
+    rng = np.random.default_rng(WINDOWS_SEED)
+    starts = np.concatenate([replay.starts(rng, 1, length) for _ in range(windows)])
+    error, dreamed, true = [], [], []
+    with own_randomness(seed), autocast(agent.config.train.precision, agent.device):
+        for some in np.split(starts, range(WINDOWS_AT_ONCE, windows, WINDOWS_AT_ONCE)):
+            batch = agent.to_device(replay.windows(some, length))
+            dream = agent.model.open_loop(batch, config.context, config.samples)
+            predicted = dream.reward.float().unflatten(0, (config.samples, len(some)))  # (samples, W, H)
+            target = batch["reward"][:, config.context :]  # (W, H)
+            error.append((predicted - target).square().mean((0, 2)).cpu().numpy())
+            dreamed.append(predicted.sum(-1).mean(0).cpu().numpy())
+            true.append(target.sum(-1).cpu().numpy())
+    episode = np.searchsorted(replay.store.starts, starts, "right") - 1
+    return Dreams(starts, episode, np.concatenate(error), np.concatenate(dreamed), np.concatenate(true))

@@ -1,0 +1,140 @@
+"""A run's folder: its config, written once, and what makes it the same run again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from hdream_core.config.check import check
+from hdream_core.config.fields import Config
+from hdream_core.config.settings import flatten, from_dict
+from hdream_core.runs.metrics import read_last
+from hdream_core.support import provenance, untrusted
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.files import write_atomically
+from hdream_core.support.precision import pick_device, resolve_precision
+
+
+def prepare(config: Config, folder: Path) -> Path:
+    """Makes the folder with ``config.json`` and ``provenance.json``, or checks that it holds this very config.
+
+    Raises:
+        ConfigError: if the folder belongs to a run with other settings, naming the first that differs.
+    """
+    path = folder / "config.json"
+    if path.exists():
+        found, wanted = flatten(read_config(folder)), flatten(config)
+        for name, value in wanted.items():
+            if found[name] != value:
+                raise ConfigError(
+                    f"{folder}: holds a run with {name}={found[name]}, not {value}; choose another folder"
+                )
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot make the run's folder ({error.strerror})") from None
+    commit, dirty = provenance.git_state()
+    facts = {
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "package_versions": provenance.package_versions(),
+        "device": provenance.device_name(),
+        "precision": resolve_precision(config.train.precision, pick_device()),
+    }
+    write_atomically(folder / "provenance.json", json.dumps(facts, indent=2).encode())
+    write_atomically(path, json.dumps(dataclasses.asdict(config), indent=2).encode())
+    return folder
+
+
+def read_config(path: Path) -> Config:
+    """The config in a file or a run's folder; ConfigError in one line if there is none or it is damaged."""
+    if path.is_dir() or path.suffix != ".json":
+        path = path / "config.json"
+    try:
+        return check(from_dict(untrusted.json_value(path.read_bytes())))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # else another try may go well
+        raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def record(folder: Path, facts: dict[str, str]) -> None:
+    """Adds facts that show when a run starts (render quality, buffer) to ``provenance.json``.
+
+    Raises:
+        ConfigError: if the run started with other facts, say, frames of another renderer.
+    """
+    path = folder / "provenance.json"
+    known = recorded(folder) if path.exists() else {}
+    for name, value in facts.items():
+        if known.get(name, value) != value:
+            raise ConfigError(f"{folder}: started with {name} {known[name]}, here it would go on with {value}")
+    if not facts.items() <= known.items():
+        write_atomically(path, json.dumps(known | facts, indent=2).encode())
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    """What ``record`` wrote, and where the run's code and packages came from.
+
+    Raises:
+        ConfigError: naming what is damaged; the facts are texts, but for the two that say more of the code.
+    """
+    path = folder / "provenance.json"
+    try:
+        found = untrusted.json_object(path)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    for name, value in found.items():
+        if name not in ("git_dirty", "package_versions") and not isinstance(value, str):
+            raise ConfigError(f"{path}: {name} is {str(value)[:80]}; it must be a text")
+    return found
+
+
+def mark_done(folder: Path, wall_seconds: float) -> None:
+    """Says that the run is complete, and how long it took."""
+    write_atomically(folder / "done", f"{wall_seconds:.1f}\n".encode())
+
+
+def mark_failed(folder: Path, status: int) -> None:
+    """Says that the run's process ended with an error; its next process takes the mark away."""
+    write_atomically(folder / "failed", f"{status}\n".encode())
+
+
+def clear_failed(folder: Path) -> None:
+    """Takes the mark of a failure away."""
+    (folder / "failed").unlink(missing_ok=True)
+
+
+def has_failed(folder: Path) -> bool:
+    """Whether the run's last process ended with an error."""
+    return (folder / "failed").exists()
+
+
+def failure_of(folder: Path) -> int | None:
+    """The status that the run's last process failed with; None if it did not, or the mark is damaged."""
+    try:
+        return int((folder / "failed").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def wall_seconds(folder: Path) -> float:
+    """Seconds that a finished run took."""
+    path = folder / "done"
+    try:
+        return float(path.read_text())
+    except ValueError:
+        raise ConfigError(f"{path}: does not hold the seconds that the run took") from None
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the run in the folder is complete."""
+    return (folder / "done").exists()
+
+
+def progress_of(folder: Path) -> int:
+    """The latest environment step that the run's metrics know of; 0 before the first."""
+    line = read_last(folder / "metrics.jsonl")
+    return line["step"] if line else 0

@@ -1,0 +1,131 @@
+"""Metrics of a run: JSON lines that only grow, and TensorBoard as an optional second sink."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hdream_core.support import untrusted
+from hdream_core.support.errors import ConfigError
+
+PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, perhaps in groups
+TAIL = 2**14  # bytes that a look at the end of a file reads at once; a line has some two thousand
+
+
+class Logger:
+    """Writes ``metrics.jsonl``: one object a line with ``step`` (environment steps), ``kind`` and named numbers.
+
+    The lines hold nothing that depends on the clock on the wall, so that a resumed run writes the same bytes as an
+    undisturbed one. Numbers that are not finite are written as null.
+    """
+
+    def __init__(self, folder: Path, tensorboard: bool = False):
+        self.path = folder / "metrics.jsonl"
+        self.path.touch()
+        self.writer: Any = None
+        self.make_writer = _summary_writer(folder / "tensorboard") if tensorboard else None
+
+    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Appends one line and makes sure that it is on disk."""
+        clean = {name: _json_number(value) for name, value in values.items()}
+        with open(self.path, "a") as file:
+            file.write(json.dumps({"step": step, "kind": kind, **clean}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if self.make_writer:
+            # Made with the first line, whose step says which points of a killed process never happened.
+            self.writer = self.writer or self.make_writer(purge_step=step)
+            for name, value in clean.items():
+                if isinstance(value, float | int):
+                    self.writer.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """Writes out what TensorBoard has in hand; a line more would begin a new file of it."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def position(self) -> int:
+        """Bytes written so far: what a checkpoint saves."""
+        return self.path.stat().st_size
+
+    def rewind(self, position: int) -> None:
+        """Drops what was written after a checkpoint; ConfigError if lines from before it are gone."""
+        if self.path.stat().st_size < position:
+            raise ConfigError(
+                f"{self.path}: is shorter than its checkpoint says; lines have been lost, put them back or start over"
+            )
+        os.truncate(self.path, position)
+
+
+def _summary_writer(folder: Path) -> Callable[..., Any]:
+    """Makes TensorBoard writers; ConfigError if the extra is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError("log.tensorboard needs the extra: pip install 'hdream[tensorboard]'") from None
+    return functools.partial(SummaryWriter, str(folder))
+
+
+def _json_number(value: Any) -> float | int | None:
+    if isinstance(value, int):
+        return value
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a ``metrics.jsonl``; a last line cut short by a kill is left out.
+
+    Raises:
+        ConfigError: naming file and line, if another line is not what was written.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    return [_read_line(line, f"{path}: line {number}") for number, line in enumerate(lines[:-1], 1) if line]
+
+
+def read_last(path: Path) -> dict[str, Any] | None:
+    """The last whole line of a ``metrics.jsonl``, from the file's tail alone; None before the first.
+
+    Raises:
+        ConfigError: if it is not what was written.
+    """
+    if not path.exists():
+        return None
+    with open(path, "rb") as file:
+        start, tail = file.seek(0, os.SEEK_END), b""
+        while True:
+            lines = tail.split(b"\n")[1 if start else 0 : -1]  # without a beginning or an end that is cut
+            found = next((line for line in reversed(lines) if line), None)
+            if found is not None:
+                return _read_line(found, f"{path}: the last line")
+            if start == 0:
+                return None
+            end, start = start, max(start - TAIL, 0)
+            file.seek(start)
+            tail = file.read(end - start) + tail
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**62)
+
+
+def _read_line(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        found = untrusted.json_value(line)
+    except ValueError as error:
+        raise ConfigError(f"{where} is damaged ({error})") from None
+    if not isinstance(found, dict) or type(found.get("step")) is not int or not isinstance(found.get("kind"), str):
+        raise ConfigError(f"{where} is damaged (no metrics with step and kind)")
+    bad = [name for name, value in found.items() if name != "kind" and not _is_number(value)]
+    if bad or not 0 <= found["step"] < 2**62 or any(not PLAIN.fullmatch(name) for name in found):
+        raise ConfigError(f"{where} is damaged ({bad[0] if bad else 'names or step'} make no sense)")
+    return found
