@@ -1,0 +1,62 @@
+"""The description of a benchmark suite: its tasks, its settings, and how its environments are made."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from hdream_core.support.errors import UserError
+from hdream_core.support.settings import settings
+
+Positions = Callable[[str, np.ndarray], dict[str, np.ndarray]]
+
+
+class MissingExtraError(UserError, ImportError):
+    """A suite needs packages that are not installed; the message names the extra."""
+
+
+@settings
+class EnvConfig:
+    """Base of a suite's settings. A subclass begins with ``suite: Literal["its name"] = "its name"``."""
+
+    suite: str = ""
+    """Suite of the task."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A benchmark.
+
+    Attributes:
+        name: of the suite; the tag of its settings.
+        tasks: names, as a user types them.
+        settings: class of ``Config.env`` for these tasks. Its fields, but ``suite``, are the options of ``env``.
+        env: ``module:Class`` of its environments, imported when the first is made.
+        positions: maps a task and its states ``(..., n)`` to positions by object, ``(..., d)`` each; None if unknown.
+        scale: of every result on it, where none can be compared with the paper's (``miniature``, ``twin``).
+        extra: of ``pip install hdream[...]``, if it needs one.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    settings: type[EnvConfig]
+    env: str
+    positions: Positions | None = None
+    scale: Literal["miniature", "twin"] | None = None
+    extra: str | None = None
+
+    def make(self, task: str, **options: Any) -> Any:
+        """Makes an environment; ``seed`` and the fields of ``settings`` are its options."""
+        module, _, name = self.env.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)(task, **options)
+        except ModuleNotFoundError as error:
+            if self.extra is None or (error.name or "").startswith("hdream_core"):
+                raise
+            raise MissingExtraError(
+                f"{task} needs the package {error.name}; run: pip install 'hdream[{self.extra}]'"
+            ) from None

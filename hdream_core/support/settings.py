@@ -1,0 +1,182 @@
+"""Frozen dataclasses of settings that check themselves, and ways to change, name and rebuild them.
+
+A class of settings is written like a dataclass, with its bounds at the field::
+
+    @settings
+    class RSSMConfig:
+        deter: Annotated[int, Field(ge=1, le=65_536)] = 1024
+        \"\"\"Size of the deterministic state.\"\"\"
+
+Whatever builds one (a call, ``dataclasses.replace``, JSON, a command line) gets the same checks, and the same error in
+one line: ConfigError, whose message begins with the setting's name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+import pydantic
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from hdream_core.support.errors import ConfigError
+
+T = TypeVar("T")
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+"""Units of a layer, rows of a window, or windows of a batch."""
+Steps = Annotated[int, Field(ge=1, le=10**9)]
+"""Environment steps."""
+AboveZero = Annotated[float, Field(gt=0)]
+"""A rate, a norm or a weight."""
+Share = Annotated[float, Field(gt=0, le=1)]
+"""A share of something, or a discount."""
+Name = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,=+-]*$")]
+"""A name that is also a folder's: letters, digits and . , _ = + - alone."""
+
+_MUST_BE = {
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "above {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "below {lt}",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+    "string_pattern_mismatch": "a name of letters, digits and . , _ = + - alone",
+    "string_too_long": "a name of at most {max_length} characters",
+    "literal_error": "one of {expected}",
+    "dataclass_type": "a group of settings",
+}
+
+
+@dataclass_transform(frozen_default=True)
+def settings(cls: type[T]) -> type[T]:
+    """Makes a class of annotated fields a frozen dataclass that refuses unusable values with ConfigError."""
+    made = pydantic.dataclasses.dataclass(frozen=True, config=STRICT)(cls)
+    init = made.__init__
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **values: Any) -> None:
+        try:
+            init(self, *args, **values)
+        except ValidationError as error:
+            raise ConfigError(_reason(error)) from None
+
+    made.__init__ = checked
+    return made
+
+
+def build(cls: type[T], values: Any, where: str = "") -> T:
+    """Builds settings from nested dicts, such as JSON holds; a field that is missing takes its default.
+
+    Args:
+        cls: a class of ``settings``.
+        values: by field.
+        where: prefix of the names in the message, e.g. ``agent.``.
+
+    Raises:
+        ConfigError: naming the first setting that is unknown, mistyped or out of bounds.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(_reason(error, where)) from None
+
+
+def override(config: T, changes: Mapping[str, Any]) -> T:
+    """Returns a copy with fields changed by dotted name, e.g. ``{"train.batch": 16, "seed": 1}``.
+
+    Raises:
+        ConfigError: for an unknown setting, naming the nearest, or for a value that it cannot have.
+    """
+    for dotted, value in changes.items():
+        config = _replaced(config, dotted.split("."), value, "", config)
+    return config
+
+
+def _replaced(node: Any, path: list[str], value: Any, prefix: str, whole: Any) -> Any:
+    head, *rest = path
+    if not dataclasses.is_dataclass(node) or head not in {f.name for f in dataclasses.fields(node)}:
+        raise _unknown(prefix + ".".join(path), whole)
+    inner = _replaced(getattr(node, head), rest, value, f"{prefix}{head}.", whole) if rest else value
+    try:
+        return dataclasses.replace(node, **{head: inner})
+    except ConfigError as error:
+        # An error from further inside has its whole name already.
+        raise error if rest else ConfigError(f"{prefix}{error}") from None
+
+
+def _unknown(dotted: str, whole: Any) -> ConfigError:
+    known = list(flatten(whole))
+    near = difflib.get_close_matches(dotted, known, 3, 0.5) or known[:3]
+    return ConfigError(f"unknown setting {dotted!r}; nearest: {', '.join(near)}")
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns all single settings by dotted name."""
+    leaves: dict[str, Any] = {}
+    for f in dataclasses.fields(config):
+        value, name = getattr(config, f.name), prefix + f.name
+        leaves |= flatten(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
+    return leaves
+
+
+def parse_value(config: Any, dotted: str, text: str) -> Any:
+    """Reads ``text`` as the type of the setting ``dotted`` of ``config``.
+
+    Raises:
+        ConfigError: if there is no such setting, or the text does not fit it.
+    """
+    node, prefix = config, dotted.rpartition(".")[0]
+    for part in prefix.split(".") if prefix else ():
+        node = getattr(node, part, None)
+    name = dotted.rpartition(".")[2]
+    kinds = typing.get_type_hints(type(node), include_extras=True) if dataclasses.is_dataclass(node) else {}
+    if name not in kinds:
+        raise _unknown(dotted, config)
+    if dataclasses.is_dataclass(getattr(node, name)):
+        raise ConfigError(f"{dotted} is a group of settings; name one of its fields")
+    if text.lower() == "none" and _optional(kinds[name]):
+        return None
+    try:
+        return TypeAdapter(kinds[name], config={"allow_inf_nan": False}).validate_strings(text.replace("_", "_"))
+    except ValidationError as error:
+        raise ConfigError(_reason(error, name=dotted)) from None
+
+
+def _optional(kind: Any) -> bool:
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    return type(None) in typing.get_args(kind)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns `` (did you mean X?)`` for the known name that is most like ``name``, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _reason(error: ValidationError, where: str = "", name: str = "") -> str:
+    """The first thing that is wrong, in one line that begins with the setting's name."""
+    first = error.errors(include_url=False)[0]
+    # Of a union such as `float | None`, the location names the member too.
+    path = [str(part) for part in first["loc"] if str(part).isidentifier() and str(part) not in ("float", "int", "str")]
+    name = name or where + ".".join(path) or "the config"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{name} is unknown"
+    wanted = _MUST_BE.get(first["type"], first["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+    context = {key: value for key, value in first.get("ctx", {}).items() if key != "error"}
+    if "expected" in context:
+        context["expected"] = context["expected"].replace("'", "").replace(" or ", ", ")
+    return f"{name} is {str(first['input'])[:80]}; it must be {wanted.format(**context)}"
