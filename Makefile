@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 TASK ?= lever_pull
 PRESET ?= auto
-EXTRAS ?= test,tensorboard,cluster
+EXTRAS ?= test,dmc,tensorboard,cluster
 CONSTRAINTS ?= constraints.txt
 export PYTHON EXTRAS CONSTRAINTS PIP_ARGS
 

@@ -55,7 +55,7 @@ def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
     """Root attributes of a result: where it comes from."""
     config, planned = plan.config, plan.runs
     wall = [run_folder.wall_seconds(run.folder) for run in planned if run.done]
-    frames = next((run_folder.recorded(run.folder) for run in planned if run.started), {})
+    frames = next((run_folder.read_provenance(run.folder) for run in planned if run.started), {})
     return origin(plan.study, plan.command) | {
         "scale": config.scale,
         "preset": config.preset,

@@ -46,7 +46,8 @@ from analysis.segments import (
 )
 from analysis.tasks import task_facts
 from analysis.wrong_dreams import EVENTS, WRONG, intervals, lines
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core import envs
+from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
 
 STUDY = "counterfactual"
@@ -100,7 +101,8 @@ def run(job: Counterfactual) -> Path:
     branches, weight = draw_branches(job.task, episodes, job.branches, level)
     thresholds = thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
-    env = make_env(plan, PLAYED_SEED)
+    env = envs.require(make_env(plan, PLAYED_SEED), envs.Branchable, STUDY)
+    envs.require(env, envs.Located, STUDY)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
     found = {}
     for place, agent in plan.agents():
@@ -157,7 +159,7 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
 
 
 def _dreams(
-    agent: DreamerV2, branches: Segments, truths: dict[str, Truth], probe: MotionProbe, samples: int
+    agent: Agent, branches: Segments, truths: dict[str, Truth], probe: MotionProbe, samples: int
 ) -> dict[str, Dreamed]:
     return {name: dream(agent, branches, CONTEXT, truth.action, probe, samples) for name, truth in truths.items()}
 

@@ -19,7 +19,7 @@ from analysis.explore import slices
 from analysis.segments import Rows, unseen_episodes
 from analysis.tasks import task_facts
 from hdream_core.data.minari_layout import read_metadata
-from hdream_core.envs.layout import positions
+from hdream_core.envs import positions
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.load import export
 from hdream_core.support.errors import ConfigError
@@ -64,7 +64,7 @@ def run(job: Demo) -> Path:
     for (method, _), agent in plan.agents(first_seed=True):
         print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))
     episodes = unseen_episodes(plan, job.stretches)
-    facts = run_folder.recorded(plan.runs[0].folder)
+    facts = run_folder.read_provenance(plan.runs[0].folder)
     if plan.config.offline_buffer:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
     told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}

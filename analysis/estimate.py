@@ -9,17 +9,18 @@ import time
 import numpy as np
 import torch
 
-from hdream_core import envs
+from hdream_core.agent import make_agent
 from hdream_core.config.fields import Config
 from hdream_core.data.replay import random_batch
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.data.sources import make_env
 from hdream_core.envs.opengl import RenderingError
+from hdream_core.spec import Spec
 from hdream_core.support.cuda_graph import WARM_UP
+from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
 
 UPDATES = 2
 ENV_STEPS = 20
-LARGE = 50_000  # frames times channels of an update
 
 
 def told(config: Config, left: float, workers: int, must_render: bool) -> str:
@@ -49,13 +50,13 @@ def seconds_per_run(config: Config) -> float:
 
     NaN for a full-size model on a CPU.
     """
-    env = envs.make(config.task, seed=0, render=config.env.render, camera=config.env.camera)
+    env = make_env(config, seed=0)
     env.reset()
-    size, action = env.observation_space["image"].shape[0], env.action_space.shape[0]
-    env_step = _time(lambda: env.step(np.zeros(action, np.float32)), ENV_STEPS)
-    if config.train.batch * config.train.length * config.model.depth > LARGE and not torch.cuda.is_available():
+    spec, rng = Spec.of(env), np.random.default_rng(0)
+    env_step = _time(lambda: env.step(spec.action.sample(rng)), ENV_STEPS) / spec.action_repeat
+    if config.scale == "paper" and pick_device(config.train.device).type == "cpu":
         return float("nan")  # a single update of this size takes most of a minute here; no estimate is worth that
-    update = _seconds_per_update(config, size, action)
+    update = _seconds_per_update(config, spec)
     gc.collect()  # the agent, which refers to itself
     torch.cuda.empty_cache()  # of a GPU: the runs want the memory
     updates = config.train.steps / config.train.train_every
@@ -66,11 +67,11 @@ def seconds_per_run(config: Config) -> float:
     return updates * update + played * env_step
 
 
-def _seconds_per_update(config: Config, size: int, action: int) -> float:
+def _seconds_per_update(config: Config, spec: Spec) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.train.threads or threads)
-    agent = DreamerV2(config, size, action)
-    batch = random_batch(config.train.batch, config.train.length, size, action)
+    agent = make_agent(config, spec)
+    batch = random_batch(config.train.batch, config.train.length, spec)
     seconds = _time(lambda: float(agent.update(batch)["loss/total"]), UPDATES)
     torch.set_num_threads(threads)
     return seconds

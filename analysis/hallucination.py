@@ -20,8 +20,8 @@ from analysis.motion import SMOOTH, MotionProbe
 from analysis.segments import Rows, Segments
 from analysis.tasks import task_facts
 from analysis.wrong_dreams import EVENTS
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.envs.layout import positions
+from hdream_core.agent import Agent
+from hdream_core.envs import positions
 from hdream_core.support.errors import ConfigError
 
 REFERENCES = ("simulator", "ignores actions")
@@ -67,7 +67,7 @@ def thresholds_for(task: str, level: float) -> dict[str, float]:
 
 @torch.no_grad()
 def dream(
-    agent: DreamerV2, branches: Segments, context: int, action: np.ndarray, probe: MotionProbe, samples: int
+    agent: Agent, branches: Segments, context: int, action: np.ndarray, probe: MotionProbe, samples: int
 ) -> Dreamed:
     """An agent's dreams of branches under given actions.
 
@@ -81,7 +81,7 @@ def dream(
     """
     rewards, displacement = [], []
     for some, batch in batches(agent, branches, context, action):
-        found = agent.model.open_loop(batch, context, samples)
+        found = agent.open_loop(batch, context, samples)
         feat = torch.cat([found.observed[:, -SMOOTH:], found.feat], 1)  # (S * B, SMOOTH + H, F)
         moved = probe.read(feat.float().cpu().numpy())
         shape = (samples, len(some), -1)

@@ -20,8 +20,7 @@ from analysis import collect, methods, results, study
 from analysis.segments import draw, unseen_episodes
 from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
 from analysis.tasks import task_facts
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.envs.layout import image_values
+from hdream_core.agent import Agent, make_agent
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.support.randomness import own_randomness
 
@@ -57,6 +56,7 @@ def run(job: LossScales) -> Path:
     train = plan.config.train
     found = {}
     for place, agent in plan.agents():
+        pixels = int(np.prod(agent.spec.image))
         batches = [draw(job.task, episodes, train.batch, train.length, seed).batch() for seed in range(job.batches)]
         found[place] = _gradients([_untrained(agent), agent], batches)
     layout = {f"gradient_norm/{loss}": ("stage",) for loss in LOSSES}
@@ -66,18 +66,18 @@ def run(job: LossScales) -> Path:
     wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in LOSSES]
     result.data |= {name: curves.data[name] for name in wanted if name in curves.data}
     _add_shares(result)
-    result.notes["dimensions"] = {"observation": image_values(job.task), "reward": 1}
+    result.notes["dimensions"] = {"observation": pixels, "reward": 1}
     result.notes["final"] = final(result)
     return study.finish(result, path, job.out, figures.loss_scales.draw, lines(result))
 
 
-def _untrained(agent: DreamerV2) -> DreamerV2:
+def _untrained(agent: Agent) -> Agent:
     """The agent with the weights that its training began from."""
     with own_randomness(agent.config.seed):
-        return DreamerV2(agent.config, agent.image_size, agent.action, agent.device)
+        return make_agent(agent.config, agent.spec, agent.device)
 
 
-def _gradients(stages: Sequence[DreamerV2], batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _gradients(stages: Sequence[Agent], batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Mean over batches of every loss's gradient norm, ``(stages,)`` each."""
     measured = [[gradient_norms(agent, batch, seed) for seed, batch in enumerate(batches)] for agent in stages]
     names = measured[0][0]

@@ -14,7 +14,7 @@ from analysis.probes import MLPProbe, ProbeConfig
 from analysis.representation import features
 from analysis.segments import CONTEXT, Segments
 from analysis.tasks import task_facts
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.agent import Agent
 
 SMOOTH = 10  # steps of a running mean
 FITTED = 2 / 3  # of the probe's episodes; the others set the threshold
@@ -61,7 +61,7 @@ class MotionProbe:
             all of one kind.
     """
 
-    def __init__(self, agent: DreamerV2, segments: Segments, config: ProbeConfig, moved: float):
+    def __init__(self, agent: Agent, segments: Segments, config: ProbeConfig, moved: float):
         self.task, self.moved = segments.task, moved
         fitted = segments.episode < np.ceil(FITTED * len(segments.episodes))
         some = segments.take(np.flatnonzero(fitted))
@@ -79,14 +79,14 @@ class MotionProbe:
         """Displacement from where it was, ``(N, SMOOTH + H, F)`` to ``(N, H)``: SMOOTH steps seen, H to come."""
         return displacement(running_mean(self.position(feat), SMOOTH))
 
-    def seen(self, agent: DreamerV2, windows: Segments) -> tuple[np.ndarray, np.ndarray, float]:
+    def seen(self, agent: Agent, windows: Segments) -> tuple[np.ndarray, np.ndarray, float]:
         """On frames that were all seen: true displacement and as read, ``(N, H)`` each; RMS distance of positions."""
         feat = features(agent, windows, CONTEXT).posterior
         where = windows.positions()[task_facts(self.task).main]
         error = float(np.sqrt(np.square(self.position(feat) - where).sum(-1).mean()))
         return displacement(where[:, CONTEXT - 1 :]), self.read(feat[:, CONTEXT - SMOOTH :]), error
 
-    def quality(self, agent: DreamerV2, windows: Segments) -> dict[str, np.ndarray]:
+    def quality(self, agent: Agent, windows: Segments) -> dict[str, np.ndarray]:
         """How it does on frames that were seen: no dream can be read off better.
 
         ``object/floor``: share of windows whose object stands still that it has moving; ``object/seen``: the same of

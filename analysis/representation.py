@@ -12,7 +12,7 @@ from analysis.dreams import batches
 from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.segments import Segments
 from analysis.tasks import task_facts
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
 
 KINDS = ("posterior", "open_loop")  # features with all frames seen, and imagined after the context
@@ -28,16 +28,14 @@ class Features:
 
 
 @torch.no_grad()
-def features(agent: DreamerV2, segments: Segments, context: int, seed: int = 0) -> Features:
+def features(agent: Agent, segments: Segments, context: int, seed: int = 0) -> Features:
     """Posterior and open-loop features of the same windows, one sample of the latents each."""
-    rssm, shape = agent.model.rssm, (len(segments), segments.length, agent.model.rssm.feat_size)
-    posterior = np.empty(shape, np.float32)  # filled in place: at full size it is 8 GB
-    open_loop = np.empty((shape[0], shape[1] - context, shape[2]), np.float32)
+    posterior = open_loop = np.empty(0)
     for some, batch in batches(agent, segments, seed=seed):
-        post, _ = rssm.observe(agent.model.encode(batch["image"]), batch["action"], batch["is_first"])
-        imagined = rssm.imagine(post.map(lambda x: x[:, context - 1]), batch["action"][:, context:])
-        posterior[some] = post.feat.float().cpu().numpy()
-        open_loop[some] = imagined.feat.float().cpu().numpy()
+        found = agent.features(batch), agent.open_loop(batch, context).feat
+        if not posterior.size:  # filled in place: at full size it is 8 GB
+            posterior, open_loop = (np.empty((len(segments), *x.shape[1:]), np.float32) for x in found)
+        posterior[some], open_loop[some] = (x.float().cpu().numpy() for x in found)
     return Features(posterior, open_loop)
 
 
@@ -58,7 +56,7 @@ def folds_of(segments: Segments, folds: int) -> list[tuple[np.ndarray, np.ndarra
 
 
 def regress(
-    agent: DreamerV2, segments: Segments, context: int, config: ProbeConfig, seeds: int, folds: int
+    agent: Agent, segments: Segments, context: int, config: ProbeConfig, seeds: int, folds: int
 ) -> dict[str, np.ndarray]:
     """Errors of all probes on one agent's features, on episodes that the probe was not fitted on.
 

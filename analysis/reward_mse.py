@@ -19,7 +19,7 @@ from analysis import collect, methods, results, study
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
-from hdream_core.runs.evaluate import heldout_dreams
+from hdream_core.runs.evaluate import heldout_predictions
 from hdream_core.support.errors import ConfigError
 
 STUDY = "reward_mse"
@@ -55,7 +55,7 @@ def run(job: RewardMSE) -> Path:
     episode = np.zeros(0, np.int64)
     for place, agent in plan.agents():
         windows = replace(agent.config.eval, context=OBSERVED, horizon=PREDICTED, samples=1)
-        dreams = heldout_dreams(agent, heldout, windows, job.segments, seed=0)
+        dreams = heldout_predictions(agent, heldout, windows, job.segments, seed=0)
         found[place], episode = {"window/error": dreams.error}, dreams.episode
     axes = {"window": np.arange(job.segments)}
     result = collect.models(plan, sha256, found, axes, {"window/error": ("window",)})

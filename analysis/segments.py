@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from analysis.study import Plan
+from hdream_core.agent import Agent
 from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
 from hdream_core.data.replay import split_episodes
-from hdream_core.data.sources import LOOKS, make_env_like
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.envs.layout import positions
+from hdream_core.data.sources import make_env_like
+from hdream_core.envs import Scripted, positions
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.randomness import own_randomness
@@ -24,6 +24,7 @@ CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
 LENGTH = CONTEXT + HORIZON  # of a segment
 PLAYED_SEED = 2_000_000  # of episodes played for studies: no run trains or evaluates on one of this seed
 FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
+LOOK = ("render", "camera")  # facts of a run that say how its frames look
 FURTHER = 100_000  # index from which on such episodes are for fitting probes
 Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``
 
@@ -81,7 +82,7 @@ def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
     """Up to ``count`` episodes that none of the plan's models has trained on.
 
     Offline they are the buffer's held-out episodes; online, new ones of the scripted behaviour over the whole range of
-    skill.
+    skill, or of random actions where a task has no script.
     """
     config = plan.config
     if config.offline_buffer:
@@ -100,7 +101,7 @@ def other_episodes(plan: Plan, count: int) -> list[Rows]:
     return _played(plan, range(FURTHER, FURTHER + count))
 
 
-def evaluation_episodes(agent: DreamerV2, env: Any, episodes: Iterable[int]) -> list[Rows]:
+def evaluation_episodes(agent: Agent, env: Any, episodes: Iterable[int]) -> list[Rows]:
     """Episodes of an agent's policy, by its mode as in evaluation, with states (C.4, Fig. 2c).
 
     Args:
@@ -117,10 +118,10 @@ def make_env(plan: Plan, seed: int) -> Any:
     Raises:
         ConfigError: if some were trained on other frames than others, or on none yet.
     """
-    facts = run_folder.recorded(plan.runs[0].folder)
+    facts = run_folder.read_provenance(plan.runs[0].folder)
     for run in plan.runs:
-        for name, ours in run_folder.recorded(run.folder).items():
-            if name in LOOKS and ours != facts.get(name):
+        for name, ours in run_folder.read_provenance(run.folder).items():
+            if name in LOOK and ours != facts.get(name):
                 raise ConfigError(f"{run.folder}: was trained on frames of {name} {ours}, others on {facts.get(name)}")
     return make_env_like(plan.config.task, facts, seed)
 
@@ -130,7 +131,7 @@ class _Policy:
 
     skill = float("nan")
 
-    def __init__(self, agent: DreamerV2):
+    def __init__(self, agent: Agent):
         self.agent, self.state, self.steps = agent, None, 0
 
     def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
@@ -149,8 +150,9 @@ def _recorded(folder: Path, fraction: float, count: int, heldout: bool) -> list[
 
 def _played(plan: Plan, indices: Iterable[int]) -> list[Rows]:
     env = make_env(plan, PLAYED_SEED)
-    return [_rows(play(env, behavior_of("scripted", PLAYED_SEED, i), i)) for i in indices]
+    source = "scripted" if isinstance(env, Scripted) else "random"
+    return [_rows(play(env, behavior_of(source, PLAYED_SEED, i), i)) for i in indices]
 
 
 def _rows(episode: Rows) -> Rows:
-    return convert({name: episode[name] for name in FIELDS}, to="rows")
+    return convert({name: episode[name] for name in FIELDS if name in episode}, to="rows")

@@ -16,19 +16,20 @@ from tqdm import tqdm
 from analysis import collect, estimate, launcher, sweep
 from analysis import methods as naming
 from analysis.results import Result, save
-from hdream_core.config.fields import MINIATURE_TASKS, Config
+from hdream_core import envs
+from hdream_core.agent import Agent
+from hdream_core.config import legacy
+from hdream_core.config.fields import Config
 from hdream_core.config.presets import check_preset, make_config
-from hdream_core.config.settings import parse_value
 from hdream_core.data.minari_layout import METADATA_FILE, read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.sources import check_source
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.envs import registry
 from hdream_core.runs.load import load_agent
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
+from hdream_core.support.settings import parse_value
 from offline_buffers.build import Build, build
 
 # What a preset sweeps unless told otherwise.
@@ -62,7 +63,8 @@ class Study:
     out: Path = Path("figures/out")
     """Folder of the figure."""
     set: tuple[str, ...] = ()
-    """Further settings of every run, as name=value, e.g. train.steps=20000 model.rssm.deter=512."""
+    """Further settings of every run, as name=value, e.g. train.steps=20000
+    agent.model.rssm.deter=512."""
     launcher: Literal["local", "slurm", "none"] = "local"
     """Where runs are trained: local, side by side on this machine; slurm, as an array of jobs; none, nowhere: the
     result is made of what the runs have so far."""
@@ -109,7 +111,7 @@ class Plan:
     def seeds(self) -> list[int]:
         return sorted({run.config.seed for run in self.runs})
 
-    def agents(self, first_seed: bool = False) -> Iterator[tuple[tuple[int, int], DreamerV2]]:
+    def agents(self, first_seed: bool = False) -> Iterator[tuple[tuple[int, int], Agent]]:
         """Every trained agent, or those of the first seed, with its place on the axes of methods and seeds; loaded one
         at a time.
         """
@@ -140,7 +142,7 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
 
 def resolve(job: Study) -> tuple[str, str]:
     """Preset and mode for this machine, where they were left to ``auto``."""
-    gpu, miniature = pick_device().type == "cuda", job.task in MINIATURE_TASKS
+    gpu, miniature = pick_device().type == "cuda", _is_miniature(job.task)
     preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
     check_preset(job.task, preset)
     mode = job.mode if job.mode != "auto" else "online" if gpu or miniature else "offline"
@@ -149,17 +151,17 @@ def resolve(job: Study) -> tuple[str, str]:
 
 def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:
     """Every run of the study: each method with each seed."""
-    changes: dict[str, Any] = {"offline_buffer": str(buffer) if buffer else None}
+    settings: dict[str, str] = {}
     for text in job.set:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set {text}: expected name=value")
         if name in OWN or name.startswith("balancer."):
             raise ConfigError(f"--set {text}: the sweep sets {name} itself; use its own flag")
-        changes[name] = parse_value(name, value)
+        settings[legacy.setting(name)] = value
     seeds = job.seeds
     if seeds is None:
-        seeds = tuple(range((MINIATURE_SEEDS if job.task in MINIATURE_TASKS else SEEDS)[preset]))
+        seeds = tuple(range((MINIATURE_SEEDS if _is_miniature(job.task) else SEEDS)[preset]))
     for flag, values in (("--seeds", seeds), ("the methods", methods)):
         if not values or len(set(values)) < len(values):
             raise ConfigError(f"{flag}: one or more different values are needed, got {' '.join(map(str, values))}")
@@ -167,16 +169,25 @@ def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None
     for seed in seeds:
         for method in methods:
             base, own = naming.parse(method)
-            found.append(make_config(job.task, preset, base, changes | own | {"seed": seed}))
+            start = make_config(job.task, preset, base)
+            changes = {name: parse_value(start, name, value) for name, value in settings.items()}
+            changes |= {"offline_buffer": str(buffer) if buffer else None, "seed": seed}
+            found.append(make_config(job.task, preset, base, changes | own))
     return found
+
+
+def _is_miniature(task: str) -> bool:
+    """Whether a processor carries the task at its full size."""
+    return envs.find(task).scale == "miniature"
 
 
 def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     """Plans the runs of a study and prints the plan; starts nothing and builds nothing."""
     preset, mode = resolve(job)
-    registry.find(job.task)
+    envs.find(job.task)
     frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
-    recipe = Build(job.task, BUFFER_STEPS[preset], render=frames.render, camera=frames.camera)
+    look = {name: getattr(frames, name) for name in ("render", "camera") if hasattr(frames, name)}
+    recipe = Build(job.task, BUFFER_STEPS[preset], **look)
     if job.buffer and mode == "online":
         raise ConfigError(f"--buffer {job.buffer} is for --mode offline; online, each run gathers its own data")
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None

@@ -126,12 +126,16 @@ def _losses(axes: Axes, result: Result) -> None:
 
 
 def _rectified(axes: Axes, shown: Mapping[Path, Result]) -> None:
-    """The weight that minimises the expected harmonious loss, as a function of the loss (Prop. 3.1, Eq. 13), and the
-    losses and coefficients that the runs end with.
+    """Draws the weight that minimises the expected harmonious loss, over the loss (Prop. 3.1, Eq. 13), and the losses
+    and coefficients that the runs end with.
+
+    With Eq. 5 the curve follows sigma: the loss of which a sigma is the optimum is sigma^2 / (1 + sigma), from the
+    condition above Eq. 12. The closed form, Eq. 13, stands in ``hdream_core.balancers``, which needs torch.
     """
     loss = np.logspace(-4, 4, 200)
     axes.plot(loss, 1 / loss, color="0.5", linestyle=":", label="Eq. 4: $1/L$")
-    axes.plot(loss, 2 / (loss + np.sqrt(loss**2 + 4 * loss)), color="0.2", label="Eq. 5, rectified")
+    sigma = np.logspace(-2, 4, 200)  # of about the same losses
+    axes.plot(sigma**2 / (1 + sigma), 1 / sigma, color="0.2", label="Eq. 5, rectified")
     for name, symbol in SYMBOLS.items():
         for i, result in _counted(shown):
             if f"loss/{name}" in result.data:

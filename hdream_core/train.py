@@ -15,7 +15,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from hdream_core.config.check import check
+from hdream_core.config.balancer import check_weights
 from hdream_core.config.fields import Config
 from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.data.sources import check_source
@@ -65,14 +65,14 @@ def parse(args: Sequence[str]) -> Train:
         args=args,
         default=Train(config),
         prog="python -m hdream_core.train",
-        description=_description(config.task),
+        description=_description(config.task, chosen.method or Config.method),
     )
-    check(job.run)
+    check_weights(job.run.balancer)
     return job
 
 
-def _description(task: str) -> str:
-    presets = "\n".join(f"  {name:<6} {what}" for name, (what, _) in presets_for(task).items())
+def _description(task: str, method: str) -> str:
+    presets = "\n".join(f"  {name:<6} {what}" for name, (what, _) in presets_for(task, method).items())
     return (
         "Train one agent, online or (with --offline-buffer) on a fixed buffer. The same command resumes it.\n\n"
         f"The defaults below are those of the task, preset and method given. Methods: {', '.join(METHODS)}. "
@@ -111,6 +111,7 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
             left.unlink()
         try:
             trainer = Trainer(config, folder, progress, stop)
+            trainer.resume()
         except UserError:  # nothing can be played or learned like this: as if it had never been tried
             if new:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from hdream_core.envs import Branchable
+from hdream_core.spec import Spec
+
 STRETCH = (10, 60)  # steps that one way of acting lasts, drawn uniformly
 MAX_NOISE = 0.6  # standard deviation of the action noise on the expert at skill 0
 
@@ -45,7 +48,7 @@ class Scripted:
 
 
 class Random:
-    """Uniform actions, the prefill of a training run."""
+    """Plays uniform actions, as the prefill of a training run does."""
 
     skill = 0.0
 
@@ -53,7 +56,7 @@ class Random:
         self.rng = rng
 
     def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
-        return self.rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        return Spec.of(env).action.sample(self.rng)
 
 
 def behavior_of(source: str, seed: int, episode: int) -> Scripted | Random:
@@ -78,7 +81,8 @@ def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.nd
         seen["image"].append(obs["image"])
         seen["state"].append(obs["state"])
         seen["success"].append(bool(info["success"]))
-        seen["sim_state"].append(env.save_state())
+        if isinstance(env, Branchable):
+            seen["sim_state"].append(env.save_state())
 
     see(obs, info)
     terminated = truncated = False
@@ -88,7 +92,7 @@ def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.nd
         see(obs, info)
         for name, value in zip(done, (action, reward, terminated, truncated), strict=True):
             done[name].append(value)
-    arrays = {name: np.stack(values) for name, values in (seen | done).items()}
+    arrays = {name: np.stack(values) for name, values in (seen | done).items() if values}
     arrays["rewards"] = arrays["rewards"].astype(np.float32)
     arrays["skill"] = np.full(len(arrays["success"]), behavior.skill, np.float32)
     return arrays

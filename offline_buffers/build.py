@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from hdream_core.config.check import LARGEST_SEED
+from hdream_core import envs
+from hdream_core.config.fields import LARGEST_SEED
 from hdream_core.data.minari_layout import METADATA_FILE, DatasetError, read_metadata
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import commandline, provenance, untrusted
@@ -22,7 +23,8 @@ from offline_buffers.parts import merge
 from offline_buffers.sources import PlayedSource, RunSource
 
 DATA = Path(__file__).parent / "data"
-PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0, "render": "auto", "camera": "corner2"}  # defaults
+PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0}  # defaults
+LOOKS = ("render", "camera")  # settings that some suites have
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class Build:
     """Processes that play side by side. Default: 0, that is, as many as there are processors."""
     seed: int | None = None
     """Seed of goals and behaviour; the result does not depend on the number of workers. Default: 0."""
-    render: Literal["auto", "fast", "paper"] | None = None
-    """Render quality of Meta-world. Default: auto."""
-    camera: Literal["corner", "corner2"] | None = None
-    """Camera of Meta-world. Default: corner2."""
+    render: str | None = None
+    """Render quality, of tasks that have several: auto, fast or paper. Default: auto."""
+    camera: str | None = None
+    """Camera, of tasks that have several: corner2 or corner of Meta-world. Default: corner2."""
     out: Path | None = None
     """The buffer's folder; default offline_buffers/data/<task>_<source>_<steps>_seed<seed>, for a run with its method
     in it."""
@@ -66,7 +68,7 @@ class Build:
         kind = self.source.split(":")[0]
         if kind not in ("scripted", "random", "run") or (kind == "run") != (self.run is not None):
             raise ConfigError(f"source {self.source!r} is unknown; take scripted, random or run:PATH")
-        given = {name: value for name in PLAYED if (value := getattr(self, name)) is not None}
+        given = {name: value for name in (*PLAYED, *LOOKS) if (value := getattr(self, name)) is not None}
         if self.run is not None:
             for name, value in given.items():
                 raise ConfigError(f"--{name} {value} is for episodes that are played; those of a run are what they are")
@@ -74,6 +76,11 @@ class Build:
         for name, least, most in (("steps", 1, 10**9), ("seed", 0, LARGEST_SEED), ("workers", 0, 4096)):
             if not least <= given.get(name, least) <= most:
                 raise ConfigError(f"{name} is {given[name]}; it must be from {least} to {most}")
+        settings = envs.find(self.task).settings
+        for name in set(LOOKS) & set(given):
+            if name not in settings.__dataclass_fields__:
+                raise ConfigError(f"--{name} {given[name]}: frames of {self.task} have no such setting")
+        settings(**{name: given[name] for name in LOOKS if name in given})
         return replace(self, **(PLAYED | given))
 
     def folder(self) -> Path:
@@ -84,7 +91,8 @@ class Build:
             config = run_folder.read_config(self.run)
             return DATA / f"{config.task}_run_{config.method}_{config.train.steps}_seed{config.seed}"
         job = self.settled()
-        looks = "" if job.camera == PLAYED["camera"] else f"_{job.camera}"
+        usual = getattr(envs.find(job.task).settings(), "camera", None)
+        looks = "" if job.camera in (None, usual) else f"_{job.camera}"
         return DATA / f"{job.task}_{job.source}_{job.steps}_seed{job.seed}{looks}"
 
 
@@ -108,6 +116,7 @@ def build(job: Build, show_progress: bool = True) -> Path:
         started = time.monotonic()
         parts = source.collect(folder / "parts", show_progress)
         facts = known | {
+            "spec": source.spec.to_dict(),
             "dataset_id": f"hdream/{job.task}/{job.source.split(':')[0]}-v0",
             "package_versions": provenance.package_versions(),
             "git_commit": provenance.git_state()[0],

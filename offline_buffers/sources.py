@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +21,7 @@ from hdream_core.data.sources import make_env
 from hdream_core.data.store import EpisodeStore
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
+from hdream_core.spec import Spec
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.processes import cores, die_with_parent
@@ -38,8 +39,8 @@ class Job(Protocol):
     source: str
     workers: int
     seed: int
-    render: Literal["auto", "fast", "paper"]
-    camera: Literal["corner", "corner2"]
+    render: str | None
+    camera: str | None
 
 
 class PlayedSource:
@@ -47,7 +48,10 @@ class PlayedSource:
 
     def __init__(self, job: Job):
         self.job = job
-        env = envs.make(job.task, seed=job.seed, render=job.render, camera=job.camera)  # says at once what is wrong
+        env = _make_env(job)  # says at once what is wrong
+        if job.source == "scripted":
+            envs.require(env, envs.Scripted, "--source scripted")
+        self.spec = Spec.of(env)
         self.time_limit = env.time_limit
         self.episodes = -(-job.steps // env.time_limit)
         self.identity = {
@@ -55,8 +59,7 @@ class PlayedSource:
             "source": job.source,
             "steps": self.episodes * env.time_limit,
             "seed": job.seed,
-            "render": env.render_quality,
-            "camera": env.camera,
+            **env.look,
             "time_limit": env.time_limit,
         }
 
@@ -98,12 +101,13 @@ class RunSource:
         if not run_folder.is_done(run):
             raise ConfigError(f"{run}: is not finished; resume it first")
         self.seed = config.seed
-        env = make_env(config, config.seed, config.env.render)
+        env = make_env(config, config.seed)
+        self.spec = Spec.of(env)
         self.store = EpisodeStore(run / "replay", store_fields(env))  # which says where the two differ
         state = checkpoint.load_run(run)
         if state is None:
             raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")
-        frames = run_folder.recorded(run)
+        frames = run_folder.read_provenance(run)
         with untrusted.expecting(f"{run}: its checkpoint or provenance.json is not that of an online run", ConfigError):
             self.store.read_to(state["episodes"].numpy())
             self.identity = {
@@ -113,7 +117,7 @@ class RunSource:
                 "seed": config.seed,
                 "render": untrusted.plain_name(frames["render"], "render"),
                 "camera": untrusted.plain_name(frames["camera"], "camera"),
-                "time_limit": max(self.store.lengths) - 1,
+                "time_limit": self.spec.time_limit,
             }
 
     def collect(self, folder: Path, show_progress: bool) -> list[Path]:
@@ -160,5 +164,10 @@ _envs: dict[Job, Any] = {}  # one environment, and so one renderer, a worker pro
 
 def _worker_env(job: Job) -> Any:
     if job not in _envs:
-        _envs[job] = envs.make(job.task, seed=job.seed, render=job.render, camera=job.camera)
+        _envs[job] = _make_env(job)
     return _envs[job]
+
+
+def _make_env(job: Job) -> Any:
+    looks = {"render": job.render, "camera": job.camera}
+    return envs.make(job.task, seed=job.seed, **{name: value for name, value in looks.items() if value is not None})

@@ -1,4 +1,4 @@
-"""The smallest run there is, on the miniature, and one that dies on the way."""
+"""The smallest run there is, on the miniature, one that dies on the way, and the specs of two suites."""
 
 import pytest
 
@@ -6,6 +6,10 @@ from hdream_core.config.fields import Config
 from hdream_core.config.presets import make_config
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.trainer import Trainer
+from hdream_core.spec import ActionSpec, Spec
+
+MINI = Spec((32, 32, 3), ActionSpec("continuous", 2), 50)  # of mini_lever
+METAWORLD = Spec((64, 64, 3), ActionSpec("continuous", 4), 500)
 
 
 def smoke(method: str = "dreamerv2", **changes) -> Config:

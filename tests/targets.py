@@ -35,6 +35,7 @@ from offline_buffers.build import Build, build
 from offline_buffers.build import main as build_main
 from tests import damage
 from tests.made_up import result
+from tests.small import MINI
 
 FLAGS = ["--task", "mini_lever"]
 Damage = Callable[[Path, random.Random], None]
@@ -85,7 +86,7 @@ def _of_runs(folder: Path) -> dict[str, Target]:
     with contextlib.suppress(Stopped):  # once it has updated the model a few times
         train(config, run, stop=stop)
     begun = shutil.copytree(run, folder / "begun")
-    agent = DreamerV2(config, 32, 2)
+    agent = DreamerV2(config, MINI)
     (run / "metrics.jsonl").write_text('{"step": 0, "kind": "eval", "return": 1.5}\n' * 20)
     (run / "done").write_text("12.5\n")
     windows = {name: np.arange(9.0) for name in ("start", "episode", "error", "dreamed_return", "true_return")}
@@ -108,7 +109,7 @@ def _of_runs(folder: Path) -> dict[str, Target]:
         "odd checkpoint": Target(begun / "checkpoint.pt", go_on, damage.odd_checkpoint, times=15),
         "config": Target(run / "config.json", lambda: run_folder.read_config(run)),
         "odd config": Target(run / "config.json", lambda: run_folder.read_config(run), _json),
-        "provenance": Target(run / "provenance.json", lambda: run_folder.recorded(run)),
+        "provenance": Target(run / "provenance.json", lambda: run_folder.read_provenance(run)),
         "metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl")),
         "odd metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl"), _json),
         "windows": Target(run / "heldout.npz", lambda: _heldout(run / "heldout.npz")),

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,25 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdream_core.balancers import BalancerError, FixedWeights, Harmony, analytic_weight
+from hdream_core.balancers import (
+    BalancerError,
+    DynamicWeightAverage,
+    FixedWeights,
+    Harmony,
+    NashMTL,
+    UncertaintyWeighting,
+    analytic_weight,
+)
 
 NAMES = ("observation", "reward", "dynamics")
+ROOT = Path(__file__).parents[1]
 losses_of = st.floats(1e-3, 1e3)
+LEARNING = {  # the balancers that find weights themselves
+    "harmony": lambda names, fixed=None: Harmony(names, fixed=fixed),
+    "uw": lambda names, fixed=None: UncertaintyWeighting(names, {}, fixed),
+    "dwa": lambda names, fixed=None: DynamicWeightAverage(names, fixed=fixed),
+    "nashmtl": lambda names, fixed=None: NashMTL(names, fixed=fixed),
+}
 
 
 def losses(*values):
@@ -105,11 +121,27 @@ def test_fixed_weight_scales_its_loss_and_its_gradient(loss, weight):
 
 @pytest.mark.parametrize(
     ("fixed", "message"),
-    [({"colour": 1.0}, "colour is fixed"), ({"dynamics": 0.0}, "above 0"), ({"reward": math.nan}, "reward is nan")],
+    [
+        ({"colour": 1.0}, "colour is fixed"),
+        ({"dynamics": 0.0}, "above 0"),
+        ({"reward": math.nan}, "reward is nan"),
+        (dict.fromkeys(NAMES, 1.0), "all losses are fixed"),
+    ],
 )
-def test_unusable_fixed_weights_are_refused(fixed, message):
+@pytest.mark.parametrize("kind", LEARNING)
+def test_unusable_fixed_weights_are_refused(kind, fixed, message):
     with pytest.raises(BalancerError, match=message):
-        Harmony(NAMES, fixed=fixed)
+        LEARNING[kind](NAMES, fixed)
+
+
+@pytest.mark.parametrize("kind", LEARNING)
+def test_names_and_weights_keep_their_order_whatever_is_fixed(kind):
+    balancer = LEARNING[kind](NAMES, {"reward": 100, "observation": 0.5})
+    balancer.attach([torch.nn.Parameter(torch.ones(()))])
+    total, weights = balancer(losses(4.0, 0.01, 0.0))
+    assert balancer.names == NAMES and balancer.balanced == ("dynamics",)
+    assert [(name, weight.item()) for name, weight in weights.items()] == list(zip(NAMES, (0.5, 100, 1), strict=True))
+    assert total.item() == pytest.approx(2 + 1 + (math.log(2) if kind == "harmony" else 0), rel=1e-6)
 
 
 def test_harmony_stays_in_float32_under_autocast():
@@ -140,6 +172,42 @@ def test_names_must_match(balancer, given_names):
         balancer({name: torch.tensor(1.0) for name in given_names})
 
 
+BALANCERS = {"fixed": FixedWeights, **{kind: partial(make, NAMES) for kind, make in LEARNING.items()}}
+BALANCERS["harmony, one fixed"] = lambda: Harmony(NAMES, fixed={"reward": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("loss", "got"),
+    [
+        (torch.ones(3, 4), "shape (3, 4)"),
+        (torch.ones(1), "shape (1,)"),
+        (0.5, "a float"),
+        (1, "an int"),
+    ],
+)
+@pytest.mark.parametrize("kind", BALANCERS)
+def test_losses_must_be_scalar_tensors(kind, loss, got):
+    with pytest.raises(BalancerError) as caught:
+        BALANCERS[kind]()(losses(1.0, 1.0, 1.0) | {"reward": loss})
+    assert str(caught.value) == f"loss 'reward' must be a scalar tensor, got {got}"
+
+
+@pytest.mark.parametrize("kind", BALANCERS)
+def test_nan_passes_through(kind):
+    """An update that is not finite is skipped elsewhere."""
+    balancer = BALANCERS[kind]()
+    balancer.attach([torch.nn.Parameter(torch.ones(()))])
+    assert balancer(losses(1.0, math.nan, 1.0))[0].isnan()
+
+
+@pytest.mark.parametrize("kind", sorted(set(BALANCERS) - {"nashmtl"}))
+def test_an_update_waits_for_nothing(kind):
+    """Meta tensors hold no numbers: whoever asks for one, as a synchronisation does, gets an error."""
+    balancer = BALANCERS[kind]().to("meta")
+    total, weights = balancer({name: torch.ones((), device="meta") for name in NAMES})
+    assert balancer.on_device and total.is_meta and all(weight.is_meta for weight in weights.values())
+
+
 @pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan])
 def test_unusable_weights_are_refused(weight):
     with pytest.raises(BalancerError, match="must be finite"):
@@ -152,9 +220,21 @@ def test_analytic_weight_needs_a_positive_loss():
 
 
 def test_balancers_depend_on_torch_alone():
-    """Loaded by path, as another Dreamer would vendor it: nothing of hdream comes along."""
+    """The one file loaded by path, as another Dreamer would vendor it: nothing of hdream comes along."""
     code = (
         "import sys, runpy; runpy.run_path('hdream_core/balancers/harmony.py');"
         "assert not any(m.split('.')[0] in ('hdream_core', 'analysis', 'gymnasium', 'mujoco') for m in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_package_of_balancers_loads_torch_alone():
+    code = (
+        "import sys, torch; sys.modules['numpy'] = None; before = set(sys.modules);"  # torch may load NumPy, we may not
+        "import hdream_core.balancers; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in {"torch", *sys.stdlib_module_names}}
+    package = "hdream_core.balancers"
+    files = {f"{package}.{path.stem}" for path in (ROOT / "hdream_core" / "balancers").glob("[!_]*.py")}
+    assert loaded == {"hdream_core", package, *files}

@@ -13,6 +13,7 @@ from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.dreamerv2.behavior import lambda_return
+from tests.small import MINI
 
 
 def naive_return(reward, value, gamma, lam, t):
@@ -35,7 +36,7 @@ def test_lambda_return_is_equation_8(horizon, gamma, lam, seed):
 
 
 def agent_and_start():
-    agent = DreamerV2(make_config("mini_lever", "smoke", changes={"behavior.horizon": 4}), 32, 2)
+    agent = DreamerV2(make_config("mini_lever", "smoke", changes={"behavior.horizon": 4}), MINI)
     return agent, agent.model.rssm.initial(5)
 
 
@@ -55,7 +56,9 @@ def test_actor_loss_flows_through_dynamics_to_the_actor_alone():
 def test_behaviour_update_leaves_no_trace_on_the_world_model():
     agent, start = agent_and_start()
     before = {name: p.clone() for name, p in agent.model.named_parameters()}
-    agent._update_behavior(start)
+    actor_loss, critic_loss, _ = agent.behavior.losses(agent.model, start)
+    agent.optimizers["actor"].step(actor_loss)
+    agent.optimizers["critic"].step(critic_loss)
     for name, p in agent.model.named_parameters():
         assert p.grad is None, name
         assert torch.equal(p, before[name]), name
@@ -82,13 +85,13 @@ def test_actor_target_starts_at_the_first_imagined_step():
 
 def test_slow_critic_follows_every_hundred_updates():
     """Appendix A's target, at a smaller interval of the same setting: it stands still between, then is the critic."""
-    assert make_config("mini_lever", "smoke").behavior.slow_update == 100
+    assert make_config("mini_lever", "smoke").agent.behavior.slow_update == 100
     changes = {"behavior.slow_update": 3, "behavior.horizon": 4}
-    agent = DreamerV2(make_config("mini_lever", "smoke", changes=changes), 32, 2)
+    agent = DreamerV2(make_config("mini_lever", "smoke", changes=changes), MINI)
     slow = lambda: agent.behavior.slow_critic.output.bias.item()  # noqa: E731
     seen = [slow()]
     for _ in range(7):
-        agent.update(random_batch(2, 6, 32, 2))
+        agent.update(random_batch(2, 6, MINI))
         seen.append(slow())
         if agent.updates % 3 == 0:
             assert slow() == agent.behavior.critic.output.bias.item()

@@ -13,6 +13,7 @@ from hdream_core.benchmark.experience import make_sampler
 from hdream_core.benchmark.update import make_parts, plain
 from hdream_core.benchmark.workers import BenchmarkError, Worker, paired_ratio, side_by_side
 from hdream_core.config.presets import make_config
+from tests.small import MINI
 
 
 def make_product(n):
@@ -50,7 +51,7 @@ def test_paired_ratio_is_taken_round_by_round():
 def test_parts_are_the_whole_update():
     """Nothing of an update is missing from its parts, and little is counted twice."""
     config = make_config("mini_lever", "smoke", changes={"train.precision": "float32"})
-    with Worker(make_parts, plain(config), 32, 2) as worker:
+    with Worker(make_parts, plain(config), MINI) as worker:
         flops = {name: worker.ask("flops", name) for name in worker.ask("names")}
     whole = flops.pop("update")
     assert set(flops) == {"data", "encoder", "observe", "decoder", "heads", "imagination", "actor_critic", "optimiser"}
@@ -60,7 +61,7 @@ def test_parts_are_the_whole_update():
 
 def test_decoder_free_model_has_no_decoder_part():
     config = make_config("mini_lever", "smoke", changes={"balancer.w_o": 0.0})
-    assert "decoder" not in make_parts(config, 32, 2)
+    assert "decoder" not in make_parts(config, MINI)
 
 
 def test_sampler_reads_the_store(tmp_path):
@@ -84,21 +85,32 @@ def test_nesting_and_table():
 
 def test_command_writes_what_it_promises(tmp_path):
     out = tmp_path / "bench.json"
-    words = ["--task", "mini_lever", "--preset", "smoke", "--rounds", "1", "--updates", "1", "--build-steps", "60"]
+    words = [
+        "--task",
+        "mini_lever",
+        "--preset",
+        "smoke",
+        "--rounds",
+        "1",
+        "--updates",
+        "1",
+    ]
     words += ["--curve-updates", "3", "--online-steps", "20"]
-    words += ["--parts", "update", "threads", "curves", "replay", "env", "build", "online", "--json", str(out)]
+    words += ["--parts", "update", "threads", "curves", "replay", "env", "kernels", "online", "--json", str(out)]
     command = [sys.executable, "-m", "hdream_core.benchmark", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
     update = found["update"]
     assert update["speedup"] == pytest.approx(update["plain_s"] / update["tuned_s"])
+    assert update["speedup_of_kernels"] == pytest.approx(update["same_precision_s"] / update["tuned_s"])
     assert update["floor_s"] == pytest.approx(update["gflop"] / max(found["matrix"].values()))
     assert found["replay"]["sample_s"] > 0 and found["memory"]["peak_mb"] > 0
     assert found["replay"]["share_of_update"] == pytest.approx(found["replay"]["sample_s"] / update["tuned_s"])
     assert 0 <= found["curves"]["float32_mean"] <= found["curves"]["float32_max"] < 1e-4
     assert found["curves"]["float32_noise_max"] > 0 and found["curves"]["float32_updates_alike"] == 3
-    assert found["render"]["numpy_fps"] > 0 and found["build"]["steps_per_s"] > 0
+    assert found["render"]["numpy_fps"] > 0
+    assert set(found["kernels"]) == {f"without_{name}" for name in ("scan", "imagination", "pixels", "fused_adam")}
     assert found["online"]["hours_of_250000_steps"] == pytest.approx(250 / 3.6 / found["online"]["steps_per_s"])
     assert found["about"]["settings"]["preset"] == "smoke"
     assert "whole update" in done.stdout and "decoder" in done.stdout

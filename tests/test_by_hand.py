@@ -7,33 +7,35 @@ import torch
 from analysis import dreams, hallucination, motion, representation, segments
 from analysis.probes import ProbeConfig
 from hdream_core import envs
-from hdream_core.config.fields import BehaviorConfig, Config, EvalConfig
+from hdream_core.agent import OpenLoop
+from hdream_core.config.fields import Config, EvalConfig
 from hdream_core.config.presets import make_config
-from hdream_core.config.settings import flatten
 from hdream_core.data.replay import Replay
 from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.dreamerv2.behavior import Behavior, Imagined
-from hdream_core.dreamerv2.world_model import Dream
+from hdream_core.dreamerv2.config import BehaviorConfig
 from hdream_core.envs.vector import make_episodes
-from hdream_core.runs.evaluate import WINDOWS_AT_ONCE, heldout_dreams, policy_episodes
+from hdream_core.runs.evaluate import WINDOWS_AT_ONCE, heldout_predictions, policy_episodes
 from hdream_core.runs.trainer import Trainer
+from hdream_core.support.settings import flatten
 from offline_buffers.behaviors import behavior_of, play
+from tests.small import MINI
 
 TABLE_1 = {
-    "model.rssm.deter": 1024,
-    "model.rssm.stoch": 32,
-    "model.rssm.classes": 32,
-    "model.rssm.kl_balance": 0.8,
-    "model.lr": 3e-4,
-    "model.grad_clip": 100.0,
-    "behavior.horizon": 15,
-    "behavior.gamma": 0.99,
-    "behavior.lam": 0.95,
-    "behavior.entropy": 1e-4,
-    "behavior.actor_lr": 8e-5,
-    "behavior.critic_lr": 8e-5,
-    "behavior.slow_update": 100,
+    "agent.model.rssm.deter": 1024,
+    "agent.model.rssm.stoch": 32,
+    "agent.model.rssm.classes": 32,
+    "agent.model.rssm.kl_balance": 0.8,
+    "agent.model.lr": 3e-4,
+    "agent.model.grad_clip": 100.0,
+    "agent.behavior.horizon": 15,
+    "agent.behavior.gamma": 0.99,
+    "agent.behavior.lam": 0.95,
+    "agent.behavior.entropy": 1e-4,
+    "agent.behavior.actor_lr": 8e-5,
+    "agent.behavior.critic_lr": 8e-5,
+    "agent.behavior.slow_update": 100,
     "train.batch": 50,
     "train.length": 50,
     "train.train_every": 5,
@@ -43,7 +45,7 @@ TABLE_1 = {
 
 
 def smoke(**changes):
-    return DreamerV2(make_config("mini_lever", "smoke", changes={"train.precision": "float32"} | changes), 32, 2)
+    return DreamerV2(make_config("mini_lever", "smoke", changes={"train.precision": "float32"} | changes), MINI)
 
 
 def test_defaults_are_table_1():
@@ -107,14 +109,14 @@ def test_the_actor_learns_from_rewards_not_from_entropy_alone():
 
 def test_each_part_has_its_own_rate_and_its_gradient_is_clipped():
     rates = {"model.lr": 1e-3, "model.harmonizer_lr": 0.5, "behavior.actor_lr": 2e-3, "behavior.critic_lr": 3e-3}
-    agent = DreamerV2(make_config("mini_lever", "smoke", "harmony", rates), 32, 2)
+    agent = DreamerV2(make_config("mini_lever", "smoke", "harmony", rates), MINI)
     groups = {name: optimizer.adam.param_groups for name, optimizer in agent.optimizers.items()}
     assert [group["lr"] for group in groups["model"]] == [1e-3, 0.5]
     assert [group["weight_decay"] for group in groups["model"]] == [1e-6, 0.0]
     assert groups["actor"][0]["lr"] == 2e-3 and groups["critic"][0]["lr"] == 3e-3
     optimizer = agent.optimizers["critic"]
     optimizer.clip = 0.5
-    optimizer.step(1e4 * agent.behavior.critic(torch.ones(3, agent.model.rssm.feat_size)).square().mean())
+    optimizer.step(1e4 * agent.behavior.critic(torch.ones(3, agent.model.rssm.feat_dim)).square().mean())
     norm = torch.stack([p.grad.square().sum() for p in optimizer.parameters]).sum().sqrt()
     assert norm.item() == pytest.approx(0.5, rel=1e-3)
 
@@ -132,7 +134,7 @@ def test_discount_head_learns_gamma_until_the_end_and_zero_at_it():
     batch["is_terminal"][1, -1] = True
     losses, post, _ = agent.model.losses(batch)
     p = torch.sigmoid(agent.model.discount_head(post.feat).squeeze(-1)).detach().double().numpy()
-    target = np.full((2, 6), agent.config.behavior.gamma)
+    target = np.full((2, 6), agent.config.agent.behavior.gamma)
     target[1, -1] = 0
     want = -np.mean(target * np.log(p) + (1 - target) * np.log(1 - p))
     assert losses["discount"].item() == pytest.approx(want, rel=1e-5)
@@ -207,12 +209,12 @@ def test_heldout_dreams_by_hand(tmp_path, monkeypatch):
     def open_loop(batch, context, samples):
         truth = batch["reward"][:, context:]
         reward = torch.cat([truth + 1 + 2 * i for i in range(samples)])
-        return Dream(torch.zeros(len(reward), 1), reward, torch.zeros(1))
+        return OpenLoop(torch.zeros(len(reward), 1), reward, torch.zeros(1))
 
     monkeypatch.setattr(agent.model, "open_loop", open_loop)
     config = EvalConfig(context=5, horizon=10, samples=2)
     before = torch.get_rng_state()
-    found = heldout_dreams(agent, Replay(store, None, 1000, False), config, windows, seed=0)
+    found = heldout_predictions(agent, Replay(store, None, 1000, False), config, windows, seed=0)
     assert torch.equal(torch.get_rng_state(), before)
     assert len(found.start) == windows
     for w in (0, 1, WINDOWS_AT_ONCE, windows - 1):
@@ -236,8 +238,8 @@ def test_dreams_follow_the_altered_actions(windows, monkeypatch):
 
     def open_loop(batch, context, samples=1):
         reward = batch["action"][:, context:, 0].repeat(samples, 1)
-        feat = reward[..., None].repeat(1, 1, agent.model.rssm.feat_size)
-        return Dream(feat, reward, torch.full((len(reward), context, feat.shape[-1]), 7.0))
+        feat = reward[..., None].repeat(1, 1, agent.model.rssm.feat_dim)
+        return OpenLoop(feat, reward, torch.full((len(reward), context, feat.shape[-1]), 7.0))
 
     class Probe:  # displacement is what the features are
         def read(self, feat):

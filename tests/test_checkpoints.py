@@ -91,7 +91,7 @@ def test_only_damaged_checkpoints_are_named_and_kept(tmp_path):
     for name in (checkpoint.LATEST, checkpoint.PREVIOUS):
         (tmp_path / name).write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over"):
-        Trainer(config, tmp_path)
+        Trainer(config, tmp_path).resume()
     assert (tmp_path / checkpoint.LATEST).exists()
 
 
@@ -106,7 +106,7 @@ def test_a_full_device_is_not_called_a_damaged_checkpoint(tmp_path, monkeypatch,
 
     monkeypatch.setattr(DreamerV2, "load_training_state", full)
     with pytest.raises(type(error)):
-        Trainer(config, tmp_path)
+        Trainer(config, tmp_path).resume()
     monkeypatch.undo()
     monkeypatch.setattr(DreamerV2, "load_state_dict", full)
     with pytest.raises(type(error)):
@@ -130,7 +130,7 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_not_called_damaged(tmp_pat
 
     monkeypatch.setattr(Path, "read_bytes", fails)
     with pytest.raises(type(error)):
-        Trainer(config, tmp_path)
+        Trainer(config, tmp_path).resume()
     monkeypatch.undo()
     assert before == {path: path.read_bytes() for path in tmp_path.glob("checkpoint*")}
 
@@ -146,6 +146,6 @@ def test_a_checkpoint_that_is_what_was_written_is_never_deleted(tmp_path, monkey
 
     monkeypatch.setattr(torch, "load", fails)
     with pytest.raises((torch.OutOfMemoryError, CheckpointError), match="memory"):
-        Trainer(config, tmp_path)
+        Trainer(config, tmp_path).resume()
     monkeypatch.undo()
     assert len(before) == 2 and before == {path: path.read_bytes() for path in tmp_path.glob("checkpoint*")}

@@ -168,7 +168,7 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
 
 def test_a_run_that_cannot_be_leaves_nothing(tmp_path, capsys):
     run = tmp_path / "run"
-    ends_in_one_line(lambda: main([*FLAGS, "--folder", str(run), "--train.prefill", "1"]), capsys, "train.prefill")
+    ends_in_one_line(lambda: main([*FLAGS, "--folder", str(run), "--train.length", "60"]), capsys, "train.length")
     assert not run.exists()
     main([*FLAGS, "--folder", str(run)])
 

@@ -9,12 +9,13 @@ from hdream_core.config.presets import make_config
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.vector import make_episodes
 from hdream_core.runs.evaluate import policy_episodes
+from tests.small import MINI
 
 
 @pytest.fixture(scope="module")
 def agent():
     torch.manual_seed(0)
-    return DreamerV2(make_config("mini_lever", "smoke"), 32, 2)
+    return DreamerV2(make_config("mini_lever", "smoke"), MINI)
 
 
 @pytest.mark.parametrize("processes", [False, True])

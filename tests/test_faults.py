@@ -170,10 +170,10 @@ def test_results_and_figures_killed_while_written(tmp_path, rng, record_property
 
 def test_metrics_killed_while_written(tmp_path, rng, record_property):
     """Whole lines stay whole, in order, and no reader meets half a line."""
-    from hdream_core.runs.metrics import Logger
+    from hdream_core.runs.metrics import Metrics
 
     def write() -> None:
-        logger = Logger(tmp_path)
+        logger = Metrics(tmp_path)
         known = read_metrics(tmp_path / "metrics.jsonl")
         kept = (tmp_path / "metrics.jsonl").read_bytes().rfind(b"\n") + 1
         logger.rewind(kept)

@@ -17,6 +17,7 @@ from analysis.stats import Interval
 from analysis.wrong_dreams import altered
 from figures import coefficients, forest, marks, style, words, wrong_dreams
 from figures.page import PAPER
+from hdream_core.balancers import analytic_weight
 from tests.made_up import result
 from tests.test_project import LIGHT
 
@@ -204,6 +205,19 @@ def test_tasks_share_a_figure_of_coefficients(tmp_path, drawn):
     assert any("Lever Pull 1.43 [1.28, 1.58]" in text and "Handle Pull Side 0.68" in text for text in both)
     assert any("Fig. 4, right" in text for text in both) and not any("Fig. 4, right" in text for text in one)
     assert any(", ".join(names) in text for text in both)
+
+
+def test_curves_of_figure_4_are_the_balancers_analytic_weights():
+    """Figures may not load torch, so Eq. 13 is not at hand there."""
+    _, axes = plt.subplots()
+    coefficients._rectified(axes, {})
+    drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
+    for label, rectified in (("Eq. 5, rectified", True), ("Eq. 4: $1/L$", False)):
+        curve = drawn[label]
+        expected = [analytic_weight(loss, rectified) for loss in curve[:, 0]]
+        np.testing.assert_allclose(curve[:, 1], expected, rtol=1e-12)
+        np.testing.assert_allclose(curve[[0, -1], 0], [1e-4, 1e4], rtol=0.2)
+    plt.close()
 
 
 def test_every_study_with_a_figure_is_on_the_page():

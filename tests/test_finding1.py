@@ -109,8 +109,8 @@ def test_only_what_trains_here_is_timed_here(tmp_path, capsys, monkeypatch):
 
 
 def test_another_camera_means_another_buffer(tmp_path, capsys):
-    command = ["--task", "mini_lever", "--preset", "smoke", "--mode", "offline", "--plan-only", *folders(tmp_path)]
-    planned = {}
+    command = ["--task", "lever_pull", "--preset", "smoke", "--mode", "offline", "--plan-only", "--launcher", "none"]
+    command, planned = [*command, *folders(tmp_path)], {}
     for camera in ("corner", "corner2"):
         finding1.main([*command, "--set", f"env.camera={camera}"])
         planned[camera] = capsys.readouterr().out.split("offline on ")[1].split(",")[0]
@@ -169,9 +169,9 @@ def test_killed_sweep_leaves_no_run_going_and_resumes(tmp_path):
         (["--preset", "paperr"], "no preset 'paperr'"),
         (["--set", "model.dept=3"], "model.depth"),
         (["--set", "model.depth"], "expected name=value"),
-        (["--set", "model.depth=x"], "must be of type int"),
+        (["--set", "model.depth=x"], "must be a whole number"),
         (["--w-r", "1", "1"], "different values"),
-        (["--w-r", "-5"], "must be finite and above 0"),
+        (["--w-r", "-5"], "w_r is -5.0; it must be above 0"),
         (["--set", "seed=4"], "use its own flag"),
         (["--set", "balancer.w_o=0"], "use its own flag"),
         (["--seeds", "-1"], "seed is -1"),
@@ -288,5 +288,5 @@ def test_resolve_and_presets():
     job = finding1.Finding1(seeds=(0,))
     assert finding1.methods_of(job, "cpu") == ["w_r=1", "w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"]
     harmony = study.configs(job, finding1.methods_of(job, "paper"), "paper", None)[-1]
-    assert harmony.balancer.kind == "harmony" and harmony.model.harmonizer_lr is None and harmony.scale == "paper"
+    assert harmony.balancer.kind == "harmony" and harmony.agent.model.harmonizer_lr is None and harmony.scale == "paper"
     assert json.dumps(harmony.train.steps) == "250000"

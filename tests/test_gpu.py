@@ -1,4 +1,4 @@
-"""What only a GPU runs: compiled steps and recorded updates against the plain ones."""
+"""What only a GPU runs: compiled steps and captured updates against the plain ones."""
 
 import gc
 
@@ -10,8 +10,9 @@ import torch
 from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
 from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.dreamerv2.player import Understudy
-from hdream_core.support.cuda_graph import WARM_UP, Recorded
+from hdream_core.runs.async_player import AsyncPlayer
+from hdream_core.support.cuda_graph import WARM_UP, Captured
+from tests.small import METAWORLD
 
 pytestmark = [
     pytest.mark.gpu,
@@ -33,50 +34,51 @@ LOGGED = ("loss/", "weight/", "grad_norm/")
 
 
 def curves(updates, method="dreamerv2", **changes):
-    """Losses of a small agent's first updates, ``(updates, losses)``, and the agent."""
+    """Losses of a small agent's first updates, ``(updates, losses)``, the agent, and its captured update."""
     config = make_config("lever_pull", "quick", method, {"behavior.starts": None, "train.batch": 4} | changes)
     torch.manual_seed(0)
-    agent = DreamerV2(config, SIZE, ACTION)
-    batch = random_batch(config.train.batch, config.train.length, SIZE, ACTION)
+    agent = DreamerV2(config, METAWORLD)
+    batch = random_batch(config.train.batch, config.train.length, METAWORLD)
     torch.manual_seed(1)
-    rows = [agent.update(batch) for _ in range(updates)]
+    update = Captured(agent.update, agent.device, agent.capturable)
+    rows = [update(batch) for _ in range(updates)]
     names = [name for name in rows[0] if name.startswith(LOGGED)]
-    return np.array([[row[name].item() for name in names] for row in rows]), agent
+    return np.array([[row[name].item() for name in names] for row in rows]), agent, update
 
 
 @pytest.mark.parametrize("method", ["dreamerv2", "harmony", "dwa", "nashmtl"])
-def test_recorded_float32_updates_are_the_plain_ones(method):
+def test_captured_float32_updates_are_the_plain_ones(method):
     precise = {"train.precision": "float32"}
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        tuned, agent = curves(12, method, **precise)
-        plain, _ = curves(12, method, **precise, **{"train.kernels": "plain"})
-    assert bool(agent._learn._recordings) == agent.balancer.on_device
+        tuned, agent, update = curves(12, method, **precise)
+        plain, *_ = curves(12, method, **precise, **{"train.kernels": "plain"})
+    assert bool(update._graphs) == agent.balancer.on_device == agent.capturable
     # Roundings differ, and now and then one of a million sampled latents falls to another class.
     np.testing.assert_allclose(tuned, plain, rtol=2e-2)
     np.testing.assert_allclose(tuned[:4], plain[:4], rtol=1e-3)
 
 
-def test_recorded_bfloat16_updates_learn_what_float32_ones_do():
-    tuned, _ = curves(12)
-    plain, _ = curves(12, **{"train.precision": "float32", "train.kernels": "plain"})
+def test_captured_bfloat16_updates_learn_what_float32_ones_do():
+    tuned, *_ = curves(12)
+    plain, *_ = curves(12, **{"train.precision": "float32", "train.kernels": "plain"})
     assert np.abs(tuned / plain - 1).mean() < 0.03
 
 
-def test_imagining_from_some_states_is_recorded_too():
-    tuned, agent = curves(8, **{"behavior.starts": 32})
-    assert np.isfinite(tuned).all() and agent._learn._recordings
+def test_imagining_from_some_states_is_captured_too():
+    tuned, _, update = curves(8, **{"behavior.starts": 32})
+    assert np.isfinite(tuned).all() and update._graphs
 
 
 def test_a_replay_draws_new_numbers_and_sees_new_inputs():
-    double = Recorded(lambda x: [2 * x, torch.rand(3, device=x.device)], torch.device("cuda"))
+    double = Captured(lambda x: [2 * x, torch.rand(3, device=x.device)], torch.device("cuda"))
     found = [double(torch.full((2,), float(i))) for i in range(WARM_UP + 3)]
     assert [f[0][0].item() for f in found] == [2.0 * i for i in range(WARM_UP + 3)]
     assert len({f[1][0].item() for f in found}) == len(found)
 
 
-def test_recorded_actions_follow_the_seed():
+def test_captured_actions_follow_the_seed():
     config = make_config("lever_pull", "quick")
-    agent = DreamerV2(config, SIZE, ACTION)
+    agent = DreamerV2(config, METAWORLD)
     images = np.random.default_rng(0).integers(0, 256, (12, 1, SIZE, SIZE, 3), np.uint8)
 
     def play():
@@ -87,23 +89,24 @@ def test_recorded_actions_follow_the_seed():
             actions.append(action)
         return np.concatenate(actions)
 
-    first, second = play(), play()  # the first begins unrecorded
+    first, second = play(), play()  # the first begins uncaptured
     np.testing.assert_allclose(first, second, atol=1e-2)
     assert np.array_equal(second, play())
 
 
-def test_recorded_training_goes_on_from_a_checkpoint():
-    """Long enough for updates to be recorded with the moments that were loaded, and for wrong ones to show."""
+def test_captured_training_goes_on_from_a_checkpoint():
+    """Long enough for updates to be captured with the moments that were loaded, and for wrong ones to show."""
     updates, more = 8, 8
-    whole, expected = curves(updates + more)
-    _, agent = curves(updates)
+    whole, expected, _ = curves(updates + more)
+    _, agent, _ = curves(updates)
     state, rng = agent.training_state(), torch.cuda.get_rng_state()
-    again = DreamerV2(agent.config, SIZE, ACTION)
+    again = DreamerV2(agent.config, METAWORLD)
     again.load_training_state(state)
     torch.cuda.set_rng_state(rng)
-    batch = random_batch(agent.config.train.batch, agent.config.train.length, SIZE, ACTION)
-    rows = [again.update(batch) for _ in range(more)]
-    assert again.updates == updates + more and again._learn._recordings
+    batch = random_batch(agent.config.train.batch, agent.config.train.length, METAWORLD)
+    update = Captured(again.update, again.device, again.capturable)
+    rows = [update(batch) for _ in range(more)]
+    assert again.updates == updates + more and update._graphs
     names = [name for name in rows[0] if name.startswith(LOGGED)]
     found = np.array([[row[name].item() for name in names] for row in rows])
     # The libraries' sums are not in a fixed order on a GPU, so the rest is nearly that of the whole run.
@@ -118,51 +121,52 @@ def test_recorded_training_goes_on_from_a_checkpoint():
     assert apart < 0.1 * moved
 
 
-def test_a_second_agent_is_recorded_after_the_first_is_gone():
-    """Whose graphs are destroyed when Python pleases, and not while the second's are recorded."""
+def test_a_second_agent_is_captured_after_the_first_is_gone():
+    """Whose graphs are destroyed when Python pleases, and not while the second's are captured."""
     for _ in range(3):
-        found, agent = curves(8)
-        assert np.isfinite(found).all() and agent._learn._recordings
-        del agent
+        found, agent, update = curves(8)
+        assert np.isfinite(found).all() and update._graphs
+        del agent, update
     gc.collect()
     torch.cuda.empty_cache()
     assert torch.cuda.memory_allocated() < 2**28
 
 
 @pytest.mark.parametrize("method", ["dreamerv2", "dwa"])
-def test_a_recorded_update_that_is_not_finite_changes_nothing(method):
-    _, agent = curves(8, method)
-    batch = random_batch(agent.config.train.batch, agent.config.train.length, SIZE, ACTION)
+def test_a_captured_update_that_is_not_finite_changes_nothing(method):
+    _, agent, update = curves(8, method)
+    batch = random_batch(agent.config.train.batch, agent.config.train.length, METAWORLD)
     before = {name: value.clone() for name, value in agent.state_dict().items()}
     spoiled = batch | {"reward": np.full_like(batch["reward"], np.nan)}
-    agent.update(spoiled)
+    assert update(spoiled)["skipped/model"].item() == 1
     after = agent.model.state_dict()
     assert all(torch.equal(value, before[f"model.{name}"]) for name, value in after.items())
-    assert agent.optimizers["model"].skipped.item() == 1
-    assert all(np.isfinite(agent.update(batch)[name].item()) for name in ("loss/total", "grad_norm/model"))
-    assert agent.optimizers["model"].skipped.item() == 0
+    again = update(batch)
+    assert all(np.isfinite(again[name].item()) for name in ("loss/total", "grad_norm/model"))
+    assert again["skipped/model"].item() == 0
 
 
-def test_an_understudy_plays_with_the_weights_of_its_last_refresh():
+def test_an_async_player_acts_with_the_weights_of_its_last_refresh():
     config = make_config("lever_pull", "quick", changes={"behavior.starts": None, "train.batch": 4})
-    agent = DreamerV2(config, SIZE, ACTION)
-    batch = random_batch(config.train.batch, config.train.length, SIZE, ACTION)
-    understudy = Understudy(agent.player, seed=5)
+    agent = DreamerV2(config, METAWORLD)
+    batch = random_batch(config.train.batch, config.train.length, METAWORLD)
+    update = Captured(agent.update, agent.device, agent.capturable)
+    beside = AsyncPlayer(agent.player, agent.device, seed=5)
     image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
     state = None
     for _ in range(10):
-        understudy.refresh()
-        agent.update(batch)
-        mine, theirs = understudy.behavior.actor.output.weight, agent.behavior.actor.output.weight
+        beside.refresh()
+        update(batch)
+        mine, theirs = beside.player.behavior.actor.output.weight, agent.behavior.actor.output.weight
         assert not torch.equal(mine, theirs)
-        action, state = understudy.act(image, state, explore=True)
+        action, state = beside.act(image, state, explore=True)
         assert np.isfinite(action).all()
-    understudy.refresh()
+    beside.refresh()
     torch.cuda.synchronize()
     assert torch.equal(mine, theirs)
     # Its numbers are its own: how much it plays does not change what the agent draws.
     torch.manual_seed(1)
     expected = torch.rand(3, device="cuda")
     torch.manual_seed(1)
-    understudy.act(image, state, explore=True)
+    beside.act(image, state, explore=True)
     assert torch.equal(torch.rand(3, device="cuda"), expected)

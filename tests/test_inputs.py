@@ -59,7 +59,7 @@ KINDS = {
         *(flag(name, word) for name in ("--task", "--preset", "--method", "--config", "--offline-buffer")),
         *(
             flag(name, number)
-            for name in ("--seed", "--train.steps", "--model.depth", "--balancer.w-r", "--eval.windows")
+            for name in ("--seed", "--train.steps", "--agent.model.depth", "--balancer.w-r", "--eval.windows")
         ),
         st.just(["--method"]),
     ],

@@ -1,6 +1,6 @@
 """The tuned forms against the plain ones: values and gradients, single parts and whole updates."""
 
-from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdream_core.config.fields import RSSMConfig
 from hdream_core.config.presets import make_config
 from hdream_core.dreamerv2 import networks
 from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.config import RSSMConfig
 from hdream_core.dreamerv2.rssm import RSSM, State
 from hdream_core.dreamerv2.tuned import imagination as dream
 from hdream_core.dreamerv2.tuned import pixels
@@ -19,6 +19,7 @@ from hdream_core.dreamerv2.tuned.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pic
 from hdream_core.dreamerv2.tuned.scan import FusedRSSM
 from hdream_core.nets import distributions
 from hdream_core.nets.optimizer import like
+from tests.small import MINI
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -86,8 +87,8 @@ def test_squared_error_of_an_image_batch_keeps_its_digits():
 def two_rssms():
     config = RSSMConfig(deter=12, hidden=10, stoch=4, classes=5)
     torch.manual_seed(0)
-    plain = RSSM(config, action=3, embed=6)
-    fused = FusedRSSM(config, action=3, embed=6)
+    plain = RSSM(config, action_dim=3, embed_dim=6)
+    fused = FusedRSSM(config, action_dim=3, embed_dim=6)
     fused.load_state_dict(plain.state_dict())
     return plain, fused
 
@@ -141,7 +142,7 @@ def curves(kernels, precision, updates, more, seed=0):
     changes = {"train.kernels": kernels, "train.precision": precision, "train.threads": 0, "behavior.starts": 32} | more
     config = make_config("mini_lever", "cpu", changes=changes)
     torch.manual_seed(seed)
-    agent = DreamerV2(config, image_size=32, action=2)
+    agent = DreamerV2(config, MINI)
     rng, rows = np.random.default_rng(0), []
     torch.manual_seed(seed + 1)
     for _ in range(updates):
@@ -214,8 +215,8 @@ def test_fused_gradients_in_bfloat16_are_as_close_as_the_plain_ones():
 
 def test_a_dream_in_bfloat16_has_nearly_the_float32_gradients():
     """Of one step, so that no latent falls to another class."""
-    agent = DreamerV2(make_config("mini_lever", "smoke"), 32, 2)
-    agent.behavior.config = replace(agent.behavior.config, horizon=1)
+    agent = DreamerV2(make_config("mini_lever", "smoke"), MINI)
+    agent.behavior.config = SimpleNamespace(horizon=1)  # shorter than a run may have it
     torch.manual_seed(5)
     start = State(torch.randn(64, 8), torch.softmax(torch.randn(64, 16), -1), torch.zeros(64, 4, 4))
 
@@ -242,7 +243,7 @@ def test_gradients_get_the_layout_of_their_parameter():
 def test_fused_imagination_has_the_plain_ones_dream_and_gradients():
     changes = {"train.precision": "float32", "behavior.horizon": 6}
     plain, fused = (
-        DreamerV2(make_config("mini_lever", "smoke", changes=changes | {"train.kernels": kernels}), 32, 2)
+        DreamerV2(make_config("mini_lever", "smoke", changes=changes | {"train.kernels": kernels}), MINI)
         for kernels in ("plain", "tuned")
     )
     fused.load_state_dict(plain.state_dict())

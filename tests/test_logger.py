@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.metrics import Logger, read_metrics
+from hdream_core.runs.metrics import Metrics, read_metrics
 from hdream_core.runs.trainer import Stopped
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
@@ -15,7 +15,7 @@ from tests.small import smoke
 
 
 def test_logger_drops_what_was_cut_short_and_writes_null_for_nan(tmp_path):
-    logger = Logger(tmp_path)
+    logger = Metrics(tmp_path)
     logger.write("eval", 0, {"a": 1.0, "b": float("nan")})
     with open(logger.path, "a") as file:
         file.write('{"step": 5, "kin')

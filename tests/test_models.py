@@ -13,13 +13,15 @@ from hdream_core import envs
 from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
 from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.envs.layout import positions
+from hdream_core.envs import positions
 from hdream_core.runs.checkpoint import CheckpointError
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.runs.load import export, load_agent
+from hdream_core.support.batch import to_device
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
 from offline_buffers.behaviors import behavior_of, play
+from tests.small import MINI
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def segments(episodes):
 
 @pytest.fixture
 def agent():
-    return DreamerV2(make_config("mini_lever", "smoke"), 32, 2).eval()
+    return DreamerV2(make_config("mini_lever", "smoke"), MINI).eval()
 
 
 def test_segments_are_windows_of_whole_episodes(segments, episodes):
@@ -165,7 +167,7 @@ def test_folds_keep_episodes_whole_and_validate_each_once(segments):
 
 def test_features_of_both_kinds(agent, segments):
     found = features(agent, segments.take(np.arange(5)), 10)
-    feat = agent.model.rssm.feat_size
+    feat = agent.model.rssm.feat_dim
     assert found.posterior.shape == (5, 30, feat) and found.open_loop.shape == (5, 20, feat)
     again = features(agent, segments.take(np.arange(5)), 10)
     assert (found.open_loop == again.open_loop).all()
@@ -228,7 +230,7 @@ def test_run_and_export_load_as_the_agent_that_was_trained(tmp_path, segments):
     config = make_config("mini_lever", "smoke")
     train(config, tmp_path / "run")
     agent = load_agent(tmp_path / "run")
-    assert agent.config == config and agent.action == 2 and agent.image_size == 32
+    assert agent.config == config and agent.spec == MINI
     small = load_agent(export(agent, tmp_path / "agent.safetensors"))
     some = segments.take(np.arange(4))
     apart = np.abs(features(agent, some, 10).posterior - features(small, some, 10).posterior)
@@ -248,11 +250,11 @@ def test_damaged_models_are_one_line(tmp_path):
 
 
 def test_gradient_norms_against_a_backward_pass(agent):
-    batch = random_batch(2, 8, 32, 2)
+    batch = random_batch(2, 8, MINI)
     norms = gradient_norms(agent, batch)
     assert set(norms) == {"observation", "reward", "dynamics"} and all(value > 0 for value in norms.values())
     torch.manual_seed(0)
-    losses, _, _ = agent.model.losses(agent.to_device(batch))
+    losses, _, _ = agent.model.losses(to_device(batch, agent.device))
     losses["reward"].backward()
     expected = torch.cat([p.grad.flatten() for p in agent.shared_parameters() if p.grad is not None]).norm()
     assert norms["reward"] == pytest.approx(float(expected), rel=1e-4)

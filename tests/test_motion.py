@@ -10,7 +10,7 @@ from analysis.probes import ProbeConfig
 from analysis.representation import Features
 from analysis.segments import LENGTH, draw
 from analysis.tasks import task_facts
-from hdream_core.envs.layout import positions
+from hdream_core.envs import positions
 from offline_buffers.build import Build, build
 
 VALUES = st.lists(st.floats(0, 10), min_size=1, max_size=12).map(np.array)

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import root
 
-from hdream_core.balancers import BalancerError
-from hdream_core.balancers.averaging import DynamicWeightAverage, UncertaintyWeighting
-from hdream_core.balancers.nash import NashMTL, bargain
+from hdream_core.balancers import BalancerError, DynamicWeightAverage, NashMTL, UncertaintyWeighting
+from hdream_core.balancers.nash_mtl import bargain
 
 NAMES = ("observation", "reward", "dynamics")
 
@@ -53,6 +52,19 @@ def test_descent_on_uw_leaves_every_weighted_loss_at_its_dimension():
     balancer.start_at({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
     for name, weight in balancer(values)[1].items():
         assert weight.item() == pytest.approx(analytic[name], rel=1e-5)
+
+
+def test_uw_with_a_fixed_weight_balances_the_others():
+    balancer = UncertaintyWeighting(NAMES, {"observation": 12288}, fixed={"reward": 100.0})
+    total, weights = balancer(losses(60.0, 0.01, 3.0))
+    assert total.item() == pytest.approx(60 + 1 + 3, rel=1e-6)
+    balancer.start_at({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
+    total, weights = balancer(losses(60.0, 0.01, 3.0))
+    assert total.item() == pytest.approx(12288 + 12288 * math.log(60 / 12288) + 1 + 3, rel=1e-6)
+    found = {name: weight.item() for name, weight in weights.items()}
+    assert found == pytest.approx({"observation": 12288 / 60, "reward": 100, "dynamics": 1}, rel=1e-5)
+    analytic = balancer.analytic_weights({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
+    assert analytic == {"observation": 12288 / 60, "reward": 100.0, "dynamics": 1.0}
 
 
 def test_uw_stays_in_float32_under_autocast():
@@ -109,6 +121,20 @@ def test_dwa_weighs_a_loss_that_stands_still_more_than_one_that_falls():
     assert {name: weight.item() for name, weight in weights.items()} == balancer.analytic_weights({})
 
 
+def test_dwa_with_a_fixed_weight_averages_over_the_others():
+    two, rng = ("observation", "dynamics"), np.random.default_rng(0)
+    ours, theirs = DynamicWeightAverage(NAMES, 0.5, 2, fixed={"reward": 100.0}), DynamicWeightAverage(two, 0.5, 2)
+    for _ in range(6):
+        row = losses(*rng.uniform(0.1, 3, 3))
+        total, weights = ours(row)
+        rest, expected = theirs({name: row[name] for name in two})
+        assert list(weights) == list(NAMES) and {name: weights[name] for name in two} == expected
+        assert weights["reward"].item() == 100
+        assert total.item() == pytest.approx(rest.item() + 100 * row["reward"].item(), rel=1e-6)
+    assert abs(expected["dynamics"].item() - 1) > 0.01 and sum(expected.values()).item() == pytest.approx(2, rel=1e-5)
+    assert ours.analytic_weights({}) == {"observation": 1.0, "reward": 100.0, "dynamics": 1.0}
+
+
 # NashMTL
 
 
@@ -144,7 +170,8 @@ def test_two_losses_have_the_bargain_known_in_closed_form(cosine, a, b):
     g = np.array([[10**a, 0], [10**b * cosine, 10**b * math.sqrt(1 - cosine**2)]])
     gram = g @ g.T
     norms = np.linalg.norm(g, axis=1) / math.sqrt(np.linalg.norm(gram))
-    np.testing.assert_allclose(bargain(gram), 1 / (norms * math.sqrt(1 + cosine)), rtol=1e-6)
+    found = bargain(torch.from_numpy(gram)).numpy()
+    np.testing.assert_allclose(found, 1 / (norms * math.sqrt(1 + cosine)), rtol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -153,13 +180,19 @@ def test_bargain_satisfies_its_equation_and_is_the_one_scipy_finds(k, more, spre
     rng = np.random.default_rng(seed)
     g = rng.standard_normal((k, k + more)) * 10 ** rng.uniform(-spread, spread, (k, 1))
     gram = g @ g.T
-    alpha, matrix = bargain(gram), gram / np.linalg.norm(gram)
+    alpha, matrix = bargain(torch.from_numpy(gram)).numpy(), gram / np.linalg.norm(gram)
     assert (alpha > 0).all()
     np.testing.assert_allclose(alpha * (matrix @ alpha), 1, atol=1e-6)
     start = np.log(alpha) + rng.uniform(-0.3, 0.3, k)
     other = root(lambda x: np.exp(x) * (matrix @ np.exp(x)) - 1, start, tol=1e-12)
     if other.success:
         np.testing.assert_allclose(np.exp(other.x), alpha, rtol=1e-4)
+
+
+@given(st.integers(1, 3), st.floats(-4, 4), st.floats(-4, 4), st.integers(0, 2**31))
+def test_gradients_that_cancel_have_no_bargain(size, a, b, seed):
+    g = np.random.default_rng(seed).standard_normal(size) * [[10**a], [-(10**b)]]
+    assert bargain(torch.from_numpy(g @ g.T)) is None
 
 
 def test_losses_contribute_alike_and_heads_get_their_weighted_gradient():
@@ -173,6 +206,17 @@ def test_losses_contribute_alike_and_heads_get_their_weighted_gradient():
     parts = [a * np.dot(g, joint.numpy()) for a, g in zip(alpha, gradients, strict=True)]
     np.testing.assert_allclose(parts, parts[0], rtol=1e-4)
     assert joint.norm().item() == pytest.approx(sum(parts) ** 0.5, rel=1e-5)
+
+
+def test_fixed_loss_takes_no_part_in_the_bargain():
+    balancer, shared, make = nash([[3.0, 0.0], [5.0, 5.0], [1.0, 1.0]], fixed={"loss1": 0.5})
+    two, _, make_two = nash([[3.0, 0.0], [1.0, 1.0]])
+    (joint,) = torch.autograd.grad(balancer(make())[0], shared)
+    weights = {name: weight.item() for name, weight in balancer(make())[1].items()}
+    first, second = (weight.item() for weight in two(make_two())[1].values())
+    assert weights == pytest.approx({"loss0": first, "loss1": 0.5, "loss2": second})
+    np.testing.assert_allclose(joint, [3 * first + 2.5 + second, 2.5 + second], rtol=1e-5)
+    assert list(weights) == ["loss0", "loss1", "loss2"] and balancer.analytic_weights({}) == {"loss1": 0.5}
 
 
 def test_single_loss_has_weight_one():
@@ -256,6 +300,7 @@ def test_nash_needs_to_be_attached():
     [
         lambda: UncertaintyWeighting(NAMES, {"colour": 3}),
         lambda: UncertaintyWeighting(NAMES, {"reward": 0}),
+        lambda: UncertaintyWeighting(NAMES, {"reward": 1}, fixed={"reward": 1.0}),
         lambda: DynamicWeightAverage(NAMES, temperature=0.0),
         lambda: DynamicWeightAverage(NAMES, window=0),
         lambda: NashMTL(NAMES, every=0),

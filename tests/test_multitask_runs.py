@@ -5,23 +5,25 @@ import json
 import pytest
 import torch
 
-from hdream_core.config.fields import BalancerConfig
+from hdream_core.config.balancer import BalancerConfig, make_balancer
 from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
-from hdream_core.dreamerv2.agent import DreamerV2, make_balancer
+from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import Trainer
+from hdream_core.support.batch import to_device
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
+from tests.small import MINI
 from tests.test_multitask import NAMES
 
 
 def agent_of(kind, **changes):
     torch.manual_seed(0)
     changes = {"train.precision": "float32", **changes}
-    return DreamerV2(make_config("mini_lever", "smoke", kind, changes), 32, 2)
+    return DreamerV2(make_config("mini_lever", "smoke", kind, changes), MINI)
 
 
 def test_shared_parameters_are_the_models_alone():
@@ -35,7 +37,7 @@ def test_shared_parameters_are_the_models_alone():
     assert len(optimised) == len({id(p) for p in optimised}) == len(list(agent.model.parameters()))
     assert shared < {id(p) for p in agent.model.parameters()}
     # Every loss reaches all of them, and no other parameter is reached by every loss.
-    named, _, _ = agent.model.losses(agent.to_device(random_batch(2, 6, 32, 2)))
+    named, _, _ = agent.model.losses(to_device(random_batch(2, 6, MINI), agent.device))
     everything = list(agent.model.parameters())
     reached = [torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True) for loss in named.values()]
     by_all = {
@@ -51,7 +53,7 @@ def test_tuned_path_gives_each_losss_gradient_again_and_again_as_the_plain_one_d
     for kernels in ("tuned", "plain"):
         agent = agent_of("nashmtl", **{"train.kernels": kernels})
         torch.manual_seed(1)
-        named, _, _ = agent.model.losses(agent.to_device(random_batch(2, 6, 32, 2)))
+        named, _, _ = agent.model.losses(to_device(random_batch(2, 6, MINI), agent.device))
         shared = agent.balancer.shared
 
         def of(loss, shared=shared):
@@ -71,16 +73,20 @@ def test_tuned_path_gives_each_losss_gradient_again_and_again_as_the_plain_one_d
 
 
 def test_make_balancer_knows_every_kind():
-    uw = make_balancer(BalancerConfig(kind="uw"), discount_head=True, image_size=32)
-    assert uw.dimensions == {"observation": 3072, "reward": 1} and uw.names == (*NAMES, "discount")
-    dwa = make_balancer(BalancerConfig(kind="dwa", dwa_temperature=3.0, dwa_window=7))
+    uw = make_balancer(BalancerConfig(kind="uw"), (*NAMES, "discount"), MINI.image)
+    assert (
+        uw.dimensions == {"observation": 3072, "reward": 1}
+        and uw.names == (*NAMES, "discount")
+        and uw.fixed == {"discount": 1.0}
+    )
+    dwa = make_balancer(BalancerConfig(kind="dwa", dwa_temperature=3.0, dwa_window=7), NAMES, MINI.image)
     assert (dwa.temperature, dwa.window, len(dwa.history)) == (3.0, 7, 14)
-    nashmtl = make_balancer(BalancerConfig(kind="nashmtl", nash_every=4, nash_max_norm=2.0))
+    nashmtl = make_balancer(BalancerConfig(kind="nashmtl", nash_every=4, nash_max_norm=2.0), NAMES, MINI.image)
     assert (nashmtl.every, nashmtl.max_norm) == (4, 2.0)
-    assert make_balancer(BalancerConfig(kind="harmony", w_d=1.0)).fixed == {"dynamics": 1.0}
+    assert make_balancer(BalancerConfig(kind="harmony", w_d=1.0), NAMES, MINI.image).fixed == {"dynamics": 1.0}
     for kind, weight in (("harmony", "w_o"), ("harmony", "w_r"), ("uw", "w_d"), ("dwa", "w_r"), ("nashmtl", "w_o")):
         with pytest.raises(ConfigError, match=f"balancer.{weight} is set, but {kind} learns"):
-            make_balancer(BalancerConfig(kind=kind, **{weight: 1.0}))
+            make_balancer(BalancerConfig(kind=kind, **{weight: 1.0}), NAMES, MINI.image)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from analysis.stats import seed_interval, welch_interval
 from hdream_core.config.presets import make_config
 from hdream_core.dreamerv2.agent import DreamerV2
 from tests.quoted import PAGE, README, flowing, quote, shipped
+from tests.small import METAWORLD
 
 
 def test_page_quotes_the_shipped_miniature():
@@ -104,7 +105,7 @@ def test_readme_says_in_short_what_the_page_says():
     text = flowing(README)
     sizes = []
     for preset in ("cpu", "paper"):
-        agent = DreamerV2(make_config("lever_pull", preset), 64, 4)
+        agent = DreamerV2(make_config("lever_pull", preset), METAWORLD)
         sizes.append(sum(p.numel() for p in agent.model.parameters()) / 1e6)
     assert f"world models of {sizes[0]:.1f} million parameters (the paper's have {sizes[1]:.0f})" in text
     found = shipped("loss_scales_lever_pull_cpu")

@@ -145,7 +145,7 @@ def test_environment_yml_names_the_requirements_of_pyproject() -> None:
     assert sorted(entry.partition("=")[0] for entry in conda) == ["pip", "python"]
     (python,) = (entry.partition("=")[2] for entry in conda if entry.startswith("python="))
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
-    here, there = by_name(pip), all_requirements("test", "notebooks")
+    here, there = by_name(pip), all_requirements("test", "dmc", "notebooks")
     assert {name: str(requirement) for name, requirement in here.items()} == {
         name: str(requirement) for name, requirement in there.items()
     }

@@ -1,5 +1,8 @@
 """Stores, windows and Minari's layout: alignment, uniformity, round trips."""
 
+import hashlib
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdream_core.data.minari_layout import convert
-from hdream_core.data.prefetch import Ahead
-from hdream_core.data.replay import Replay, split_episodes
+from hdream_core.data.prefetch import Prefetcher
+from hdream_core.data.replay import Replay, random_batch, split_episodes
 from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.files import write_atomically
 
 FIELDS = {
@@ -77,6 +81,113 @@ def test_ends_are_oversampled_on_request(tmp_path):
     assert share[True] == pytest.approx(21 / 61, abs=0.03)  # the starts 40 to 60 all clip to 40
 
 
+def test_episode_windows_are_drawn_as_ever(tmp_path):
+    """The hash was made before there were stream windows: runs from before then go on to the same end."""
+    store = store_of(tmp_path, [12, 3, 40, 7, 25, 9, 31, 18])
+    rng, drawn = np.random.default_rng(5), hashlib.sha256()
+    for episodes in (None, [0, 2, 3, 6]):
+        for capacity in (None, 60):
+            for ends in (False, True):
+                for length in (1, 8, 25):
+                    starts = Replay(store, episodes, capacity, ends).starts(rng, 16, length)
+                    drawn.update(starts.astype("<i8").tobytes())
+    assert drawn.hexdigest() == "8801a3a6960a47aefed37ceee9835d322bd07e17b3d22c27270de56e7bd39ca2"
+
+
+LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
+CAPACITY = st.none() | st.integers(1, 150)
+
+
+@st.composite
+def splits(draw):
+    """Lengths of episodes, and some of the episodes or None for all."""
+    lengths = draw(LENGTHS)
+    indices = st.sampled_from(range(len(lengths)))
+    return lengths, draw(st.none() | st.sets(indices, min_size=1).map(sorted))
+
+
+def stream_of(lengths, episodes, capacity):
+    """The stream by its definition: the rewards of its rows one by one, and whether an episode begins at each."""
+    chosen = list(range(len(lengths))) if episodes is None else list(episodes)
+    while capacity is not None and len(chosen) > 1 and sum(lengths[tag] for tag in chosen) > capacity:
+        chosen.pop(0)
+    return [(1000 * tag + row, row == 0) for tag in chosen for row in range(lengths[tag])]
+
+
+@settings(max_examples=50, deadline=None)
+@given(split=splits(), capacity=CAPACITY, length=st.integers(1, 60), more=LENGTHS, seed=st.integers(0, 99))
+def test_stream_windows_are_excerpts_of_the_stream(tmp_path_factory, split, capacity, length, more, seed):
+    """Also where the store has grown between draw and read, and ``capacity`` has moved on."""
+    lengths, episodes = split
+    store = store_of(tmp_path_factory.mktemp("store"), lengths)
+    replay = Replay(store, episodes, capacity, window_kind="stream")
+    stream, rng = stream_of(lengths, episodes, capacity), np.random.default_rng(seed)
+    assert replay.can_sample(length) == (len(stream) >= length)
+    if len(stream) < length:
+        with pytest.raises(ValueError, match=f"have {len(stream)} rows, fewer than a window of {length}"):
+            replay.starts(rng, 4, length)
+        return
+    starts = replay.starts(rng, 16, length)
+    assert starts.shape == (16,) and starts.dtype == np.int64
+    batch = replay.windows(starts, length)
+    rewards, begins = zip(*stream, strict=True)
+    for window in range(16):
+        at = rewards.index(batch["reward"][window, 0])
+        np.testing.assert_array_equal(batch["reward"][window], rewards[at : at + length])
+        np.testing.assert_array_equal(batch["is_first"][window], [True, *begins[at + 1 : at + length]])
+    np.testing.assert_array_equal(batch["image"][..., 1, 1, 2], batch["reward"] % 1000)
+    np.testing.assert_array_equal(batch["action"][..., 0], batch["reward"] // 1000)
+    for tag, rows in enumerate(more, start=len(lengths)):
+        store.append(episode(rows, tag))
+    for name, values in replay.windows(starts, length).items():
+        np.testing.assert_array_equal(values, batch[name], err_msg=name)
+
+
+@settings(max_examples=50, deadline=None)
+@given(split=splits(), capacity=CAPACITY, length=st.integers(1, 60), ends=st.booleans(), seed=st.integers(0, 99))
+def test_stream_windows_start_uniformly_wherever_they_fit(tmp_path_factory, split, capacity, length, ends, seed):
+    lengths, episodes = split
+    first_rows = np.cumsum([0, *lengths])
+    possible = [first_rows[tag // 1000] + tag % 1000 for tag, _ in stream_of(lengths, episodes, capacity)]
+    possible = possible[: max(len(possible) - length + 1, 0)]
+    if not possible:
+        return
+    store = store_of(tmp_path_factory.mktemp("store"), lengths)
+    replay = Replay(store, episodes, capacity, ends, window_kind="stream")
+    starts = replay.starts(np.random.default_rng(seed), 400 * len(possible), length)
+    found, counts = np.unique(starts, return_counts=True)
+    np.testing.assert_array_equal(found, possible)
+    np.testing.assert_allclose(counts, 400, atol=6 * 20)  # their standard deviation is 20 at most
+
+
+@pytest.mark.parametrize("kind", ["episode", "stream"])
+def test_a_window_can_be_drawn_as_soon_as_it_fits(tmp_path, kind):
+    store = EpisodeStore(tmp_path / "store", FIELDS)
+    replay = Replay(store, window_kind=kind)
+    seen = []
+    for tag, rows in enumerate([2, 3, 6]):
+        seen.append(replay.can_sample(5))
+        store.append(episode(rows, tag))
+    assert [*seen, replay.can_sample(5)] == [False, False, kind == "stream", True]
+
+
+def test_unknown_windows_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="not 'streams' windows"):
+        Replay(store_of(tmp_path, [5]), window_kind="streams")
+
+
+def test_windows_that_the_replay_does_not_hold_are_refused(tmp_path):
+    replay = Replay(store_of(tmp_path, [5, 4, 6, 7]), [0, 2], window_kind="stream")
+    assert replay.rows(np.array([3]), 4).tolist() == [[3, 4, 9, 10]]
+    for start in (-1, 5, 8, 12, 15, 21, 22, 2**63 - 1, -(2**63)):  # 12: one row short; 5 and 15: held-out episodes
+        with pytest.raises(ValueError, match="does not hold the windows of 4 rows"):
+            replay.rows(np.array([3, start]), 4)
+    with pytest.raises(ValueError, match="does not hold"):  # the first episode is not of this split
+        Replay(replay.store, [1, 2]).rows(np.array([4]), 4)
+    with pytest.raises(ValueError, match="does not hold"):
+        Replay(EpisodeStore(tmp_path / "empty", FIELDS)).rows(np.array([0]), 4)
+
+
 def test_capacity_keeps_the_latest(tmp_path):
     replay = Replay(store_of(tmp_path, [10, 10, 10, 10]), capacity=25)
     np.testing.assert_array_equal(replay.usable(5), [2, 3])
@@ -92,6 +203,32 @@ def test_reopened_store_continues_where_the_checkpoint_was(tmp_path):
     np.testing.assert_array_equal(again.episode(1)["reward"], 1000 + np.arange(6))
     np.testing.assert_array_equal(again.episode(2)["reward"], 3000 + np.arange(5))
     assert (tmp_path / "reward.raw").stat().st_size == 15 * 4
+
+
+def test_store_is_made_when_it_is_written(tmp_path):
+    folder = tmp_path / "run" / "replay"
+    store = EpisodeStore(folder, FIELDS)
+    assert store.position().shape == (0, 2)
+    with pytest.raises(StoreError, match="rows of reward have shape"):
+        store.append(episode(4, 0) | {"reward": np.zeros((4, 1))})
+    with pytest.raises(StoreError, match="rows have been lost"):
+        store.rewind(np.array([[0, 4]]))
+    assert not list(tmp_path.iterdir())
+    EpisodeStore(folder, FIELDS).rewind(np.zeros((0, 2), np.int64))
+    assert [path.name for path in folder.iterdir()] == ["layout.json"]
+    other = EpisodeStore(tmp_path / "other", {"x": Field("<f4", ())})
+    store_of(tmp_path / "other", [4])
+    with pytest.raises(StoreError, match="differs from"):  # somebody else has made it since
+        other.append({"x": np.zeros(4, np.float32)})
+    assert not (tmp_path / "other" / "x.raw").exists()
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(st.lists(st.integers(0, 39), min_size=5, max_size=5), max_size=4))
+def test_any_rows_are_gathered_in_the_order_asked_for(tmp_path_factory, rows):
+    store, rows = store_of(tmp_path_factory.mktemp("store"), [40]), np.array(rows, np.int64).reshape(-1, 5)
+    np.testing.assert_array_equal(store.gather("reward", rows), rows)
+    np.testing.assert_array_equal(store.gather("image", rows)[..., 1, 0, 2], rows)
 
 
 def test_store_refuses_what_does_not_fit(tmp_path):
@@ -163,16 +300,66 @@ def test_batches_ahead_go_on_from_a_checkpoint(tmp_path):
     """Also where an episode has ended between the drawing of the next batch and the checkpoint."""
     store = store_of(tmp_path, [20, 20, 20])
     replay = Replay(store)
-    ahead = Ahead(replay, np.random.default_rng(1), 4, 5)
+    ahead = Prefetcher(replay, np.random.default_rng(1), 4, 5)
     first = next(ahead)
     store.append(episode(20, 9))
-    state = ahead.state()
-    again = Ahead(replay, np.random.default_rng(7), 4, 5)
-    again.load_state(state)
+    state = ahead.state_dict()
+    again = Prefetcher(replay, np.random.default_rng(7), 4, 5)
+    again.load_state_dict(state)
     for _ in range(4):
         ours, theirs = next(ahead), next(again)
         assert all(torch.equal(ours[name], theirs[name]) for name in first)
     plain = Replay(store).windows(state["starts"].numpy(), 5)
-    third = Ahead(replay, np.random.default_rng(7), 4, 5)
-    third.load_state(state)
+    third = Prefetcher(replay, np.random.default_rng(7), 4, 5)
+    third.load_state_dict(state)
     assert np.array_equal(next(third)["image"].numpy(), plain["image"])
+
+
+@pytest.mark.parametrize(("episodes", "capacity"), [(None, None), (None, 30), ([0, 2, 3], None)])
+def test_stream_batches_go_on_from_a_checkpoint(tmp_path, episodes, capacity):
+    store = store_of(tmp_path, [3, 9, 2, 20])
+    replay = Replay(store, episodes, capacity, window_kind="stream")
+    ours = Prefetcher(replay, np.random.default_rng(1), 4, 12)
+    next(ours)
+    store.append(episode(9, 4))
+    state = ours.state_dict()
+    assert set(state) == {"starts", "rng"}  # what the checkpoints of runs hold
+    theirs = Prefetcher(replay, np.random.default_rng(7), 4, 12)
+    theirs.load_state_dict(state)
+    for _ in range(4):
+        a, b = next(ours), next(theirs)
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    for starts in (state["starts"][:3], state["starts"].int(), state["starts"] + 1000):
+        with pytest.raises(ValueError, match=r"batch's windows are|does not hold"):
+            theirs.load_state_dict(state | {"starts": starts})
+
+
+def test_what_is_read_late_was_drawn_early(tmp_path, monkeypatch):
+    """The second batch is read after ten more episodes have ended, when ``capacity`` has left behind all it drew."""
+    store = store_of(tmp_path, [3, 9, 2, 20])
+    replay, rng = Replay(store, capacity=40, window_kind="stream"), np.random.default_rng(1)
+    replay.starts(rng, 8, 30)
+    expected = replay.sample(rng, 8, 30)
+    may_read, read = threading.Semaphore(1), replay.windows
+    monkeypatch.setattr(replay, "windows", lambda *drawn: may_read.acquire(timeout=30) and read(*drawn))
+    late = Prefetcher(replay, np.random.default_rng(1), 8, 30)
+    next(late)
+    for tag in range(4, 14):
+        store.append(episode(9, tag))
+    assert replay.usable(1)[0] > 3
+    may_read.release(2)
+    batch = next(late)
+    assert set(batch) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(batch[name].numpy(), values)
+
+
+def test_random_batches_have_the_shapes_of_a_spec():
+    """The hash was made when the arguments were a picture's size and an action's."""
+    continuous = random_batch(3, 4, Spec((8, 8, 3), ActionSpec("continuous", 2), 500))
+    found = hashlib.sha256(b"".join(values.tobytes() for values in continuous.values())).hexdigest()
+    assert found == "0c1ccfeb77619c6d53320c297659d99c3e89d33f0063e3b251da41a73c871c7e"
+    discrete = random_batch(3, 40, Spec((8, 6, 1), ActionSpec("discrete", 5), 500))
+    assert discrete["image"].shape == (3, 40, 8, 6, 1) and discrete["action"].dtype == np.float32
+    np.testing.assert_array_equal(np.sort(discrete["action"]), np.tile([0, 0, 0, 0, 1], (3, 40, 1)))
+    assert set(discrete["action"].argmax(-1).flat) == set(range(5))

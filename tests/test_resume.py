@@ -109,8 +109,8 @@ def test_config_of_another_run_starts_the_same_run(tmp_path):
 def test_run_keeps_to_the_frames_it_started_with(tmp_path):
     config = smoke()
     run_until(config, tmp_path, 60)
-    assert run_folder.recorded(tmp_path)["render"] == "numpy"
-    facts = run_folder.recorded(tmp_path) | {"render": "paper"}
+    assert run_folder.read_provenance(tmp_path)["render"] == "numpy"
+    facts = run_folder.read_provenance(tmp_path) | {"render": "paper"}
     (tmp_path / "provenance.json").write_text(json.dumps(facts))
     with pytest.raises(ConfigError, match="started with render paper, here it would go on with numpy"):
         train(config, tmp_path)

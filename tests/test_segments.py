@@ -18,7 +18,7 @@ def planned(folder, task, renders):
     for seed, render in enumerate(renders):
         run = Run(make_config(task, "smoke", changes={"seed": seed}), folder / str(seed))
         run_folder.prepare(run.config, run.folder)
-        run_folder.record(run.folder, {"render": render, "camera": "corner"})
+        run_folder.add_provenance(run.folder, {"render": render, "camera": "corner"})
         found.append(run)
     return Plan("a study", found, 1, None, lambda *_: None)
 

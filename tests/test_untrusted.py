@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from analysis.collect import _heldout
 from analysis.results import ResultError, load, save
 from hdream_core.config.presets import make_config
-from hdream_core.config.settings import flatten
 from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.store import EpisodeStore, Field, StoreError
@@ -29,8 +28,10 @@ from hdream_core.runs.load import export, load_agent
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import ConfigError
+from hdream_core.support.settings import flatten
 from offline_buffers.build import Build, build
 from tests.made_up import result
+from tests.small import MINI
 
 MEMORY = 200 * 2**20  # bytes that reading a small file may take
 
@@ -173,7 +174,7 @@ def test_a_hostile_checkpoint_does_not_pose_as_large_weights(tmp_path):
     run_folder.prepare(config, tmp_path)
     with torch.device("meta"):
         shapes = {
-            name: value.shape for name, value in DreamerV2(config, 32, 2, torch.device("meta")).state_dict().items()
+            name: value.shape for name, value in DreamerV2(config, MINI, torch.device("meta")).state_dict().items()
         }
     checkpoint.save(tmp_path, {"agent": {name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}})
     assert (tmp_path / "checkpoint.pt").stat().st_size < 100_000
@@ -181,7 +182,7 @@ def test_a_hostile_checkpoint_does_not_pose_as_large_weights(tmp_path):
 
 
 def test_hostile_exports(tmp_path):
-    agent = DreamerV2(make_config("mini_lever", "smoke"), 32, 2)
+    agent = DreamerV2(make_config("mini_lever", "smoke"), MINI)
     path = export(agent, tmp_path / "a.safetensors")
     assert load_agent(path).config == agent.config
     weights = {name: value.half().contiguous() for name, value in agent.state_dict().items()}
@@ -194,11 +195,12 @@ def test_hostile_exports(tmp_path):
             for group in groups:
                 node = node.setdefault(group, {})
             node[last] = leaf
-        nested[section][name] = value
+        nested["agent"][section][name] = value
         text = json.dumps(nested)
-        save_file(weights, path, metadata={"config": text})
+        texts = {"config": text, "spec": json.dumps(MINI.to_dict())}
+        save_file(weights, path, metadata=texts)
         refuses(lambda: load_agent(path), CheckpointError, "not what was written")
-        save_file(weights, path, metadata={"config": text, "sha256": loading._digest(text, weights)})
+        save_file(weights, path, metadata=texts | {"sha256": loading._digest(texts, weights)})
         refuses(lambda: load_agent(path), CheckpointError, "a.safetensors")
 
 

@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 
-from hdream_core.config.fields import Config, RSSMConfig
+from hdream_core.config.fields import Config
 from hdream_core.config.presets import make_config
 from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.dreamerv2.config import RSSMConfig
 from hdream_core.dreamerv2.rssm import RSSM
 from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.distributions import TruncatedNormal, categorical_kl, half_squared_error, sample_one_hot
+from tests.small import METAWORLD, MINI
 
 
 def smoke_batch(b=2, t=6, size=32, actions=2):
@@ -27,7 +29,7 @@ def smoke_batch(b=2, t=6, size=32, actions=2):
 
 def smoke_model(**changes):
     config = make_config("mini_lever", "smoke", changes=changes)
-    return DreamerV2(config, 32, 2)
+    return DreamerV2(config, MINI)
 
 
 def test_half_squared_error_sums_pixels_and_averages_the_rest():
@@ -46,7 +48,7 @@ def test_observation_loss_has_no_gaussian_constant():
 
 def test_kl_balance_reaches_the_right_side_in_the_right_share():
     torch.manual_seed(0)
-    rssm = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4), action=2, embed=5)
+    rssm = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4), action_dim=2, embed_dim=5)
     post, prior = (torch.randn(2, 6, 3, 4, requires_grad=True) for _ in range(2))
     loss, kl = rssm.kl_loss(post, prior)
     plain = categorical_kl(post, prior).mean()
@@ -58,14 +60,14 @@ def test_kl_balance_reaches_the_right_side_in_the_right_share():
 
 
 def test_free_nats_apply_to_the_mean():
-    rssm = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=1e3), action=2, embed=5)
+    rssm = RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=1e3), action_dim=2, embed_dim=5)
     post, prior = (torch.randn(2, 6, 3, 4, requires_grad=True) for _ in range(2))
     loss, kl = rssm.kl_loss(post, prior)
     assert loss.item() == pytest.approx(1e3) and kl.item() < 1e3
     assert all(g.abs().max() == 0 for g in torch.autograd.grad(loss, (post, prior)))
     # An element under the limit still gets its gradient as long as the mean is above it.
     limited, free = (
-        RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=nats), action=2, embed=5)
+        RSSM(RSSMConfig(deter=8, hidden=8, stoch=3, classes=4, free_nats=nats), action_dim=2, embed_dim=5)
         for nats in (0.1, 0.0)
     )
     prior.data[0, 0] = post.data[0, 0]
@@ -141,7 +143,7 @@ def test_decoder_free_model_builds_no_decoder():
     losses, _, _ = agent.model.losses(smoke_batch())
     assert set(losses) == {"reward", "dynamics"}
     with pytest.raises(ValueError, match="no decoder"):
-        agent.model.decode(torch.zeros(1, agent.model.rssm.feat_size))
+        agent.model.decode(torch.zeros(1, agent.model.rssm.feat_dim))
 
 
 def test_losses_are_the_named_ones_and_reach_the_right_parts():
@@ -162,18 +164,18 @@ def test_losses_are_the_named_ones_and_reach_the_right_parts():
 
 def test_discount_head_output_is_used_without_another_gamma():
     agent = smoke_model(**{"model.discount_head": True})
-    feat = torch.randn(7, agent.model.rssm.feat_size)
+    feat = torch.randn(7, agent.model.rssm.feat_dim)
     torch.testing.assert_close(agent.model.discount(feat), torch.sigmoid(agent.model.discount_head(feat).squeeze(-1)))
     plain = smoke_model().model.discount(feat)
     assert plain.unique().tolist() == [pytest.approx(0.99)]
 
 
 def test_unknown_loss_and_missing_reward_are_refused():
-    config = make_config("mini_lever", "smoke").model
+    config = make_config("mini_lever", "smoke").agent.model
     with pytest.raises(ValueError, match="no loss 'colour'"):
-        WorldModel(config, ("reward", "colour"), 32, 2, 0.99)
+        WorldModel(config, ("reward", "colour"), (32, 32, 3), 2, 0.99)
     with pytest.raises(ValueError, match="reward loss needs a weight"):
-        WorldModel(config, ("observation", "dynamics"), 32, 2, 0.99)
+        WorldModel(config, ("observation", "dynamics"), (32, 32, 3), 2, 0.99)
 
 
 def test_open_loop_sees_only_the_context():
@@ -193,17 +195,17 @@ def test_open_loop_sees_only_the_context():
 
 def test_full_size_shapes():
     """Layer by layer what the authors' code has (Meta-world: 64 x 64, 4 actions)."""
-    agent = DreamerV2(Config(), 64, 4)
+    agent = DreamerV2(Config(), METAWORLD)
     shapes = {name: tuple(p.shape) for name, p in agent.model.named_parameters()}
     assert [shapes[f"encoder.convs.{i}.weight"] for i in range(4)] == [
         (48, 3, 4, 4), (96, 48, 4, 4), (192, 96, 4, 4), (384, 192, 4, 4),
     ]  # fmt: skip
-    assert agent.model.encoder.features == 1536
+    assert agent.model.encoder.embed_dim == 1536
     assert [shapes[f"decoder.convs.{i}.weight"] for i in range(4)] == [
         (1536, 192, 5, 5), (192, 96, 5, 5), (96, 48, 6, 6), (48, 3, 6, 6),
     ]  # fmt: skip
     assert shapes["decoder.linear.weight"] == (1536, 2048)
-    assert agent.model.rssm.feat_size == 2048
+    assert agent.model.rssm.feat_dim == 2048
     assert shapes["rssm.in_layer.weight"] == (1024, 1024 + 4)
     assert shapes["rssm.cell.linear.weight"] == (3072, 2048)
     assert shapes["rssm.post_layer.weight"] == (1024, 1024 + 1536)
@@ -225,7 +227,7 @@ def test_decoder_first_layer_is_the_transposed_convolution():
 
 
 def test_gru_cell_against_a_naive_one():
-    cell = RSSM(RSSMConfig(deter=6, hidden=5, stoch=2, classes=2), action=2, embed=3).cell
+    cell = RSSM(RSSMConfig(deter=6, hidden=5, stoch=2, classes=2), action_dim=2, embed_dim=3).cell
     x, h = torch.randn(4, 5), torch.randn(4, 6)
     reset, candidate, update = torch.chunk(
         cell.norm(torch.cat([x, h], 1) @ cell.linear.weight.T + cell.linear.bias), 3, 1

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=.venv
 stamp=$venv/hdream-installed     # what the last complete install was made from
 marker=$venv/hdream-installing   # there while an install runs; found at the start, that install was interrupted
-extras=${EXTRAS-test,tensorboard,cluster}
+extras=${EXTRAS-test,dmc,tensorboard,cluster}
 constraints=${CONSTRAINTS-constraints.txt}
 gl_packages=(libegl1 libgl1-mesa-dri libgl1) # libgl1: MuJoCo's EGL backend takes its GL functions from there
 osmesa_package=libosmesa6                    # where EGL finds no device; newer releases no longer have it

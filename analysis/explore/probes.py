@@ -11,7 +11,7 @@ from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.representation import KINDS, features, folds_of
 from analysis.segments import CONTEXT, Segments
 from analysis.tasks import task_facts
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.agent import Agent
 
 NAMES = {"posterior": "seen (posterior)", "open_loop": "imagined (open loop)"}  # kinds of features
 
@@ -19,7 +19,7 @@ Read = dict[str, dict[str, dict[str, np.ndarray]]]  # positions by probe, kind o
 
 
 def read_positions(
-    agent: DreamerV2,
+    agent: Agent,
     windows: Segments,
     config: ProbeConfig,
     folds: int,

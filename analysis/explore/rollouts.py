@@ -14,8 +14,9 @@ from analysis.explore import slices
 from analysis.segments import CONTEXT, HORIZON, Segments
 from analysis.tasks import task_facts
 from hdream_core import envs
+from hdream_core.agent import Agent
 from hdream_core.data.minari_layout import DatasetError
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.data.sources import make_env_like
 from hdream_core.runs.load import load_agent
 
 PUSHED = 3  # action dimensions of the hand that can be altered; a gripper does as recorded
@@ -62,7 +63,7 @@ class Explorer:
 
     def __init__(self, models: Mapping[str, Path], slice_path: Path):
         self.task, self.facts, self.stretches = slices.load_slice(slice_path)
-        self.agents: dict[str, DreamerV2] = {name: load_agent(path) for name, path in models.items()}
+        self.agents: dict[str, Agent] = {name: load_agent(path) for name, path in models.items()}
         self._env: Any = None
 
     @classmethod
@@ -79,9 +80,8 @@ class Explorer:
     def env(self) -> Any:
         """The simulator, made when first asked for: it needs a GL library."""
         if self._env is None:
-            render = self.facts["render"] if self.facts["render"] in ("fast", "paper") else "auto"
-            camera = {"camera": self.facts["camera"]} if self.facts["camera"] != "none" else {}
-            self._env = envs.make(self.task, seed=0, render=render, **camera)
+            env = make_env_like(self.task, self.facts, seed=0)
+            self._env = envs.require(envs.require(env, envs.Branchable, "the explorer"), envs.Located, "the explorer")
         return self._env
 
     def segments(self, length: int, every: int = 10) -> Segments:

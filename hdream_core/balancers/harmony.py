@@ -1,8 +1,8 @@
-"""How several named losses become one scalar: the paper's subject, in one file.
+"""Turns several named losses into one scalar: the paper's subject, in one file.
 
 A balancer maps ``losses: dict[str, Tensor]`` (scalars, e.g. ``observation``, ``reward``, ``dynamics``) to
-``(total, weights)``. No loss weight exists anywhere else in hdream. A loss that the balancer does not name, or a
-name without a loss, is an error. This file depends on torch alone, so that another Dreamer can import it.
+``(total, weights)``. No loss weight exists anywhere else in hdream. A loss that the balancer does not name is an
+error, and so is a name without a loss. This file depends on torch alone, so that another Dreamer can import it.
 """
 
 from __future__ import annotations
@@ -16,66 +16,120 @@ from torch.nn import functional as F
 
 
 class BalancerError(ValueError):
-    """The losses given and the losses named by the balancer differ, or a weight is not usable."""
+    """Says that losses do not fit their balancer, or that a weight or setting cannot be used."""
 
 
 class Balancer(nn.Module, abc.ABC):
-    """Base class: ``balancer(losses) -> (total, weights)``; a subclass says how ``combine`` does it.
+    """Turns named losses into ``(total, weights)``. A subclass says how, in ``combine``.
+
+    Args:
+        names: the losses it takes. A world model computes these losses and no others.
+        fixed: constant weights of the losses that stay out of the balance. Each adds just ``w_i L_i`` to the total.
 
     Attributes:
-        names: the losses it takes, in a fixed order. A world model computes these losses and no others.
-        on_device: whether weighing stays on the device. An update whose balancer asks for numbers cannot be recorded.
+        names: all losses, in a fixed order.
+        fixed: the constant weights by name.
+        balanced: the losses that ``combine`` weighs, which are all that are not ``fixed``, in the order of ``names``.
+        on_device: whether weighing stays on the device. An update whose balancer asks for numbers cannot be captured.
+
+    Raises:
+        BalancerError: if there is no name, or one twice; if ``fixed`` names a loss that is not in ``names``, has a
+            weight that is not finite and above 0, or leaves nothing to balance.
     """
 
     on_device = True
 
-    def __init__(self, names: Iterable[str]):
+    def __init__(self, names: Iterable[str], fixed: Mapping[str, float] | None = None):
         super().__init__()
         self.names = tuple(names)
         if not self.names or len(set(self.names)) != len(self.names):
             raise BalancerError(f"balancer needs distinct loss names, got {list(self.names)}")
+        self.fixed = {name: float(weight) for name, weight in (fixed or {}).items()}
+        for name, weight in self.fixed.items():
+            if name not in self.names:
+                raise BalancerError(f"the weight of {name} is fixed, but the losses are {', '.join(self.names)}")
+            if not 0 < weight < float("inf"):
+                raise BalancerError(f"the fixed weight of {name} is {weight}; it must be finite and above 0")
+        self.balanced = tuple(name for name in self.names if name not in self.fixed)
+        if not self.balanced:
+            raise BalancerError(f"the weights of all losses are fixed ({', '.join(self.names)}); use FixedWeights")
 
     def forward(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Returns the scalar to minimise and each loss's effective weight (detached).
+        """Returns the scalar to minimise and each loss's effective weight.
+
+        Args:
+            losses: one scalar tensor, of shape ``()``, for each of ``names``. It may be NaN.
+
+        Returns:
+            The total, and the weights in the order of ``names``, detached. All have shape ``()``.
 
         Raises:
-            BalancerError: if the keys of ``losses`` are not exactly ``names``.
+            BalancerError: if the keys of ``losses`` are not exactly ``names``, or a loss is not a scalar tensor.
         """
+        self._check(losses)
+        total, weights = self.combine({name: losses[name] for name in self.balanced})
+        for name, weight in self.fixed.items():
+            loss = losses[name].float()
+            weights[name] = torch.full_like(loss, weight)
+            total = total + weights[name] * loss
+        return total, {name: weights[name] for name in self.names}
+
+    def _check(self, losses: Mapping[str, Tensor]) -> None:
+        """Raises BalancerError as ``forward`` says. Looks at no value, so a GPU need not be waited for."""
         if set(losses) != set(self.names):
             raise BalancerError(f"balancer weighs {sorted(self.names)} but was given losses {sorted(losses)}")
-        return self.combine(losses)
+        for name, loss in losses.items():
+            if not isinstance(loss, Tensor):
+                kind = type(loss).__name__
+                article = "an" if kind[0] in "aeiou" else "a"
+                raise BalancerError(f"loss {name!r} must be a scalar tensor, got {article} {kind}")
+            if loss.ndim:
+                raise BalancerError(f"loss {name!r} must be a scalar tensor, got shape {tuple(loss.shape)}")
 
     @abc.abstractmethod
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The balancer's rule, for losses whose names are already checked."""
+        """Returns the total of the balanced losses and their weights, detached.
+
+        Args:
+            losses: scalar tensors under the names in ``balanced``, already checked.
+        """
 
     def attach(self, shared: Sequence[nn.Parameter]) -> None:
-        """Told once, before training, which parameters all losses share.
+        """Learns which parameters all losses share. It is called once, before training.
 
-        For balancers that look at the losses' gradients; the others ignore it. They are the world model's: a balancer
-        that keeps them must not register them as its own.
+        It is for balancers that look at the losses' gradients; the others ignore it. The parameters are the world
+        model's: a balancer that keeps them must not register them as its own.
         """
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """Further scalars worth logging after an update, float and detached; a run logs them as ``balancer/<name>``."""
+        """Returns further scalars worth logging after an update, float and detached.
+
+        A run logs them as ``balancer/<name>``.
+        """
         return {}
 
     def analytic_weights(self, mean_losses: Mapping[str, float]) -> dict[str, float]:
-        """The weights this balancer would settle at for constant losses; empty where it has no such notion."""
-        return {}
+        """Returns the weights this balancer would settle at for constant losses, and fixed weights as they are.
+
+        Balanced losses are missing where the balancer has no such notion.
+        """
+        return dict(self.fixed)
 
     def start_at(self, mean_losses: Mapping[str, float]) -> None:
-        """Moves what is learned to where these losses would settle it; a balancer that learns nothing stays."""
+        """Moves what is learned to where these losses would settle it. A balancer that learns nothing stays."""
 
 
 class FixedWeights(Balancer):
-    """Eq. 3: ``w_o L_o + w_r L_r + w_d L_d`` with constant weights.
+    """Weighs losses by constants: ``w_o L_o + w_r L_r + w_d L_d`` (Eq. 3).
 
     A weight of exactly 0 removes that loss from ``names``: with ``w_o=0`` the world model builds no decoder.
 
     Args:
         w_o, w_r, w_d: weights of ``observation``, ``reward`` and ``dynamics``.
         others: weights of further losses by their names, e.g. ``discount=1.0``.
+
+    Attributes:
+        weights: the weights above 0 by name. All losses go through ``combine``, so the base class's ``fixed`` is empty.
 
     Raises:
         BalancerError: if a weight is negative or not finite, or all are 0.
@@ -89,26 +143,34 @@ class FixedWeights(Balancer):
         self.weights = {name: float(weight) for name, weight in weights.items() if weight > 0}
         super().__init__(self.weights)
 
+    @classmethod
+    def of(cls, weights: Mapping[str, float]) -> FixedWeights:
+        """Weighs losses of any names, e.g. ``{"swav": 1.0, "reward": 100.0}``."""
+        others = dict(weights)
+        w_o, w_r, w_d = (others.pop(name, 0.0) for name in ("observation", "reward", "dynamics"))
+        return cls(w_o, w_r, w_d, **others)
+
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         total = torch.stack([self.weights[name] * losses[name] for name in self.names]).sum()
         return total, {name: torch.full_like(losses[name], weight) for name, weight in self.weights.items()}
 
 
 class Harmony(Balancer):
-    """HarmonyDream: ``sum_i L_i / sigma_i + log(1 + sigma_i)`` with learnable ``sigma_i = exp(s_i)`` (Eq. 5).
+    """Learns a scale for each loss, as HarmonyDream does: ``sum_i L_i / sigma_i + log(1 + sigma_i)`` (Eq. 5).
 
-    ``rectified=False`` gives Eq. 4, whose regulariser is ``log sigma_i``. The scalars ``s_i`` start at 0
-    (weight 1) and are ordinary parameters, to be optimised beside the world model. Computed in float32, whatever
-    the autocast setting: half precision cannot resolve their steps of about one learning rate.
+    ``rectified=False`` gives Eq. 4, whose regulariser is ``log sigma_i``. What is learned is ``s_i`` with
+    ``sigma_i = exp(s_i)``. The scalars ``s_i`` start at 0 (weight 1) and are ordinary parameters, to be optimised
+    beside the world model. All is computed in float32, whatever the autocast setting: half precision cannot resolve
+    their steps of about one learning rate.
 
     Args:
-        names: the losses to balance.
+        names: all losses.
         rectified: Eq. 5 (True) or Eq. 4 (False).
         fixed: constant weights of those losses that are not to be balanced: no ``sigma``, no regulariser, just
             ``w_i L_i``. ``{"dynamics": 1.0}`` is the ablation of E.4, "HarmonyDream w_d = 1" in Fig. 17.
 
     Raises:
-        BalancerError: if ``fixed`` names a loss that is not in ``names``, or has a weight that is not above 0.
+        BalancerError: if ``names`` or ``fixed`` cannot be; see ``Balancer``.
     """
 
     def __init__(
@@ -117,34 +179,26 @@ class Harmony(Balancer):
         rectified: bool = True,
         fixed: Mapping[str, float] | None = None,
     ):
-        super().__init__(names)
+        super().__init__(names, fixed)
         self.rectified = rectified
-        self.fixed = {name: float(weight) for name, weight in (fixed or {}).items()}
-        for name, weight in self.fixed.items():
-            if name not in self.names:
-                raise BalancerError(f"the weight of {name} is fixed, but the losses are {', '.join(self.names)}")
-            if not 0 < weight < float("inf"):
-                raise BalancerError(f"the fixed weight of {name} is {weight}; it must be finite and above 0")
-        learned = [name for name in self.names if name not in self.fixed]
-        self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in learned})
+        self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.balanced})
 
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         terms, weights = [], {}
-        for name in self.names:
-            loss = losses[name].float()
-            if name in self.fixed:
-                weight = torch.full_like(loss, self.fixed[name])
-                terms.append(weight * loss)
-            else:
-                s = self.s[name].float()
-                weight = torch.exp(-s)  # 1 / sigma, the coefficient of Fig. 23
-                # log(1 + sigma) = softplus(s); log sigma = s.
-                terms.append(weight * loss + (F.softplus(s) if self.rectified else s))
+        for name in self.balanced:
+            s = self.s[name].float()
+            weight = torch.exp(-s)  # 1 / sigma, the coefficient of Fig. 23
+            # log(1 + sigma) = softplus(s); log sigma = s.
+            terms.append(weight * losses[name].float() + (F.softplus(s) if self.rectified else s))
             weights[name] = weight.detach()
         return torch.stack(terms).sum(), weights
 
     def analytic_weights(self, mean_losses: Mapping[str, float]) -> dict[str, float]:
-        """``1 / sigma*`` for the expected losses (Eq. 13; Prop. 3.1 if not rectified); a fixed weight as it is."""
+        """Returns ``1 / sigma*`` for these expected losses: Eq. 13, or Prop. 3.1 if not rectified.
+
+        Raises:
+            BalancerError: if a balanced loss is not above 0.
+        """
         return self.fixed | {name: analytic_weight(mean_losses[name], self.rectified) for name in self.s}
 
     @torch.no_grad()
@@ -155,7 +209,7 @@ class Harmony(Balancer):
 
 
 def analytic_weight(mean_loss: float, rectified: bool = True) -> float:
-    """The weight ``1 / sigma*`` that minimises the expected harmonious loss.
+    """Returns the weight ``1 / sigma*`` that minimises the expected harmonious loss.
 
     Rectified (Eq. 13): ``2 / (E[L] + sqrt(E[L]^2 + 4 E[L]))``. Not rectified (Prop. 3.1): ``1 / E[L]``.
 

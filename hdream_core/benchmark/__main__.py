@@ -11,28 +11,28 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from hdream_core import envs
 from hdream_core.benchmark.curves import measure_curves
-from hdream_core.benchmark.experience import measure_build, measure_environment, measure_replay
+from hdream_core.benchmark.experience import measure_environment, measure_replay
 from hdream_core.benchmark.online import measure_online
-from hdream_core.benchmark.update import measure, measure_threads
+from hdream_core.benchmark.update import measure, measure_kernels, measure_threads
 from hdream_core.config.presets import make_config
 from hdream_core.data.offline import open_buffer
-from hdream_core.data.sources import check_buffer
+from hdream_core.data.sources import check_buffer, make_env
+from hdream_core.spec import Spec
 from hdream_core.support import commandline, provenance
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.files import write_atomically
 
-Part = Literal["update", "threads", "curves", "replay", "env", "build", "online"]
+Part = Literal["update", "kernels", "threads", "curves", "replay", "env", "online"]
 
 
 @dataclass(frozen=True)
 class Benchmark:
     """Time environments, rendering, sampling and updates on this machine.
 
-    An update is timed whole and in parts, tuned beside plain (float32, no tricks), in processes of their own that take
-    turns; figures are medians over rounds. Beside each stands the floor: its floating-point operations over the rate at
-    which this machine multiplies large matrices.
+    An update is timed whole and in parts: tuned, plain in the same precision, and plain in float32, in processes of
+    their own that take turns. Figures are medians over rounds. Beside each stands the floor: its floating-point
+    operations over the rate at which this machine multiplies large matrices.
     """
 
     task: str = "lever_pull"
@@ -42,9 +42,9 @@ class Benchmark:
     method: str = "dreamerv2"
     """dreamerv2 or harmony."""
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
-    """What to measure: update; threads (two runs side by side, against one with two threads and against one batched
-    model); curves (do tuned and plain learn the same); replay; env (steps and frames a second); build (a buffer, with
-    start-up); online (environment steps a second of a run, playing and learning)."""
+    """What to measure: update; kernels (what each tuned file is worth alone); threads (two runs side by side, against
+    one with two threads and against one batched model); curves (do tuned and plain learn the same); replay; env (steps
+    and frames a second); online (environment steps a second of a run, playing and learning)."""
     offline_buffer: Path | None = None
     """Sample from this buffer, for replay and curves; default: noise."""
     rounds: int = 7
@@ -55,8 +55,6 @@ class Benchmark:
     """Updates of each of the `curves`."""
     replay_steps: int = 10_000
     """Steps of noise that `replay` samples from where there is no buffer; 12 KB of disk each."""
-    build_steps: int = 10_000
-    """Steps of the buffer that `build` makes and deletes."""
     online_steps: int = 2000
     """Steps of the run that `online` times."""
     render: Literal["auto", "fast", "paper"] = "auto"
@@ -71,10 +69,10 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     Raises:
         ConfigError: for an unknown preset, method or buffer, or fewer than one round.
     """
-    for name in ("rounds", "updates", "curve_updates", "replay_steps", "build_steps", "online_steps"):
+    for name in ("rounds", "updates", "curve_updates", "replay_steps", "online_steps"):
         if not 1 <= getattr(job, name) <= 10**7:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be from 1 to {10**7}")
-    changes: dict[str, Any] = {"env.render": job.render}
+    changes: dict[str, Any] = {} if job.render == "auto" else {"env.render": job.render}
     if job.offline_buffer:
         changes["offline_buffer"] = str(job.offline_buffer)
     config = make_config(job.task, job.preset, job.method, changes)
@@ -84,25 +82,24 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
         raise ConfigError(f"--json {job.json}: is a folder; name a file")
     if job.offline_buffer:
         check_buffer(config, open_buffer(job.offline_buffer).facts)
-    env = envs.make(job.task, seed=0, camera=config.env.camera)
-    size, action = env.observation_space["image"].shape[0], env.action_space.shape[0]
+    spec = Spec.of(make_env(config, seed=0))
     found: dict[str, float] = {}
     for part in dict.fromkeys(job.parts):
         print(f"measuring: {part}", file=sys.stderr)
         match part:
             case "update":
-                found |= measure(config, size, action, job.rounds, job.updates)
+                found |= measure(config, spec, job.rounds, job.updates)
+            case "kernels":
+                found |= measure_kernels(config, spec, job.rounds, job.updates)
             case "threads":
-                found |= measure_threads(config, size, action, job.rounds, job.updates)
+                found |= measure_threads(config, spec, job.rounds, job.updates)
             case "curves":
                 folder = open_buffer(job.offline_buffer).store.folder if job.offline_buffer else None
-                found |= measure_curves(config, size, action, job.curve_updates, folder)
+                found |= measure_curves(config, spec, job.curve_updates, folder)
             case "replay":
-                found |= measure_replay(config, size, action, job.rounds, job.replay_steps, found.get("update.tuned_s"))
+                found |= measure_replay(config, spec, job.rounds, job.replay_steps, found.get("update.tuned_s"))
             case "env":
-                found |= measure_environment(job.task, config.env.camera, job.rounds)
-            case "build":
-                found |= measure_build(job.task, config.env.camera, job.build_steps)
+                found |= measure_environment(config, job.rounds)
             case "online":
                 found |= measure_online(replace(config, offline_buffer=None), job.online_steps)
     return nested(found) | {"about": _about(job)}
@@ -148,11 +145,13 @@ def table(found: dict[str, Any]) -> str:
     update = found.get("update")
     if update:
         parts = {"whole update": update} | update["parts"]
-        lines.append(f"{'':<16}{'tuned ms':>10}{'plain ms':>10}{'plain/tuned':>13}{'floor ms':>10}{'tuned/floor':>13}")
+        names = "tuned ms", "plain ms", "float32 ms", "plain/tuned", "float32/tuned", "floor ms", "tuned/floor"
+        lines.append(f"{'':<16}" + "".join(f"{name:>14}" for name in names))
         for name, x in parts.items():
             over = f"{x['tuned_s'] / x['floor_s']:.2f}" if x["floor_s"] else "-"
-            cells = f"{x['tuned_s'] * 1e3:>10.1f}{x['plain_s'] * 1e3:>10.1f}{x['speedup']:>13.2f}"
-            lines.append(f"{name:<16}{cells}{x['floor_s'] * 1e3:>10.1f}{over:>13}")
+            seconds = "".join(f"{x[key] * 1e3:>14.1f}" for key in ("tuned_s", "same_precision_s", "plain_s"))
+            ratios = f"{x['speedup_of_kernels']:>14.2f}{x['speedup']:>14.2f}"
+            lines.append(f"{name:<16}{seconds}{ratios}{x['floor_s'] * 1e3:>14.1f}{over:>14}")
         lines.append("")
     for group, values in found.items():
         if group in ("update", "about"):

@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
+from hdream_core.agent import make_agent
 from hdream_core.benchmark.workers import Worker
 from hdream_core.config.fields import Config
 from hdream_core.data.offline import open_unpacked
 from hdream_core.data.replay import Replay, random_batch
-from hdream_core.dreamerv2.agent import DreamerV2
+from hdream_core.spec import Spec
 from hdream_core.support.precision import native_bfloat16, pick_device
 
 TOLERANCE = 1e-4
@@ -32,7 +33,7 @@ class Learner(NamedTuple):
     nudge: bool = False  # start from weights that are off by one rounding
 
 
-def measure_curves(config: Config, size: int, action: int, updates: int, folder: Path | None) -> dict[str, float]:
+def measure_curves(config: Config, spec: Spec, updates: int, folder: Path | None) -> dict[str, float]:
     """How far loss curves of ``updates`` updates lie apart, relative to the plain ones' size.
 
     Latents are sampled: where two updates differ by a rounding, some day one sample falls to another class, and from
@@ -47,11 +48,11 @@ def measure_curves(config: Config, size: int, action: int, updates: int, folder:
     """
     plain, tuned = Learner("plain", "float32"), Learner("tuned", "float32")
     pairs = {"float32": (tuned, plain), "float32_noise": (plain._replace(nudge=True), plain)}
-    if native_bfloat16(pick_device()):
+    if native_bfloat16(pick_device(config.train.device)):
         plain_16, tuned_16 = (learner._replace(precision="bfloat16") for learner in (plain, tuned))
         pairs |= {"bfloat16": (tuned_16, plain_16), "bfloat16_noise": (plain_16, plain)}
     learners = dict.fromkeys(learner for pair in pairs.values() for learner in pair)
-    curves = {learner: _curve(config, size, action, updates, folder, learner) for learner in learners}
+    curves = {learner: _curve(config, spec, updates, folder, learner) for learner in learners}
     scale = np.abs(curves[plain]).mean(0)  # (losses,)
     found = {"curves.updates": float(updates), "curves.tolerance": TOLERANCE}
     for name, (ours, theirs) in pairs.items():
@@ -63,23 +64,23 @@ def measure_curves(config: Config, size: int, action: int, updates: int, folder:
     return found
 
 
-def _curve(config: Config, size: int, action: int, updates: int, folder: Path | None, learner: Learner) -> np.ndarray:
+def _curve(config: Config, spec: Spec, updates: int, folder: Path | None, learner: Learner) -> np.ndarray:
     """``(updates, losses)``."""
     train = replace(config.train, precision=learner.precision, kernels=learner.kernels)
-    with Worker(make_learner, replace(config, train=train), size, action, folder, learner.nudge) as worker:
+    with Worker(make_learner, replace(config, train=train), spec, folder, learner.nudge) as worker:
         return np.array([worker.ask("call", "update") for _ in range(updates)])
 
 
-def make_learner(config: Config, size: int, action: int, folder: Path | None, nudge: bool) -> dict[str, Any]:
+def make_learner(config: Config, spec: Spec, folder: Path | None, nudge: bool) -> dict[str, Any]:
     """An agent and its batches; ``update`` returns the losses."""
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
-    agent = DreamerV2(config, size, action)
+    agent = make_agent(config, spec)
     if nudge:
         with torch.no_grad():
             for parameter in agent.parameters():
                 parameter.mul_(1 + NUDGE)
-    batches = _batches(config, size, action, folder)
+    batches = _batches(config, spec, folder)
 
     def update() -> list[float]:
         metrics = agent.update(next(batches))
@@ -88,10 +89,10 @@ def make_learner(config: Config, size: int, action: int, folder: Path | None, nu
     return {"update": update}
 
 
-def _batches(config: Config, size: int, action: int, folder: Path | None) -> Iterator[dict[str, np.ndarray]]:
+def _batches(config: Config, spec: Spec, folder: Path | None) -> Iterator[dict[str, np.ndarray]]:
     if folder is None:
         while True:
-            yield random_batch(config.train.batch, config.train.length, size, action)
+            yield random_batch(config.train.batch, config.train.length, spec)
     replay, rng = Replay(open_unpacked(folder)), np.random.default_rng(config.seed)
     while True:
         yield replay.sample(rng, config.train.batch, config.train.length)

@@ -1,12 +1,9 @@
-"""Frames and windows: environments, rendering, building a buffer, sampling from one."""
+"""Frames and windows: environments, rendering, sampling from a buffer."""
 
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -14,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hdream_core import envs
 from hdream_core.benchmark.curves import make_learner
-from hdream_core.benchmark.workers import BenchmarkError, Work, Worker, paired_ratio, side_by_side
-from hdream_core.config.fields import MINIATURE_TASKS, Config
-from hdream_core.data.minari_layout import read_metadata
+from hdream_core.benchmark.workers import Work, Worker, paired_ratio, side_by_side
+from hdream_core.config.fields import Config
 from hdream_core.data.offline import open_buffer, open_unpacked
 from hdream_core.data.replay import Replay
+from hdream_core.data.sources import make_env
 from hdream_core.data.store import EpisodeStore, Field
+from hdream_core.spec import Spec
 from hdream_core.support.processes import cores
+from hdream_core.support.settings import override
 
 FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
 ROWS = 500  # of an episode of the store that sampling is timed on
@@ -30,14 +28,18 @@ SAMPLES = 50  # batches in a turn
 TRAINER_UPDATES = 30
 
 
-def measure_environment(task: str, camera: str, rounds: int) -> dict[str, float]:
-    """Environment steps (frame included) and frames alone a second, for each render quality, one process and N."""
+def measure_environment(config: Config, rounds: int) -> dict[str, float]:
+    """Measures steps (frame included) and frames alone a second, for each render quality, one process and N."""
     found: dict[str, float] = {}
     count = cores()
-    qualities = ["numpy"] if task in MINIATURE_TASKS else ["fast", "paper"]
+    several = hasattr(config.env, "render")
+    qualities = ["fast", "paper"] if several else [make_env(config, seed=0).look["render"]]
+    configs = {q: override(config, {"env.render": q} if several else {}) for q in qualities}
     with contextlib.ExitStack() as stack:
         workers = {
-            quality: [stack.enter_context(Worker(make_environment, task, quality, camera)) for _ in range(count)]
+            quality: [
+                stack.enter_context(Worker(make_environment, configs[quality], FRAMES[quality])) for _ in range(count)
+            ]
             for quality in qualities
         }
         for name, key in (("render", "render.{}_fps"), ("step", "env.{}_steps_per_s")):
@@ -57,88 +59,77 @@ def measure_environment(task: str, camera: str, rounds: int) -> dict[str, float]
     return found
 
 
-def make_environment(task: str, quality: str, camera: str) -> dict[str, Work]:
-    """Random steps with their frames, and frames alone."""
-    env = envs.make(task, seed=0, render=quality if quality != "numpy" else "auto", camera=camera)
-    rng = np.random.default_rng(0)
+def make_environment(config: Config, frames: int) -> dict[str, Work]:
+    """Makes random steps with their frames, and frames alone."""
+    env = make_env(config, seed=0)
+    action, rng = Spec.of(env).action, np.random.default_rng(0)
     env.reset()
 
     def step() -> None:
-        for _ in range(FRAMES[quality]):
-            *_, truncated, _ = env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))
-            if truncated:
+        for _ in range(frames):
+            *_, terminated, truncated, _ = env.step(action.sample(rng))
+            if terminated or truncated:
                 env.reset()
 
     def render() -> None:
-        for _ in range(FRAMES[quality]):
+        for _ in range(frames):
             env.render_image()
 
     return {"step": step, "render": render}
 
 
-def measure_build(task: str, camera: str, steps: int) -> dict[str, float]:
-    """Steps a second of ``offline_buffers.build`` as a user runs it: start-up, compression and the disk included."""
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--task", task, "--steps", str(steps), "--camera", camera, "--out", f"{folder}/buffer"]
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "offline_buffers.build", *words], capture_output=True, text=True)
-        seconds = time.perf_counter() - start
-        steps = read_metadata(Path(folder) / "buffer")["total_steps"] if done.returncode == 0 else 0  # whole episodes
-    if done.returncode:
-        raise BenchmarkError(f"offline_buffers.build failed: {done.stderr.strip().splitlines()[-1]}")
-    return {"build.steps": float(steps), "build.steps_per_s": steps / seconds}
-
-
-def measure_replay(
-    config: Config, size: int, action: int, rounds: int, steps: int, update_s: float | None
-) -> dict[str, float]:
+def measure_replay(config: Config, spec: Spec, rounds: int, steps: int, update_s: float | None) -> dict[str, float]:
     """Seconds of one batch from a store, its share of an update, and the memory that sampling and training take.
 
     Args:
         config: of the run; its ``offline_buffer``, if there is one, is sampled, else a store of noise.
-        size, action, steps: of the noise.
+        spec, steps: of the noise.
         rounds: turns.
         update_s: seconds of an update, if measured.
     """
-    with _folder(config, size, action, steps) as folder, Worker(make_sampler, config, folder) as worker:
+    with _folder(config, spec, steps) as folder, Worker(make_sampler, config, folder) as worker:
         before = worker.ask("memory_mb")
         seconds = median(worker.ask("seconds", "sample", SAMPLES) for _ in range(rounds))
         found = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("memory_mb") - before}
         found["replay.steps"] = float(np.load(folder / "episodes.npy", allow_pickle=False)[:, 1].sum())
         if update_s:
             found["replay.share_of_update"] = seconds / update_s
-        found["memory.trainer_peak_mb"] = _trainer_peak_mb(config, size, action, folder)
+        found["memory.trainer_peak_mb"] = _trainer_peak_mb(config, spec, folder)
     return found
 
 
-def _trainer_peak_mb(config: Config, size: int, action: int, folder: Path) -> float:
+def _trainer_peak_mb(config: Config, spec: Spec, folder: Path) -> float:
     """Resident memory, at most, of a process that trains on the store, model and all."""
-    with Worker(make_learner, config, size, action, folder, False) as trainer:
+    with Worker(make_learner, config, spec, folder, False) as trainer:
         for _ in range(TRAINER_UPDATES):
             trainer.ask("call", "update")
         return trainer.ask("peak_mb")
 
 
 @contextlib.contextmanager
-def _folder(config: Config, size: int, action: int, steps: int) -> Iterator[Path]:
+def _folder(config: Config, spec: Spec, steps: int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         if config.offline_buffer:
             yield open_buffer(config.offline_buffer).store.folder
             return
         rng = np.random.default_rng(0)
-        store = EpisodeStore(folder, _fields(size, action))
+        store = EpisodeStore(folder, _fields(spec))
         for _ in range(-(-steps // ROWS)):
-            rows = {"image": rng.integers(0, 256, (ROWS, size, size, 3), np.uint8)}
-            rows |= {"action": np.zeros((ROWS, action)), "reward": np.zeros(ROWS), "is_terminal": np.zeros(ROWS, bool)}
+            rows = {"image": rng.integers(0, 256, (ROWS, *spec.image), np.uint8)}
+            rows |= {
+                "action": np.zeros((ROWS, spec.action.dim)),
+                "reward": np.zeros(ROWS),
+                "is_terminal": np.zeros(ROWS, bool),
+            }
             store.append(rows)
         np.save(Path(folder) / "episodes.npy", store.position())
         yield Path(folder)
 
 
-def _fields(size: int, action: int) -> dict[str, Field]:
+def _fields(spec: Spec) -> dict[str, Field]:
     return {
-        "image": Field("|u1", (size, size, 3)),
-        "action": Field("<f4", (action,)),
+        "image": Field("|u1", spec.image),
+        "action": Field("<f4", (spec.action.dim,)),
         "reward": Field("<f4", ()),
         "is_terminal": Field("|b1", ()),
     }

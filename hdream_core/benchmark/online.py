@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hdream_core import envs
 from hdream_core.benchmark.workers import Worker
 from hdream_core.config.fields import Config
-from hdream_core.config.settings import override
+from hdream_core.data.sources import make_env
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.trainer import Trainer
+from hdream_core.support.settings import override
 
-SETTLE = 50  # updates before the clock starts: a GPU's update is compiled and recorded in the first ones
+SETTLE = 50  # updates before the clock starts: a GPU's update is compiled and captured in the first ones
 RUN = 250_000  # steps of the paper's runs
 
 
@@ -40,7 +40,7 @@ def make_run(config: Config, steps: int) -> dict[str, Any]:
         clock: dict[int, float] = {}
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            prefill = -(-envs.make(config.task, seed=0).time_limit // every) * every
+            prefill = -(-make_env(config, seed=0).time_limit // every) * every
             start = prefill + SETTLE * every
             # Evaluated at the start and at the end alone, outside what is timed.
             changes = {"train.prefill": prefill, "train.pretrain": 1, "train.steps": start + steps}

@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from hdream_core.agent import make_agent, parts_of
 from hdream_core.benchmark.workers import Work, Worker, in_turns, paired_ratio, side_by_side
-from hdream_core.config.fields import BalancerConfig, Config
+from hdream_core.config.balancer import BalancerConfig, make_balancer
+from hdream_core.config.fields import Config
 from hdream_core.data.prefetch import as_tensors
 from hdream_core.data.replay import random_batch
-from hdream_core.dreamerv2.agent import DreamerV2, make_balancer
-from hdream_core.dreamerv2.behavior import Imagined
-from hdream_core.dreamerv2.rssm import State
-from hdream_core.support.cuda_graph import WARM_UP, Recorded
-from hdream_core.support.precision import autocast, native_bfloat16, pick_device
+from hdream_core.spec import Spec
+from hdream_core.support.batch import to_device
+from hdream_core.support.cuda_graph import WARM_UP, Captured
+from hdream_core.support.precision import native_bfloat16, pick_device
+from hdream_core.support.settings import flatten, override
 
 MATRIX = {"cpu": 1024, "cuda": 8192}  # rows and columns of the products that measure the machine's rate
 PRODUCTS = 20
 BALANCES = 200  # the balancers' microseconds need many calls
 
 
-def plain(config: Config) -> Config:
-    """The same run in float32 and with the plain forms."""
-    return replace(config, train=replace(config.train, kernels="plain", precision="float32"))
+def plain(config: Config, precision: Literal["auto", "float32", "bfloat16"] = "float32") -> Config:
+    """Returns the same run with the plain forms, in float32 or another precision."""
+    return replace(config, train=replace(config.train, kernels="plain", precision=precision))
 
 
-def measure(config: Config, size: int, action: int, rounds: int, times: int) -> dict[str, float]:
-    """Seconds of the tuned and the plain update and of their parts, the floor, memory, and what harmonizers cost.
+def measure(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
+    """Measures seconds of the tuned and the plain update and of their parts, the floor, memory, and harmonizers.
+
+    Two things make a tuned update faster: its kernels, and bfloat16 where the processor has it. So the plain update is
+    timed twice: in float32 (``plain_s``, ``speedup``: both gains) and in the run's own precision (``same_precision_s``,
+    ``speedup_of_kernels``: the kernels' alone).
 
     Args:
         config: of the run; its precision and threads are those of the tuned update.
-        size: pixels per side.
-        action: number of action dimensions.
+        spec: of its environment.
         rounds: turns of each process; the medians are over them.
         times: updates on end in a turn.
     """
-    args = size, action
     with (
-        Worker(make_parts, config, *args) as tuned,
-        Worker(make_parts, plain(config), *args, keep_memory=False) as reference,
-        Worker(make_products, config.train.threads) as products,
+        Worker(make_parts, config, spec) as tuned,
+        Worker(make_parts, plain(config), spec, keep_memory=False) as reference,
+        Worker(make_parts, plain(config, config.train.precision), spec, keep_memory=False) as same_precision,
+        Worker(make_products, config.train.device, config.train.threads) as products,
     ):
-        workers = {"tuned": tuned, "plain": reference}
-        rate = {name: _rate(products, name, rounds) for name in products.ask("names")}
+        workers = {"tuned": tuned, "plain": reference, "same_precision": same_precision}
+        rate = {name: _rate(products, name, rounds) for name in products.ask("names") if name != "flops"}
         best = max(rate.values())
         found = {f"matrix.{name}_gflops": value / 1e9 for name, value in rate.items()}
         for name in tuned.ask("names"):
@@ -59,33 +64,32 @@ def measure(config: Config, size: int, action: int, rounds: int, times: int) -> 
             found |= {f"{key}.{label}_s": median(seconds) for label, seconds in taken.items()}
             found |= {f"{key}.floor_s": flops / best, f"{key}.gflop": flops / 1e9}
             found[f"{key}.speedup"] = paired_ratio(taken["plain"], taken["tuned"])
+            found[f"{key}.speedup_of_kernels"] = paired_ratio(taken["same_precision"], taken["tuned"])
             if whole:
                 found["update.over_floor"] = found["update.tuned_s"] / found["update.floor_s"]
                 found["memory.peak_mb"] = tuned.ask("peak_mb")
                 found["memory.plain_peak_mb"] = reference.ask("peak_mb")
                 if torch.cuda.is_available():
                     found["memory.gpu_peak_mb"] = tuned.ask("gpu_peak_mb")
-    return found | _harmonizers(config.train.threads, rounds, found["update.tuned_s"])
+    return found | _harmonizers(config, rounds, found["update.tuned_s"])
 
 
-def measure_threads(config: Config, size: int, action: int, rounds: int, times: int) -> dict[str, float]:
+def measure_threads(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
     """Two runs at once: one thread each side by side, one after the other with two threads, or as one batched model.
 
     The batched model is bounded from above: one model on twice the batch has the arithmetic of two members with a
     leading axis, in products twice as large, which is the best that such an axis could do.
     """
     one, two = (replace(config, train=replace(config.train, threads=n)) for n in (1, 2))
-    starts = config.behavior.starts
-    double = replace(
-        one,
-        train=replace(one.train, batch=2 * one.train.batch),
-        behavior=replace(one.behavior, starts=starts and 2 * starts),
-    )
+    double = override(one, {"train.batch": 2 * one.train.batch})
+    starts = "agent.behavior.starts"  # grows with the batch, where an agent has such a bound
+    if (bound := flatten(one).get(starts)) is not None:
+        double = override(double, {starts: 2 * bound})
     with (
-        Worker(make_parts, one, size, action) as first,
-        Worker(make_parts, one, size, action) as second,
-        Worker(make_parts, two, size, action) as threaded,
-        Worker(make_parts, double, size, action) as batched,
+        Worker(make_parts, one, spec) as first,
+        Worker(make_parts, one, spec) as second,
+        Worker(make_parts, two, spec) as threaded,
+        Worker(make_parts, double, spec) as batched,
     ):
         pair, single, alone, both = [], [], [], []
         for _ in range(rounds):
@@ -103,115 +107,77 @@ def measure_threads(config: Config, size: int, action: int, rounds: int, times: 
 
 def _rate(products: Worker, name: str, rounds: int) -> float:
     products.ask("seconds", name, 2)
-    return (
-        PRODUCTS * 2 * MATRIX[pick_device().type] ** 3 / median(products.ask("seconds", name, 1) for _ in range(rounds))
-    )
+    seconds = median(products.ask("seconds", name, 1) for _ in range(rounds))
+    return products.ask("call", "flops") / seconds
 
 
-def make_products(threads: int) -> dict[str, Work]:
-    """Matrix products in each arithmetic that this device has."""
+def make_products(wanted: str, threads: int) -> dict[str, Work]:
+    """Makes matrix products in each arithmetic that a config's device has, and ``flops``, how many operations."""
     torch.set_num_threads(threads or torch.get_num_threads())
-    device = pick_device()
+    device = pick_device(wanted)
     dtypes = [torch.float32] + [torch.bfloat16] * native_bfloat16(device)
     rows = MATRIX[device.type]
     pairs = {dtype: torch.randn(2, rows, rows, device=device, dtype=dtype) for dtype in dtypes}
-    return {
+    work = {
         str(dtype).removeprefix("torch."): lambda ab=pair: [ab[0] @ ab[1] for _ in range(PRODUCTS)]
         for dtype, pair in pairs.items()
     }
+    return work | {"flops": lambda: PRODUCTS * 2 * rows**3}
 
 
-def make_parts(config: Config, size: int, action: int) -> dict[str, Work]:
-    """The update, and each part of it forwards and backwards on inputs like the update's."""
+def make_parts(config: Config, spec: Spec) -> dict[str, Work]:
+    """Makes the update, and each part of it that the agent tells apart."""
+    agent, batch = make_learner(config, spec)
+    capture = Captured(agent.update, agent.device, agent.capturable)
+    work = {"update": lambda: capture(batch), "data": lambda: to_device(batch, agent.device)}
+    module = parts_of(config.agent.name)
+    parts = module.parts(agent, batch) if module else {}
+    if agent.capturable:  # as the whole update is; and the capture itself is not to be timed
+        parts = {name: Captured(part, agent.device) for name, part in parts.items()}
+    for part in (capture, *parts.values()) if agent.capturable else ():
+        for _ in range(WARM_UP + 1):
+            part(*([batch] if part is capture else []))
+    return work | parts
+
+
+def make_learner(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
+    """Makes an agent that has taken an update, and a batch of noise."""
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(0)
-    agent = DreamerV2(config, size, action)
-    recorded = agent.kernels.recorded
-    batch = as_tensors(random_batch(config.train.batch, config.train.length, size, action), pin=recorded)
+    agent = make_agent(config, spec)
+    batch = as_tensors(random_batch(config.train.batch, config.train.length, spec), pin=agent.device.type == "cuda")
     agent.update(batch)
-    data = agent.to_device(batch)
-    with torch.no_grad(), autocast(config.train.precision, agent.device):
-        embed = agent.model.encode(data["image"])
-        post, _ = agent.model.rssm.observe(embed, data["action"], data["is_first"])
-        dream = agent.behavior.imagine(agent.model, _starts(agent, post))
-    parts = _model_parts(agent, data, embed, post) | _behavior_parts(agent, post, dream)
-    parts |= {"optimiser": lambda: _step(agent)}
-    if recorded:  # as the whole update is; and the recording itself is not to be timed
-        parts = {name: Recorded(part, agent.device) for name, part in parts.items()}
-    work = {"update": lambda: agent.update(batch), "data": lambda: agent.to_device(batch)} | parts
-    for part in work.values() if recorded else ():
-        for _ in range(WARM_UP + 1):
-            part()
-    return work
+    return agent, batch
 
 
-def _model_parts(agent: DreamerV2, data: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:
-    model, feat = agent.model, post.feat
-    image = model.preprocess(data["image"]).flatten(0, 1)
-    heads = [h for h in (model.reward_head, model.discount_head) if h is not None]
+def measure_kernels(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
+    """Measures what each tuned file is worth alone: the time of an update without it over that with all.
 
-    def observe(embed: Tensor) -> Tensor:
-        post, prior = model.rssm.observe(embed, data["action"], data["is_first"])
-        return model.rssm.kl_loss(post.logits, prior)[0] + post.feat.mean()
-
-    def decode(feat: Tensor) -> Tensor:
-        return model.kernels.half_squared_error(model.decoder(feat), image, 3)
-
-    parts = {
-        "encoder": _part(agent, lambda: model.encode(data["image"]).float().mean(), [model.encoder]),
-        "observe": _part(agent, observe, [model.rssm], embed),
-        "heads": _part(agent, lambda x: sum(head(x).mean() for head in heads), heads, feat),
-    }
-    if model.decoder is not None:
-        parts["decoder"] = _part(agent, decode, [model.decoder], feat.flatten(0, 1))
-    return parts
+    Returns:
+        ``kernels.without_<file>``, ratios above 1 where the file pays; nothing for an agent without such files.
+    """
+    module = parts_of(config.agent.name)
+    names = ["all", *module.without(config, spec)] if module else []
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(make_without, config, spec, name)) for name in names}
+        taken = in_turns(workers, "update", rounds, times)
+    return {f"kernels.without_{name}": paired_ratio(taken[name], taken["all"]) for name in names[1:]}
 
 
-def _behavior_parts(agent: DreamerV2, post: State, dream: Imagined) -> dict[str, Work]:
-    model, behavior, start = agent.model, agent.behavior, _starts(agent, post)
-
-    def imagine() -> Tensor:
-        imagined = behavior.imagine(model, start)
-        return imagined.feat.mean() + imagined.entropy.mean()
-
-    def actor_critic(feat: Tensor) -> Tensor:
-        return sum(behavior.imagined_losses(model, dream._replace(feat=feat))[:2])
-
-    return {
-        "imagination": _part(agent, imagine, [behavior.actor]),
-        "actor_critic": _part(agent, actor_critic, [behavior.critic], dream.feat),
-    }
+def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
+    """Makes the update of an agent that lacks a tuned form, or none for ``all``."""
+    agent, batch = make_learner(config, spec)
+    if name != "all":
+        agent = parts_of(config.agent.name).without(config, spec)[name]()
+    update = Captured(agent.update, agent.device, agent.capturable)
+    for _ in range(WARM_UP + 1):
+        update(batch)
+    return {"update": lambda: update(batch)}
 
 
-def _part(agent: DreamerV2, forward: Any, modules: Iterable[nn.Module], *inputs: Tensor) -> Work:
-    """``forward(*inputs)``, a scalar, and its gradients for the inputs and the modules' parameters."""
-    parameters = [p for module in modules for p in module.parameters()]
-
-    def work() -> tuple[()]:
-        leaves = [x.detach().requires_grad_() for x in inputs]
-        with autocast(agent.config.train.precision, agent.device):
-            loss = forward(*(x.view_as(x) for x in leaves))  # views: the counter of operations takes no leaves
-        torch.autograd.grad(loss, [*leaves, *parameters], allow_unused=True)
-        return ()
-
-    return work
-
-
-def _starts(agent: DreamerV2, post: State) -> State:
-    return post.flatten().map(lambda x: x[: agent.config.behavior.starts])
-
-
-def _step(agent: DreamerV2) -> tuple[()]:
-    """Clipping and Adam, on the gradients that the last update left."""
-    for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
-        nn.utils.clip_grad_norm_(module.parameters(), 100.0)
-        agent.optimizers[name].adam.step()
-    return ()
-
-
-def _harmonizers(threads: int, rounds: int, update_s: float) -> dict[str, float]:
+def _harmonizers(config: Config, rounds: int, update_s: float) -> dict[str, float]:
     """What HarmonyDream adds to an update: its loss and gradient, and three more scalars for Adam."""
-    with Worker(make_balancers, threads) as worker:
+    with Worker(make_balancers, config.train.device, config.train.threads) as worker:
         taken = {
             name: median(worker.ask("seconds", name, BALANCES) for _ in range(rounds)) for name in ("fixed", "harmony")
         }
@@ -219,15 +185,15 @@ def _harmonizers(threads: int, rounds: int, update_s: float) -> dict[str, float]
     return {"harmonizers.extra_s": extra, "harmonizers.share_of_update": extra / update_s}
 
 
-def make_balancers(threads: int) -> dict[str, Work]:
-    """A balancer's total, its gradient and Adam's step, for fixed weights and for HarmonyDream."""
+def make_balancers(wanted: str, threads: int) -> dict[str, Work]:
+    """Makes a balancer's total, its gradient and Adam's step, for fixed weights and for HarmonyDream."""
     torch.set_num_threads(threads or torch.get_num_threads())
-    return {kind: _balance(kind) for kind in ("fixed", "harmony")}
+    return {kind: _balance(kind, pick_device(wanted)) for kind in ("fixed", "harmony")}
 
 
-def _balance(kind: Any) -> Work:
-    balancer = make_balancer(BalancerConfig(kind=kind)).to(pick_device())
-    losses = {name: torch.rand((), device=pick_device(), requires_grad=True) for name in balancer.names}
+def _balance(kind: Any, device: torch.device) -> Work:
+    balancer = make_balancer(BalancerConfig(kind=kind), ("observation", "reward", "dynamics"), (64, 64, 3)).to(device)
+    losses = {name: torch.rand((), device=device, requires_grad=True) for name in balancer.names}
     mine = list(balancer.parameters())
     adam = torch.optim.Adam(mine, fused=True) if mine else None
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from hdream_core.agent import Player
 from hdream_core.data.store import EpisodeStore, Field
-from hdream_core.dreamerv2.player import Player
+from hdream_core.envs.contract import Branchable, Env
+from hdream_core.spec import Spec
 
 
 class Collector:
@@ -17,79 +19,87 @@ class Collector:
     episodes there is nothing else to remember: that is when a run can be saved.
 
     Args:
-        env: of ``hdream_core.envs``.
+        env: to play in.
         store: receives each episode when it ends.
         rng: of the random actions during prefill.
     """
 
-    def __init__(self, env: Any, store: EpisodeStore, rng: np.random.Generator):
+    def __init__(self, env: Env, store: EpisodeStore, rng: np.random.Generator):
         self.env, self.store, self.rng = env, store, rng
+        self.action = Spec.of(env).action
         self.rows: list[dict[str, np.ndarray]] = []  # of the episode being played
-        self.policy_state: Any = None
+        self.length = 0  # environment steps of it
+        self.memory: Any = None  # of the player
 
     @property
     def between_episodes(self) -> bool:
+        """Whether no episode is being played."""
         return not self.rows
 
-    def collect(self, player: Player | None, env_steps: int) -> dict[str, float] | None:
-        """Plays at least ``env_steps`` environment steps; random actions without a player.
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, dict[str, float] | None]:
+        """Plays until ``env_steps`` environment steps or more have passed; random actions without a player.
 
         Returns:
-            ``return``, ``success`` and ``length`` of the episode that ended last, if one did.
+            The environment steps that were played, and ``return``, ``success`` and ``length`` (in environment steps) of
+            the episode that ended last, if one did.
         """
-        finished = None
-        for _ in range(-(-env_steps // self.env.action_repeat)):
+        played, finished = 0, None
+        while played < env_steps:
             if self.between_episodes:
                 obs, info = self.env.reset(options={"episode": self.store.episodes})
-                self.policy_state = None
-                self._remember(obs, np.zeros(self.env.action_space.shape), 0.0, False, info)
+                self.memory, self.length = None, 0
+                self._remember(obs, self.action.zeros(), 0.0, False, info)
             action = self._act(player)
             obs, reward, terminated, truncated, info = self.env.step(action)
             self._remember(obs, action, reward, terminated, info)
+            played += info["env_steps"]
+            self.length += info["env_steps"]
             if terminated or truncated:
                 finished = self._finish()
-        return finished
+        return played, finished
 
     def _act(self, player: Player | None) -> np.ndarray:
         if player is None:
-            return self.rng.uniform(-1, 1, self.env.action_space.shape).astype(np.float32)
-        action, self.policy_state = player.act(self.rows[-1]["image"][None], self.policy_state, explore=True)
+            return self.action.sample(self.rng)
+        action, self.memory = player.act(self.rows[-1]["image"][None], self.memory, explore=True)
         return action[0]
 
     def _remember(self, obs: dict, action: np.ndarray, reward: float, terminated: bool, info: dict) -> None:
-        self.rows.append(
-            {
-                "image": obs["image"],
-                "state": np.asarray(obs["state"], np.float64),
-                "action": np.asarray(action, np.float32),
-                "reward": np.float32(reward),
-                "is_terminal": np.bool_(terminated),
-                "success": np.bool_(info["success"]),
-                "sim_state": self.env.save_state(),
-            }
-        )
+        row = {
+            "image": obs["image"],
+            "state": np.asarray(obs["state"], np.float64),
+            "action": np.asarray(action, np.float32),
+            "reward": np.float32(reward),
+            "is_terminal": np.bool_(terminated),
+            "success": np.bool_(info["success"]),
+        }
+        if isinstance(self.env, Branchable):
+            row["sim_state"] = self.env.save_state()
+        self.rows.append(row)
 
     def _finish(self) -> dict[str, float]:
         episode = {name: np.stack([row[name] for row in self.rows]) for name in self.rows[0]}
         self.store.append(episode)
         self.rows = []
-        length = len(episode["reward"]) - 1
         return {
             "return": float(episode["reward"].sum()),
             "success": float(episode["success"].any()),
-            "length": length * self.env.action_repeat,
+            "length": self.length,
         }
 
 
-def store_fields(env: Any) -> dict[str, Field]:
-    """Row layout of everything that a collector remembers of ``env``."""
-    env.reset(options={"episode": 0})
-    return {
-        "image": Field("|u1", env.observation_space["image"].shape),
+def store_fields(env: Env) -> dict[str, Field]:
+    """Returns the row layout of everything that a collector remembers of ``env``."""
+    spec = Spec.of(env)
+    fields = {
+        "image": Field("|u1", spec.image),
         "state": Field("<f8", env.observation_space["state"].shape),
-        "action": Field("<f4", env.action_space.shape),
+        "action": Field("<f4", (spec.action.dim,)),
         "reward": Field("<f4", ()),
         "is_terminal": Field("|b1", ()),
         "success": Field("|b1", ()),
-        "sim_state": Field("<f8", env.save_state().shape),
     }
+    if isinstance(env, Branchable):
+        env.reset(options={"episode": 0})
+        fields["sim_state"] = Field("<f8", env.save_state().shape)
+    return fields

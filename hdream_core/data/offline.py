@@ -14,6 +14,7 @@ from filelock import FileLock
 from hdream_core.data.episodes import check_episode
 from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
 from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support import untrusted
 from hdream_core.support.files import write_atomically
 
@@ -29,8 +30,18 @@ class OfflineBuffer:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """task, render quality, camera, sha256 and so on, as the builder recorded them."""
+        """Task, render quality, camera, sha256 and so on, as the builder recorded them."""
         return self.metadata["hdream"]
+
+    @property
+    def spec(self) -> Spec:
+        """The environment that the episodes are from; read off the data of a buffer from before it was recorded."""
+        if "spec" in self.facts:
+            with untrusted.expecting("the buffer's metadata: hdream.spec", DatasetError):
+                return Spec.from_dict(self.facts["spec"])
+        image, action = (self.store.fields[name].shape for name in ("image", "action"))
+        limit = self.facts.get("time_limit", max(self.store.lengths) - 1)
+        return Spec(image, ActionSpec("continuous", action[0]), int(limit))
 
 
 def open_buffer(folder: str | Path) -> OfflineBuffer:

@@ -1,4 +1,4 @@
-"""Batches drawn ahead: while the device learns from one, a thread reads the next."""
+"""Draws batches ahead: while the device learns from one, a thread reads the next."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hdream_core.support.randomness import rng_state, set_rng_state
 
 
 def as_tensors(batch: Batch, pin: bool) -> dict[str, Tensor]:
-    """A batch as tensors on the CPU; pinned, a GPU fetches them beside other work."""
+    """Turns a batch into tensors on the CPU; pinned, a GPU fetches them beside other work."""
     fields = {name: torch.from_numpy(x) for name, x in batch.items()}
     return {name: x.pin_memory() for name, x in fields.items()} if pin else fields
 
 
-class Ahead:
-    """An endless iterator over batches of a replay.
+class Prefetcher:
+    """Iterates over batches of a replay without end.
 
-    Which windows the next batch has is decided when this one is asked for; only reading them goes on beside. So what is
-    drawn does not depend on how long anything takes, and an episode is first drawn from one batch after it has ended.
+    Which windows the next batch has is decided when this one is asked for; only reading them goes on beside. So what a
+    batch holds does not depend on how long anything takes, and an episode is first drawn from one batch after its end.
 
     Args:
         replay: sampled from.
@@ -38,11 +38,11 @@ class Ahead:
         self._next: Future[dict[str, Tensor]] | None = None
         self._starts: np.ndarray | None = None  # of the next batch's windows
 
-    def __iter__(self) -> Ahead:
+    def __iter__(self) -> Prefetcher:
         return self
 
     def __next__(self) -> dict[str, Tensor]:
-        """The next batch, fields as in ``replay.Batch``."""
+        """Returns the next batch, fields as in ``replay.Batch``."""
         if self._next is None:
             self._draw()
         batch = self._next.result()
@@ -58,12 +58,12 @@ class Ahead:
     def _read(self, starts: np.ndarray) -> dict[str, Tensor]:
         return as_tensors(self.replay.windows(starts, self.length), self.pin)
 
-    def state(self) -> dict[str, Any]:
-        """The batches that are still to come, for a checkpoint: the next one's windows, and what draws the others."""
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a checkpoint saves of the batches to come: the next one's windows, and what draws the others."""
         starts = None if self._starts is None else torch.from_numpy(self._starts)
         return {"starts": starts, "rng": rng_state(self.rng)}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes back to a saved state; the replay must hold the episodes that it held then.
 
         Raises:
@@ -73,7 +73,8 @@ class Ahead:
         self._starts = self._next = None
         if state["starts"] is None:
             return
-        starts, last = state["starts"].cpu().numpy(), self.replay.store.rows - self.length
-        if starts.shape != (self.batch,) or starts.dtype != np.int64 or starts.min() < 0 or starts.max() > last:
-            raise ValueError("the next batch's windows do not lie in the replay")
+        starts = state["starts"].cpu().numpy()
+        if starts.shape != (self.batch,) or starts.dtype != np.int64:
+            raise ValueError(f"the next batch's windows are {starts.dtype} {starts.shape}, not int64 ({self.batch},)")
+        self.replay.rows(starts, self.length)
         self._fetch(starts)

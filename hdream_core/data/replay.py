@@ -1,12 +1,14 @@
-"""Uniform sampling of windows from stored episodes, online and offline alike."""
+"""Draws windows of stored episodes uniformly, online and offline alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from hdream_core.data.store import EpisodeStore
+from hdream_core.spec import ActionSpec, Spec
 
 FIELDS = ("image", "action", "reward", "is_first", "is_terminal")
 Batch = dict[str, np.ndarray]
@@ -15,67 +17,164 @@ image[t]; ``is_first`` and ``is_terminal`` (B, T) bool."""
 
 
 class Replay:
-    """Draws windows: an episode uniformly among the complete ones, then a window of it.
+    """Draws batches of windows from the episodes of a store.
+
+    An *episode* window lies in one episode: an episode is drawn uniformly among those that are long enough, then a
+    window of it. A *stream* window may cross episode ends: the episodes are laid one after another, and a window starts
+    uniformly at any row that enough rows follow. That is for episodes which may be shorter than a window.
+
+    A window is named by the row of the store that it starts at. What it holds follows from that alone: the rows up to
+    the end of the episode, then those of the next episodes. Episodes are only ever added at the end, so neither growth
+    nor ``capacity`` changes what a window holds after it was drawn.
 
     Args:
         store: where the episodes are; may grow while sampled.
-        episodes: sample only these (a training or held-out split); None takes all there are.
-        capacity: sample only the latest episodes that hold so many rows.
+        episodes: sample only these (a training or held-out split), in the order of the store; None takes all there are.
+        capacity: sample only the latest episodes, whole ones, that hold so many rows together or fewer; one at least.
+            Stream windows need a capacity of a window and the longest episode together, or rows may come to be too few.
         oversample_ends: draw starts from a range one window longer and clip, so that an episode's last steps are seen
-            as often as its middle ones.
+            as often as its middle ones. For episode windows alone; stream windows see all rows equally often anyway,
+            except near the stream's two ends, and ignore it.
+        window_kind: ``episode`` or ``stream``.
+
+    Raises:
+        ValueError: if ``window_kind`` is neither.
     """
 
     def __init__(
         self,
         store: EpisodeStore,
-        episodes: Sequence[int] | None = None,
+        episodes: Sequence[int] | np.ndarray | None = None,
         capacity: int | None = None,
         oversample_ends: bool = False,
+        window_kind: Literal["episode", "stream"] = "episode",
     ):
+        if window_kind not in ("episode", "stream"):
+            raise ValueError(f"there are episode and stream windows, not {window_kind!r} windows")
         self.store = store
-        self.episodes = None if episodes is None else np.asarray(episodes, np.int64)
+        self.episodes = None if episodes is None else np.unique(np.asarray(episodes, np.int64))
         self.capacity = capacity
         self.oversample_ends = oversample_ends
+        self.window_kind = window_kind
 
     def usable(self, length: int) -> np.ndarray:
-        """Indices of the episodes that a window of ``length`` rows fits into."""
-        lengths = np.asarray(self.store.lengths, np.int64)
-        chosen = np.arange(len(lengths)) if self.episodes is None else self.episodes
-        if self.capacity is not None:
-            newest_first = lengths[chosen][::-1].cumsum()[::-1]
-            chosen = chosen[newest_first <= max(self.capacity, lengths[chosen[-1]] if len(chosen) else 0)]
+        """Returns the indices of the episodes that a window of ``length`` rows fits into."""
+        lengths = self._lengths()
+        chosen = self._newest(lengths)
         return chosen[lengths[chosen] >= length]
 
+    def can_sample(self, length: int) -> bool:
+        """Tells whether a window of ``length`` rows can be drawn now."""
+        if self.window_kind == "stream":
+            return self._stream(newest=True).total >= length
+        return len(self.usable(length)) > 0
+
     def starts(self, rng: np.random.Generator, batch: int, length: int) -> np.ndarray:
-        """First rows of ``batch`` random windows, ``(batch,)`` indices into the store.
+        """Draws ``batch`` windows; returns the rows of the store that they start at, int64 ``(batch,)``.
 
         Raises:
-            ValueError: if no episode is long enough.
+            ValueError: if there are too few rows for a window.
         """
+        draw = self._stream_starts if self.window_kind == "stream" else self._episode_starts
+        return draw(rng, batch, length)
+
+    def _episode_starts(self, rng: np.random.Generator, batch: int, length: int) -> np.ndarray:
         usable = self.usable(length)
         if not len(usable):
             raise ValueError(f"no episode in {self.store.folder} has {length} rows or more; take shorter windows")
         chosen = rng.choice(usable, batch)
-        last = np.asarray(self.store.lengths, np.int64)[chosen] - length  # the last start that fits
+        last = self._lengths()[chosen] - length  # the last start that fits
         offset = rng.integers(0, last + 1 + (length if self.oversample_ends else 0))
         return np.asarray(self.store.starts, np.int64)[chosen] + np.minimum(offset, last)
 
+    def _stream_starts(self, rng: np.random.Generator, batch: int, length: int) -> np.ndarray:
+        stream = self._stream(newest=True)
+        if stream.total < length:
+            raise ValueError(
+                f"the episodes in {self.store.folder} have {stream.total} rows, fewer than a window of {length}; "
+                "take shorter windows"
+            )
+        return stream.rows(rng.integers(0, stream.total - length + 1, batch))
+
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> Batch:
-        """``batch`` windows of ``length`` rows."""
+        """Draws and reads ``batch`` windows of ``length`` rows."""
         return self.windows(self.starts(rng, batch, length), length)
 
     def windows(self, starts: np.ndarray, length: int) -> Batch:
-        """The windows that begin at the given rows of the store. A window's first row has ``is_first``."""
-        names = ("image", "action", "reward", "is_terminal")
-        batch = {name: self.store.windows(name, starts, length) for name in names}
-        # The state before a window is unknown, and windows do not cross episodes: only first rows are "first".
-        batch["is_first"] = np.zeros(batch["reward"].shape, bool)
+        """Reads the windows that ``starts`` drew.
+
+        ``is_first`` stands at a window's first row, since the state before it is unknown, and wherever an episode
+        begins in it.
+        """
+        rows = self.rows(starts, length)
+        batch = {name: self.store.gather(name, rows) for name in ("image", "action", "reward", "is_terminal")}
+        batch["is_first"] = np.isin(rows, self.store.starts)
         batch["is_first"][:, 0] = True
         return batch
 
+    def rows(self, starts: np.ndarray, length: int) -> np.ndarray:
+        """Finds the rows of the store that windows hold, int64 ``(batch, length)``.
+
+        Raises:
+            ValueError: if there is no such window.
+        """
+        stream = self._stream(newest=False)
+        first = stream.positions(starts)
+        if (first < 0).any() or (first > stream.total - length).any():
+            raise ValueError(f"{self.store.folder} does not hold the windows of {length} rows that were drawn from it")
+        return stream.rows(first[:, None] + np.arange(length))
+
+    def _lengths(self) -> np.ndarray:
+        return np.asarray(self.store.lengths, np.int64)
+
+    def _chosen(self, lengths: np.ndarray) -> np.ndarray:
+        """Returns the indices of the episodes that are sampled, or were before they left ``capacity``."""
+        return np.arange(len(lengths)) if self.episodes is None else self.episodes
+
+    def _newest(self, lengths: np.ndarray) -> np.ndarray:
+        """Returns the indices of the episodes that are sampled now, at least one if there is any."""
+        chosen = self._chosen(lengths)
+        if self.capacity is not None:
+            newest_first = lengths[chosen][::-1].cumsum()[::-1]
+            chosen = chosen[newest_first <= max(self.capacity, lengths[chosen[-1]] if len(chosen) else 0)]
+        return chosen
+
+    def _stream(self, newest: bool) -> _Stream:
+        """Lays out the episodes that are sampled now, or with those that have left ``capacity`` since they were."""
+        lengths = self._lengths()  # one look at a store that may grow meanwhile: the prefetcher's thread calls this
+        chosen = self._newest(lengths) if newest else self._chosen(lengths)
+        return _Stream((lengths.cumsum() - lengths)[chosen], lengths[chosen])
+
+
+class _Stream:
+    """Lays episodes one after another, and finds positions in that stream by row of the store and the reverse.
+
+    Args:
+        firsts: row of the store that each episode begins at, ascending.
+        lengths: rows of each.
+    """
+
+    def __init__(self, firsts: np.ndarray, lengths: np.ndarray):
+        self.firsts, self.lengths = firsts, lengths
+        self.begins = lengths.cumsum() - lengths  # position of each episode's first row
+        self.total = int(lengths.sum())
+
+    def rows(self, positions: np.ndarray) -> np.ndarray:
+        """Finds the rows of the store that stand at the given positions, which must lie in the stream."""
+        episode = np.searchsorted(self.begins, positions, "right") - 1
+        return self.firsts[episode] + positions - self.begins[episode]
+
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """Finds where rows of the store stand in the stream; -1 for those that do not."""
+        if not self.total:
+            return np.full(rows.shape, -1)
+        episode = np.searchsorted(self.firsts, rows, "right") - 1
+        into = rows - self.firsts[episode]
+        return np.where((into >= 0) & (into < self.lengths[episode]), self.begins[episode] + into, -1)
+
 
 def split_episodes(episodes: int, heldout_fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out episode indices, the same for every run on a buffer of so many episodes.
+    """Splits episodes into training and held-out ones, the same for every run on a buffer of so many; their indices.
 
     At least one episode is held out and at least one kept, where there are two or more.
     """
@@ -84,16 +183,22 @@ def split_episodes(episodes: int, heldout_fraction: float) -> tuple[np.ndarray, 
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def random_batch(batch: int, length: int, size: int, action: int) -> Batch:
-    """Windows of noise in the shapes of a run's, for timings."""
+def random_batch(batch: int, length: int, spec: Spec) -> Batch:
+    """Makes windows of noise in the shapes of an environment's, for timings."""
     rng = np.random.default_rng(0)
     shape = batch, length
     first = np.zeros(shape, bool)
     first[:, 0] = True
     return {
-        "image": rng.integers(0, 256, (*shape, size, size, 3), np.uint8),
-        "action": rng.uniform(-1, 1, (*shape, action)).astype(np.float32),
+        "image": rng.integers(0, 256, (*shape, *spec.image), np.uint8),
+        "action": _random_actions(rng, shape, spec.action),
         "reward": rng.uniform(0, 10, shape).astype(np.float32),
         "is_first": first,
         "is_terminal": np.zeros(shape, bool),
     }
+
+
+def _random_actions(rng: np.random.Generator, shape: tuple[int, int], action: ActionSpec) -> np.ndarray:
+    if action.kind == "continuous":
+        return rng.uniform(-1, 1, (*shape, action.dim)).astype(np.float32)
+    return np.eye(action.dim, dtype=np.float32)[rng.integers(action.dim, size=shape)]

@@ -10,74 +10,80 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, VectorEnv
 
 from hdream_core import envs
-from hdream_core.config.check import check_windows
+from hdream_core.agent import Player
 from hdream_core.config.fields import Config
 from hdream_core.data.collector import Collector, store_fields
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
 from hdream_core.data.store import EpisodeStore
-from hdream_core.dreamerv2.player import Player
-from hdream_core.envs import registry
 from hdream_core.envs.vector import make_episodes
+from hdream_core.spec import Spec
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
 
 EVAL_SEED = 1_000_000  # added to a run's seed for its evaluation environments: no training episode has such a seed
 
-LOOKS = {"render": ("fast", "paper"), "camera": ("corner", "corner2")}  # that environments are asked for
 
+class DataSource(Protocol):
+    """What the trainer asks of its data.
 
-class Source(Protocol):
-    """What the trainer asks of its data."""
+    Attributes:
+        spec: of the environment that the data come from.
+        fixed: whether the data are all there at the start (offline).
+        replay: what batches are drawn from.
+        heldout: episodes that are never trained on.
+        facts: the look of the frames, the hash of the buffer: what a run must keep to when it resumes.
+    """
 
-    image_size: int
-    action: int
-    prefill: int  # environment steps of random actions before the first update
+    spec: Spec
+    fixed: bool
     replay: Replay
-    heldout: Replay | None  # episodes that are never trained on
-    facts: dict[str, str]  # render quality, camera, hash of the buffer: what a run must keep to when it resumes
+    heldout: Replay | None
+    facts: dict[str, str]
 
     @property
     def between_episodes(self) -> bool:
         """Whether nothing needs saving but ``position``."""
 
-    def collect(self, player: Player | None, env_steps: int) -> dict[str, float] | None:
-        """Gathers experience; facts about an episode if one ended."""
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, dict[str, float] | None]:
+        """Gathers experience; returns the environment steps by which the clock moves, and facts of an ended episode."""
 
     def position(self) -> np.ndarray:
-        """What a checkpoint saves of the replay."""
+        """Returns what a checkpoint saves of the replay."""
 
     def rewind(self, position: np.ndarray) -> None:
         """Goes back to a saved position."""
 
     def eval_envs(self) -> VectorEnv:
-        """Environments for evaluation, made when first asked for."""
+        """Returns environments for evaluation, made when first asked for."""
 
     def close(self) -> None:
         """Ends the processes that it has started."""
 
 
 class _EvalEnvs:
-    """Lazily made evaluation environments, shared by both sources; their frames are as the training data's."""
+    """Makes evaluation environments when they are needed; their frames look like the training data's."""
 
-    def __init__(self, config: Config, render: str, camera: str):
-        self.config = config
-        self.facts = {"render": render, "camera": camera}
+    def __init__(self, config: Config, look: Mapping[str, str]):
+        self.config, self.look = config, dict(look)
+        self.facts: dict[str, str] = dict(look)
         self._envs: VectorEnv | None = None
 
     def eval_envs(self) -> VectorEnv:
+        """Returns one environment for each evaluation episode."""
         if self._envs is None:
             config = self.config.eval
-            gpu = pick_device().type == "cuda"
+            gpu = pick_device(self.config.train.device).type == "cuda"
             processes = gpu and cores() > config.episodes > 1 if config.processes is None else config.processes
-            look = {"render": self.facts["render"], "camera": self.config.env.camera}
+            options = env_options(self.config, self.look)
             seed = EVAL_SEED + self.config.seed
-            self._envs = make_episodes(self.config.task, config.episodes, processes, seed=seed, **look)
+            self._envs = make_episodes(self.config.task, config.episodes, processes, seed=seed, **options)
         return self._envs
 
     def close(self) -> None:
+        """Ends the processes of the environments."""
         if self._envs is not None:
             self._envs.close(**({"terminate": True} if isinstance(self._envs, AsyncVectorEnv) else {}))
             self._envs = None
@@ -86,108 +92,148 @@ class _EvalEnvs:
 class Online(_EvalEnvs):
     """Experience from an environment, kept in ``<run>/replay``."""
 
-    heldout = None
+    fixed, heldout = False, None
 
     def __init__(self, config: Config, folder: Path, rng: np.random.Generator):
-        env = make_env(config, config.seed, config.env.render)
-        super().__init__(config, env.render_quality, env.camera)
-        check_windows(config, env.time_limit // env.action_repeat + 1)
-        self.image_size, self.action = env.observation_space["image"].shape[0], env.action_space.shape[0]
-        self.prefill = config.train.prefill
+        env, train = make_env(config, config.seed), config.train
+        super().__init__(config, env.look)
+        self.spec = Spec.of(env)
+        if not self.spec.terminates:
+            rows = self.spec.time_limit // self.spec.action_repeat + 1
+            if train.windows == "episode":
+                check_windows(config, rows)
+            if self.spec.time_limit > _clock_end(config):
+                raise ConfigError(
+                    f"train.steps is {train.steps}, but an episode of {config.task} takes {self.spec.time_limit} "
+                    "steps, so nothing would be learned"
+                )
         self.store = EpisodeStore(folder / "replay", store_fields(env))
         self.collector = Collector(env, self.store, rng)
-        self.replay = Replay(self.store, None, config.train.capacity, config.train.oversample_ends)
-        if self.prefill < env.time_limit:
-            raise ConfigError(
-                f"train.prefill is {self.prefill}; it must hold one episode, {env.time_limit} steps or more"
-            )
+        self.replay = Replay(self.store, None, train.capacity, train.oversample_ends, train.windows)
 
     @property
     def between_episodes(self) -> bool:
+        """Whether no episode is being played."""
         return self.collector.between_episodes
 
-    def collect(self, player: Player | None, env_steps: int) -> dict[str, float] | None:
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, dict[str, float] | None]:
+        """Plays; see ``Collector.collect``."""
         return self.collector.collect(player, env_steps)
 
     def position(self) -> np.ndarray:
+        """Returns the list of episodes, ``EpisodeStore.position``."""
         return self.store.position()
 
     def rewind(self, position: np.ndarray) -> None:
+        """Drops the episodes that came after a saved position."""
         self.store.rewind(position)
 
 
 class Offline(_EvalEnvs):
     """A fixed buffer; the clock moves, the data do not."""
 
-    between_episodes = True
-    prefill = 0
+    fixed, between_episodes = True, True
 
     def __init__(self, config: Config):
         buffer = open_buffer(config.offline_buffer or "")
         check_buffer(config, buffer.facts)
-        super().__init__(config, buffer.facts["render"], buffer.facts["camera"])
+        super().__init__(config, {name: buffer.facts[name] for name in ("render", "camera")})
         self.facts["buffer_sha256"] = buffer.facts["sha256"]
-        self.store = buffer.store
-        image, action = (self.store.fields[name].shape for name in ("image", "action"))
-        self.image_size, self.action = image[0], action[0]
-        check_windows(config, max(self.store.lengths))
+        self.store, self.spec, train = buffer.store, buffer.spec, config.train
+        lengths = max(self.store.lengths)
+        check_windows(config, lengths if train.windows == "episode" else self.store.rows, lengths)
         if self.store.episodes < 2:
             raise ConfigError(f"{config.offline_buffer}: has one episode; training needs two, one of them held out")
-        train, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
-        self.replay = Replay(self.store, train, None, config.train.oversample_ends)
+        training, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
+        self.replay = Replay(self.store, training, None, train.oversample_ends, train.windows)
         self.heldout = Replay(self.store, heldout)
 
-    def collect(self, player: Player | None, env_steps: int) -> None:
-        return None
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, None]:
+        """Gathers nothing."""
+        return env_steps, None
 
     def position(self) -> np.ndarray:
+        """Returns nothing: the buffer does not change."""
         return np.zeros((0, 2), np.int64)
 
     def rewind(self, position: np.ndarray) -> None:
-        return None
+        """Does nothing: the buffer does not change."""
+
+
+def check_windows(config: Config, rows: int, heldout_rows: int | None = None) -> None:
+    """Raises ConfigError if training or held-out windows do not fit.
+
+    Args:
+        config: of the run.
+        rows: of the longest stretch that a training window is cut from.
+        heldout_rows: of the longest episode, offline.
+    """
+    fits = {"train.length": (config.train.length, rows)}
+    if heldout_rows is not None:
+        fits["eval.context + eval.horizon"] = config.eval.context + config.eval.horizon, heldout_rows
+    for name, (length, longest) in fits.items():
+        if length > longest:
+            raise ConfigError(f"{name} is {length}, but the longest episode of {config.task} here has {longest} frames")
 
 
 def check_source(config: Config) -> None:
     """Raises what is wrong with a config's task, buffer or prefill, before anything is made for it."""
-    registry.find(config.task)
+    envs.find(config.task)
+    pick_device(config.train.device)
     train = config.train
     if config.offline_buffer:
         check_buffer(config, read_metadata(Path(config.offline_buffer))["hdream"])
-    elif train.prefill > -(-train.steps // train.train_every) * train.train_every:  # where the clock ends
+    elif train.prefill > _clock_end(config):
         raise ConfigError(
             f"train.prefill is {train.prefill}, but the run ends at step {train.steps}, so nothing would be learned"
         )
 
 
-def make_source(config: Config, folder: Path, rng: np.random.Generator) -> Source:
-    """The fixed buffer that the config names, or else its task's environment."""
+def _clock_end(config: Config) -> int:
+    """Where a run's clock ends, at the least: at a multiple of ``train_every``."""
+    return -(-config.train.steps // config.train.train_every) * config.train.train_every
+
+
+def make_source(config: Config, folder: Path, rng: np.random.Generator) -> DataSource:
+    """Opens the fixed buffer that the config names, or else makes its task's environment."""
     return Offline(config) if config.offline_buffer else Online(config, folder, rng)
 
 
-def make_env(config: Config, seed: int, render: str) -> Any:
-    """An environment of the config's task and camera."""
-    return envs.make(config.task, seed=seed, render=render, camera=config.env.camera)
+def env_options(config: Config, look: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the options of a config's environments: its suite's settings, with the look of given data if any."""
+    options = {name: value for name, value in vars(config.env).items() if name != "suite" and name[0] != "_"}
+    return options | {name: value for name, value in (look or {}).items() if name in options}
+
+
+def make_env(config: Config, seed: int) -> Any:
+    """Makes an environment of the config's task and settings."""
+    return envs.make(config.task, seed=seed, **env_options(config))
 
 
 def make_env_like(task: str, facts: Mapping[str, Any], seed: int) -> Any:
-    """An environment whose frames look as a run's or a buffer's own facts say; the miniature has one look anyway.
+    """Makes an environment whose frames look as a run's or a buffer's own facts say.
 
     Args:
         task: of the environment.
-        facts: with ``render`` and ``camera``, of ``runs.recorded`` or a buffer's metadata.
+        facts: with its look, of ``run_folder.read_provenance`` or a buffer's metadata; what the suite has no setting
+            for, or no such value, is left out.
         seed: of its episodes.
     """
-    look = {name: facts[name] for name, known in LOOKS.items() if facts.get(name) in known}
-    return envs.make(task, seed=seed, **look)
+    suite, options = envs.find(task), {}
+    for name in set(suite.settings.__dataclass_fields__) - {"suite"}:
+        try:
+            options[name] = getattr(suite.settings(**{name: facts[name]}), name)
+        except (KeyError, ConfigError):  # an old buffer, say, that does not tell
+            continue
+    return envs.make(task, seed=seed, **options)
 
 
-def check_buffer(config: Config, facts: dict[str, Any]) -> None:
-    """Refuses a buffer of another task, or frames rendered otherwise than evaluation would render them."""
+def check_buffer(config: Config, facts: Mapping[str, Any]) -> None:
+    """Refuses a buffer of another task, or frames that evaluation would render otherwise."""
     if facts["task"] != config.task:
         raise ConfigError(f"{config.offline_buffer}: holds {facts['task']}, but the run's task is {config.task}")
-    wanted = {"camera": config.env.camera, "render": config.env.render}
-    for name, value in wanted.items():
-        if value != "auto" and facts[name] not in (value, "none", "numpy"):  # the miniature has one look
+    for name, value in env_options(config).items():
+        if name in facts and value not in ("auto", facts[name]):
             raise ConfigError(
                 f"{config.offline_buffer}: frames have {name} {facts[name]}, but the run asks for {value}; "
                 f"set env.{name}={facts[name]}"

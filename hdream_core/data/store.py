@@ -1,10 +1,11 @@
-"""Episodes on disk as flat rows of uint8 and float32, appended whole, windows read through the page cache.
+"""Stores episodes on disk as flat rows, appended whole, and reads windows of them through the page cache.
 
 A store is a folder with one raw file per field and, in ``layout.json``, each field's dtype and row shape. Row 0 of an
 episode is the reset frame; row t holds the frame that ``action[t]`` led to and the reward that came with it. The
 list of episodes (first row, length) is not a file of the store: a checkpoint carries it, so that what was appended
-after the checkpoint never happened. A window is one read per field, so a process holds what it asked for and no more,
-however large the store; the system's page cache keeps what fits, once for all processes that read the store.
+after the checkpoint never happened. A window is one read per field (one per piece, where its rows lie apart), so a
+process holds what it asked for and no more, however large the store; the system's page cache keeps what fits, once for
+all processes that read the store.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,26 +28,29 @@ from hdream_core.support.files import write_atomically
 
 
 class StoreError(UserError, ValueError):
-    """A store on disk does not fit what is read from or written to it."""
+    """Says that a store on disk does not fit what is read from or written to it."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """dtype and shape of one row of a field."""
+    """Describes one row of a field: dtype and shape."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def row_bytes(self) -> int:
+        """Returns the bytes that a row takes on disk."""
         return np.dtype(self.dtype).itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
 class EpisodeStore:
-    """Append-only rows of named fields.
+    """Keeps episodes as rows of named fields in a folder; they are appended, never changed.
+
+    Constructing one changes nothing on disk: the first ``append`` or ``rewind`` makes the folder and its layout.
 
     Args:
-        folder: created if need be.
+        folder: of the store; need not exist.
         fields: row layout; must equal what the folder already holds. None reads it from the folder.
 
     Raises:
@@ -54,55 +59,67 @@ class EpisodeStore:
 
     def __init__(self, folder: str | Path, fields: Mapping[str, Field] | None = None):
         self.folder = Path(folder)
-        layout = self.folder / "layout.json"
-        found = self._read_layout(layout) if layout.exists() else None
+        found = self._layout_on_disk()
         if fields is None and found is None:
             raise StoreError(f"{self.folder}: no layout.json, so this is not an episode store")
-        if fields is not None and found is not None and dict(fields) != found:
-            raise StoreError(f"{self.folder}: holds {found}, which differs from the {dict(fields)} of this run")
-        self.fields: dict[str, Field] = dict(fields or found or {})
-        if found is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({name: [f.dtype, list(f.shape)] for name, f in self.fields.items()})
-            write_atomically(layout, text.encode())
+        self.fields: dict[str, Field] = dict(found if fields is None else fields)
+        self._check(found)
         self.starts: list[int] = []
         self.lengths: list[int] = []
         self._descriptors: dict[str, int] = {}
         weakref.finalize(self, _close, self._descriptors)
 
-    @staticmethod
-    def _read_layout(path: Path) -> dict[str, Field]:
+    def _layout_on_disk(self) -> dict[str, Field] | None:
+        path = self.folder / "layout.json"
+        if not path.exists():
+            return None
         try:
             found = untrusted.json_value(path.read_bytes())
             return {untrusted.plain_name(name, "a field"): _field(*kind) for name, kind in found.items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise StoreError(f"{path}: not a store's layout ({error})") from None
 
+    def _check(self, found: dict[str, Field] | None) -> None:
+        if found is not None and found != self.fields:
+            raise StoreError(f"{self.folder}: holds {found}, which differs from the {self.fields} of this run")
+
+    def _make(self) -> None:
+        """Makes the folder and its layout, or checks the layout that somebody has made since."""
+        found = self._layout_on_disk()
+        self._check(found)
+        if found is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({name: [f.dtype, list(f.shape)] for name, f in self.fields.items()})
+            write_atomically(self.folder / "layout.json", text.encode())
+
     @property
     def rows(self) -> int:
-        """Rows that the episodes take."""
+        """Counts the rows that the episodes take."""
         return self.starts[-1] + self.lengths[-1] if self.starts else 0
 
     @property
     def episodes(self) -> int:
+        """Counts the episodes."""
         return len(self.starts)
 
     def append(self, episode: Mapping[str, np.ndarray]) -> None:
         """Adds one whole episode; every array is ``(rows, ...)`` of the same number of rows.
 
         Raises:
-            StoreError: if a field is missing, or an array's row shape differs from the layout.
+            StoreError: if a field is missing, or an array's row shape differs from the layout; nothing is written then.
         """
         if set(episode) != set(self.fields):
             raise StoreError(f"episode has fields {sorted(episode)}, the store {sorted(self.fields)}")
         lengths = {len(values) for values in episode.values()}
         if len(lengths) != 1:
             raise StoreError(f"episode's fields have different numbers of rows: {sorted(lengths)}")
+        for name, field in self.fields.items():
+            if np.shape(episode[name])[1:] != field.shape:
+                raise StoreError(f"rows of {name} have shape {np.shape(episode[name])[1:]}, the store {field.shape}")
+        self._make()
         start = self.rows
         for name, field in self.fields.items():
             values = np.ascontiguousarray(episode[name], dtype=field.dtype)
-            if values.shape[1:] != field.shape:
-                raise StoreError(f"rows of {name} have shape {values.shape[1:]}, the store {field.shape}")
             path = self.folder / f"{name}.raw"
             with open(path, "r+b" if path.exists() else "w+b") as file:
                 file.seek(start * field.row_bytes)
@@ -113,18 +130,30 @@ class EpisodeStore:
         self.lengths.append(lengths.pop())
 
     def windows(self, name: str, starts: np.ndarray, length: int) -> np.ndarray:
-        """Rows ``s`` to ``s + length`` of a field for every start s: ``(len(starts), length, ...)``.
+        """Reads rows ``s`` to ``s + length`` of a field for every start s: ``(len(starts), length, ...)``.
 
         Raises:
             StoreError: if the file ends before the last of them.
         """
-        field = self.fields[name]
-        if length * field.row_bytes > (size := os.fstat(self._descriptor(name)).st_size):
+        return self.gather(name, np.asarray(starts, np.int64)[:, None] + np.arange(length))
+
+    def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Reads any rows of a field, ``(B, T)`` indices: ``(B, T, ...)``. Rows of a window that adjoin are one read.
+
+        Raises:
+            StoreError: if the file ends before the last of them.
+        """
+        field, (windows, length) = self.fields[name], rows.shape
+        size = os.fstat(self._descriptor(name)).st_size
+        if length * field.row_bytes > size:
             raise StoreError(f"{self.folder / name}.raw: {size} bytes, too few for a window of {length} rows")
-        out = np.empty((len(starts), length, *field.shape), field.dtype)
-        for start, rows in zip(starts, out, strict=True):
-            self._read(name, int(start), rows)
-        return out
+        out = np.empty((windows * length, *field.shape), field.dtype)
+        begins = np.ones(rows.shape, bool)  # a piece: where a row is not the one after its neighbour
+        begins[:, 1:] = np.diff(rows) != 1
+        flat = rows.ravel()
+        for begin, end in pairwise([*np.flatnonzero(begins), len(flat)]):
+            self._read(name, int(flat[begin]), out[begin:end])
+        return out.reshape(windows, length, *field.shape)
 
     def _read(self, name: str, start: int, out: np.ndarray) -> None:
         # Not memory-mapped: the pages of a map count as this process's memory, 2.8 GB soon with 250,000 steps.
@@ -144,12 +173,12 @@ class EpisodeStore:
         return self._descriptors[name]
 
     def episode(self, index: int) -> dict[str, np.ndarray]:
-        """One episode's rows by field name."""
+        """Reads one episode's rows, by field name."""
         start, length = self.starts[index], self.lengths[index]
         return {name: self.windows(name, np.array([start]), length)[0] for name in self.fields}
 
     def position(self) -> np.ndarray:
-        """``(episodes, 2)`` int64 of first row and length: what a checkpoint saves."""
+        """Returns what a checkpoint saves: ``(episodes, 2)`` int64, each episode's first row and length."""
         return np.array([self.starts, self.lengths], np.int64).T.reshape(-1, 2)
 
     def read_to(self, position: np.ndarray) -> None:
@@ -169,6 +198,7 @@ class EpisodeStore:
     def rewind(self, position: np.ndarray) -> None:
         """Goes back to a saved position and cuts off the rows beyond it, for who writes here; else as ``read_to``."""
         self.read_to(position)
+        self._make()
         for name, field in self.fields.items():
             path = self.folder / f"{name}.raw"
             if path.exists():

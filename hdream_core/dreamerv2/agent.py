@@ -3,102 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hdream_core.balancers import Balancer, BalancerError, FixedWeights, Harmony
-from hdream_core.balancers.averaging import DynamicWeightAverage, UncertaintyWeighting
-from hdream_core.balancers.nash import NashMTL
-from hdream_core.config.check import check_weights
-from hdream_core.config.fields import BalancerConfig, Config
-from hdream_core.data.replay import FIELDS
+from hdream_core.agent import OpenLoop
+from hdream_core.config.balancer import make_balancer
+from hdream_core.config.fields import Config
 from hdream_core.dreamerv2.behavior import Behavior
 from hdream_core.dreamerv2.player import Memory, Player
 from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.tuned.imagination import FusedBehavior
-from hdream_core.dreamerv2.tuned.kernels import pick
+from hdream_core.dreamerv2.tuned.kernels import Kernels, pick
 from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.optimizer import Optimizer
-from hdream_core.support.cuda_graph import Recorded
+from hdream_core.spec import Spec
+from hdream_core.support.batch import to_device
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.precision import autocast, pick_device
 
 
-def make_balancer(config: BalancerConfig, discount_head: bool = False, image_size: int = 64) -> Balancer:
-    """The balancer that a config describes.
+class DreamerV2(nn.Module):
+    """The agent of ``hdream_core.agent.Agent``: ``act`` in an environment, ``update`` on a batch.
 
     Args:
-        config: kind and settings.
-        discount_head: whether there is a discount loss, too.
-        image_size: pixels per side; only uncertainty weighting counts them.
+        config: the whole run's config; its ``agent`` is a ``DreamerV2Config``.
+        spec: of the environment; its actions must be continuous.
+        device: in place of the config's.
+        kernels: in place of those that the config's ``train.kernels`` says.
 
     Raises:
-        ConfigError: if its settings cannot be, or a fixed weight is given for a loss whose weight it finds itself.
-    """
-    check_weights(config)
-    try:
-        return _balancer(config, {"discount": 1.0} if discount_head else {}, image_size)
-    except BalancerError as error:  # balancers depend on torch alone, so theirs is no UserError
-        raise ConfigError(f"balancer: {error}") from None
-
-
-def _balancer(config: BalancerConfig, extra: dict[str, float], image_size: int) -> Balancer:
-    """What the config names; ``extra`` are fixed weights of further losses."""
-    names = ("observation", "reward", "dynamics", *extra)
-    match config.kind:
-        case "fixed":
-            given = {name: w for name in ("w_o", "w_r", "w_d") if (w := getattr(config, name)) is not None}
-            return FixedWeights(**given, **extra)
-        case "harmony":
-            # E.4 fixes w_d while o and r are balanced; the tuned w_o and w_r of E.5 are DreamerV2's: kind=fixed.
-            return Harmony(names, config.rectified, {} if config.w_d is None else {"dynamics": config.w_d})
-        case "uw":
-            return UncertaintyWeighting(names, {"observation": image_size**2 * 3, "reward": 1})
-        case "dwa":
-            return DynamicWeightAverage(names, config.dwa_temperature, config.dwa_window)
-        case "nashmtl":
-            return NashMTL(names, config.nash_every, config.nash_max_norm)
-
-
-class DreamerV2(nn.Module):
-    """The agent: ``act`` in an environment, ``update`` on a batch.
-
-    Args:
-        config: the whole run's config.
-        image_size: pixels per side.
-        action: number of action dimensions.
-        device: None takes a GPU where there is one.
+        ConfigError: if the config cannot be, or the actions are discrete.
     """
 
-    def __init__(self, config: Config, image_size: int, action: int, device: torch.device | None = None):
+    def __init__(
+        self,
+        config: Config,
+        spec: Spec,
+        device: torch.device | str | None = None,
+        kernels: Kernels | None = None,
+    ):
         super().__init__()
-        self.config, self.image_size, self.action = config, image_size, action
-        self.device = device or pick_device()
-        self.balancer = make_balancer(config.balancer, config.model.discount_head, image_size)
-        self.kernels = pick(config.train.kernels, self.device)
-        names, gamma = self.balancer.names, config.behavior.gamma
-        self.model = WorldModel(config.model, names, image_size, action, gamma, self.kernels)
-        behavior = FusedBehavior if self.kernels.fused else Behavior
-        self.behavior = behavior(config.behavior, self.model.rssm.feat_size, action)
+        if spec.action.kind != "continuous":
+            raise ConfigError(f"dreamerv2 learns continuous actions, and those of {config.task} are discrete")
+        self.config, self.spec = config, spec
+        self.device = pick_device(config.train.device) if device is None else torch.device(device)
+        model, behavior = config.agent.model, config.agent.behavior
+        losses = ("observation", "reward", "dynamics", *(["discount"] if model.discount_head else []))
+        self.balancer = make_balancer(config.balancer, losses, spec.image)
+        self.kernels = kernels = kernels or pick(config.train.kernels, self.device)
+        self.model = WorldModel(model, self.balancer.names, spec.image, spec.action.dim, behavior.gamma, kernels)
+        kind = FusedBehavior if kernels.fused_imagination else Behavior
+        self.behavior = kind(behavior, self.model.rssm.feat_dim, spec.action.dim)
         self.to(self.device)
         self.balancer.attach(self.shared_parameters())
-        self.updates = 0
-        self.optimizers = self._make_optimizers(self.kernels.fused or self.device.type == "cuda")
-        self._forget_recordings()
+        self.capturable = kernels.captured and self.balancer.on_device
+        self.player = Player(self.model, self.behavior, spec.action.dim, config.train.precision, kernels.captured)
+        self._updates = torch.zeros((), dtype=torch.int64, device=self.device)  # a captured update counts there
+        self._fresh = True  # whether no update has been taken
 
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that every loss's gradient flows through: what leads from frames to features.
-
-        Not the RSSM's prior: the dynamics loss alone reaches its layers, which are a head in this sense.
-        """
-        rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
-        return [*self.model.encoder.parameters(), *rssm]
-
-    def _make_optimizers(self, fused: bool) -> dict[str, Optimizer]:
-        model, behavior = self.config.model, self.config.behavior
+    @cached_property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Adam of the world model (with the harmonizers), of the actor and of the critic."""
+        model, behavior = self.config.agent.model, self.config.agent.behavior
+        fused = self.kernels.fused_adam or self.kernels.captured
         groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
         if harmonizers := list(self.balancer.parameters()):
             # Eq. 5 has no weight decay on s; the authors' 1e-6 on it is too small to be seen.
@@ -109,76 +80,104 @@ class DreamerV2(nn.Module):
             "critic": Optimizer(self.behavior.critic.parameters(), behavior.grad_clip, fused, behavior.critic_lr),
         }
 
+    @property
+    def updates(self) -> int:
+        """How many updates there have been."""
+        return int(self._updates)
+
     def update(self, batch: Mapping[str, np.ndarray | Tensor]) -> dict[str, Tensor]:
-        """One step of world model, actor and critic; returns scalar metrics, still on the device.
-
-        Args:
-            batch: windows of ``replay.Batch``.
-        """
-        (values,) = self._learn(*(torch.as_tensor(batch[name]) for name in FIELDS))
-        self.updates += 1
-        if self.updates % self.config.behavior.slow_update == 0:
-            self.behavior.update_slow_critic()
-        return dict(zip(self._metrics, values.unbind(), strict=True))
-
-    def _learn_from(self, *fields: Tensor) -> tuple[Tensor]:
-        """World model, actor and critic learn from a batch on the device; returns the metrics' values, named in
-        ``_metrics``.
-        """
-        metrics, start = self._update_model(dict(zip(FIELDS, fields, strict=True)))
-        metrics |= self._update_behavior(start)
-        self._metrics = tuple(metrics)
-        return (torch.stack([value.float() for value in metrics.values()]),)
-
-    def _update_model(self, data: dict[str, Tensor]) -> tuple[dict[str, Tensor], State]:
-        with autocast(self.config.train.precision, self.device):
-            losses, post, extra = self.model.losses(data)
-        if self.updates == 0 and self.config.model.harmonizer_start == "analytic":
+        """Trains world model, actor and critic on a batch of windows; returns scalar metrics on the device."""
+        batch = to_device(batch, self.device)
+        with self._autocast():
+            losses, post, metrics = self.model.losses(batch)  # Eq. 2, by name
+        if self._fresh and self.config.agent.model.harmonizer_start == "analytic":
             self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
-        total, weights = self.balancer(losses)
-        step = self._step("model", total)
-        metrics = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
-        metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
-        metrics |= {f"balancer/{name}": value for name, value in self.balancer.diagnostics().items()}
-        return metrics | extra | step | {"loss/total": total.detach()}, post.detach().flatten()
+        total, weights = self.balancer(losses)  # Eq. 3, 4 or 5
+        metrics |= self._step("model", total)
+        with self._autocast():
+            start, discount = self._imagination_starts(post, batch)
+            actor_loss, critic_loss, more = self.behavior.losses(self.model, start, discount)  # Eqs. 6 to 9
+        more |= self._step("actor", actor_loss) | self._step("critic", critic_loss)
+        more |= {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
+        self._updates += 1
+        self.behavior.update_slow_critic(self._updates)
+        self._fresh = False
+        return self._named(losses, weights) | metrics | {"loss/total": total.detach()} | more
 
-    def _update_behavior(self, start: State) -> dict[str, Tensor]:
-        config = self.config.behavior
-        if config.starts is not None and config.starts < len(start.deter):
-            chosen = torch.randperm(len(start.deter), device=self.device)[: config.starts]
-            start = start.map(lambda x: x[chosen])
-        with autocast(self.config.train.precision, self.device):
-            actor_loss, critic_loss, metrics = self.behavior.losses(self.model, start)
-        steps = self._step("actor", actor_loss) | self._step("critic", critic_loss)
-        return metrics | steps | {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
+    def _imagination_starts(self, post: State, batch: Mapping[str, Tensor]) -> tuple[State, Tensor | None]:
+        """Detached posteriors ``(N, ...)`` to imagine from, and their discounts ``(N,)`` as the data say."""
+        start = post.detach().flatten()
+        discount = self.model.true_discount(batch["is_terminal"].flatten())
+        starts = self.config.agent.behavior.starts
+        if starts is not None and starts < len(start.deter):
+            chosen = torch.randperm(len(start.deter), device=self.device)[:starts]
+            start, discount = start.map(lambda x: x[chosen]), None if discount is None else discount[chosen]
+        return start, discount
 
-    def _step(self, name: str, loss: Tensor) -> dict[str, Tensor]:
-        """An update of model, actor or critic; what it reports, under names for the log."""
-        return {f"{what}/{name}": value for what, value in self.optimizers[name].step(loss).items()}
+    def _step(self, part: str, loss: Tensor) -> dict[str, Tensor]:
+        """Steps one optimiser; returns its metrics by names for the log."""
+        return {f"{what}/{part}": value for what, value in self.optimizers[part].step(loss).items()}
 
-    def act(self, image: np.ndarray, state: Memory | None, explore: bool) -> tuple[np.ndarray, Memory]:
-        """Actions for N environments that are stepped together; see ``Player.act``."""
-        return self.player.act(image, state, explore)
+    def _named(self, losses: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Losses, weights and what else the balancer tells, by names for the log."""
+        named = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+        named |= {f"weight/{name}": weight for name, weight in weights.items()}
+        return named | {f"balancer/{name}": value for name, value in self.balancer.diagnostics().items()}
 
-    def _forget_recordings(self) -> None:
-        """What the agent does from here on is recorded anew, where it is recorded at all."""
-        recorded = self.kernels.recorded
-        self._learn = Recorded(self._learn_from, self.device, recorded and self.balancer.on_device)
-        self.player = Player(self.model, self.behavior, self.action, self.config.train.precision, recorded)
+    def _autocast(self) -> Any:
+        return autocast(self.config.train.precision, self.device)
 
-    def to_device(self, batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        """Moves a batch as it is: images travel as uint8 and are scaled on the device."""
-        return {name: torch.as_tensor(values).to(self.device, non_blocking=True) for name, values in batch.items()}
+    def act(self, image: np.ndarray, memory: Memory | None, explore: bool) -> tuple[np.ndarray, Memory]:
+        """Chooses actions for N environments that are stepped together; see ``Player.act``."""
+        return self.player.act(image, memory, explore)
+
+    def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Computes the named, unweighted losses of Eq. 2, with their graph."""
+        with self._autocast():
+            return self.model.losses(to_device(batch, self.device))[0]
+
+    @torch.no_grad()
+    def features(self, batch: Mapping[str, Any]) -> Tensor:
+        """Returns the posterior's features of every step, ``(B, T, F)``: one sample of the latents."""
+        batch = to_device(batch, self.device)
+        with self._autocast():
+            post, _ = self.model.rssm.observe(self.model.encode(batch["image"]), batch["action"], batch["is_first"])
+        return post.feat
+
+    @torch.no_grad()
+    def open_loop(self, batch: Mapping[str, Any], context: int, samples: int = 1) -> OpenLoop:
+        """Predicts the rest of windows from their actions; see ``WorldModel.open_loop``."""
+        with self._autocast():
+            return self.model.open_loop(to_device(batch, self.device), context, samples)
+
+    @torch.no_grad()
+    def decode(self, feat: Tensor) -> Tensor | None:
+        """Draws features ``(..., F)`` as frames ``(..., H, W, C)`` in [0, 1]; None if there is no decoder (w_o = 0)."""
+        if self.model.decoder is None:
+            return None
+        with self._autocast():
+            return self.model.decode(feat)
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Returns the parameters that every loss's gradient flows through: what leads from frames to features.
+
+        Not the RSSM's prior: the dynamics loss alone reaches its layers, which are a head in this sense.
+        """
+        rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
+        return [*self.model.encoder.parameters(), *rssm]
 
     def training_state(self) -> dict[str, Any]:
-        """Everything that training changes, for a checkpoint."""
+        """Returns everything that training changes, for a checkpoint."""
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
         return {"agent": self.state_dict(), "optimizers": optimizers, "updates": self.updates}
 
-    def load_training_state(self, state: dict[str, Any]) -> None:
-        """The inverse of ``training_state``."""
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Goes back to a state of ``training_state``."""
         self.load_state_dict(state["agent"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self.updates = state["updates"]
-        self._forget_recordings()  # Adam's moments lie elsewhere now
+        self._updates.fill_(state["updates"])
+        self._fresh = self.updates == 0
+
+
+AGENT = DreamerV2

@@ -6,10 +6,10 @@ import copy
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hdream_core.config.fields import BehaviorConfig
+from hdream_core.dreamerv2.config import BehaviorConfig
 from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.distributions import TruncatedNormal
@@ -47,11 +47,11 @@ def lambda_return(
 class Behavior(nn.Module):
     """Actor and critic trained inside a world model that they do not change."""
 
-    def __init__(self, config: BehaviorConfig, feat: int, action: int):
+    def __init__(self, config: BehaviorConfig, feat_dim: int, action_dim: int):
         super().__init__()
         self.config = config
-        self.actor = MLP(feat, 2 * action, config.hidden, config.layers)
-        self.critic = MLP(feat, 1, config.hidden, config.layers)
+        self.actor = MLP(feat_dim, 2 * action_dim, config.hidden, config.layers)
+        self.critic = MLP(feat_dim, 1, config.hidden, config.layers)
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
     def policy(self, feat: Float[Tensor, "*n F"]) -> TruncatedNormal:
@@ -71,21 +71,28 @@ class Behavior(nn.Module):
         policy = TruncatedNormal(torch.stack([p.loc for p in policies]), torch.stack([p.scale for p in policies]))
         return Imagined(torch.stack(feats), policy.entropy())
 
-    def losses(self, model: WorldModel, start: State) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Actor loss (Eq. 9), critic loss (Eq. 7) and scalars worth logging.
+    def losses(
+        self, model: WorldModel, start: State, discount: Float[Tensor, " N"] | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Computes actor loss (Eq. 9), critic loss (Eq. 7) and scalars worth logging.
 
         Args:
-            model: dreamt in. Differentiate the losses with respect to actor and critic alone
+            model: imagined in. Differentiate the losses with respect to actor and critic alone
                 (``torch.autograd.grad``), so that no stray gradient reaches it.
             start: detached posterior states ``(N, ...)``.
+            discount: of the start states as the data have it, 0 at a terminal one; None takes the model's.
         """
-        return self.imagined_losses(model, self.imagine(model, start))
+        return self.imagined_losses(model, self.imagine(model, start), discount)
 
-    def imagined_losses(self, model: WorldModel, imagined: Imagined) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """``losses`` of a dream that has been dreamt."""
+    def imagined_losses(
+        self, model: WorldModel, imagined: Imagined, start_discount: Float[Tensor, " N"] | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Computes ``losses`` of a rollout that has been imagined."""
         c = self.config
         reward = model.reward(imagined.feat)  # (H + 1, N); reward[t] arrives with state t
         discount = model.discount(imagined.feat)  # (H + 1, N)
+        if start_discount is not None:
+            discount = torch.cat([start_discount[None], discount[1:]])
         value = self.slow_critic(imagined.feat).squeeze(-1)  # (H + 1, N)
         target = lambda_return(reward[:-1], value, discount[:-1], c.lam)  # (H, N) for states 0 .. H - 1
         # Weight of state t: the probability, and worth, of getting there.
@@ -104,7 +111,8 @@ class Behavior(nn.Module):
         return actor_loss, critic_loss, {name: x.detach() for name, x in metrics.items()}
 
     @torch.no_grad()
-    def update_slow_critic(self) -> None:
-        """Copies the critic into the slow critic."""
+    def update_slow_critic(self, updates: Int[Tensor, ""]) -> None:
+        """Copies the critic into the slow critic at every ``slow_update``-th of ``updates``, decided on the device."""
+        due = updates % self.config.slow_update == 0
         for slow, fast in zip(self.slow_critic.parameters(), self.critic.parameters(), strict=True):
-            slow.copy_(fast)
+            slow.copy_(torch.where(due, fast, slow))

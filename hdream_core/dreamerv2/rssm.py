@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdream_core.config.fields import RSSMConfig
+from hdream_core.dreamerv2.config import RSSMConfig
 from hdream_core.nets.distributions import categorical_kl, sample_one_hot
 from hdream_core.nets.mlp import init_weights
 
@@ -68,17 +68,17 @@ class GRUCell(nn.Module):
 class RSSM(nn.Module):
     """Representation model ``q(z_t | z_{t-1}, a_{t-1}, o_t)`` and transition model ``p(z_t | z_{t-1}, a_{t-1})``."""
 
-    def __init__(self, config: RSSMConfig, action: int, embed: int):
+    def __init__(self, config: RSSMConfig, action_dim: int, embed_dim: int):
         super().__init__()
         self.config = config
-        self.latent = latent = config.stoch * config.classes
-        self.feat_size = config.deter + latent
-        self.in_layer = nn.Linear(latent + action, config.hidden)
+        self.stoch_dim = stoch_dim = config.stoch * config.classes
+        self.feat_dim = config.deter + stoch_dim
+        self.in_layer = nn.Linear(stoch_dim + action_dim, config.hidden)
         self.cell = GRUCell(config.hidden, config.deter)
         self.prior_layer = nn.Linear(config.deter, config.hidden)
-        self.prior_logits = nn.Linear(config.hidden, latent)
-        self.post_layer = nn.Linear(config.deter + embed, config.hidden)
-        self.post_logits = nn.Linear(config.hidden, latent)
+        self.prior_logits = nn.Linear(config.hidden, stoch_dim)
+        self.post_layer = nn.Linear(config.deter + embed_dim, config.hidden)
+        self.post_logits = nn.Linear(config.hidden, stoch_dim)
         self.apply(init_weights)
 
     def initial(self, batch: int, device: torch.device | str = "cpu") -> State:
@@ -140,7 +140,7 @@ class RSSM(nn.Module):
         return stack(states)
 
     def imagination(self) -> Callable[[State, Tensor], State]:
-        """``imagine_step`` for a whole dream, inside a model that is not to change.
+        """Returns ``imagine_step`` for a whole rollout, inside a model that is not to change.
 
         Gradients flow through states and actions; whether they reach the weights is left open.
         """

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdream_core.config.fields import ModelConfig
+from hdream_core.agent import OpenLoop
+from hdream_core.dreamerv2.config import ModelConfig
 from hdream_core.dreamerv2.networks import Decoder, Encoder
 from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.tuned.kernels import PLAIN, Kernels
 from hdream_core.nets.mlp import MLP
-
-
-class Dream(NamedTuple):
-    """An open-loop prediction of N windows: ``context`` frames observed, H steps imagined."""
-
-    feat: Tensor  # (N, H, F) imagined
-    reward: Tensor  # (N, H)
-    observed: Tensor  # (N, context, F) posterior features of the frames seen
 
 
 class WorldModel(nn.Module):
@@ -33,8 +25,8 @@ class WorldModel(nn.Module):
     Args:
         config: sizes.
         names: losses to compute, among ``observation, reward, dynamics, discount``.
-        image_size: pixels per side, 32 or 64.
-        action: number of action dimensions.
+        image: height, width and channels of a frame.
+        action_dim: length of an action's vector.
         gamma: discount that the discount head predicts where an episode goes on.
         kernels: plain or tuned forms of the costly operations; the mathematics is the same.
 
@@ -48,8 +40,8 @@ class WorldModel(nn.Module):
         self,
         config: ModelConfig,
         names: Iterable[str],
-        image_size: int,
-        action: int,
+        image: tuple[int, int, int],
+        action_dim: int,
         gamma: float,
         kernels: Kernels = PLAIN,
     ):
@@ -60,14 +52,14 @@ class WorldModel(nn.Module):
             raise ValueError(f"the world model has no loss {sorted(unknown)[0]!r}; it has {', '.join(self.LOSSES)}")
         if "reward" not in self.names:
             raise ValueError("the reward loss needs a weight above 0: behaviour is learned from predicted rewards")
-        self.encoder = Encoder(image_size, config.depth)
-        self.rssm = kernels.rssm(config.rssm, action, self.encoder.features)
-        feat = self.rssm.feat_size
-        self.reward_head = MLP(feat, 1, config.hidden, config.layers)
+        self.encoder = Encoder(image, config.depth)
+        self.rssm = kernels.rssm(config.rssm, action_dim, self.encoder.embed_dim)
+        feat_dim = self.rssm.feat_dim
+        self.reward_head = MLP(feat_dim, 1, config.hidden, config.layers)
         self.decoder = (
-            Decoder(image_size, config.depth, feat, kernels.conv_transpose) if "observation" in self.names else None
+            Decoder(image, config.depth, feat_dim, kernels.conv_transpose) if "observation" in self.names else None
         )
-        self.discount_head = MLP(feat, 1, config.hidden, config.layers) if "discount" in self.names else None
+        self.discount_head = MLP(feat_dim, 1, config.hidden, config.layers) if "discount" in self.names else None
         self.to(memory_format=torch.channels_last)  # of the convolutions' weights; frames come channels last, too
 
     @staticmethod
@@ -102,7 +94,7 @@ class WorldModel(nn.Module):
         if self.decoder is not None:
             losses["observation"] = self.kernels.half_squared_error(self.decoder(feat.flatten(0, 1)), image, dims=3)
         if self.discount_head is not None:
-            target = self.gamma * (~batch["is_terminal"]).float()
+            target = self.true_discount(batch["is_terminal"])
             logit = self.discount_head(feat).squeeze(-1)
             losses["discount"] = F.binary_cross_entropy_with_logits(logit, target)
         return losses, post, {"kl": kl}
@@ -110,6 +102,10 @@ class WorldModel(nn.Module):
     def reward(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
         """Predicted reward that arrives with the step of ``feat``: ``(..., F)`` to ``(...)``."""
         return self.reward_head(feat).squeeze(-1)
+
+    def true_discount(self, is_terminal: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"] | None:
+        """Returns the discount that the data give a step, 0 at a terminal one; None without a discount head."""
+        return self.gamma * (~is_terminal).float() if self.discount_head is not None else None
 
     def discount(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
         """Discount of what follows ``feat``, ``(..., F)`` to ``(...)``.
@@ -128,16 +124,16 @@ class WorldModel(nn.Module):
         return (image.float() + 0.5).clamp(0, 1).movedim(-3, -1)
 
     @torch.no_grad()
-    def open_loop(self, batch: dict[str, Tensor], context: int, samples: int = 1) -> Dream:
+    def open_loop(self, batch: dict[str, Tensor], context: int, samples: int = 1) -> OpenLoop:
         """Observes ``context`` frames, then imagines the rest of the window from its actions alone (C.4).
 
         Args:
             batch: windows ``(B, T, ...)`` as in ``losses``, with T > context.
             context: frames to observe.
-            samples: dreams per window.
+            samples: predictions per window.
 
         Returns:
-            A dream with N = samples * B, sample-major, and H = T - context.
+            A prediction with N = samples * B, sample-major, and H = T - context.
         """
         length = batch["action"].shape[1]
         if not 0 < context < length:
@@ -150,4 +146,4 @@ class WorldModel(nn.Module):
         last = post.map(lambda x: x[:, -1])
         future = batch["action"][:, context:].repeat(samples, 1, 1)
         feat = self.rssm.imagine(last, future).feat
-        return Dream(feat, self.reward(feat), post.feat)
+        return OpenLoop(feat, self.reward(feat), post.feat)

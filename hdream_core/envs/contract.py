@@ -6,12 +6,14 @@ A suite (``suite.Suite``) names tasks and says how to make them; an environment 
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-import gymnasium
 import numpy as np
 
 from hdream_core.support.errors import UserError
+
+if TYPE_CHECKING:
+    import gymnasium
 
 T = TypeVar("T")
 Observation = dict[str, np.ndarray]

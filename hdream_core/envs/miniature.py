@@ -8,8 +8,13 @@ stripes. It complements Meta-world and never replaces it; every result on it bea
 
 from __future__ import annotations
 
+from typing import Literal
+
 import gymnasium
 import numpy as np
+
+from hdream_core.envs.suite import EnvConfig, Suite
+from hdream_core.support.settings import settings
 
 SIZE = 32  # pixels; positions are in pixels too, x to the right and y down
 BASE = np.array([16.0, 31.0])  # where the arm is mounted
@@ -31,23 +36,17 @@ class Miniature(gymnasium.Env):
     Args:
         task: its name, of which there is one.
         seed: of its episodes.
-        render, camera: taken for the sake of the common interface; this task has one look.
-        size: of the image in pixels, 32.
     """
 
     task = "mini_lever"
     time_limit = 50  # environment steps
     action_repeat = 1
-    render_quality = "numpy"
-    camera = "none"
+    terminates = False
 
-    def __init__(
-        self, task: str = "mini_lever", seed: int = 0, render: str = "auto", camera: str = "none", size: int = SIZE
-    ):
-        if size != SIZE:
-            raise ValueError(f"{task} is drawn at {SIZE} x {SIZE} pixels, not {size}")
+    def __init__(self, task: str = "mini_lever", seed: int = 0):
         self.seed = seed
         self.episode = -1
+        self.look = {"render": "numpy", "camera": "none"}
         self.observation_space = gymnasium.spaces.Dict(
             image=gymnasium.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8),
             state=gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float64),
@@ -77,7 +76,7 @@ class Miniature(gymnasium.Env):
         """One step; ``info`` has ``success``. Truncates after 50 steps."""
         reward = self.advance(action)
         success = self.lifted >= 0.8 * LIFT
-        return self._observe(), reward, False, self.t >= self.time_limit, {"success": success}
+        return self._observe(), reward, False, self.t >= self.time_limit, {"success": success, "env_steps": 1}
 
     def advance(self, action: np.ndarray) -> float:
         """Moves the tip, and returns the reward; the lever follows only while the tip pushes it up from beneath."""
@@ -153,3 +152,19 @@ class Miniature(gymnasium.Env):
         else:
             move = np.array([dx, 0.0])
         return np.clip(move / SPEED, -1, 1).astype(np.float32)
+
+
+@settings
+class MiniatureConfig(EnvConfig):
+    suite: Literal["miniature"] = "miniature"
+    """Suite of the task, which has one look and so no settings."""
+
+
+def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:
+    """Maps states ``(..., 6)`` to positions in pixels, ``(..., 2)`` each."""
+    return {"tip": state[..., :2], "lever": np.stack([state[..., 2], state[..., 3] - state[..., 4]], -1)}
+
+
+SUITE = Suite(
+    "miniature", ("mini_lever",), MiniatureConfig, "hdream_core.envs.miniature:Miniature", positions, "miniature"
+)

@@ -1,4 +1,4 @@
-"""Adam as all parts of the agent use it: clipped, on given parameters alone, without updates that are not finite."""
+"""Adam as all parts of an agent use it: clipped, on given parameters alone, without updates that are not finite."""
 
 from __future__ import annotations
 
@@ -25,18 +25,16 @@ class Optimizer:
 
     Attributes:
         adam: PyTorch's optimiser.
-        skipped: updates left out in a row, up to the last one; a scalar on the device.
     """
 
     def __init__(self, groups: Iterable[Any], clip: float, fused: bool, lr: float = 1e-3):
         self.adam = torch.optim.Adam(groups, lr=lr, eps=EPS, weight_decay=WEIGHT_DECAY, fused=fused)
         self.parameters: list[nn.Parameter] = [p for group in self.adam.param_groups for p in group["params"]]
         self.clip, self.fused = clip, fused
-        self._allow_recording()
-        self.skipped = torch.zeros((), device=self.parameters[0].device)
+        self._allow_capture()
 
     def step(self, loss: Tensor) -> dict[str, Tensor]:
-        """One update; returns the gradient's norm and whether the update was left out (1.0 or 0.0), as scalars.
+        """Takes one update; returns the gradient's norm and whether the update was left out (1.0 or 0.0), as scalars.
 
         Gradients of these parameters and no others: the actor's loss flows through the world model, not into it. Unused
         parameters (say, the prior's with w_d = 0) get none.
@@ -46,7 +44,6 @@ class Optimizer:
             p.grad = like(p, gradient)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip).detach()
         bad = (~torch.isfinite(norm + loss.detach())).float()
-        self.skipped.add_(1).mul_(bad)
         if self.fused:
             self.adam.found_inf = bad  # the fused kernel then leaves everything as it was, as for a loss scaler
             self.adam.step()
@@ -55,11 +52,11 @@ class Optimizer:
         return {"grad_norm": norm, "skipped": bad}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that an update changes besides the parameters."""
-        return {"adam": self.adam.state_dict(), "skipped": self.skipped.clone()}
+        """Returns everything that an update changes besides the parameters."""
+        return {"adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of ``state_dict``. Learning rates and the like stay as they were made: the config says them.
+        """Goes back to a state of ``state_dict``. Learning rates and the like stay as made: the config says them.
 
         Raises:
             ValueError: if a moment is not of its parameter's shape, which the fused kernel would not notice.
@@ -67,18 +64,17 @@ class Optimizer:
         saved = state["adam"]["state"]
         moments = {i: _moments(saved[i], p) for i, p in enumerate(self.parameters) if i in saved}
         self.adam.load_state_dict({"state": moments, "param_groups": self.adam.state_dict()["param_groups"]})
-        self._allow_recording()
-        self.skipped.copy_(state["skipped"])
+        self._allow_capture()
 
-    def _allow_recording(self) -> None:
-        """Tells Adam that its step may be part of a CUDA graph (``recording``), and is not before that is recorded."""
+    def _allow_capture(self) -> None:
+        """Tells Adam that its step may be part of a CUDA graph, and runs uncaptured before that."""
         for group in self.adam.param_groups:
             group["capturable"] = self.fused and self.parameters[0].is_cuda
         self.adam._warned_capturable_if_run_uncaptured = True
 
 
 def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
-    """``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
+    """Returns ``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
     if gradient is None or gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)

@@ -23,7 +23,7 @@ NEXT = "checkpoint.next.pt"  # whole, but not yet in its place: there only after
 MARK = b"hdream-sha256:"
 DIGEST = hashlib.sha256().digest_size
 # RuntimeErrors that say nothing of the file: the device's memory is full, or (newer versions tell) the device failed.
-OUT_OF_LUCK = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
+DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 
 
 class CheckpointError(UserError, ValueError):
@@ -52,7 +52,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     Raises:
         DamagedError: naming the file, if it is not what was written.
         CheckpointError: if it is not there, or whole but of no use here.
-        OSError, MemoryError: as they come, with ``OUT_OF_LUCK``; they say nothing of the file.
+        OSError, MemoryError: as they come, with ``DEVICE_ERRORS``; they say nothing of the file.
     """
     try:
         data = path.read_bytes()
@@ -62,7 +62,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         untrusted.check_zip(body)
         return torch.load(io.BytesIO(body), map_location=device, weights_only=True)
-    except (MemoryError, *OUT_OF_LUCK):
+    except (MemoryError, *DEVICE_ERRORS):
         raise
     except Exception as error:  # torch raises many kinds for a damaged file; all of them mean the same to a user
         if whole:
@@ -105,11 +105,11 @@ def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = Fals
 
 
 @contextlib.contextmanager
-def taking_up(folder: Path) -> Iterator[None]:
-    """Raises CheckpointError where the state of a run's checkpoint, taken up in the block, is not what a run needs."""
+def restoring(folder: Path) -> Iterator[None]:
+    """Turns errors while a run's state is restored into CheckpointError."""
     try:
         yield
-    except OUT_OF_LUCK:
+    except DEVICE_ERRORS:
         raise
     except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]

@@ -9,17 +9,17 @@ import torch
 from gymnasium.vector import VectorEnv
 from scipy.stats import spearmanr
 
+from hdream_core.agent import Agent
 from hdream_core.config.fields import EvalConfig
 from hdream_core.data.replay import Replay
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.support.precision import autocast
+from hdream_core.support.batch import to_device
 from hdream_core.support.randomness import own_randomness
 
 WINDOWS_SEED = 0  # of the held-out windows: the same ones for every method and seed, so that runs are compared in pairs
 WINDOWS_AT_ONCE = 50
 
 
-def policy_episodes(agent: DreamerV2, envs: VectorEnv, seed: int) -> dict[str, float]:
+def policy_episodes(agent: Agent, envs: VectorEnv, seed: int) -> dict[str, float]:
     """Plays one episode in each of several environments, all stepped together, with the policy's mode.
 
     An episode is a success if ANY of its steps was one.
@@ -41,13 +41,13 @@ def policy_episodes(agent: DreamerV2, envs: VectorEnv, seed: int) -> dict[str, f
 
 
 @dataclass(frozen=True)
-class Dreams:
-    """Open-loop reward prediction on W held-out windows of ``context`` frames seen and H steps dreamed."""
+class HeldoutPredictions:
+    """Open-loop reward predictions on W held-out windows of ``context`` frames seen and H steps predicted."""
 
     start: np.ndarray  # (W,) first row of each window in the buffer
     episode: np.ndarray  # (W,) the buffer's episode that it is from
     error: np.ndarray  # (W,) squared reward error (r - r_hat)^2, mean over the H steps and over the samples
-    dreamed_return: np.ndarray  # (W,) sum of dreamed rewards, mean over the samples
+    dreamed_return: np.ndarray  # (W,) sum of predicted rewards, mean over the samples
     true_return: np.ndarray  # (W,) sum of true rewards over the H steps
 
     def summary(self) -> dict[str, float]:
@@ -62,28 +62,30 @@ class Dreams:
 
 
 @torch.no_grad()
-def heldout_dreams(agent: DreamerV2, replay: Replay, config: EvalConfig, windows: int, seed: int) -> Dreams:
-    """Dreams through ``windows`` windows of a held-out split.
+def heldout_predictions(
+    agent: Agent, replay: Replay, config: EvalConfig, windows: int, seed: int
+) -> HeldoutPredictions:
+    """Predicts the rewards of ``windows`` windows of a held-out split, open-loop.
 
     Args:
-        agent: whose world model dreams.
+        agent: whose world model predicts.
         replay: over held-out episodes only.
         config: context, horizon and samples.
         windows: how many; the first k of more windows are the k of fewer.
-        seed: of the dreams' samples.
+        seed: of the predictions' samples.
     """
     length = config.context + config.horizon
     rng = np.random.default_rng(WINDOWS_SEED)
     starts = np.concatenate([replay.starts(rng, 1, length) for _ in range(windows)])
     error, dreamed, true = [], [], []
-    with own_randomness(seed), autocast(agent.config.train.precision, agent.device):
+    with own_randomness(seed):
         for some in np.split(starts, range(WINDOWS_AT_ONCE, windows, WINDOWS_AT_ONCE)):
-            batch = agent.to_device(replay.windows(some, length))
-            dream = agent.model.open_loop(batch, config.context, config.samples)
-            predicted = dream.reward.float().unflatten(0, (config.samples, len(some)))  # (samples, W, H)
+            batch = to_device(replay.windows(some, length), agent.device)
+            prediction = agent.open_loop(batch, config.context, config.samples)
+            predicted = prediction.reward.float().unflatten(0, (config.samples, len(some)))  # (samples, W, H)
             target = batch["reward"][:, config.context :]  # (W, H)
             error.append((predicted - target).square().mean((0, 2)).cpu().numpy())
             dreamed.append(predicted.sum(-1).mean(0).cpu().numpy())
             true.append(target.sum(-1).cpu().numpy())
     episode = np.searchsorted(replay.store.starts, starts, "right") - 1
-    return Dreams(starts, episode, np.concatenate(error), np.concatenate(dreamed), np.concatenate(true))
+    return HeldoutPredictions(starts, episode, np.concatenate(error), np.concatenate(dreamed), np.concatenate(true))

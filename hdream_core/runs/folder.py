@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
-from hdream_core.config.check import check
+from hdream_core.config import legacy
 from hdream_core.config.fields import Config
-from hdream_core.config.settings import flatten, from_dict
+from hdream_core.config.files import from_dict, to_dict
 from hdream_core.runs.metrics import read_last
+from hdream_core.spec import Spec
 from hdream_core.support import provenance, untrusted
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.files import write_atomically
 from hdream_core.support.precision import pick_device, resolve_precision
+from hdream_core.support.settings import flatten
 
 
 def prepare(config: Config, folder: Path) -> Path:
@@ -40,11 +41,11 @@ def prepare(config: Config, folder: Path) -> Path:
         "git_commit": commit,
         "git_dirty": dirty,
         "package_versions": provenance.package_versions(),
-        "device": provenance.device_name(),
-        "precision": resolve_precision(config.train.precision, pick_device()),
+        "device": provenance.device_name(config.train.device),
+        "precision": resolve_precision(config.train.precision, pick_device(config.train.device)),
     }
     write_atomically(folder / "provenance.json", json.dumps(facts, indent=2).encode())
-    write_atomically(path, json.dumps(dataclasses.asdict(config), indent=2).encode())
+    write_atomically(path, json.dumps(to_dict(config), indent=2).encode())
     return folder
 
 
@@ -53,21 +54,21 @@ def read_config(path: Path) -> Config:
     if path.is_dir() or path.suffix != ".json":
         path = path / "config.json"
     try:
-        return check(from_dict(untrusted.json_value(path.read_bytes())))
+        return from_dict(untrusted.json_value(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # else another try may go well
         raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def record(folder: Path, facts: dict[str, str]) -> None:
+def add_provenance(folder: Path, facts: dict[str, str]) -> None:
     """Adds facts that show when a run starts (render quality, buffer) to ``provenance.json``.
 
     Raises:
         ConfigError: if the run started with other facts, say, frames of another renderer.
     """
     path = folder / "provenance.json"
-    known = recorded(folder) if path.exists() else {}
+    known = read_provenance(folder) if path.exists() else {}
     for name, value in facts.items():
         if known.get(name, value) != value:
             raise ConfigError(f"{folder}: started with {name} {known[name]}, here it would go on with {value}")
@@ -75,8 +76,8 @@ def record(folder: Path, facts: dict[str, str]) -> None:
         write_atomically(path, json.dumps(known | facts, indent=2).encode())
 
 
-def recorded(folder: Path) -> dict[str, str]:
-    """What ``record`` wrote, and where the run's code and packages came from.
+def read_provenance(folder: Path) -> dict[str, str]:
+    """Reads what ``add_provenance`` wrote, and where the run's code and packages came from.
 
     Raises:
         ConfigError: naming what is damaged; the facts are texts, but for the two that say more of the code.
@@ -90,6 +91,34 @@ def recorded(folder: Path) -> dict[str, str]:
         if name not in ("git_dirty", "package_versions") and not isinstance(value, str):
             raise ConfigError(f"{path}: {name} is {str(value)[:80]}; it must be a text")
     return found
+
+
+def write_spec(folder: Path, spec: Spec) -> None:
+    """Keeps the environment's description with the run, for who loads its agent without the environment.
+
+    Raises:
+        ConfigError: if the run started with another one.
+    """
+    path = folder / "spec.json"
+    if not path.exists():
+        write_atomically(path, json.dumps(spec.to_dict(), indent=2).encode())
+    elif (found := read_spec(folder, "")) != spec:
+        raise ConfigError(f"{folder}: started with an environment of {found}, here it is {spec}")
+
+
+def read_spec(folder: Path, task: str) -> Spec:
+    """Reads what ``write_spec`` wrote; of a run from before there was one, the task says it.
+
+    Raises:
+        ConfigError: naming the file, if it is damaged.
+    """
+    path = folder / "spec.json"
+    try:
+        return Spec.from_dict(untrusted.json_object(path))
+    except FileNotFoundError:
+        return legacy.spec(task)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def mark_done(folder: Path, wall_seconds: float) -> None:

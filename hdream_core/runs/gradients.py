@@ -8,16 +8,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.support.precision import autocast
+from hdream_core.agent import Agent
 from hdream_core.support.randomness import own_randomness
 
 
-def gradient_norms(agent: DreamerV2, batch: dict[str, np.ndarray], seed: int = 0) -> dict[str, float]:
-    """Norms of the gradients of the unweighted losses at the shared parameters (encoder and posterior RSSM).
+def gradient_norms(agent: Agent, batch: dict[str, np.ndarray], seed: int = 0) -> dict[str, float]:
+    """Computes the norms of the unweighted losses' gradients at the shared parameters.
 
     Args:
-        agent: whose world model is examined; it is not changed.
+        agent: whose world model is examined; it is not changed. Its shared parameters lead from frames to features.
         batch: windows of ``replay.Batch``.
         seed: of the latents' samples.
 
@@ -25,8 +24,8 @@ def gradient_norms(agent: DreamerV2, batch: dict[str, np.ndarray], seed: int = 0
         By loss name. Times the loss's weight it is the pull that the loss has in Eq. 3.
     """
     shared = agent.shared_parameters()
-    with own_randomness(seed), autocast(agent.config.train.precision, agent.device):
-        losses, _, _ = agent.model.losses(agent.to_device(batch))
+    with own_randomness(seed):
+        losses = agent.losses(batch)
     norms = {}
     for name, loss in losses.items():
         gradients = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)

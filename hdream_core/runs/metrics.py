@@ -18,7 +18,7 @@ PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, perhaps 
 TAIL = 2**14  # bytes that a look at the end of a file reads at once; a line has some two thousand
 
 
-class Logger:
+class Metrics:
     """Writes ``metrics.jsonl``: one object a line with ``step`` (environment steps), ``kind`` and named numbers.
 
     The lines hold nothing that depends on the clock on the wall, so that a resumed run writes the same bytes as an
@@ -27,7 +27,6 @@ class Logger:
 
     def __init__(self, folder: Path, tensorboard: bool = False):
         self.path = folder / "metrics.jsonl"
-        self.path.touch()
         self.writer: Any = None
         self.make_writer = _summary_writer(folder / "tensorboard") if tensorboard else None
 
@@ -52,11 +51,12 @@ class Logger:
             self.writer = None
 
     def position(self) -> int:
-        """Bytes written so far: what a checkpoint saves."""
-        return self.path.stat().st_size
+        """Returns the bytes written so far: what a checkpoint saves."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def rewind(self, position: int) -> None:
         """Drops what was written after a checkpoint; ConfigError if lines from before it are gone."""
+        self.path.touch()
         if self.path.stat().st_size < position:
             raise ConfigError(
                 f"{self.path}: is shorter than its checkpoint says; lines have been lost, put them back or start over"

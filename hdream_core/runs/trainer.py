@@ -6,29 +6,31 @@ import io
 import math
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from hdream_core.agent import make_agent
 from hdream_core.config.fields import Config
-from hdream_core.data.prefetch import Ahead
+from hdream_core.data.prefetch import Prefetcher
 from hdream_core.data.replay import Replay
-from hdream_core.data.sources import EVAL_SEED, Source, make_source
-from hdream_core.dreamerv2.agent import DreamerV2
-from hdream_core.dreamerv2.player import Understudy
+from hdream_core.data.sources import EVAL_SEED, DataSource, make_source
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.evaluate import heldout_dreams, policy_episodes
-from hdream_core.runs.metrics import Logger
-from hdream_core.runs.resume import resume, state_of
-from hdream_core.support.cuda_graph import Pace
-from hdream_core.support.errors import UserError
+from hdream_core.runs.async_player import AsyncPlayer
+from hdream_core.runs.checkpoint import CheckpointError
+from hdream_core.runs.evaluate import heldout_predictions, policy_episodes
+from hdream_core.runs.metrics import Metrics
+from hdream_core.support.cuda_graph import Captured, Throttle
+from hdream_core.support.errors import ConfigError, UserError
 from hdream_core.support.files import write_atomically
+from hdream_core.support.randomness import rng_state, set_rng_state
 
-PLAY_SEED = 3_000_000  # added to a run's seed for an understudy's actions: no other generator has such a seed
+PLAY_SEED = 3_000_000  # added to a run's seed for an async player's actions: no other generator has such a seed
 SKIPPED_IN_A_ROW = 100  # updates that were not finite, after which a run stops
 
 
@@ -44,14 +46,14 @@ Progress = Callable[[int, Mapping[str, float]], None]
 
 
 class Trainer:
-    """A run in a folder; constructing it on a folder with a checkpoint continues that run (on a CPU, to the bit).
+    """A run in a folder. Constructing it changes no file; ``run`` goes on from the folder's latest checkpoint.
 
     The folder receives ``metrics.jsonl``, ``checkpoint.pt``, online ``replay/``, offline ``heldout.npz`` with the last
     evaluation window by window, and ``done`` when the run is complete.
 
     Args:
         config: of the run.
-        folder: of the run.
+        folder: of the run, with its ``config.json``.
         progress: called with the clock and the latest evaluation.
         stop: when set, the run saves itself as soon as it can and raises ``Stopped``; what it ends with is the same.
     """
@@ -64,24 +66,26 @@ class Trainer:
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         # Named generators, all saved in the checkpoint; torch's own serves the model: weights, latents, and actions
-        # where no understudy plays.
+        # where no async player acts.
         torch.manual_seed(config.seed)
         self.env_rng, replay_rng = (np.random.default_rng([config.seed, i]) for i in range(2))
-        self.source: Source = make_source(config, folder, self.env_rng)
-        run_folder.record(folder, self.source.facts)
-        self.agent = DreamerV2(config, self.source.image_size, self.source.action)
-        pin = self.agent.device.type == "cuda"
-        self.batches = Ahead(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
-        self.pace = Pace(self.agent.device)
-        self.logger = Logger(folder, config.log.tensorboard)
-        self.step = 0  # environment steps
+        self.source: DataSource = make_source(config, folder, self.env_rng)
+        self.agent = make_agent(config, self.source.spec)
+        device = self.agent.device
+        self.update = Captured(self.agent.update, device, self.agent.capturable)
+        pin = device.type == "cuda"
+        self.batches = Prefetcher(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
+        self.throttle = Throttle(device)
+        self.metrics = Metrics(folder, config.log.tensorboard)
+        self.step, self.previous = 0, -1  # environment steps, now and before the last move of the clock
+        self.learning = self.source.fixed  # whether updates have begun
         self.window: dict[str, list[torch.Tensor]] = defaultdict(list)  # metrics since the last line
+        self.skipped: Counter[str] = Counter()  # of each part of the agent, updates left out in a row
         self.latest: dict[str, float] = {}
         self.wall_seconds, self._since = 0.0, time.monotonic()
-        beside = not config.offline_buffer and self.agent.kernels.recorded
-        self.understudy = Understudy(self.agent.player, PLAY_SEED + config.seed) if beside else None
-        self._wants_checkpoint, self._saved = False, -1  # the latter: step of the latest checkpoint
-        resume(self)
+        asynchronous = not self.source.fixed and self.agent.capturable and pin
+        self.async_player = AsyncPlayer(self.agent.player, device, PLAY_SEED + config.seed) if asynchronous else None
+        self._resumed, self._wants_checkpoint, self._saved = False, False, -1  # the last: step of the latest checkpoint
 
     def run(self) -> None:
         """Trains to ``config.train.steps``, or returns at once if that is done.
@@ -89,61 +93,75 @@ class Trainer:
         Raises:
             Stopped: if asked to stop, once the run has saved itself.
             DivergedError: if losses stay non-finite.
+            ConfigError: if the run ends before anything could be learned.
         """
         try:
+            if not self._resumed:
+                self.resume()
             self._run()
         finally:
-            self.logger.close()
+            self.metrics.close()
             self.source.close()
 
     def _run(self) -> None:
-        c, total = self.config, self.config.train.steps
-        while self.step < total:
-            if due(self.step, c.eval.every, c.train.train_every):
+        c = self.config
+        while self.step < c.train.steps:
+            if self._passed(c.eval.every):
                 self._evaluate(last=False)
             self._advance()
-            if due(self.step, c.log.every, c.train.train_every):
+            if self._passed(c.log.every):
                 self._log()
-            if self.stop.is_set() or due(self.step, c.log.checkpoint_every, c.train.train_every):
+            if self.stop.is_set() or self._passed(c.log.checkpoint_every):
                 self._wants_checkpoint = True
             # Between episodes nothing of the environment needs saving; offline that is always.
             if self._wants_checkpoint and self.source.between_episodes:
                 self._save()
                 if self.stop.is_set():
                     raise Stopped(f"{self.folder}: saved at step {self.step}")
+        if not self.learning:
+            raise ConfigError(
+                f"{self.folder}: no episode of {c.train.length} steps ended within {self.step} steps, so nothing was "
+                "learned; raise train.steps, or take train.windows=stream"
+            )
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
         if self._saved != self.step:
             self._save()
         self._evaluate(last=True)
         run_folder.mark_done(self.folder, self.wall())
 
+    def _passed(self, every: int) -> bool:
+        """Whether the clock's last move reached a multiple of ``every`` (0 counts)."""
+        return self.step // every > self.previous // every
+
     def _advance(self) -> None:
-        """Moves the clock by ``train_every`` environment steps: experience, then an update.
+        """Moves the clock to the next multiple of ``train_every``, or just beyond: experience, then an update.
 
         A GPU gets the update first and learns while the environment is played with the weights from before it, which
-        play in either order. The order shows in one thing: a new episode is drawn from one update later.
+        act in either order. The order shows in one thing: a new episode is drawn from one update later.
         """
-        train = self.config.train
-        random = self.step < self.source.prefill
-        beside = None if random else self.understudy
-        if beside is not None:
-            beside.refresh()
+        train, learning = self.config.train, self.learning
+        asynchronous = self.async_player if learning else None
+        if asynchronous is not None:
+            asynchronous.refresh()
             self._learn(1)
-        finished = self.source.collect(None if random else beside or self.agent.player, train.train_every)
-        self.step += train.train_every
-        if finished:
-            self.logger.write("episode", self.step, finished)
-        if self.step < self.source.prefill:
-            return
-        if beside is None:
-            self._learn(train.pretrain if random else 1)
+        player = (asynchronous or self.agent.player) if learning else None
+        played, episode = self.source.collect(player, train.train_every - self.step % train.train_every)
+        self.previous, self.step = self.step, self.step + played
+        if episode:
+            self.metrics.write("episode", self.step, episode)
+        if learning:
+            if asynchronous is None:
+                self._learn(1)
+        elif self.step >= train.prefill and self.source.replay.can_sample(train.length):
+            self.learning = True
+            self._learn(train.pretrain)
         self.progress(self.step, self.latest)
 
     def _learn(self, updates: int) -> None:
         for _ in range(updates):
-            for name, value in self.agent.update(next(self.batches)).items():
+            for name, value in self.update(next(self.batches)).items():
                 self.window[name].append(value)
-            self.pace.keep()
+            self.throttle.wait()
 
     def _log(self) -> None:
         """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
@@ -153,35 +171,41 @@ class Trainer:
         means = {name: _finite_mean(values) for name, values in stacked.items()}
         # Extremes of weights are a finding of their own (D.2), which means would hide; counts go on from the start.
         for name, values in stacked.items():
-            if name.startswith("weight/"):
-                means |= {f"weight_min/{name[7:]}": float(values.min()), f"weight_max/{name[7:]}": float(values.max())}
-            elif name.startswith("balancer/"):
+            kind, _, rest = name.partition("/")
+            if kind == "weight":
+                means |= {f"weight_min/{rest}": float(values.min()), f"weight_max/{rest}": float(values.max())}
+            elif kind == "balancer":
                 means[name] = float(values[-1])
-            elif name.startswith("skipped/"):
+            elif kind == "skipped":
                 means[name] = float(values.sum())
         means |= self._analytic({name: means[f"loss/{name}"] for name in self.agent.balancer.names})
-        self.logger.write("train", self.step, means | {"updates": self.agent.updates})
+        self.metrics.write("train", self.step, means | {"updates": self.agent.updates})
         self._check_finite(stacked)
         self.window.clear()
 
     def _analytic(self, losses: dict[str, float]) -> dict[str, float]:
         """Where the balancer's weights would settle; NaN where they would nowhere, as at a loss of nothing."""
         fit = all(0 < loss < math.inf for loss in losses.values())
-        found = self.agent.balancer.analytic_weights(losses if fit else dict.fromkeys(losses, 1.0))
-        return {f"analytic_weight/{name}": weight if fit else math.nan for name, weight in found.items()}
+        weights = self.agent.balancer.analytic_weights(losses if fit else dict.fromkeys(losses, 1.0))
+        return {f"analytic_weight/{name}": weight if fit else math.nan for name, weight in weights.items()}
 
     def _check_finite(self, window: Mapping[str, torch.Tensor]) -> None:
         """Raises DivergedError, naming the loss, if too many updates in a row have been left out.
 
         The weights are those from before them: an update that is not finite changes nothing.
         """
-        for name, optimizer in self.agent.optimizers.items():
-            if optimizer.skipped < SKIPPED_IN_A_ROW:
+        for name, values in window.items():
+            kind, _, part = name.partition("/")
+            if kind != "skipped":
                 continue
-            bad = [key[5:] for key, values in window.items() if key.startswith("loss/") and not values[-1].isfinite()]
-            what = f"{bad[0]} loss" if bad else f"gradient of the {name}"
+            fine = values.flip(0).eq(0).nonzero()  # the latest update that was not left out comes first
+            self.skipped[part] = int(fine[0]) if len(fine) else self.skipped[part] + len(values)
+            if self.skipped[part] < SKIPPED_IN_A_ROW:
+                continue
+            bad = [key[5:] for key, x in window.items() if key.startswith("loss/") and not x[-1].isfinite()]
+            what = f"{bad[0]} loss" if bad else f"gradient of the {part}"
             raise DivergedError(
-                f"{self.folder}: the {what} was not finite in {int(optimizer.skipped)} updates in a row, up to step "
+                f"{self.folder}: the {what} was not finite in {self.skipped[part]} updates in a row, up to step "
                 f"{self.step}; the last checkpoint holds the weights from before"
             )
 
@@ -189,36 +213,98 @@ class Trainer:
         seed = EVAL_SEED + self.step
         values = policy_episodes(self.agent, self.source.eval_envs(), seed)
         if self.source.heldout is not None:
-            values |= self._evaluate_dreams(self.source.heldout, seed, last)
+            values |= self._evaluate_predictions(self.source.heldout, seed, last)
         self.latest = values
-        self.logger.write("eval", self.step, values)
+        self.metrics.write("eval", self.step, values)
         self.progress(self.step, values)
 
-    def _evaluate_dreams(self, heldout: Replay, seed: int, last: bool) -> dict[str, float]:
+    def _evaluate_predictions(self, heldout: Replay, seed: int, last: bool) -> dict[str, float]:
         config = self.config.eval
         windows = config.final_windows if last else config.windows
-        dreams = heldout_dreams(self.agent, heldout, config, windows, seed)
+        predictions = heldout_predictions(self.agent, heldout, config, windows, seed)
         if last:
-            found = io.BytesIO()
-            np.savez(found, **vars(dreams))
-            write_atomically(self.folder / "heldout.npz", found.getvalue())
-        return dreams.summary()
+            data = io.BytesIO()
+            np.savez(data, **vars(predictions))
+            write_atomically(self.folder / "heldout.npz", data.getvalue())
+        return predictions.summary()
 
     def _save(self) -> None:
-        checkpoint.save(self.folder, state_of(self))
-        run_folder.record(self.folder, {"checkpoints": "yes"})  # to start over is one thing, to have lost them another
+        checkpoint.save(self.folder, self.state_dict())
+        run_folder.add_provenance(self.folder, {"checkpoints": "yes"})  # so that lost ones are noticed
         self._wants_checkpoint, self._saved = False, self.step
 
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything that the run, between two steps, needs to go on as if nothing had been."""
+        return self.agent.training_state() | {
+            "step": self.step,
+            "previous_step": self.previous,
+            "metrics": self.metrics.position(),
+            "latest": self.latest,
+            "wall_seconds": self.wall(),
+            "window": {name: torch.stack(values) for name, values in self.window.items()},
+            "skipped": dict(self.skipped),
+            "episodes": torch.from_numpy(self.source.position()),
+            "rngs": {"env": rng_state(self.env_rng), "replay": self.batches.state_dict()},
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "player_rng": self.async_player.state_dict() if self.async_player else None,
+        }
+
+    def resume(self) -> None:
+        """Goes to the latest checkpoint in the folder, on a CPU to the bit, or to the run's start if there is none.
+
+        Raises:
+            ConfigError: if the run started with other frames or another buffer.
+            CheckpointError: if the checkpoints are gone, or not what this run needs; nothing is lost then.
+        """
+        run_folder.add_provenance(self.folder, self.source.facts)
+        run_folder.write_spec(self.folder, self.source.spec)
+        state = checkpoint.load_run(self.folder, mend=True)
+        if state is not None:
+            with checkpoint.restoring(self.folder):
+                self.load_state_dict(state)
+                episodes, metrics = state["episodes"].cpu().numpy(), int(state["metrics"])
+            # What drops rows and lines from after the checkpoint comes last, once nothing else can be wrong with it.
+            self.source.rewind(episodes)
+            with checkpoint.restoring(self.folder):
+                self.batches.load_state_dict(state["rngs"]["replay"])
+            self.metrics.rewind(metrics)
+        elif run_folder.read_provenance(self.folder).get("checkpoints") == "yes":
+            raise CheckpointError(f"{self.folder}: its checkpoints are gone; delete the folder to start over")
+        else:
+            self.metrics.rewind(0)
+        self._resumed = True
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what lies in memory, all but the batch to come; files stay as they are."""
+        self.agent.load_training_state(state)
+        self.update.reset()  # optimisers' moments lie elsewhere now
+        train, self.step = self.config.train, int(state["step"])
+        if not 0 <= self.step < train.steps + train.train_every + self.source.spec.action_repeat:
+            raise ValueError(f"it is of step {self.step}")
+        self.previous = int(state.get("previous_step", self.step - train.train_every))
+        self.wall_seconds = float(state["wall_seconds"])
+        self.learning = self.source.fixed or self.agent.updates > 0
+        self.latest = {str(name): float(value) for name, value in state["latest"].items()}
+        self.skipped = Counter({str(name): int(count) for name, count in state.get("skipped", {}).items()})
+        for name, values in state["window"].items():
+            self.window[name] = list(values.to(self.agent.device).reshape(len(values)).unbind())
+        set_rng_state(self.env_rng, state["rngs"]["env"])
+        torch.set_rng_state(state["torch_rng"].cpu())
+        if torch.cuda.is_available():
+            if state["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+            else:  # saved without a GPU: not the run's first noise again
+                torch.cuda.manual_seed(self.config.seed + self.step)
+        acted = state.get("player_rng", state.get("understudy_rng"))
+        if self.async_player and acted is not None:
+            self.async_player.load_state_dict(acted)
+
     def wall(self) -> float:
-        """Seconds that the run has taken, in all its processes."""
+        """Returns the seconds that the run has taken, in all its processes."""
         return self.wall_seconds + time.monotonic() - self._since
 
 
 def _finite_mean(values: torch.Tensor) -> float:
     """Mean of the finite values; NaN if there is none."""
     return float(values[values.isfinite()].mean())
-
-
-def due(step: int, every: int, stride: int) -> bool:
-    """Whether a clock that moves by ``stride`` has just passed a multiple of ``every`` (0 counts)."""
-    return step % every < stride

@@ -1,4 +1,4 @@
-"""Command lines into dataclasses, by tyro, and back; what it has against one is said in one line."""
+"""Parse command lines into dataclasses with tyro, and format them back. Errors become one line."""
 
 from __future__ import annotations
 
@@ -82,6 +82,12 @@ def words_of(job: Any) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """tyro's message without its frames, title and hints."""
+    """Turns tyro's message into one line: without its frames, titles and hints."""
     words = " ".join(HINT.sub("", BOX.sub(" ", text)).split()).partition(" Argument helptext:")[0]
-    return words.removeprefix("Parsing error ").removeprefix("Unrecognized options ").rstrip(". ") or "cannot be read"
+    for title in ("Parsing error ", "Unrecognized options ", "Value error "):
+        words = words.removeprefix(title)
+    # What a group of settings refuses (``support.settings``) begins with the field's own name; the config of a run is
+    # the field ``run`` of the command, which its flags do not name.
+    if refused := re.search(r"Error parsing (?:run\.)?([\w.]+): (\w+ is .*?)[ -]*$", words):
+        return ".".join(refused.groups())
+    return words.rstrip(". ") or "cannot be read"

@@ -1,24 +1,27 @@
-"""Work on a GPU recorded once as a CUDA graph and replayed: the processor then starts one thing, not a thousand."""
+"""Work on a GPU captured once as a CUDA graph and replayed: the processor then starts one thing, not a thousand."""
 
 from __future__ import annotations
 
 import gc
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-WARM_UP = 3  # calls before the recording: libraries choose their kernels in them, and steps are compiled
-Work = Callable[..., Sequence[Tensor]]
+WARM_UP = 3  # calls before the capture: libraries choose their kernels in them, and steps are compiled
+Work = Callable[..., Any]
 
 
-class Recorded:
-    """``work`` as it is on a CPU; on a GPU recorded, for each set of shapes that it meets often enough.
+class Captured:
+    """Runs ``work`` as it is on a CPU; on a GPU captures it, for each set of shapes that it meets often enough.
 
     Args:
-        work: a function of tensors to tensors that never waits for the GPU and does all the same for all values. What
-            it changes besides (weights, moments) is changed by a replay as by a call.
+        work: a function from (nested dicts and tuples of) tensors to the same, that never waits for the GPU and does
+            the same whatever the values are. What it changes besides (weights, moments) is changed by a replay as by a
+            call.
         device: where it works.
         enabled: False leaves it as it is on a GPU, too.
     """
@@ -27,49 +30,62 @@ class Recorded:
         self.work, self.device = work, device
         self.enabled = enabled and device.type == "cuda"
         self._calls: Counter[tuple[torch.Size, ...]] = Counter()
-        self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
+        self._graphs: dict[tuple[torch.Size, ...], _Graph] = {}
 
-    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
-        """``work(*inputs)``; inputs may lie on the CPU, pinned memory travels beside other work."""
-        shapes = tuple(x.shape for x in inputs)
-        if self.enabled and shapes not in self._recordings:
+    def __call__(self, *inputs: Any) -> Any:
+        """Returns ``work(*inputs)``; inputs may lie on the CPU, pinned memory travels beside other work."""
+        if not self.enabled:
+            return self.work(*inputs)
+        tensors, tree = tree_flatten(inputs)
+        tensors = [torch.as_tensor(x) for x in tensors]
+        shapes = tuple(x.shape for x in tensors)
+        if shapes not in self._graphs:
             self._calls[shapes] += 1
-            if self._calls[shapes] > WARM_UP:
-                self._recordings[shapes] = _Recording(self.work, [x.to(self.device) for x in inputs])
-        if shapes in self._recordings:
-            return self._recordings[shapes](*inputs)
-        return self.work(*(x.to(self.device, non_blocking=True) for x in inputs))
+            on_device = [x.to(self.device, non_blocking=True) for x in tensors]
+            if self._calls[shapes] <= WARM_UP:
+                return self.work(*tree_unflatten(on_device, tree))
+            self._graphs[shapes] = _Graph(self.work, on_device, tree)
+        return self._graphs[shapes](tensors)
+
+    def reset(self) -> None:
+        """Drops the captured graphs; the next calls capture new ones. To be called where tensors have moved."""
+        self._calls.clear()
+        self._graphs.clear()
 
 
-class _Recording:
+class _Graph:
     """One graph, with memory of its own for inputs and outputs."""
 
-    def __init__(self, work: Work, inputs: Sequence[Tensor]):
+    def __init__(self, work: Work, inputs: list[Tensor], tree: TreeSpec):
         self.inputs = [x.clone() for x in inputs]
         self.graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream()
-        # Recorded on a stream of the caller's own, the graph has that stream's priority.
+        # Captured on a stream of the caller's own, the graph has that stream's priority.
         stream = None if current == torch.cuda.default_stream() else current
-        # A dead agent's graph must not be collected, that is, destroyed on the GPU, while this one is recorded.
+        # A dead agent's graph must not be collected, that is, destroyed on the GPU, while this one is captured.
         collects = gc.isenabled()
         gc.collect()
         gc.disable()
         try:
             # Other threads, such as the one that reads batches, go on with what they do.
             with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
-                self.outputs = work(*self.inputs)
+                outputs, self.tree = tree_flatten(work(*tree_unflatten(self.inputs, tree)))
+                # Scalars leave together: one copy after a replay, not one for each metric.
+                self.scalars = all(x.ndim == 0 for x in outputs)
+                self.outputs = [torch.stack([x.float() for x in outputs])] if self.scalars else outputs
         finally:
             if collects:
                 gc.enable()
 
-    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
+    def __call__(self, inputs: list[Tensor]) -> Any:
         for mine, new in zip(self.inputs, inputs, strict=True):
             mine.copy_(new, non_blocking=True)
         self.graph.replay()
-        return [x.clone() for x in self.outputs]  # the next replay overwrites them
+        outputs = [x.clone() for x in self.outputs]  # the next replay overwrites them
+        return tree_unflatten(list(outputs[0].unbind()) if self.scalars else outputs, self.tree)
 
 
-class Pace:
+class Throttle:
     """Keeps the processor from running ahead of a GPU by more than some updates, whose batches lie in pinned memory.
 
     Args:
@@ -81,8 +97,8 @@ class Pace:
         self.enabled, self.ahead = device.type == "cuda", ahead
         self._begun: deque[torch.cuda.Event] = deque()
 
-    def keep(self) -> None:
-        """Called after each update is started: waits for the one that is too far back."""
+    def wait(self) -> None:
+        """Waits, after an update was started, for the one that is too far back."""
         if not self.enabled:
             return
         event = torch.cuda.Event()

@@ -6,10 +6,21 @@ import contextlib
 
 import torch
 
+from hdream_core.support.errors import ConfigError
 
-def pick_device() -> torch.device:
-    """A CUDA GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """Returns the device of a config's ``train.device``; ``auto`` is a CUDA GPU where there is one, else the CPU.
+
+    Raises:
+        ConfigError: if a GPU is wanted that is not there.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"train.device is {wanted}, but PyTorch sees {torch.cuda.device_count()} GPUs here")
+    return device
 
 
 def native_bfloat16(device: torch.device) -> bool:

@@ -35,12 +35,19 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def device_name() -> str:
-    """The GPU's name, or the processor's model and core count."""
+def device_name(wanted: str = "auto") -> str:
+    """Returns the GPU's name, or the processor's model and core count.
+
+    Args:
+        wanted: ``train.device`` of a config.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+    from hdream_core.support.precision import pick_device
+
+    device = pick_device(wanted)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

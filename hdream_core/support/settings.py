@@ -40,10 +40,10 @@ Name = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,
 """A name that is also a folder's: letters, digits and . , _ = + - alone."""
 
 _MUST_BE = {
-    "greater_than_equal": "{ge} or more",
-    "greater_than": "above {gt}",
-    "less_than_equal": "{le} or less",
-    "less_than": "below {lt}",
+    "greater_than_equal": "{ge:g} or more",
+    "greater_than": "above {gt:g}",
+    "less_than_equal": "{le:g} or less",
+    "less_than": "below {lt:g}",
     "finite_number": "a finite number",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -88,10 +88,20 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
     Raises:
         ConfigError: naming the first setting that is unknown, mistyped or out of bounds.
     """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where.rstrip('.') or 'the config'} must be a group of settings")
+    kinds = typing.get_type_hints(cls)
+    if unknown := sorted(str(name) for name in values if name not in kinds):
+        raise ConfigError(f"{where}{unknown[0]} is unknown")
+    inner = {
+        name: build(kinds[name], value, f"{where}{name}.")
+        for name, value in values.items()
+        if dataclasses.is_dataclass(kinds[name]) and not isinstance(value, kinds[name])
+    }
     try:
-        return TypeAdapter(cls).validate_python(values)
-    except ValidationError as error:
-        raise ConfigError(_reason(error, where)) from None
+        return cls(**(values | inner))
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from None
 
 
 def override(config: T, changes: Mapping[str, Any]) -> T:
@@ -150,7 +160,7 @@ def parse_value(config: Any, dotted: str, text: str) -> Any:
     if text.lower() == "none" and _optional(kinds[name]):
         return None
     try:
-        return TypeAdapter(kinds[name], config={"allow_inf_nan": False}).validate_strings(text.replace("_", "_"))
+        return TypeAdapter(kinds[name], config={"allow_inf_nan": False}).validate_strings(text)
     except ValidationError as error:
         raise ConfigError(_reason(error, name=dotted)) from None
 
@@ -167,12 +177,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _reason(error: ValidationError, where: str = "", name: str = "") -> str:
+def _reason(error: ValidationError, name: str = "") -> str:
     """The first thing that is wrong, in one line that begins with the setting's name."""
     first = error.errors(include_url=False)[0]
     # Of a union such as `float | None`, the location names the member too.
     path = [str(part) for part in first["loc"] if str(part).isidentifier() and str(part) not in ("float", "int", "str")]
-    name = name or where + ".".join(path) or "the config"
+    name = name or ".".join(path) or "the config"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{name} is unknown"
     wanted = _MUST_BE.get(first["type"], first["msg"].removeprefix("Input should be ").removeprefix("Value error, "))

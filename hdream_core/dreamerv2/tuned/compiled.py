@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from hdream_core.dreamerv2 import networks
 from hdream_core.dreamerv2.tuned import pixels
-from hdream_core.dreamerv2.tuned.scan import Form, Function, FusedRSSM
+from hdream_core.dreamerv2.tuned.scan import Function, FusedRSSM, Wrapper
 
 
 @functools.cache
@@ -69,5 +69,5 @@ class CompiledRSSM(FusedRSSM):
     Evaluation has many shapes and little to do; compiling for each would take longer than it saves.
     """
 
-    def form(self) -> Form:
-        return compiled if torch.is_grad_enabled() else super().form()
+    def wrap_step(self) -> Wrapper:
+        return compiled if torch.is_grad_enabled() else super().wrap_step()

@@ -37,7 +37,7 @@ class FusedBehavior(Behavior):
         dtype = step.weights.stoch.dtype
         layers = [x.to(dtype) for layer in self.actor.hidden for x in (layer.weight, layer.bias)]
         output = self.actor.output.weight, self.actor.output.bias  # in float32, as MLP has it
-        inputs = start.stoch, start.deter, self.config.horizon, step, rssm.form()
+        inputs = start.stoch, start.deter, self.config.horizon, step, rssm.wrap_step()
         feat, loc, scale = _Dream.apply(*inputs, *layers, *output)
         return Imagined(feat, TruncatedNormal(loc, scale).entropy())
 
@@ -84,13 +84,13 @@ def _retreat(
 
 
 class _Dream(torch.autograd.Function):
-    """``apply(stoch, deter, horizon, step, form, *actor)``: feat ``(H + 1, N, F)``; loc and scale ``(H, N, A)``."""
+    """``apply(stoch, deter, horizon, step, wrap, *actor)``: feat ``(H + 1, N, F)``; loc and scale ``(H, N, A)``."""
 
     @staticmethod
     def forward(ctx: Any, stoch: Tensor, deter: Tensor, horizon: int, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        step, form, *actor = inputs
-        ctx.step, ctx.form, ctx.actor, ctx.saved = step, form, actor, []
-        feats, scales, advance = [torch.cat([deter, stoch], 1)], [], form(_advance)
+        step, wrap, *actor = inputs
+        ctx.step, ctx.wrap, ctx.actor, ctx.saved = step, wrap, actor, []
+        feats, scales, advance = [torch.cat([deter, stoch], 1)], [], wrap(_advance)
         for _ in range(horizon):
             feat, deter, stoch, scale, saved = advance(step, actor, feats[-1], deter, stoch)
             ctx.saved.append(saved)
@@ -101,7 +101,7 @@ class _Dream(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, feat: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor | None, ...]:
-        step, actor, retreat = ctx.step, ctx.actor, ctx.form(_retreat)
+        step, actor, retreat = ctx.step, ctx.actor, ctx.wrap(_retreat)
         state = feat[-1]  # (N, F), the gradient that has come down to a state
         grads: list[list[Tensor]] = []  # for each step, last to first, those of the actor's layers' outputs
         for t in reversed(range(len(ctx.saved))):

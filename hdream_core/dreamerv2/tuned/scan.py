@@ -24,7 +24,7 @@ from hdream_core.support.precision import product_dtype
 
 aten = torch.ops.aten
 Function = TypeVar("Function", bound=Callable[..., Any])
-Form = Callable[[Function], Function]
+Wrapper = Callable[[Function], Function]
 
 
 class Weights(NamedTuple):
@@ -128,17 +128,17 @@ def step_backward(w: Weights, s: Saved, deter: Tensor, stoch: Tensor, logits: Te
 
 
 class Observe(torch.autograd.Function):
-    """A whole sequence: ``apply(stoch, deter, drive, evidence, keep, classes, form, *weights)``.
+    """A whole sequence: ``apply(stoch, deter, drive, evidence, keep, classes, wrap, *weights)``.
 
-    ``drive`` and ``evidence`` are ``(T, N, H)``, ``keep`` is ``(T, N, 1)`` with 0 where an episode begins, ``form`` of
-    ``FusedRSSM.form``. Returns ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
+    ``drive`` and ``evidence`` are ``(T, N, H)``, ``keep`` is ``(T, N, 1)`` with 0 where an episode begins, ``wrap`` of
+    ``FusedRSSM.wrap_step``. Returns ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
     """
 
     @staticmethod
     def forward(ctx: Any, stoch: Tensor, deter: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        drive, evidence, keep, classes, form, *weights = inputs
-        ctx.weights, ctx.keep, ctx.form, ctx.steps = Weights(*weights), keep, form, []
-        advance = form(step)
+        drive, evidence, keep, classes, wrap, *weights = inputs
+        ctx.weights, ctx.keep, ctx.wrap, ctx.steps = Weights(*weights), keep, wrap, []
+        advance = wrap(step)
         deters, stochs, logits = [], [], []
         for t in range(len(drive)):
             deter, stoch, logit, saved = advance(
@@ -154,7 +154,7 @@ class Observe(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
         w, steps, grads = ctx.weights, ctx.steps, []
-        retreat = ctx.form(step_backward)
+        retreat = ctx.wrap(step_backward)
         carry_stoch, carry_deter = torch.zeros_like(stoch[0]), torch.zeros_like(deter[0])
         for t in reversed(range(len(steps))):
             g = retreat(w, steps[t], deter[t] + carry_deter, stoch[t] + carry_stoch, logits[t])
@@ -209,8 +209,8 @@ class PriorStep(NamedTuple):
 class FusedRSSM(RSSM):
     """An ``RSSM`` whose ``observe`` is one node of the graph."""
 
-    def form(self) -> Form:
-        """How steps, pure functions of tensors, are run from here on: as they are."""
+    def wrap_step(self) -> Wrapper:
+        """Returns a hook that may compile a step, a pure function of tensors; here the identity."""
         return lambda function: function
 
     def observe(
@@ -218,18 +218,18 @@ class FusedRSSM(RSSM):
     ) -> tuple[State, Tensor]:
         state = state or self.initial(len(embed), embed.device)
         keep = (~is_first).to(action.dtype).T[..., None]  # (T, B, 1)
-        drive = F.linear(action.transpose(0, 1) * keep, self.in_layer.weight[:, self.latent :], self.in_layer.bias)
+        drive = F.linear(action.transpose(0, 1) * keep, self.in_layer.weight[:, self.stoch_dim :], self.in_layer.bias)
         embed_weight = self.post_layer.weight[:, self.config.deter :]
         evidence = F.linear(embed.transpose(0, 1), embed_weight, self.post_layer.bias)
         weights = self._weights(self.post_layer, self.post_logits)
-        inputs = state.stoch, state.deter, drive, evidence, keep, self.config.classes, self.form()
+        inputs = state.stoch, state.deter, drive, evidence, keep, self.config.classes, self.wrap_step()
         fields = Observe.apply(*inputs, *weights)
         post = State(deter=fields[0], stoch=fields[1], logits=fields[2]).map(lambda x: x.transpose(0, 1))
         return post, self._prior_logits(post.deter)
 
     def imagination(self) -> Callable[[State, Tensor], State]:
         if torch.is_grad_enabled():
-            return self.imagine_step  # dreams that are differentiated are in ``dream``
+            return self.imagine_step  # imagination that is differentiated is in ``imagination``
         prior = self.prior_step()
         return lambda state, action: State(*prior.forward(state.stoch, state.deter, action)[:3])
 
@@ -237,7 +237,7 @@ class FusedRSSM(RSSM):
         """``imagine_step`` with the weights as they are now."""
         weights = Weights(*(w.detach() for w in self._weights(self.prior_layer, self.prior_logits)))
         dtype = weights.stoch.dtype
-        others = self.in_layer.weight[:, self.latent :], self.in_layer.bias, self.prior_layer.bias
+        others = self.in_layer.weight[:, self.stoch_dim :], self.in_layer.bias, self.prior_layer.bias
         return PriorStep(weights, *(w.detach().to(dtype) for w in others), self.config.classes)
 
     def _weights(self, hidden: nn.Linear, logits: nn.Linear) -> Weights:
@@ -245,7 +245,7 @@ class FusedRSSM(RSSM):
         dtype = product_dtype(self.in_layer.weight)
         joint, norm = self.cell.linear, self.cell.norm
         return Weights(
-            stoch=self.in_layer.weight[:, : self.latent].to(dtype),
+            stoch=self.in_layer.weight[:, : self.stoch_dim].to(dtype),
             joint=joint.weight.to(dtype),
             joint_bias=joint.bias.to(dtype),
             norm=norm.weight,

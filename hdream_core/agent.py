@@ -1,0 +1,165 @@
+"""What an agent is to the rest of hdream, and the agents that there are.
+
+The loop, evaluation, checkpoints and every study know this contract and no algorithm. A new agent is a folder with
+three things: a class that fulfils ``Agent``, its settings, and its tables of presets; and one line in ``AGENTS``.
+Nothing heavy is imported here: command lines and figures read settings without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.settings import nearest, settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+
+    from hdream_core.balancers import Balancer
+    from hdream_core.config.fields import Config
+    from hdream_core.spec import Spec
+
+AGENTS = {"dreamerv2": "hdream_core.dreamerv2"}
+"""Name of each agent, and its folder as a package. The package has the modules ``config`` (``SETTINGS``, the class of
+its settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class), and for the benchmark
+may have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned form)."""
+
+Presets = dict[str, tuple[str, dict[str, Any]]]
+"""Name -> (who it is for, changes to the paper's settings by dotted name)."""
+
+
+@settings
+class AgentConfig:
+    """Base of an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``."""
+
+    name: str = ""
+    """Name of the agent; the method chooses it."""
+
+
+class OpenLoop(NamedTuple):
+    """A prediction of N windows: ``context`` frames observed, then H steps from actions alone."""
+
+    feat: Tensor  # (N, H, F) predicted features
+    reward: Tensor  # (N, H) predicted rewards, float32
+    observed: Tensor  # (N, context, F) features of the frames seen
+
+
+class Agent(Protocol):
+    """A world model, a balancer of its losses, and a policy. An ``nn.Module``: ``state_dict`` has all its weights.
+
+    Batches are windows as ``data.replay.Batch`` describes, of NumPy arrays or of tensors on any device.
+
+    Attributes:
+        config: of the whole run.
+        spec: the environment that it is made for.
+        device: where it works.
+        balancer: names the losses and weighs them.
+        updates: how many there have been.
+        capturable: whether ``update`` never waits for the device, so that a GPU may capture it as a CUDA graph.
+        player: chooses actions; what ``act`` calls.
+    """
+
+    config: Config
+    spec: Spec
+    device: torch.device
+    balancer: Balancer
+    updates: int
+    capturable: bool
+    player: Player
+
+    def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Takes one training step; returns scalar metrics on the device.
+
+        Among them ``loss/<name>`` and ``weight/<name>`` for every loss that the balancer names, and ``skipped/<part>``,
+        1 where the update of a part was not finite and left out.
+        """
+
+    def act(self, image: np.ndarray, memory: Any, explore: bool) -> tuple[np.ndarray, Any]:
+        """Chooses actions for N environments that are stepped together.
+
+        Args:
+            image: uint8 ``(N, H, W, C)``.
+            memory: what the last call returned, or None at the start of the episodes.
+            explore: sample the action (training) or take the best (evaluation).
+
+        Returns:
+            float32 ``(N, A)``, one-hot rows if actions are discrete, and the memory to hand to the next call.
+        """
+
+    def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Computes the named, unweighted losses of the world model, with their graph."""
+
+    def features(self, batch: Mapping[str, Any]) -> Tensor:
+        """Returns the representation of every step, all frames up to it seen: ``(B, T, F)``, without gradients."""
+
+    def open_loop(self, batch: Mapping[str, Any], context: int, samples: int = 1) -> OpenLoop:
+        """Predicts the rest of windows from their actions, after ``context`` frames: N = samples * B, sample-major."""
+
+    def decode(self, feat: Tensor) -> Tensor | None:
+        """Draws features ``(..., F)`` as frames ``(..., H, W, C)`` in [0, 1]; None for an agent without a decoder."""
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Returns the parameters that every loss's gradient flows through."""
+
+    def training_state(self) -> dict[str, Any]:
+        """Returns all that training changes: weights (``agent``), ``optimizers``, and ``updates``."""
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Goes back to a state of ``training_state``."""
+
+
+class Player(Protocol):
+    """Chooses actions, by weights of its own or by the agent's."""
+
+    def act(self, image: np.ndarray, memory: Any, explore: bool) -> tuple[np.ndarray, Any]:
+        """As ``Agent.act``."""
+
+    def copy(self) -> Player:
+        """Returns a player with weights of its own, a copy of today's, without gradients."""
+
+    def parameters(self) -> list[Tensor]:
+        """Returns its weights, in the same order for a player and its copy."""
+
+
+def settings_of(name: str) -> type[AgentConfig]:
+    """Returns the class of an agent's settings."""
+    return _part(name, "config").SETTINGS
+
+
+def paper_settings(name: str, suite: str) -> dict[str, Any] | None:
+    """Returns what the paper changes of the agent's defaults for a suite, by dotted name; None if it says nothing."""
+    return _part(name, "config").PAPER.get(suite)
+
+
+def presets_of(name: str, suite: str) -> Presets:
+    """Returns an agent's presets for a suite."""
+    return _part(name, "config").PRESETS.get(suite, {})
+
+
+def make_agent(config: Config, spec: Spec, device: torch.device | str | None = None) -> Agent:
+    """Makes the agent of a config, untrained.
+
+    Args:
+        config: of the whole run.
+        spec: of the environment.
+        device: in place of the config's.
+    """
+    return _part(config.agent.name, "agent").AGENT(config, spec, device)
+
+
+def parts_of(name: str) -> Any:
+    """Returns an agent's module of parts of an update; None if it has none."""
+    settings_of(name)  # which says if there is no such agent
+    module = f"{AGENTS[name]}.parts"
+    return importlib.import_module(module) if importlib.util.find_spec(module) else None
+
+
+def _part(name: str, module: str) -> Any:
+    if name not in AGENTS:
+        raise ConfigError(f"no agent {name!r}; there are {', '.join(AGENTS)}{nearest(name, AGENTS)}")
+    return importlib.import_module(f"{AGENTS[name]}.{module}")

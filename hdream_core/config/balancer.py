@@ -1,0 +1,94 @@
+"""The settings of a balancer, and the balancer that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.settings import AboveZero, settings
+
+if TYPE_CHECKING:
+    from hdream_core.balancers import Balancer
+
+Weight = Annotated[float, Field(ge=0)]
+WEIGHTS = {"w_o": "observation", "w_r": "reward", "w_d": "dynamics"}
+"""Settings that hold the weight of a loss, and the loss."""
+# Settings whose weights a balancer finds itself. E.4 fixes w_d under HarmonyDream; w_o and w_r it always learns.
+_LEARNED = {"fixed": (), "harmony": ("w_o", "w_r")} | dict.fromkeys(("uw", "dwa", "nashmtl"), tuple(WEIGHTS))
+
+
+@settings
+class BalancerConfig:
+    kind: Literal["fixed", "harmony", "uw", "dwa", "nashmtl"] = "fixed"
+    """Constant weights (Eq. 3), HarmonyDream's learned ones, or what Fig. 9b compares them with: uncertainty weighting,
+    dynamic weight average, NashMTL."""
+    w_o: Weight | None = None
+    """Weight of the observation loss L_o, 1 if not given; 0 builds no decoder. Fixed weights only."""
+    w_r: AboveZero | None = None
+    """Weight of the reward loss L_r, 1 if not given. Fixed weights only."""
+    w_d: Weight | None = None
+    """Weight of the dynamics loss L_d. Fixed weights: 1 if not given. Harmony: learned if not given (1: E.4)."""
+    w_discount: AboveZero | None = 1.0
+    """Weight of the discount loss, where the agent has a discount head: constant as in the authors' code. None: it is
+    balanced like the other losses."""
+    rectified: bool = True
+    """Harmony only: regulariser log(1 + sigma) of Eq. 5 (rectified) or log sigma of Eq. 4."""
+    dwa_temperature: AboveZero = 2.0
+    """DWA only: temperature T of the softmax over the losses' rates of descent."""
+    dwa_window: Annotated[int, Field(ge=1, le=10**6)] = 25
+    """DWA only: updates in each of the two windows whose mean losses are compared."""
+    nash_every: Annotated[int, Field(ge=1)] = 1
+    """NashMTL only: updates between two solutions of the bargain."""
+    nash_max_norm: AboveZero | None = None
+    """NashMTL only: all weights are scaled down until the shared gradient's norm is at most this; None: never."""
+
+
+def check_weights(config: BalancerConfig) -> None:
+    """Raises ConfigError if a weight is given for a loss whose weight the balancer finds itself."""
+    for name in _LEARNED[config.kind]:
+        if getattr(config, name) is not None:
+            raise ConfigError(
+                f"balancer.{name} is set, but {config.kind} learns its weights; unset it or take kind=fixed"
+            )
+
+
+def make_balancer(
+    config: BalancerConfig, losses: Sequence[str], image: tuple[int, int, int], base: Mapping[str, float] | None = None
+) -> Balancer:
+    """Makes the balancer that a config describes.
+
+    Args:
+        config: kind and settings.
+        losses: names of all losses that the agent can compute. A fixed weight of 0 leaves its loss out.
+        image: height, width and channels of a frame, which uncertainty weighting counts.
+        base: the agent's own weights under ``fixed``, where the config gives none; 1 if absent.
+
+    Raises:
+        ConfigError: if its settings cannot be, or a fixed weight is given for a loss whose weight it finds itself.
+    """
+    from hdream_core import balancers
+
+    check_weights(config)
+    given = {loss: w for name, loss in WEIGHTS.items() if (w := getattr(config, name)) is not None}
+    if "discount" in losses and config.w_discount is not None:
+        given["discount"] = config.w_discount
+    try:
+        match config.kind:
+            case "fixed":
+                return balancers.FixedWeights.of(dict.fromkeys(losses, 1.0) | dict(base or {}) | given)
+            case "harmony":
+                return balancers.Harmony(losses, config.rectified, given)
+            case "uw":
+                height, width, channels = image
+                numbers = {"observation": height * width * channels, "reward": 1}
+                dimensions = {name: number for name, number in numbers.items() if name in losses}
+                return balancers.UncertaintyWeighting(losses, dimensions, given)
+            case "dwa":
+                return balancers.DynamicWeightAverage(losses, config.dwa_temperature, config.dwa_window, given)
+            case "nashmtl":
+                return balancers.NashMTL(losses, config.nash_every, config.nash_max_norm, given)
+    except balancers.BalancerError as error:  # balancers depend on torch alone, so theirs is no UserError
+        raise ConfigError(f"balancer: {error}") from None

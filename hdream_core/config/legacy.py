@@ -1,0 +1,55 @@
+"""Configs as earlier versions wrote them, brought to today's form.
+
+Before schema 2 there was one agent and one kind of environment: ``model`` and ``behavior`` stood at the top level, and
+``env`` named no suite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hdream_core.envs import registry
+from hdream_core.spec import ActionSpec, Spec
+from hdream_core.support.errors import ConfigError
+
+_MOVED = ("model", "behavior")
+_SPECS = {
+    "metaworld": Spec((64, 64, 3), ActionSpec("continuous", 4), 500),
+    "miniature": Spec((32, 32, 3), ActionSpec("continuous", 2), 50),
+}
+
+
+def setting(name: str) -> str:
+    """Returns today's name of a setting; an earlier one such as ``model.depth`` is ``agent.model.depth`` now."""
+    return f"agent.{name}" if name.partition(".")[0] in _MOVED else name
+
+
+def migrate(data: dict[str, Any]) -> dict[str, Any]:
+    """Returns the nested values of a config in today's form."""
+    if "agent" in data or not any(name in data for name in _MOVED):
+        return data
+    data = dict(data)
+    agent: dict[str, Any] = {"name": "dreamerv2"}
+    agent |= {name: data.pop(name) for name in _MOVED if name in data}
+    suite = registry.find(data.get("task", "lever_pull"))
+    known = {name: value for name, value in data.get("env", {}).items() if name in _settings(suite)}
+    balancer = dict(data.get("balancer", {}))
+    if agent.get("model", {}).get("discount_head") and balancer.get("kind", "fixed") != "fixed":
+        balancer["w_discount"] = None  # it was balanced like the others
+    return data | {"agent": agent, "env": {"suite": suite.name} | known, "balancer": balancer}
+
+
+def _settings(suite: registry.Suite) -> set[str]:
+    return set(suite.settings.__dataclass_fields__)
+
+
+def spec(task: str) -> Spec:
+    """Returns the environment's description for a run, buffer or export from before it was kept with them.
+
+    Raises:
+        ConfigError: for a task that such files cannot be of.
+    """
+    suite = registry.find(task).name
+    if suite not in _SPECS:
+        raise ConfigError(f"a file of {task} must say what its environment is like, and this one does not")
+    return _SPECS[suite]
