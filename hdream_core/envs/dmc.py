@@ -1,0 +1,240 @@
+"""Tasks of the DeepMind Control suite, seen through a camera, with seeded episodes and restorable states.
+
+Importing this module loads no simulator: dm_control and MuJoCo load when the first task is made.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal, NamedTuple
+
+import gymnasium
+import numpy as np
+from pydantic import Field
+
+from hdream_core.envs import rendering
+from hdream_core.envs.opengl import load_mujoco
+from hdream_core.envs.suite import EnvConfig, Suite
+from hdream_core.support.settings import settings
+
+
+class _View(NamedTuple):
+    """What is looked at in one task: the camera's number, and the parts that ``object_positions`` tells of."""
+
+    camera: int
+    geoms: tuple[str, ...]
+    sites: tuple[str, ...] = ()
+
+
+_TOES = ("toe_front_left", "toe_front_right", "toe_back_right", "toe_back_left")
+# Cameras are those of the authors' released code; quadruped's number 2 looks from the side.
+_TASKS = {
+    "dmc_cheetah_run": _View(0, ("torso", "bfoot", "ffoot")),
+    "dmc_walker_run": _View(0, ("torso", "left_foot", "right_foot")),
+    "dmc_quadruped_run": _View(2, ("torso", *_TOES)),
+    "dmc_finger_turn_hard": _View(0, ("fingertip",), ("tip", "target")),
+    "dmc_cartpole_balance": _View(0, ("cart", "pole_1")),
+}
+_HEAD = 3  # seed, episode and steps played come first in a saved state
+
+
+@settings
+class DMCConfig(EnvConfig):
+    """How a task of the DeepMind Control suite is played and drawn."""
+
+    suite: Literal["dmc"] = "dmc"
+    """Suite of the task."""
+    render: Literal["auto", "fast", "paper"] = "auto"
+    """Render quality: MuJoCo's own (paper), without shadows (fast), or what suits the device that draws (auto)."""
+    action_repeat: Annotated[int, Field(ge=1, le=100)] = 2
+    """Environment steps that one action lasts; the paper's is 2."""
+
+
+SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc")
+
+
+class DMC(gymnasium.Env):
+    """Plays one task of the DeepMind Control suite: reward 0 to 1 for an environment step, never terminal.
+
+    Observations: ``image``, uint8 ``(size, size, 3)``, upright; ``state``, float64 ``(n,)``, dm_control's own
+    observation, flattened in its order (metres, radians and their rates; no absolute position of what runs). Actions:
+    float32 ``(dim,)`` in [-1, 1], scaled to the range of each actuator, which differs from that in quadruped alone.
+    Episode k depends on ``(seed, k)`` alone. There is no measure of success, so ``success`` is always false.
+    """
+
+    render_mode = "rgb_array"
+    time_limit = 1000  # environment steps, of every task
+    terminates = False
+
+    def __init__(
+        self, task: str, *, seed: int = 0, render: str = "auto", action_repeat: int = 2, size: int = 64
+    ) -> None:
+        """
+        Args:
+            task: one of ``SUITE.tasks``.
+            seed: of the sequence of episodes, not negative.
+            render: ``fast``, ``paper`` (MuJoCo's own quality), or ``auto``: fast on a software renderer, paper on a
+                GPU.
+            action_repeat: environment steps that one action lasts.
+            size: of the image, in pixels.
+        """
+        if task not in _TASKS:
+            raise ValueError(f"unknown task {task!r}; choose one of: {', '.join(_TASKS)}")
+        options = DMCConfig(render=render, action_repeat=action_repeat)
+        self.task, self.action_repeat, self.size = task, options.action_repeat, int(size)
+        self.seed, self.episode = _natural(seed, "seed"), -1  # a reset moves on to the next episode
+        self._played = self.time_limit  # environment steps of this episode; none are left before the first reset
+
+        self._dmc = _load(task)
+        self._model, self._data = self._dmc.physics.model.ptr, self._dmc.physics.data.ptr
+        self._substeps = round(self._dmc.control_timestep() / self._dmc.physics.timestep())
+        self._camera = _fixed_camera(_TASKS[task].camera)
+        self._quality = rendering.resolve_quality(render)
+        self.look = {"render": self._quality, "camera": str(_TASKS[task].camera)}
+        fps = 1 / (self._dmc.control_timestep() * self.action_repeat)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
+
+        low, high = self._dmc.action_spec().minimum, self._dmc.action_spec().maximum
+        self._middle, self._reach = (low + high) / 2, (high - low) / 2
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, low.shape, np.float32)
+        self.observation_space = gymnasium.spaces.Dict(
+            image=gymnasium.spaces.Box(0, 255, (self.size, self.size, 3), np.uint8),
+            state=gymnasium.spaces.Box(-np.inf, np.inf, self._state().shape, np.float64),
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Begins the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
+        if seed is not None:
+            self.seed, self.episode = _natural(seed, "seed"), -1
+        self.episode = _natural((options or {}).get("episode", self.episode + 1), "episode")
+        self._dmc.task.random.seed(np.random.SeedSequence([self.seed, self.episode]).generate_state(4))
+        self._dmc.reset()
+        self._played = 0
+        return self._observation(), {"success": False}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """Plays one action to its last repeat or the end of the episode, where it truncates; rewards are summed."""
+        before = self._played
+        reward = self.advance(action)
+        info = {"success": False, "env_steps": self._played - before}
+        return self._observation(), reward, False, self._played >= self.time_limit, info
+
+    def advance(self, action: np.ndarray) -> float:
+        """Does what ``step`` does without a picture; returns the reward."""
+        control = self._control(action)
+        if self._played >= self.time_limit:
+            over = f"the episode ended after {self.time_limit} steps" if self.episode >= 0 else "no episode has begun"
+            raise RuntimeError(f"{self.task}: {over}; call reset()")
+        physics, task, reward = self._dmc.physics, self._dmc.task, 0.0
+        # One by one what dm_control's own step does, but for the observation, of which one a picture is enough.
+        for _ in range(min(self.action_repeat, self.time_limit - self._played)):
+            task.before_step(control, physics)
+            physics.step(self._substeps)
+            task.after_step(physics)
+            reward += float(task.get_reward(physics))
+            self._played += 1
+        return reward
+
+    def save_state(self) -> np.ndarray:
+        """Returns everything that the future depends on, float64 ``(n,)``; n depends on the task alone.
+
+        Seed, episode and steps played come first, then the physics, the model's sites (an episode of finger places its
+        target by moving one) and the sensors, some of which show the step that led here.
+        """
+        head = [self.seed, self.episode, self._played]
+        sites = (self._model.site_pos.ravel(), self._model.site_size.ravel())
+        return np.concatenate([head, self._integration(), *sites, self._data.sensordata])
+
+    def restore_state(self, state: np.ndarray) -> dict[str, np.ndarray]:
+        """Goes to a state saved by any instance of this task, seed and episode included; returns its observation."""
+        mujoco, model, data = load_mujoco(), self._model, self._data
+        lengths = [_HEAD, len(self._integration()), model.site_pos.size, model.site_size.size, data.sensordata.size]
+        if np.shape(state) != (sum(lengths),):
+            raise ValueError(f"{self.task}: a saved state has shape ({sum(lengths)},), got {np.shape(state)}")
+        head, physics, positions, sizes, sensors = np.split(np.array(state, np.float64), np.cumsum(lengths)[:-1])
+        self.seed, self.episode, self._played = (int(number) for number in head)
+        model.site_pos.flat, model.site_size.flat = positions, sizes
+        mujoco.mj_setState(model, data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        mujoco.mj_forward(model, data)
+        # The forward pass may replace the solver's warm start, from which the next step begins.
+        mujoco.mj_setState(model, data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        data.sensordata[:] = sensors
+        return self._observation()
+
+    def render_image(self, render: str | None = None) -> np.ndarray:
+        """Draws the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
+        quality = rendering.resolve_quality(render) if render else self._quality
+        options = {"key": self.task, "quality": quality, "size": self.size}
+        # The bottom row comes first there.
+        return np.ascontiguousarray(rendering.draw(self._model, self._data, self._camera, **options)[::-1])
+
+    def render(self) -> np.ndarray:
+        """Returns the current image, for gymnasium's wrappers."""
+        return self.render_image()
+
+    def object_positions(self) -> dict[str, np.ndarray]:
+        """Returns centres of the main parts, ``(3,)`` each, in metres of the world, by their names in the model.
+
+        The cameras of cheetah, walker and quadruped go along with the body; these positions do not.
+        """
+        view = _TASKS[self.task]
+        geoms = {name: self._data.geom(name).xpos.copy() for name in view.geoms}
+        return geoms | {name: self._data.site(name).xpos.copy() for name in view.sites}
+
+    def _control(self, action: np.ndarray) -> np.ndarray:
+        action, (dim,) = np.asarray(action, np.float32), self.action_space.shape
+        if action.shape != (dim,) or not np.isfinite(action).all():
+            raise ValueError(f"{self.task}: an action is {dim} finite numbers in [-1, 1], got {action.tolist()}")
+        return self._middle + self._reach * np.clip(action, -1.0, 1.0)
+
+    def _integration(self) -> np.ndarray:
+        mujoco = load_mujoco()
+        physics = np.empty(mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_INTEGRATION))
+        mujoco.mj_getState(self._model, self._data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        return physics
+
+    def _state(self) -> np.ndarray:
+        observed = self._dmc.task.get_observation(self._dmc.physics)
+        return np.concatenate([np.ravel(value) for value in observed.values()]).astype(np.float64)
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        return {"image": self.render_image(), "state": self._state()}
+
+
+def _natural(number: Any, what: str) -> int:
+    if number != int(number) or number < 0:
+        raise ValueError(f"{what}: expected a whole number, not negative, got {number!r}")
+    return int(number)
+
+
+def _load(task: str) -> Any:
+    """Makes dm_control's environment of ``task``, e.g. its domain ``cheetah`` and its task ``run``."""
+    mujoco = load_mujoco()
+    chosen = os.environ.get("MUJOCO_GL")
+    # Else dm_control opens a display of its own, and closes it at exit before ours is done with.
+    os.environ["MUJOCO_GL"] = "off"
+    try:
+        from dm_control import suite
+    finally:
+        del os.environ["MUJOCO_GL"]
+        if chosen is not None:
+            os.environ["MUJOCO_GL"] = chosen
+    domain, _, name = task.removeprefix("dmc_").partition("_")
+    environment = suite.load(domain, name, task_kwargs={"random": 0})
+    if domain == "quadruped":
+        # Its sensors' names, which it would look up on first use with a function that NumPy no longer has.
+        model, kinds = environment.physics.model, mujoco.mjtSensor
+        for pair in ((kinds.mjSENS_GYRO, kinds.mjSENS_ACCELEROMETER), (kinds.mjSENS_FORCE, kinds.mjSENS_TORQUE)):
+            numbers = np.flatnonzero(np.isin(model.sensor_type, pair))
+            names = [model.id2name(number, "sensor") for number in numbers]
+            environment.physics._sensor_types_to_names[pair] = names
+    return environment
+
+
+def _fixed_camera(number: int) -> Any:
+    mujoco = load_mujoco()
+    camera = mujoco.MjvCamera()
+    camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, number
+    return camera
