@@ -47,7 +47,7 @@ class Study:
     """Task by the paper's name; mini_lever is the miniature."""
     mode: Literal["auto", "online", "offline"] = "auto"
     """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
-    without a GPU, which is what a small machine can carry, else online."""
+    without a GPU, which is what a small machine can carry, else online; online where no script can fill a buffer."""
     seeds: tuple[int, ...] | None = None
     """Seeds of every method. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on mini_lever), 0 to 4 for paper."""
     preset: str = "auto"
@@ -142,10 +142,10 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
 
 def resolve(job: Study) -> tuple[str, str]:
     """Preset and mode for this machine, where they were left to ``auto``."""
-    gpu, miniature = pick_device().type == "cuda", _is_miniature(job.task)
+    gpu, miniature, scripted = pick_device().type == "cuda", _is_miniature(job.task), envs.find(job.task).scripted
     preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
     check_preset(job.task, preset)
-    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature else "offline"
+    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature or not scripted else "offline"
     return preset, mode
 
 

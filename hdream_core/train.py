@@ -104,8 +104,9 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
     ):
 
         def progress(step: int, latest: Mapping[str, float]) -> None:
+            still = step == bar.n  # while the prefill is learned from
             bar.update(step - bar.n)
-            bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=False)
+            bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still)
 
         for left in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
             left.unlink()

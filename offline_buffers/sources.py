@@ -49,8 +49,8 @@ class PlayedSource:
     def __init__(self, job: Job):
         self.job = job
         env = _make_env(job)  # says at once what is wrong
-        if job.source == "scripted":
-            envs.require(env, envs.Scripted, "--source scripted")
+        if job.source == "scripted" and not isinstance(env, envs.Scripted):
+            raise ConfigError(f"--source scripted: {job.task} has no script; take --source random or --source run:PATH")
         self.spec = Spec.of(env)
         self.time_limit = env.time_limit
         self.episodes = -(-job.steps // env.time_limit)
@@ -144,7 +144,7 @@ def parts_of(episodes: int, folder: Path) -> dict[Path, list[int]]:
 
 
 def _play_part(job: Job, path: Path, episodes: list[int]) -> int:
-    """Plays some episodes in a worker process; returns the steps played."""
+    """Plays some episodes in a worker process; returns the environment steps played."""
     env = _worker_env(job)
     steps = 0
 
@@ -152,7 +152,7 @@ def _play_part(job: Job, path: Path, episodes: list[int]) -> int:
         nonlocal steps
         for episode in episodes:
             arrays = play(env, behavior_of(job.source, job.seed, episode), episode)
-            steps += len(arrays["rewards"])
+            steps += min(len(arrays["rewards"]) * env.action_repeat, env.time_limit)
             yield episode, job.seed, arrays
 
     write_part(path, played())

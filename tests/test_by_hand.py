@@ -1,5 +1,7 @@
 """What all results stand on, against loops and stubs whose values are plain: a wrong sign or a shift shows."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +140,41 @@ def test_discount_head_learns_gamma_until_the_end_and_zero_at_it():
     target[1, -1] = 0
     want = -np.mean(target * np.log(p) + (1 - target) * np.log(1 - p))
     assert losses["discount"].item() == pytest.approx(want, rel=1e-5)
+
+
+def test_policy_by_hand():
+    """The mean is tanh of the first outputs; the standard deviation is 2 sigmoid(x / 2) + 0.1 of the others."""
+    behavior = smoke().behavior
+    outputs = torch.tensor([0.4, -1.5, 0.7, -2.0])
+    with torch.no_grad():
+        behavior.actor.output.weight.zero_()
+        behavior.actor.output.bias.copy_(outputs)
+    policy = behavior.policy(torch.randn(3, behavior.actor.hidden[0].in_features))
+    for i, (mean, std) in enumerate([(0.4, 0.7), (-1.5, -2.0)]):
+        np.testing.assert_allclose(policy.loc.detach()[:, i], math.tanh(mean), rtol=1e-6)
+        np.testing.assert_allclose(policy.scale.detach()[:, i], 2 / (1 + math.exp(-std / 2)) + 0.1, rtol=1e-6)
+
+
+def test_a_terminal_start_has_the_discount_of_the_data():
+    """Its successors are worth nothing, whatever the discount head predicts there; another start has gamma."""
+    agent = smoke(**{"model.discount_head": True, "behavior.horizon": 3})
+    is_terminal = torch.tensor([True, False])
+    start = agent.model.true_discount(is_terminal)
+    assert start.tolist() == [0.0, pytest.approx(0.99)]
+    assert smoke().model.true_discount(is_terminal) is None
+    feat, entropy = torch.randn(4, 2, agent.model.rssm.feat_dim), torch.zeros(3, 2)
+    _, critic_loss, _ = agent.behavior.imagined_losses(agent.model, Imagined(feat, entropy), start)
+    with torch.no_grad():
+        reward, value = agent.model.reward(feat), agent.behavior.slow_critic(feat)[..., 0]
+        discount = torch.cat([start[None], agent.model.discount(feat)[1:]])
+        target, want = value[3], 0.0
+        fast, weight = agent.behavior.critic(feat)[..., 0], torch.ones(4, 2)
+        for t in range(1, 4):
+            weight[t] = weight[t - 1] * discount[t - 1]
+        for t in (2, 1, 0):
+            target = reward[t] + discount[t] * (0.05 * value[t + 1] + 0.95 * target)
+            want += (weight[t] * 0.5 * (fast[t] - target) ** 2).sum() / 6
+    assert weight[1:, 0].abs().sum() == 0 and critic_loss.item() == pytest.approx(want.item(), rel=1e-5)
 
 
 def test_acting_follows_what_was_done():

@@ -36,14 +36,14 @@ class Collector:
         """Whether no episode is being played."""
         return not self.rows
 
-    def collect(self, player: Player | None, env_steps: int) -> tuple[int, dict[str, float] | None]:
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
         """Plays until ``env_steps`` environment steps or more have passed; random actions without a player.
 
         Returns:
             The environment steps that were played, and ``return``, ``success`` and ``length`` (in environment steps) of
-            the episode that ended last, if one did.
+            each episode that ended.
         """
-        played, finished = 0, None
+        played, ended = 0, []
         while played < env_steps:
             if self.between_episodes:
                 obs, info = self.env.reset(options={"episode": self.store.episodes})
@@ -55,8 +55,8 @@ class Collector:
             played += info["env_steps"]
             self.length += info["env_steps"]
             if terminated or truncated:
-                finished = self._finish()
-        return played, finished
+                ended.append(self._finish())
+        return played, ended
 
     def _act(self, player: Player | None) -> np.ndarray:
         if player is None:

@@ -47,8 +47,8 @@ class DataSource(Protocol):
     def between_episodes(self) -> bool:
         """Whether nothing needs saving but ``position``."""
 
-    def collect(self, player: Player | None, env_steps: int) -> tuple[int, dict[str, float] | None]:
-        """Gathers experience; returns the environment steps by which the clock moves, and facts of an ended episode."""
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
+        """Gathers experience; returns the environment steps by which the clock moves, and facts of ended episodes."""
 
     def position(self) -> np.ndarray:
         """Returns what a checkpoint saves of the replay."""
@@ -116,7 +116,7 @@ class Online(_EvalEnvs):
         """Whether no episode is being played."""
         return self.collector.between_episodes
 
-    def collect(self, player: Player | None, env_steps: int) -> tuple[int, dict[str, float] | None]:
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
         """Plays; see ``Collector.collect``."""
         return self.collector.collect(player, env_steps)
 
@@ -148,9 +148,9 @@ class Offline(_EvalEnvs):
         self.replay = Replay(self.store, training, None, train.oversample_ends, train.windows)
         self.heldout = Replay(self.store, heldout)
 
-    def collect(self, player: Player | None, env_steps: int) -> tuple[int, None]:
+    def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
         """Gathers nothing."""
-        return env_steps, None
+        return env_steps, []
 
     def position(self) -> np.ndarray:
         """Returns nothing: the buffer does not change."""

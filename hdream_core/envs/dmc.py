@@ -50,7 +50,7 @@ class DMCConfig(EnvConfig):
     """Environment steps that one action lasts; the paper's is 2."""
 
 
-SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc")
+SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc", scripted=False)
 
 
 class DMC(gymnasium.Env):

@@ -39,6 +39,7 @@ class Suite:
         positions: maps a task and its states ``(..., n)`` to positions by object, ``(..., d)`` each; None if unknown.
         scale: of every result on it, where none can be compared with the paper's (``miniature``, ``twin``).
         extra: of ``pip install hdream[...]``, if it needs one.
+        scripted: whether its environments are ``contract.Scripted``: a script can fill a fixed buffer.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Suite:
     positions: Positions | None = None
     scale: Literal["miniature", "twin"] | None = None
     extra: str | None = None
+    scripted: bool = True
 
     def make(self, task: str, **options: Any) -> Any:
         """Makes an environment; ``seed`` and the fields of ``settings`` are its options."""

@@ -145,9 +145,9 @@ class Trainer:
             asynchronous.refresh()
             self._learn(1)
         player = (asynchronous or self.agent.player) if learning else None
-        played, episode = self.source.collect(player, train.train_every - self.step % train.train_every)
+        played, episodes = self.source.collect(player, train.train_every - self.step % train.train_every)
         self.previous, self.step = self.step, self.step + played
-        if episode:
+        for episode in episodes:
             self.metrics.write("episode", self.step, episode)
         if learning:
             if asynchronous is None:
@@ -158,10 +158,12 @@ class Trainer:
         self.progress(self.step, self.latest)
 
     def _learn(self, updates: int) -> None:
-        for _ in range(updates):
+        for done in range(updates):
             for name, value in self.update(next(self.batches)).items():
                 self.window[name].append(value)
             self.throttle.wait()
+            if updates > 1:  # the clock stands still while the prefill is learned from
+                self.progress(self.step, {"pretrained": (done + 1) / updates})
 
     def _log(self) -> None:
         """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
