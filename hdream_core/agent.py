@@ -1,19 +1,19 @@
-"""What an agent is to the rest of hdream, and the agents that there are.
+"""What an agent is to the rest of hdream.
 
 The loop, evaluation, checkpoints and every study know this contract and no algorithm. A new agent is a folder with
-three things: a class that fulfils ``Agent``, its settings, and its tables of presets; and one line in ``AGENTS``.
-Nothing heavy is imported here: command lines and figures read settings without torch.
+three things: a class that fulfils ``Agent``, its settings, and its tables of presets; and one line in
+``config.agents.AGENTS``.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from hdream_core.support.errors import ConfigError
-from hdream_core.support.settings import nearest, settings
+from hdream_core.config.agents import has_module, module_of
+from hdream_core.config.fields import Config
+from hdream_core.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from hdream_core.balancers import Balancer
-    from hdream_core.config.fields import Config
-    from hdream_core.spec import Spec
-
-AGENTS = {"dreamerv2": "hdream_core.dreamerv2"}
-"""Name of each agent, and its folder as a package. The package has the modules ``config`` (``SETTINGS``, the class of
-its settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class), and for the benchmark
-may have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned form)."""
-
-Presets = dict[str, tuple[str, dict[str, Any]]]
-"""Name -> (who it is for, changes to the paper's settings by dotted name)."""
-
-
-@settings
-class AgentConfig:
-    """Base of an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``."""
-
-    name: str = ""
-    """Name of the agent; the method chooses it."""
 
 
 class OpenLoop(NamedTuple):
@@ -126,21 +108,6 @@ class Player(Protocol):
         """Returns its weights, in the same order for a player and its copy."""
 
 
-def settings_of(name: str) -> type[AgentConfig]:
-    """Returns the class of an agent's settings."""
-    return _part(name, "config").SETTINGS
-
-
-def paper_settings(name: str, suite: str) -> dict[str, Any] | None:
-    """Returns what the paper changes of the agent's defaults for a suite, by dotted name; None if it says nothing."""
-    return _part(name, "config").PAPER.get(suite)
-
-
-def presets_of(name: str, suite: str) -> Presets:
-    """Returns an agent's presets for a suite."""
-    return _part(name, "config").PRESETS.get(suite, {})
-
-
 def make_agent(config: Config, spec: Spec, device: torch.device | str | None = None) -> Agent:
     """Makes the agent of a config, untrained.
 
@@ -149,17 +116,9 @@ def make_agent(config: Config, spec: Spec, device: torch.device | str | None = N
         spec: of the environment.
         device: in place of the config's.
     """
-    return _part(config.agent.name, "agent").AGENT(config, spec, device)
+    return module_of(config.agent.name, "agent").AGENT(config, spec, device)
 
 
-def parts_of(name: str) -> Any:
-    """Returns an agent's module of parts of an update; None if it has none."""
-    settings_of(name)  # which says if there is no such agent
-    module = f"{AGENTS[name]}.parts"
-    return importlib.import_module(module) if importlib.util.find_spec(module) else None
-
-
-def _part(name: str, module: str) -> Any:
-    if name not in AGENTS:
-        raise ConfigError(f"no agent {name!r}; there are {', '.join(AGENTS)}{nearest(name, AGENTS)}")
-    return importlib.import_module(f"{AGENTS[name]}.{module}")
+def parts_of(name: str) -> ModuleType | None:
+    """Returns an agent's module of the parts of an update; None if it has none."""
+    return module_of(name, "parts") if has_module(name, "parts") else None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hdream_core import agent as agents
+from hdream_core.config import agents
 from hdream_core.config.presets import METHODS, make_config
 from hdream_core.envs import registry
 from hdream_core.runs import checkpoint
@@ -46,8 +46,8 @@ def test_short_episodes_are_learned_from_by_stream_windows(tmp_path, toy):
     config = toy(**{"train.steps": 300, "train.length": 12})
     run_folder.prepare(config, tmp_path)
     trainer, batches = Trainer(config, tmp_path), []
-    update = trainer.update.work
-    trainer.update.work = lambda batch: batches.append(batch) or update(batch)
+    update = trainer.update
+    trainer.update = lambda batch: batches.append(batch) or update(batch)
     trainer.run()
     terminal = np.stack([batch["is_terminal"].numpy() for batch in batches])
     first = np.stack([batch["is_first"].numpy() for batch in batches])

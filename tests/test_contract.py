@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from analysis import counterfactual, loss_scales, results, state_regression
-from hdream_core import agent as agents
 from hdream_core import envs
+from hdream_core.agent import make_agent
+from hdream_core.config import agents
 from hdream_core.config.presets import METHODS, make_config
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.load import export, load_agent
@@ -108,6 +109,6 @@ def test_dreamerv2_refuses_discrete_actions():
 
     spec = Spec((32, 32, 3), ActionSpec("discrete", 3), 50)
     with pytest.raises(ConfigError, match="discrete"):
-        agents.make_agent(make_config("mini_lever", "smoke"), spec)
+        make_agent(make_config("mini_lever", "smoke"), spec)
     assert (np.stack([spec.action.sample(np.random.default_rng(i)) for i in range(9)]).sum(1) == 1).all()
     assert Spec.from_dict(spec.to_dict()) == spec and torch.Size(spec.image) == (32, 32, 3)

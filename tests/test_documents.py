@@ -73,6 +73,14 @@ def test_performance_page_quotes_its_file() -> None:
             if part["floor_s"]:
                 times = f"{part['tuned_s'] * 1e3:.{digits}f} | {part['plain_s'] * 1e3:.{digits}f}"
                 assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
+    alone = json.loads((ROOT / "docs/performance_kernels.json").read_text())
+    for part in (alone["update"], *alone["update"]["parts"].values()):
+        if part["tuned_s"] > 1e-3:
+            times = " | ".join(f"{part[key] * 1e3:.1f}" for key in ("tuned_s", "same_precision_s", "plain_s"))
+            assert f"| {times} | {part['speedup_of_kernels']:.2f} |" in text
+    assert all(f" | {ratio:.3f} |" in text for ratio in alone["kernels"].values())
+    assert f"factor of {alone['update']['speedup_of_kernels']:.2f}, and" in text
+    assert f"together {alone['update']['speedup']:.2f}." in text
     curves = json.loads((ROOT / "docs/performance_curves.json").read_text())["curves"]
     assert curves["updates"] == 200
     for name in ("float32", "float32_noise"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -20,7 +21,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("hdream_core", "analysis", "offline_buffers", "figures")
 FORBIDDEN: dict[str, set[str]] = {
-    "hdream_core": {"analysis", "figures"},
+    "hdream_core": {"analysis", "figures", "offline_buffers"},
     "offline_buffers": {"analysis", "figures"},
     "figures": {"torch"},
     "analysis": set(),
@@ -78,6 +79,30 @@ def test_import_direction(package: str) -> None:
             if name.partition(".")[0] in FORBIDDEN[package]:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong, "; ".join(wrong)
+
+
+def parts_of_core() -> dict[str, set[str]]:
+    """Which parts of hdream_core (folders, and modules that stand alone) each of them imports when it runs."""
+    core, graph = ROOT / "hdream_core", {}
+    names = {path.stem if path.is_file() else path.name for path in core.iterdir()}
+    for path in core.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = [ast.Pass()]
+        part = path.relative_to(core).parts[0].removesuffix(".py")
+        found = {
+            name.split(".")[1] for name in imported_modules(ast.unparse(tree), "") if name.startswith("hdream_core.")
+        }
+        graph.setdefault(part, set()).update(found & names - {part})
+    return graph
+
+
+def test_parts_of_the_core_import_in_one_direction() -> None:
+    graph = parts_of_core()
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
+    assert {part for part, imports in graph.items() if "dreamerv2" in imports} == set()  # found by name alone
+    assert graph["balancers"] == graph["support"] == set()
 
 
 def test_figures_load_without_torch_even_indirectly() -> None:

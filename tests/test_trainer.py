@@ -158,7 +158,6 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
             batch["reward"][0, 1] = np.nan
         return learn(batch)
 
-    update.reset = learn.reset
     monkeypatch.setattr(trainer, "update", update)
     trainer.run()
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
@@ -183,7 +182,6 @@ def test_a_loss_that_is_nothing_ends_no_run(tmp_path, buffer, monkeypatch, metho
     def update(batch):
         return learn(batch) | ({"loss/observation": torch.tensor(nothing)} if trainer.agent.updates > 8 else {})
 
-    update.reset = learn.reset
     monkeypatch.setattr(trainer, "update", update)
     trainer.run()
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]

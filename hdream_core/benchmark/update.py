@@ -19,7 +19,7 @@ from hdream_core.data.prefetch import as_tensors
 from hdream_core.data.replay import random_batch
 from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
-from hdream_core.support.cuda_graph import WARM_UP, Captured
+from hdream_core.support.cuda_graph import WARM_UP, captured
 from hdream_core.support.precision import native_bfloat16, pick_device
 from hdream_core.support.settings import flatten, override
 
@@ -128,16 +128,17 @@ def make_products(wanted: str, threads: int) -> dict[str, Work]:
 def make_parts(config: Config, spec: Spec) -> dict[str, Work]:
     """Makes the update, and each part of it that the agent tells apart."""
     agent, batch = make_learner(config, spec)
-    capture = Captured(agent.update, agent.device, agent.capturable)
-    work = {"update": lambda: capture(batch), "data": lambda: to_device(batch, agent.device)}
+    update = captured(agent.update, agent.device, agent.capturable)
+    work = {"update": lambda: update(batch), "data": lambda: to_device(batch, agent.device)}
     module = parts_of(config.agent.name)
     parts = module.parts(agent, batch) if module else {}
     if agent.capturable:  # as the whole update is; and the capture itself is not to be timed
-        parts = {name: Captured(part, agent.device) for name, part in parts.items()}
-    for part in (capture, *parts.values()) if agent.capturable else ():
+        parts = {name: captured(part, agent.device) for name, part in parts.items()}
+    work |= parts
+    for part in work.values() if agent.capturable else ():
         for _ in range(WARM_UP + 1):
-            part(*([batch] if part is capture else []))
-    return work | parts
+            part()
+    return work
 
 
 def make_learner(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
@@ -169,7 +170,7 @@ def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
     agent, batch = make_learner(config, spec)
     if name != "all":
         agent = parts_of(config.agent.name).without(config, spec)[name]()
-    update = Captured(agent.update, agent.device, agent.capturable)
+    update = captured(agent.update, agent.device, agent.capturable)
     for _ in range(WARM_UP + 1):
         update(batch)
     return {"update": lambda: update(batch)}

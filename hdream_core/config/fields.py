@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from hdream_core import agent as agents
-from hdream_core.agent import AgentConfig
+from hdream_core.config import agents
+from hdream_core.config.agents import AgentConfig
 from hdream_core.config.balancer import BalancerConfig
 from hdream_core.envs import registry
 from hdream_core.envs.suite import EnvConfig

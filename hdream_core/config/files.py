@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from hdream_core import agent as agents
-from hdream_core.config import legacy
+from hdream_core.config import agents, legacy
 from hdream_core.config.balancer import check_weights
 from hdream_core.config.fields import Config
 from hdream_core.envs import registry

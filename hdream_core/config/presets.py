@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdream_core import agent as agents
-from hdream_core.agent import Presets
-from hdream_core.config import legacy
+from hdream_core.config import agents, legacy
+from hdream_core.config.agents import Presets
 from hdream_core.config.balancer import check_weights
 from hdream_core.config.fields import Config
 from hdream_core.envs import registry

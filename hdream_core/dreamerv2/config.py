@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hdream_core.agent import AgentConfig, Presets
+from hdream_core.config.agents import AgentConfig, Presets
 from hdream_core.support.settings import AboveZero, Share, Width, settings
 
 Layers = Annotated[int, Field(ge=1, le=64)]

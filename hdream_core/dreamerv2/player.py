@@ -12,7 +12,7 @@ from torch import Tensor
 from hdream_core.dreamerv2.behavior import Behavior
 from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.world_model import WorldModel
-from hdream_core.support.cuda_graph import Captured
+from hdream_core.support import cuda_graph
 from hdream_core.support.precision import autocast
 
 Memory = tuple[State, Tensor]  # what a player remembers of N episodes: the latent state and the last action, (N, A)
@@ -33,7 +33,8 @@ class Player:
         self.precision, self.captured = precision, captured
         self.device = next(model.parameters()).device
         self._explore, self._exploit = (
-            Captured(functools.partial(self._play, explore), self.device, captured) for explore in (True, False)
+            cuda_graph.captured(functools.partial(self._play, explore), self.device, captured)
+            for explore in (True, False)
         )
 
     def act(self, image: np.ndarray, memory: Memory | None, explore: bool) -> tuple[np.ndarray, Memory]:

@@ -15,27 +15,28 @@ WARM_UP = 3  # calls before the capture: libraries choose their kernels in them,
 Work = Callable[..., Any]
 
 
+def captured(work: Work, device: torch.device, enabled: bool = True) -> Work:
+    """Returns ``work`` as it is on a CPU, or if not enabled; on a GPU, work that is captured (``Captured``)."""
+    return Captured(work, device) if enabled and device.type == "cuda" else work
+
+
 class Captured:
-    """Runs ``work`` as it is on a CPU; on a GPU captures it, for each set of shapes that it meets often enough.
+    """Captures work on a GPU, for each set of shapes that it meets often enough, and replays it.
 
     Args:
         work: a function from (nested dicts and tuples of) tensors to the same, that never waits for the GPU and does
             the same whatever the values are. What it changes besides (weights, moments) is changed by a replay as by a
             call.
-        device: where it works.
-        enabled: False leaves it as it is on a GPU, too.
+        device: a GPU, where it works.
     """
 
-    def __init__(self, work: Work, device: torch.device, enabled: bool = True):
+    def __init__(self, work: Work, device: torch.device):
         self.work, self.device = work, device
-        self.enabled = enabled and device.type == "cuda"
         self._calls: Counter[tuple[torch.Size, ...]] = Counter()
         self._graphs: dict[tuple[torch.Size, ...], _Graph] = {}
 
     def __call__(self, *inputs: Any) -> Any:
         """Returns ``work(*inputs)``; inputs may lie on the CPU, pinned memory travels beside other work."""
-        if not self.enabled:
-            return self.work(*inputs)
         tensors, tree = tree_flatten(inputs)
         tensors = [torch.as_tensor(x) for x in tensors]
         shapes = tuple(x.shape for x in tensors)
@@ -46,11 +47,6 @@ class Captured:
                 return self.work(*tree_unflatten(on_device, tree))
             self._graphs[shapes] = _Graph(self.work, on_device, tree)
         return self._graphs[shapes](tensors)
-
-    def reset(self) -> None:
-        """Drops the captured graphs; the next calls capture new ones. To be called where tensors have moved."""
-        self._calls.clear()
-        self._graphs.clear()
 
 
 class _Graph:

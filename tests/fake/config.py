@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from hdream_core.agent import AgentConfig
+from hdream_core.config.agents import AgentConfig
 from hdream_core.support.settings import AboveZero, settings
 
 

@@ -1,0 +1,61 @@
+"""The agents that there are, by name, and what is known of each without torch: its settings and presets.
+
+Command lines, studies and figures read settings before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.settings import nearest, settings
+
+AGENTS = {"dreamerv2": "hdream_core.dreamerv2"}
+"""Name of each agent, and its folder as a package. The package has the modules ``config`` (``SETTINGS``, the class of
+its settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class), and for the benchmark
+may have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned form)."""
+
+Presets = dict[str, tuple[str, dict[str, Any]]]
+"""Name -> (who it is for, changes to the paper's settings by dotted name)."""
+
+
+@settings
+class AgentConfig:
+    """Base of an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``."""
+
+    name: str = ""
+    """Name of the agent; the method chooses it."""
+
+
+def settings_of(name: str) -> type[AgentConfig]:
+    """Returns the class of an agent's settings."""
+    return module_of(name, "config").SETTINGS
+
+
+def paper_settings(name: str, suite: str) -> dict[str, Any] | None:
+    """Returns what the paper changes of the agent's defaults for a suite, by dotted name; None if it says nothing."""
+    return module_of(name, "config").PAPER.get(suite)
+
+
+def presets_of(name: str, suite: str) -> Presets:
+    """Returns an agent's presets for a suite."""
+    return module_of(name, "config").PRESETS.get(suite, {})
+
+
+def module_of(name: str, module: str) -> ModuleType:
+    """Imports a module of an agent's package.
+
+    Raises:
+        ConfigError: if there is no such agent, naming those there are.
+    """
+    if name not in AGENTS:
+        raise ConfigError(f"no agent {name!r}; there are {', '.join(AGENTS)}{nearest(name, AGENTS)}")
+    return importlib.import_module(f"{AGENTS[name]}.{module}")
+
+
+def has_module(name: str, module: str) -> bool:
+    """Returns whether an agent's package has a module."""
+    return importlib.util.find_spec(f"{AGENTS[name]}.{module}") is not None
