@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import math
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from hdream_core.runs.async_player import AsyncPlayer
 from hdream_core.runs.checkpoint import CheckpointError
 from hdream_core.runs.evaluate import heldout_predictions, policy_episodes
 from hdream_core.runs.metrics import Metrics
+from hdream_core.runs.update_window import UpdateWindow, analytic_weights
 from hdream_core.support.cuda_graph import Throttle, captured
 from hdream_core.support.errors import ConfigError, UserError
 from hdream_core.support.files import write_atomically
@@ -79,8 +78,7 @@ class Trainer:
         self.metrics = Metrics(folder, config.log.tensorboard)
         self.step, self.previous = 0, -1  # environment steps, now and before the last move of the clock
         self.learning = self.source.fixed  # whether updates have begun
-        self.window: dict[str, list[torch.Tensor]] = defaultdict(list)  # metrics since the last line
-        self.skipped: Counter[str] = Counter()  # of each part of the agent, updates left out in a row
+        self.window = UpdateWindow()  # metrics of updates since the last line
         self.latest: dict[str, float] = {}
         self.wall_seconds, self._since = 0.0, time.monotonic()
         asynchronous = not self.source.fixed and self.agent.capturable and pin
@@ -159,57 +157,25 @@ class Trainer:
 
     def _learn(self, updates: int) -> None:
         for done in range(updates):
-            for name, value in self.update(next(self.batches)).items():
-                self.window[name].append(value)
+            self.window.add(self.update(next(self.batches)))
             self.throttle.wait()
             if updates > 1:  # the clock stands still while the prefill is learned from
                 self.progress(self.step, {"pretrained": (done + 1) / updates})
 
     def _log(self) -> None:
-        """Writes the mean of every metric since the last line, and what the balancer's weights would settle at."""
+        """Writes what updates told since the last line; raises DivergedError if too many in a row were left out."""
         if not self.window:
             return
-        stacked = {name: torch.stack(values) for name, values in self.window.items()}
-        means = {name: _finite_mean(values) for name, values in stacked.items()}
-        # Extremes of weights are a finding of their own (D.2), which means would hide; counts go on from the start.
-        for name, values in stacked.items():
-            kind, _, rest = name.partition("/")
-            if kind == "weight":
-                means |= {f"weight_min/{rest}": float(values.min()), f"weight_max/{rest}": float(values.max())}
-            elif kind == "balancer":
-                means[name] = float(values[-1])
-            elif kind == "skipped":
-                means[name] = float(values.sum())
-        means |= self._analytic({name: means[f"loss/{name}"] for name in self.agent.balancer.names})
+        means = self.window.means()
+        means |= analytic_weights(self.agent.balancer, means)
         self.metrics.write("train", self.step, means | {"updates": self.agent.updates})
-        self._check_finite(stacked)
-        self.window.clear()
-
-    def _analytic(self, losses: dict[str, float]) -> dict[str, float]:
-        """Where the balancer's weights would settle; NaN where they would nowhere, as at a loss of nothing."""
-        fit = all(0 < loss < math.inf for loss in losses.values())
-        weights = self.agent.balancer.analytic_weights(losses if fit else dict.fromkeys(losses, 1.0))
-        return {f"analytic_weight/{name}": weight if fit else math.nan for name, weight in weights.items()}
-
-    def _check_finite(self, window: Mapping[str, torch.Tensor]) -> None:
-        """Raises DivergedError, naming the loss, if too many updates in a row have been left out.
-
-        The weights are those from before them: an update that is not finite changes nothing.
-        """
-        for name, values in window.items():
-            kind, _, part = name.partition("/")
-            if kind != "skipped":
-                continue
-            fine = values.flip(0).eq(0).nonzero()  # the latest update that was not left out comes first
-            self.skipped[part] = int(fine[0]) if len(fine) else self.skipped[part] + len(values)
-            if self.skipped[part] < SKIPPED_IN_A_ROW:
-                continue
-            bad = [key[5:] for key, x in window.items() if key.startswith("loss/") and not x[-1].isfinite()]
-            what = f"{bad[0]} loss" if bad else f"gradient of the {part}"
-            raise DivergedError(
-                f"{self.folder}: the {what} was not finite in {self.skipped[part]} updates in a row, up to step "
-                f"{self.step}; the last checkpoint holds the weights from before"
-            )
+        for part, count in self.window.close().items():
+            if count >= SKIPPED_IN_A_ROW:
+                what = self.window.not_finite or f"gradient of the {part}"
+                raise DivergedError(
+                    f"{self.folder}: the {what} was not finite in {count} updates in a row, up to step {self.step}; "
+                    "the last checkpoint holds the weights from before"
+                )
 
     def _evaluate(self, last: bool) -> None:
         seed = EVAL_SEED + self.step
@@ -243,8 +209,7 @@ class Trainer:
             "metrics": self.metrics.position(),
             "latest": self.latest,
             "wall_seconds": self.wall(),
-            "window": {name: torch.stack(values) for name, values in self.window.items()},
-            "skipped": dict(self.skipped),
+            **self.window.state_dict(),
             "episodes": torch.from_numpy(self.source.position()),
             "rngs": {"env": rng_state(self.env_rng), "replay": self.batches.state_dict()},
             "torch_rng": torch.get_rng_state(),
@@ -289,9 +254,7 @@ class Trainer:
         self.wall_seconds = float(state["wall_seconds"])
         self.learning = self.source.fixed or self.agent.updates > 0
         self.latest = {str(name): float(value) for name, value in state["latest"].items()}
-        self.skipped = Counter({str(name): int(count) for name, count in state.get("skipped", {}).items()})
-        for name, values in state["window"].items():
-            self.window[name] = list(values.to(self.agent.device).reshape(len(values)).unbind())
+        self.window.load_state_dict(state, self.agent.device)
         set_rng_state(self.env_rng, state["rngs"]["env"])
         torch.set_rng_state(state["torch_rng"].cpu())
         if torch.cuda.is_available():
@@ -306,8 +269,3 @@ class Trainer:
     def wall(self) -> float:
         """Returns the seconds that the run has taken, in all its processes."""
         return self.wall_seconds + time.monotonic() - self._since
-
-
-def _finite_mean(values: torch.Tensor) -> float:
-    """Mean of the finite values; NaN if there is none."""
-    return float(values[values.isfinite()].mean())

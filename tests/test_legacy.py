@@ -1,0 +1,109 @@
+"""Files of earlier versions open: configs with one agent, runs and exports without a spec."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from hdream_core.config.files import from_dict, to_dict
+from hdream_core.config.presets import METHODS, make_config, presets_for
+from hdream_core.runs import checkpoint, load
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.load import export, load_agent
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.settings import flatten, override
+from hdream_core.train import train
+from tests.small import MINI, run_until, smoke
+
+OLD_ENV = {"render": "auto", "camera": "corner2"}
+
+
+def as_before(config):
+    """The config's JSON as version 0.1 wrote it."""
+    data = to_dict(config)
+    agent = data.pop("agent")
+    del data["balancer"]["w_discount"], data["train"]["windows"], data["train"]["device"]
+    return data | {"model": agent["model"], "behavior": agent["behavior"], "env": OLD_ENV}
+
+
+@pytest.mark.parametrize("task", ["lever_pull", "mini_lever"])
+def test_configs_of_before_are_the_same_configs(task):
+    for preset in presets_for(task):
+        for method in METHODS:
+            config = make_config(task, preset, method)
+            assert from_dict(json.loads(json.dumps(as_before(config)))) == config
+
+
+def test_a_discount_loss_that_was_balanced_still_is():
+    config = make_config("mini_lever", "smoke", "harmony", {"model.discount_head": True})
+    assert config.balancer.w_discount == 1.0 and from_dict(as_before(config)).balancer.w_discount is None
+    fixed = make_config("mini_lever", "smoke", changes={"agent.model.discount_head": True})
+    assert from_dict(as_before(fixed)) == fixed
+
+
+def test_a_run_of_before_is_resumed_to_the_bit(tmp_path):
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    train(config, tmp_path / "whole")
+    run_until(config, tmp_path / "old", 160)
+    (tmp_path / "old" / "spec.json").unlink()
+    (tmp_path / "old" / "config.json").write_text(json.dumps(as_before(config)))
+    state = checkpoint.load(tmp_path / "old" / "checkpoint.pt")
+    for name in ("previous_step", "skipped", "player_rng"):
+        del state[name]
+    for optimizer in state["optimizers"].values():
+        optimizer["skipped"] = torch.zeros(())
+    checkpoint.save(tmp_path / "old", state | {"understudy_rng": None})
+    assert load_agent(tmp_path / "old").spec == MINI
+    train(config, tmp_path / "old")
+    whole, old = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "old"))
+    assert whole == old
+
+
+def test_an_export_of_before_is_loaded(tmp_path):
+    config = smoke()
+    run_until(config, tmp_path / "run", 60)
+    path = export(load_agent(tmp_path / "run"), tmp_path / "agent.safetensors")
+    weights, text = load_file(path), json.dumps(as_before(config))
+    digest = load._digest({"config": text}, weights)
+    save_file(weights, path, metadata={"config": text, "sha256": digest})
+    agent = load_agent(path)
+    assert agent.spec == MINI and agent.config == config
+    image = np.zeros((1, *MINI.image), np.uint8)
+    assert agent.act(image, None, explore=False)[0].shape == (1, 2)
+
+
+def test_specs_are_kept_and_must_stay(tmp_path):
+    run_folder.write_spec(tmp_path, MINI)
+    assert run_folder.read_spec(tmp_path, "dmc_walker_run") == MINI
+    other = dataclasses.replace(MINI, action_repeat=2)
+    with pytest.raises(ConfigError, match="started with an environment"):
+        run_folder.write_spec(tmp_path, other)
+    with pytest.raises(ConfigError, match="must say what its environment is like"):
+        run_folder.read_spec(tmp_path / "nowhere", "dmc_walker_run")
+    (tmp_path / "spec.json").write_text('{"image": [32, 32, 3]}')
+    with pytest.raises(ConfigError, match=r"spec\.json"):
+        run_folder.read_spec(tmp_path, "mini_lever")
+
+
+LEAVES = flatten(make_config("lever_pull", "cpu"))
+NUMBERS = sorted(name for name, value in LEAVES.items() if type(value) in (int, float))
+
+
+@given(
+    st.sampled_from(NUMBERS), st.one_of(st.integers(-10, 10**10), st.floats(allow_nan=True), st.booleans(), st.none())
+)
+def test_a_setting_is_kept_or_refused_by_name(name, value):
+    """Whatever is accepted survives JSON; whatever is not is one line that begins with the setting's name."""
+    config = make_config("lever_pull", "cpu")
+    try:
+        changed = override(config, {name: value})
+    except ConfigError as error:
+        assert str(error).startswith(f"{name} is {value}") and "\n" not in str(error)
+        return
+    assert from_dict(json.loads(json.dumps(to_dict(changed)))) == changed
+    assert type(flatten(changed)[name]) in (type(LEAVES[name]), type(value))
