@@ -190,6 +190,11 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     recipe = Build(job.task, BUFFER_STEPS[preset], **look)
     if job.buffer and mode == "online":
         raise ConfigError(f"--buffer {job.buffer} is for --mode offline; online, each run gathers its own data")
+    if mode == "offline" and not job.buffer and not envs.find(job.task).scripted:
+        raise ConfigError(
+            f"{job.task} has no script that could fill a buffer; give --buffer FOLDER, made by offline_buffers.build "
+            "--source random or run:PATH, or take --mode online"
+        )
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
     if buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists():  # else it is still to be built

@@ -232,9 +232,12 @@ def check_buffer(config: Config, facts: Mapping[str, Any]) -> None:
     """Refuses a buffer of another task, or frames that evaluation would render otherwise."""
     if facts["task"] != config.task:
         raise ConfigError(f"{config.offline_buffer}: holds {facts['task']}, but the run's task is {config.task}")
+    known = dict(facts)
+    if isinstance(spec := facts.get("spec"), dict):
+        known["action_repeat"] = spec.get("action_repeat")
     for name, value in env_options(config).items():
-        if name in facts and value not in ("auto", facts[name]):
+        if name in known and value not in ("auto", known[name]):
             raise ConfigError(
-                f"{config.offline_buffer}: frames have {name} {facts[name]}, but the run asks for {value}; "
-                f"set env.{name}={facts[name]}"
+                f"{config.offline_buffer}: has {name} {known[name]}, but the run asks for {value}; "
+                f"set env.{name}={known[name]}"
             )
