@@ -1,4 +1,4 @@
-"""``python -m hdream_core.train``: one run, online or on a fixed buffer; the same command resumes it."""
+"""The command ``python -m hdream_core.train``: trains one run, online or on a fixed buffer, or resumes it."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from hdream_core.support.errors import STOPPED, ConfigError, UserError, exit_on_
 from hdream_core.support.processes import die_with_parent, exclusive, keep_freed_memory
 
 DEFAULT_PRESET = "cpu"
-PARENT = "HDREAM_PARENT_PID"  # environment variable: the process that a run must not outlive
+PARENT = "HDREAM_PARENT_PID"  # environment variable with the process that a run must not outlive
 
 
 @dataclass(frozen=True)
 class Train:
     run: Annotated[Config, tyro.conf.arg(name="")]
     config: Path | None = None
-    """Start from the config.json of another run, in place of task, preset and method."""
+    """Take the defaults from another run's config.json, in place of task, preset and method."""
     folder: Path | None = None
     """The run's folder; default runs/<mode>_<preset>/<task>/<method>/<seed>."""
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
 
 
 def parse(args: Sequence[str]) -> Train:
-    """Reads a command line: task, preset and method first, because they set the defaults of everything else.
+    """Parses a command line. Task, preset and method come first, because they set the defaults of everything else.
 
     Raises:
-        ConfigError: for an unknown preset, method or config file.
+        ConfigError: for an unknown task, preset, method or config file, or settings that do not fit together.
     """
-    first = commandline.Words("python -m hdream_core.train", add_help=False, allow_abbrev=False)
-    first.add_argument("--task", default=None)
-    first.add_argument("--preset", default=None)
-    first.add_argument("--method", default=None)
-    first.add_argument("--config", type=Path)
-    chosen, _ = first.parse_known_args(list(args))
+    parser = commandline.Words("python -m hdream_core.train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--task", default=None)
+    parser.add_argument("--preset", default=None)
+    parser.add_argument("--method", default=None)
+    parser.add_argument("--config", type=Path)
+    chosen, _ = parser.parse_known_args(list(args))
     if chosen.config is None:
         config = make_config(
             chosen.task or Config.task, chosen.preset or DEFAULT_PRESET, chosen.method or Config.method
@@ -72,7 +72,7 @@ def parse(args: Sequence[str]) -> Train:
 
 
 def _description(task: str, method: str) -> str:
-    presets = "\n".join(f"  {name:<6} {what}" for name, (what, _) in presets_for(task, method).items())
+    presets = "\n".join(f"  {name:<6} {description}" for name, (description, _) in presets_for(task, method).items())
     return (
         "Train one agent, online or (with --offline-buffer) on a fixed buffer. The same command resumes it.\n\n"
         f"The defaults below are those of the task, preset and method given. Methods: {', '.join(METHODS)}. "
@@ -81,17 +81,17 @@ def _description(task: str, method: str) -> str:
 
 
 def default_folder(config: Config, root: Path = Path("runs")) -> Path:
-    """``<root>/<mode>_<preset>/<task>/<method>/<seed>``."""
+    """Returns ``<root>/<mode>_<preset>/<task>/<method>/<seed>``."""
     mode = "offline" if config.offline_buffer else "online"
     return root / f"{mode}_{config.preset}" / config.task / config.method / str(config.seed)
 
 
 def train(config: Config, folder: Path, show_progress: bool = False, stop: threading.Event | None = None) -> None:
-    """Runs or resumes the run in ``folder``; returns at once if it is done.
+    """Starts or resumes the run in ``folder``; returns at once if it is done.
 
     Raises:
-        ConfigError: if the folder holds a run with other settings, or another process is at it.
-        Stopped: if ``stop`` was set, once the run has saved itself.
+        ConfigError: if the folder holds a run with other settings, or another process is training it.
+        Stopped: if ``stop`` is set, after the run has saved itself.
     """
     check_source(config)
     new = not folder.exists()
@@ -108,12 +108,12 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
             bar.update(step - bar.n)
             bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still)
 
-        for left in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-            left.unlink()
+        for unfinished in folder.glob(".*.tmp"):  # files that a killed process was writing
+            unfinished.unlink()
         try:
             trainer = Trainer(config, folder, progress, stop)
             trainer.resume()
-        except UserError:  # nothing can be played or learned like this: as if it had never been tried
+        except UserError:  # the run cannot start with these settings, so a new folder is removed
             if new:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -123,22 +123,22 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    if PARENT in os.environ:  # a sweep's run: it must not go on alone when the sweep is killed
+    """Runs the command."""
+    if PARENT in os.environ:  # a sweep's run must end when the sweep is killed
         die_with_parent(int(os.environ[PARENT]))
     keep_freed_memory()
     with exit_on_user_error():
         job = parse(sys.argv[1:] if args is None else args)
         folder = job.folder or default_folder(job.run)
         stop = threading.Event()
-        # Slurm sends the second to all of a job's processes before its time is over.
+        # Slurm sends SIGUSR2 to all processes of a job before its time is over.
         for name in ("SIGUSR1", "SIGUSR2"):
             if hasattr(signal, name):  # not on Windows
                 signal.signal(getattr(signal, name), lambda *_: stop.set())
         try:
             train(job.run, folder, show_progress=not job.quiet, stop=stop)
-        except Stopped as saved:
-            print(f"{saved}; the same command goes on from here", file=sys.stderr)
+        except Stopped as stopped:
+            print(f"{stopped}; run the same command again to resume", file=sys.stderr)
             sys.exit(STOPPED)
         print(f"{job.run.method} on {job.run.task}, seed {job.run.seed}: done, see {folder}")
 

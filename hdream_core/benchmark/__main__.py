@@ -1,4 +1,4 @@
-"""The command: measure, print a table, and keep the numbers."""
+"""The benchmark's command: measures, prints a table, and can write the numbers to a file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Part = Literal["update", "kernels", "threads", "curves", "replay", "env", "onlin
 class Benchmark:
     """Time environments, rendering, sampling and updates on this machine.
 
-    An update is timed whole and in parts: tuned, plain in the same precision, and plain in float32, in processes of
-    their own that take turns. Figures are medians over rounds. Beside each stands the floor: its floating-point
-    operations over the rate at which this machine multiplies large matrices.
+    An update is timed whole and in parts: tuned, plain in the same precision, and plain in float32. Each has a process
+    of its own, and the processes take turns. Times are medians over rounds. Beside each stands the floor: its
+    floating-point operations over the rate at which this machine multiplies large matrices.
     """
 
     task: str = "lever_pull"
@@ -42,32 +42,32 @@ class Benchmark:
     method: str = "dreamerv2"
     """dreamerv2 or harmony."""
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
-    """What to measure: update; kernels (what each tuned file is worth alone); threads (two runs side by side, against
-    one with two threads and against one batched model); curves (do tuned and plain learn the same); replay; env (steps
-    and frames a second); online (environment steps a second of a run, playing and learning)."""
+    """What to measure. update; kernels: the gain of each tuned file alone; threads: two runs side by side, against one
+    with two threads and against one batched model; curves: whether tuned and plain updates learn the same; replay; env:
+    steps and frames a second; online: environment steps a second of a run that plays and learns."""
     offline_buffer: Path | None = None
     """Sample from this buffer, for replay and curves; default: noise."""
     rounds: int = 7
-    """Turns that each process takes."""
+    """Turns of each process."""
     updates: int = 4
-    """Updates on end in a turn."""
+    """Updates in a turn."""
     curve_updates: int = 200
-    """Updates of each of the `curves`."""
+    """Updates of each run that `curves` compares."""
     replay_steps: int = 10_000
-    """Steps of noise that `replay` samples from where there is no buffer; 12 KB of disk each."""
+    """Steps of noise that `replay` samples from without a buffer; 12 KB of disk each."""
     online_steps: int = 2000
     """Steps of the run that `online` times."""
     render: Literal["auto", "fast", "paper"] = "auto"
     """Render quality of the `online` run, as env.render."""
     json: Path | None = None
-    """Write the numbers here, with the machine and the packages they were taken on."""
+    """Write the numbers here, with the device, the package versions and the commit."""
 
 
 def benchmark(job: Benchmark) -> dict[str, Any]:
-    """Measures what ``job`` asks for; nested by the dots of the names, e.g. ``["update"]["tuned_s"]``.
+    """Measures the parts of ``job``; returns the numbers nested by name, e.g. ``["update"]["tuned_s"]``.
 
     Raises:
-        ConfigError: for an unknown preset, method or buffer, or fewer than one round.
+        ConfigError: for an unknown preset, method or buffer, a count out of bounds, or no place to write ``json``.
     """
     for name in ("rounds", "updates", "curve_updates", "replay_steps", "online_steps"):
         if not 1 <= getattr(job, name) <= 10**7:
@@ -83,30 +83,30 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     if job.offline_buffer:
         check_buffer(config, open_buffer(job.offline_buffer).facts)
     spec = Spec.of(make_env(config, seed=0))
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for part in dict.fromkeys(job.parts):
         print(f"measuring: {part}", file=sys.stderr)
         match part:
             case "update":
-                found |= measure(config, spec, job.rounds, job.updates)
+                numbers |= measure(config, spec, job.rounds, job.updates)
             case "kernels":
-                found |= measure_kernels(config, spec, job.rounds, job.updates)
+                numbers |= measure_kernels(config, spec, job.rounds, job.updates)
             case "threads":
-                found |= measure_threads(config, spec, job.rounds, job.updates)
+                numbers |= measure_threads(config, spec, job.rounds, job.updates)
             case "curves":
                 folder = open_buffer(job.offline_buffer).store.folder if job.offline_buffer else None
-                found |= measure_curves(config, spec, job.curve_updates, folder)
+                numbers |= measure_curves(config, spec, job.curve_updates, folder)
             case "replay":
-                found |= measure_replay(config, spec, job.rounds, job.replay_steps, found.get("update.tuned_s"))
+                numbers |= measure_replay(config, spec, job.rounds, job.replay_steps, numbers.get("update.tuned_s"))
             case "env":
-                found |= measure_environment(config, job.rounds)
+                numbers |= measure_environment(config, job.rounds)
             case "online":
-                found |= measure_online(replace(config, offline_buffer=None), job.online_steps)
-    return nested(found) | {"about": _about(job)}
+                numbers |= measure_online(replace(config, offline_buffer=None), job.online_steps)
+    return nested(numbers) | {"about": _about(job)}
 
 
 def nested(flat: dict[str, float]) -> dict[str, Any]:
-    """``{"a.b": 1}`` to ``{"a": {"b": 1}}``."""
+    """Nests by the dots of the names: ``{"a.b": 1}`` becomes ``{"a": {"b": 1}}``."""
     tree: dict[str, Any] = {}
     for name, value in flat.items():
         *path, last = name.split(".")
@@ -118,9 +118,10 @@ def nested(flat: dict[str, float]) -> dict[str, Any]:
 
 
 def _about(job: Benchmark) -> dict[str, Any]:
+    """Returns the provenance of the numbers."""
     commit, dirty = provenance.git_state()
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(job).items()}
-    del settings["json"]  # where the numbers lie says nothing about them
+    del settings["json"]  # says where the numbers are, not how they were taken
     return {
         "settings": settings,
         "device": provenance.device_name(),
@@ -139,21 +140,21 @@ UNITS = {
 }
 
 
-def table(found: dict[str, Any]) -> str:
-    """The numbers as text."""
+def table(numbers: dict[str, Any]) -> str:
+    """Formats the nested numbers as a table."""
     lines = []
-    update = found.get("update")
+    update = numbers.get("update")
     if update:
         parts = {"whole update": update} | update["parts"]
         names = "tuned ms", "plain ms", "float32 ms", "plain/tuned", "float32/tuned", "floor ms", "tuned/floor"
         lines.append(f"{'':<16}" + "".join(f"{name:>14}" for name in names))
         for name, x in parts.items():
-            over = f"{x['tuned_s'] / x['floor_s']:.2f}" if x["floor_s"] else "-"
+            over_floor = f"{x['tuned_s'] / x['floor_s']:.2f}" if x["floor_s"] else "-"
             seconds = "".join(f"{x[key] * 1e3:>14.1f}" for key in ("tuned_s", "same_precision_s", "plain_s"))
             ratios = f"{x['speedup_of_kernels']:>14.2f}{x['speedup']:>14.2f}"
-            lines.append(f"{name:<16}{seconds}{ratios}{x['floor_s'] * 1e3:>14.1f}{over:>14}")
+            lines.append(f"{name:<16}{seconds}{ratios}{x['floor_s'] * 1e3:>14.1f}{over_floor:>14}")
         lines.append("")
-    for group, values in found.items():
+    for group, values in numbers.items():
         if group in ("update", "about"):
             continue
         lines += [f"{f'{group}.{name}':<48}{_cell(name, value):>18}" for name, value in values.items()]
@@ -172,14 +173,14 @@ def _cell(name: str, value: float) -> str:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Runs the command."""
     with exit_on_user_error(interrupted="nothing was written"):
         job = commandline.parse(Benchmark, args, "python -m hdream_core.benchmark")
-        found = benchmark(job)
-        print(f"{found['about']['device']}; preset {job.preset}, task {job.task}")
-        print(table(found))
+        numbers = benchmark(job)
+        print(f"{numbers['about']['device']}; preset {job.preset}, task {job.task}")
+        print(table(numbers))
         if job.json:
-            write_atomically(job.json, (json.dumps(found, indent=1) + "\n").encode())
+            write_atomically(job.json, (json.dumps(numbers, indent=1) + "\n").encode())
             print(f"wrote {job.json}")
 
 

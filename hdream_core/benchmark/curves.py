@@ -1,4 +1,4 @@
-"""Whether the tuned update learns what the plain one does: loss curves from the same seed on the same batches."""
+"""Compares the loss curves of tuned and plain updates, from the same seed on the same batches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from hdream_core.support.precision import native_bfloat16, pick_device
 
 TOLERANCE = 1e-4
 LOSSES = ("loss/observation", "loss/reward", "loss/dynamics", "loss/actor", "loss/critic")
-
-
 NUDGE = 2.0**-23  # relative: one rounding of float32
 
 
 class Learner(NamedTuple):
-    """Which update draws a curve."""
+    """The kind of update that gives a curve."""
 
     kernels: Literal["plain", "tuned"]
     precision: Literal["float32", "bfloat16"]
@@ -34,17 +32,18 @@ class Learner(NamedTuple):
 
 
 def measure_curves(config: Config, spec: Spec, updates: int, folder: Path | None) -> dict[str, float]:
-    """How far loss curves of ``updates`` updates lie apart, relative to the plain ones' size.
+    """Measures how far loss curves of ``updates`` updates lie apart, relative to the plain ones' size.
 
-    Latents are sampled: where two updates differ by a rounding, some day one sample falls to another class, and from
-    then on the curves are two draws of the same randomness. So each difference stands beside that of plain curves
+    Latents are sampled. Where two updates differ by a rounding, sooner or later a sample falls to another class, and
+    from then on the curves are two draws of the same randomness. So each difference stands beside that of plain curves
     which differ by a rounding alone (``_noise``).
 
     Returns:
-        For ``curves.float32``, tuned against plain, and ``curves.float32_noise``, plain against plain from nudged
-        weights: the mean and the largest difference over updates and losses, and how many updates pass before one
-        exceeds ``TOLERANCE``. Where bfloat16 is native also ``curves.bfloat16``, tuned against plain in bfloat16, and
-        ``curves.bfloat16_noise``, plain in bfloat16 against plain in float32.
+        The mean and the largest difference over updates and losses, and the number of updates before one exceeds
+        ``TOLERANCE``. They are given for ``curves.float32``, tuned against plain, and for ``curves.float32_noise``,
+        plain from nudged weights against plain. Where bfloat16 is native there are also the two differences of
+        ``curves.bfloat16``, tuned against plain in bfloat16, and of ``curves.bfloat16_noise``, plain in bfloat16
+        against plain in float32.
     """
     plain, tuned = Learner("plain", "float32"), Learner("tuned", "float32")
     pairs = {"float32": (tuned, plain), "float32_noise": (plain._replace(nudge=True), plain)}
@@ -54,25 +53,25 @@ def measure_curves(config: Config, spec: Spec, updates: int, folder: Path | None
     learners = dict.fromkeys(learner for pair in pairs.values() for learner in pair)
     curves = {learner: _curve(config, spec, updates, folder, learner) for learner in learners}
     scale = np.abs(curves[plain]).mean(0)  # (losses,)
-    found = {"curves.updates": float(updates), "curves.tolerance": TOLERANCE}
-    for name, (ours, theirs) in pairs.items():
-        apart = (np.abs(curves[ours] - curves[theirs]) / scale).max(1)  # (updates,)
-        found |= {f"curves.{name}_mean": float(apart.mean()), f"curves.{name}_max": float(apart.max())}
-        if ours.precision == "float32":
-            beyond = np.flatnonzero(apart > TOLERANCE)
-            found[f"curves.{name}_updates_alike"] = float(beyond[0] if len(beyond) else updates)
-    return found
+    numbers = {"curves.updates": float(updates), "curves.tolerance": TOLERANCE}
+    for name, (learner, reference) in pairs.items():
+        difference = (np.abs(curves[learner] - curves[reference]) / scale).max(1)  # (updates,)
+        numbers |= {f"curves.{name}_mean": float(difference.mean()), f"curves.{name}_max": float(difference.max())}
+        if learner.precision == "float32":
+            beyond = np.flatnonzero(difference > TOLERANCE)
+            numbers[f"curves.{name}_updates_alike"] = float(beyond[0] if len(beyond) else updates)
+    return numbers
 
 
 def _curve(config: Config, spec: Spec, updates: int, folder: Path | None, learner: Learner) -> np.ndarray:
-    """``(updates, losses)``."""
+    """Returns a learner's losses, ``(updates, losses)``."""
     train = replace(config.train, precision=learner.precision, kernels=learner.kernels)
     with Worker(make_learner, replace(config, train=train), spec, folder, learner.nudge) as worker:
         return np.array([worker.ask("call", "update") for _ in range(updates)])
 
 
 def make_learner(config: Config, spec: Spec, folder: Path | None, nudge: bool) -> dict[str, Any]:
-    """An agent and its batches; ``update`` returns the losses."""
+    """Makes an agent and its batches; ``update`` returns the losses."""
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
     agent = make_agent(config, spec)

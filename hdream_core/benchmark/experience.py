@@ -1,4 +1,4 @@
-"""Frames and windows: environments, rendering, sampling from a buffer."""
+"""Times environments, rendering, and sampling from a buffer."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from hdream_core.support.processes import cores
 from hdream_core.support.settings import override
 
 FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
-ROWS = 500  # of an episode of the store that sampling is timed on
+ROWS = 500  # of an episode of noise
 SAMPLES = 50  # batches in a turn
-TRAINER_UPDATES = 30
+TRAINER_UPDATES = 30  # before the trainer's memory is read
 
 
 def measure_environment(config: Config, rounds: int) -> dict[str, float]:
-    """Measures steps (frame included) and frames alone a second, for each render quality, one process and N."""
-    found: dict[str, float] = {}
+    """Measures steps (frame included) and frames alone a second, for each render quality; steps in N processes, too."""
+    numbers: dict[str, float] = {}
     count = cores()
-    several = hasattr(config.env, "render")
-    qualities = ["fast", "paper"] if several else [make_env(config, seed=0).look["render"]]
-    configs = {q: override(config, {"env.render": q} if several else {}) for q in qualities}
+    has_qualities = hasattr(config.env, "render")
+    qualities = ["fast", "paper"] if has_qualities else [make_env(config, seed=0).look["render"]]
+    configs = {q: override(config, {"env.render": q} if has_qualities else {}) for q in qualities}
     with contextlib.ExitStack() as stack:
         workers = {
             quality: [
@@ -43,24 +43,24 @@ def measure_environment(config: Config, rounds: int) -> dict[str, float]:
             for quality in qualities
         }
         for name, key in (("render", "render.{}_fps"), ("step", "env.{}_steps_per_s")):
-            taken: dict[str, list[float]] = {quality: [] for quality in qualities}
-            for several in workers.values():
-                several[0].ask("seconds", name, 1)
+            seconds: dict[str, list[float]] = {quality: [] for quality in qualities}  # of a frame, for each round
+            for first, *_ in workers.values():
+                first.ask("seconds", name, 1)
             for _ in range(rounds):
                 for quality in qualities:
-                    taken[quality].append(workers[quality][0].ask("seconds", name, 1) / FRAMES[quality])
-            found |= {key.format(quality): 1 / median(seconds) for quality, seconds in taken.items()}
+                    seconds[quality].append(workers[quality][0].ask("seconds", name, 1) / FRAMES[quality])
+            numbers |= {key.format(quality): 1 / median(seconds[quality]) for quality in qualities}
             if len(qualities) == 2:
                 ratio = "render.ratio" if name == "render" else "env.ratio"
-                found[ratio] = paired_ratio(taken["paper"], taken["fast"])
+                numbers[ratio] = paired_ratio(seconds["paper"], seconds["fast"])
         for quality in qualities:
-            seconds = median(side_by_side(workers[quality], "step", rounds, 1)) / FRAMES[quality]
-            found[f"env.{quality}_steps_per_s_{count}_processes"] = count / seconds
-    return found
+            step_s = median(side_by_side(workers[quality], "step", rounds, 1)) / FRAMES[quality]
+            numbers[f"env.{quality}_steps_per_s_{count}_processes"] = count / step_s
+    return numbers
 
 
 def make_environment(config: Config, frames: int) -> dict[str, Work]:
-    """Makes random steps with their frames, and frames alone."""
+    """Makes ``step``, random steps with their frames, and ``render``, frames alone; ``frames`` of them a call."""
     env = make_env(config, seed=0)
     action, rng = Spec.of(env).action, np.random.default_rng(0)
     env.reset()
@@ -79,27 +79,27 @@ def make_environment(config: Config, frames: int) -> dict[str, Work]:
 
 
 def measure_replay(config: Config, spec: Spec, rounds: int, steps: int, update_s: float | None) -> dict[str, float]:
-    """Seconds of one batch from a store, its share of an update, and the memory that sampling and training take.
+    """Measures the seconds of sampling a batch, its share of an update, and the memory of sampling and training.
 
     Args:
-        config: of the run; its ``offline_buffer``, if there is one, is sampled, else a store of noise.
-        spec, steps: of the noise.
-        rounds: turns.
+        config: of the run. Its ``offline_buffer`` is sampled if there is one, else a store of noise.
+        spec, steps: shapes and length of the noise.
+        rounds: turns; the seconds are a median over them.
         update_s: seconds of an update, if measured.
     """
     with _folder(config, spec, steps) as folder, Worker(make_sampler, config, folder) as worker:
         before = worker.ask("memory_mb")
         seconds = median(worker.ask("seconds", "sample", SAMPLES) for _ in range(rounds))
-        found = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("memory_mb") - before}
-        found["replay.steps"] = float(np.load(folder / "episodes.npy", allow_pickle=False)[:, 1].sum())
+        numbers = {"replay.sample_s": seconds, "replay.memory_mb": worker.ask("memory_mb") - before}
+        numbers["replay.steps"] = float(np.load(folder / "episodes.npy", allow_pickle=False)[:, 1].sum())
         if update_s:
-            found["replay.share_of_update"] = seconds / update_s
-        found["memory.trainer_peak_mb"] = _trainer_peak_mb(config, spec, folder)
-    return found
+            numbers["replay.share_of_update"] = seconds / update_s
+        numbers["memory.trainer_peak_mb"] = _trainer_peak_mb(config, spec, folder)
+    return numbers
 
 
 def _trainer_peak_mb(config: Config, spec: Spec, folder: Path) -> float:
-    """Resident memory, at most, of a process that trains on the store, model and all."""
+    """Returns the peak resident memory, in MiB, of a process that trains on the store."""
     with Worker(make_learner, config, spec, folder, False) as trainer:
         for _ in range(TRAINER_UPDATES):
             trainer.ask("call", "update")
@@ -108,6 +108,7 @@ def _trainer_peak_mb(config: Config, spec: Spec, folder: Path) -> float:
 
 @contextlib.contextmanager
 def _folder(config: Config, spec: Spec, steps: int) -> Iterator[Path]:
+    """Yields the folder of the store to sample: the config's offline buffer, or ``steps`` steps of noise."""
     with tempfile.TemporaryDirectory() as folder:
         if config.offline_buffer:
             yield open_buffer(config.offline_buffer).store.folder
@@ -136,6 +137,6 @@ def _fields(spec: Spec) -> dict[str, Field]:
 
 
 def make_sampler(config: Config, folder: Path) -> dict[str, Any]:
-    """One batch from the store in ``folder``."""
+    """Makes ``sample``, which draws a batch from the store in ``folder``."""
     replay, rng = Replay(open_unpacked(folder)), np.random.default_rng(0)
     return {"sample": lambda: replay.sample(rng, config.train.batch, config.train.length)}

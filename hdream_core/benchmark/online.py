@@ -1,4 +1,4 @@
-"""Online training as a user runs it: playing, storing, sampling and learning together."""
+"""Times online training as a user runs it: playing, storing, sampling and learning together."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from hdream_core.runs.trainer import Trainer
 from hdream_core.support.settings import override
 
 SETTLE = 50  # updates before the clock starts: a GPU's update is compiled and captured in the first ones
-RUN = 250_000  # steps of the paper's runs
+PAPER_STEPS = 250_000  # of the paper's runs
 
 
 def measure_online(config: Config, steps: int) -> dict[str, float]:
-    """Environment steps a second of a run between evaluations, and the hours that the paper's 250,000 would take.
+    """Measures a run's environment steps a second between evaluations, and the hours of the paper's 250,000 steps.
 
     Args:
         config: of the run.
         steps: environment steps to time.
     """
-    steps = -(-steps // config.train.train_every) * config.train.train_every  # the clock's own stride
+    steps = -(-steps // config.train.train_every) * config.train.train_every  # whole strides of the clock
     with Worker(make_run, config, steps) as worker:
         seconds = worker.ask("call", "run")
-    return {"online.steps_per_s": steps / seconds, "online.hours_of_250000_steps": RUN * seconds / steps / 3600}
+    return {"online.steps_per_s": steps / seconds, "online.hours_of_250000_steps": PAPER_STEPS * seconds / steps / 3600}
 
 
 def make_run(config: Config, steps: int) -> dict[str, Any]:
-    """A run that is only timed; ``run`` returns the seconds of its last ``steps`` steps."""
-
+    """Makes a run to be timed; ``run`` returns the seconds of its last ``steps`` steps."""
     every = config.train.train_every
 
     def run() -> float:
@@ -42,7 +41,7 @@ def make_run(config: Config, steps: int) -> dict[str, Any]:
             folder = Path(name)
             prefill = -(-make_env(config, seed=0).time_limit // every) * every
             start = prefill + SETTLE * every
-            # Evaluated at the start and at the end alone, outside what is timed.
+            # It is evaluated only at the start and at the end, outside the timed steps.
             changes = {"train.prefill": prefill, "train.pretrain": 1, "train.steps": start + steps}
             changed = override(config, changes | {"eval.every": 10**9, "eval.episodes": 1})
             run_folder.prepare(changed, folder)

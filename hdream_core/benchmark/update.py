@@ -1,4 +1,4 @@
-"""One update, whole and in parts: tuned beside plain, and beside the floor that its arithmetic sets."""
+"""Times an update, whole and in parts: tuned, plain, and the floor that its arithmetic sets."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from hdream_core.support.precision import native_bfloat16, pick_device
 from hdream_core.support.settings import flatten, override
 
 MATRIX = {"cpu": 1024, "cuda": 8192}  # rows and columns of the products that measure the machine's rate
-PRODUCTS = 20
-BALANCES = 200  # the balancers' microseconds need many calls
+PRODUCTS = 20  # in a call
+BALANCER_CALLS = 200  # many, because one takes microseconds
 
 
 def plain(config: Config, precision: Literal["auto", "float32", "bfloat16"] = "float32") -> Config:
-    """Returns the same run with the plain forms, in float32 or another precision."""
+    """Returns the same config with plain kernels, in float32 or another precision."""
     return replace(config, train=replace(config.train, kernels="plain", precision=precision))
 
 
 def measure(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
-    """Measures seconds of the tuned and the plain update and of their parts, the floor, memory, and harmonizers.
+    """Measures an update and its parts, tuned and plain: seconds and the floor. Adds memory and the harmonizers' cost.
 
     Two things make a tuned update faster: its kernels, and bfloat16 where the processor has it. So the plain update is
-    timed twice: in float32 (``plain_s``, ``speedup``: both gains) and in the run's own precision (``same_precision_s``,
-    ``speedup_of_kernels``: the kernels' alone).
+    timed twice. ``plain_s`` and ``speedup`` are against float32, for both gains. ``same_precision_s`` and
+    ``speedup_of_kernels`` are against the run's own precision, for the kernels' gain alone.
 
     Args:
         config: of the run; its precision and threads are those of the tuned update.
         spec: of its environment.
-        rounds: turns of each process; the medians are over them.
-        times: updates on end in a turn.
+        rounds: turns of each process, over which medians are taken.
+        times: updates in a turn.
     """
     with (
         Worker(make_parts, config, spec) as tuned,
@@ -53,92 +53,92 @@ def measure(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, fl
         Worker(make_products, config.train.device, config.train.threads) as products,
     ):
         workers = {"tuned": tuned, "plain": reference, "same_precision": same_precision}
-        rate = {name: _rate(products, name, rounds) for name in products.ask("names") if name != "flops"}
-        best = max(rate.values())
-        found = {f"matrix.{name}_gflops": value / 1e9 for name, value in rate.items()}
+        rates = {name: _rate(products, name, rounds) for name in products.ask("names") if name != "flops"}
+        best_rate = max(rates.values())
+        numbers = {f"matrix.{name}_gflops": rate / 1e9 for name, rate in rates.items()}
         for name in tuned.ask("names"):
             whole = name == "update"
-            taken = in_turns(workers, name, rounds if whole else max(rounds // 2, 1), times)
+            seconds = in_turns(workers, name, rounds if whole else max(rounds // 2, 1), times)
             key = "update" if whole else f"update.parts.{name}"
             flops = reference.ask("flops", name)
-            found |= {f"{key}.{label}_s": median(seconds) for label, seconds in taken.items()}
-            found |= {f"{key}.floor_s": flops / best, f"{key}.gflop": flops / 1e9}
-            found[f"{key}.speedup"] = paired_ratio(taken["plain"], taken["tuned"])
-            found[f"{key}.speedup_of_kernels"] = paired_ratio(taken["same_precision"], taken["tuned"])
+            numbers |= {f"{key}.{label}_s": median(values) for label, values in seconds.items()}
+            numbers |= {f"{key}.floor_s": flops / best_rate, f"{key}.gflop": flops / 1e9}
+            numbers[f"{key}.speedup"] = paired_ratio(seconds["plain"], seconds["tuned"])
+            numbers[f"{key}.speedup_of_kernels"] = paired_ratio(seconds["same_precision"], seconds["tuned"])
             if whole:
-                found["update.over_floor"] = found["update.tuned_s"] / found["update.floor_s"]
-                found["memory.peak_mb"] = tuned.ask("peak_mb")
-                found["memory.plain_peak_mb"] = reference.ask("peak_mb")
+                numbers["update.over_floor"] = numbers["update.tuned_s"] / numbers["update.floor_s"]
+                numbers["memory.peak_mb"] = tuned.ask("peak_mb")
+                numbers["memory.plain_peak_mb"] = reference.ask("peak_mb")
                 if torch.cuda.is_available():
-                    found["memory.gpu_peak_mb"] = tuned.ask("gpu_peak_mb")
-    return found | _harmonizers(config, rounds, found["update.tuned_s"])
+                    numbers["memory.gpu_peak_mb"] = tuned.ask("gpu_peak_mb")
+    return numbers | _harmonizers(config, rounds, numbers["update.tuned_s"])
 
 
 def measure_threads(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
-    """Two runs at once: one thread each side by side, one after the other with two threads, or as one batched model.
+    """Measures three ways to train two models: side by side on one thread each, in turn on two threads, or batched.
 
-    The batched model is bounded from above: one model on twice the batch has the arithmetic of two members with a
-    leading axis, in products twice as large, which is the best that such an axis could do.
+    The gain of batching two models is bounded from above by one model on twice the batch. That has the arithmetic of
+    two models with a leading axis, in products twice as large, which is the best that such an axis could do.
     """
     one, two = (replace(config, train=replace(config.train, threads=n)) for n in (1, 2))
     double = override(one, {"train.batch": 2 * one.train.batch})
-    starts = "agent.behavior.starts"  # grows with the batch, where an agent has such a bound
-    if (bound := flatten(one).get(starts)) is not None:
-        double = override(double, {starts: 2 * bound})
+    starts = "agent.behavior.starts"  # where an agent limits it, it doubles with the batch
+    if (count := flatten(one).get(starts)) is not None:
+        double = override(double, {starts: 2 * count})
     with (
         Worker(make_parts, one, spec) as first,
         Worker(make_parts, one, spec) as second,
         Worker(make_parts, two, spec) as threaded,
         Worker(make_parts, double, spec) as batched,
     ):
-        pair, single, alone, both = [], [], [], []
+        pair_s, threaded_s, alone_s, batched_s = [], [], [], []  # seconds of an update, for each round
         for _ in range(rounds):
-            pair += side_by_side([first, second], "update", 1, times)
-            single += side_by_side([threaded], "update", 1, times)
-            alone += side_by_side([first], "update", 1, times)
-            both += side_by_side([batched], "update", 1, max(times // 2, 1))
+            pair_s += side_by_side([first, second], "update", 1, times)
+            threaded_s += side_by_side([threaded], "update", 1, times)
+            alone_s += side_by_side([first], "update", 1, times)
+            batched_s += side_by_side([batched], "update", 1, max(times // 2, 1))
     return {
-        "threads.batched_model_advantage_at_most": 2 * paired_ratio(alone, both),
-        "threads.two_runs_updates_per_s": 2 / median(pair),
-        "threads.one_run_of_two_threads_updates_per_s": 1 / median(single),
-        "threads.two_runs_advantage": 2 * paired_ratio(single, pair),
+        "threads.batched_model_advantage_at_most": 2 * paired_ratio(alone_s, batched_s),
+        "threads.two_runs_updates_per_s": 2 / median(pair_s),
+        "threads.one_run_of_two_threads_updates_per_s": 1 / median(threaded_s),
+        "threads.two_runs_advantage": 2 * paired_ratio(threaded_s, pair_s),
     }
 
 
 def _rate(products: Worker, name: str, rounds: int) -> float:
+    """Returns the floating-point operations a second of matrix products in a dtype."""
     products.ask("seconds", name, 2)
     seconds = median(products.ask("seconds", name, 1) for _ in range(rounds))
     return products.ask("call", "flops") / seconds
 
 
-def make_products(wanted: str, threads: int) -> dict[str, Work]:
-    """Makes matrix products in each arithmetic that a config's device has, and ``flops``, how many operations."""
+def make_products(device_name: str, threads: int) -> dict[str, Work]:
+    """Makes matrix products in each dtype that a device has natively, and ``flops``, the operations of a call."""
     torch.set_num_threads(threads or torch.get_num_threads())
-    device = pick_device(wanted)
+    device = pick_device(device_name)
     dtypes = [torch.float32] + [torch.bfloat16] * native_bfloat16(device)
     rows = MATRIX[device.type]
     pairs = {dtype: torch.randn(2, rows, rows, device=device, dtype=dtype) for dtype in dtypes}
     work = {
-        str(dtype).removeprefix("torch."): lambda ab=pair: [ab[0] @ ab[1] for _ in range(PRODUCTS)]
+        str(dtype).removeprefix("torch."): lambda pair=pair: [pair[0] @ pair[1] for _ in range(PRODUCTS)]
         for dtype, pair in pairs.items()
     }
     return work | {"flops": lambda: PRODUCTS * 2 * rows**3}
 
 
 def make_parts(config: Config, spec: Spec) -> dict[str, Work]:
-    """Makes the update, and each part of it that the agent tells apart."""
+    """Makes the update, and each of the parts that the agent has."""
     agent, batch = make_learner(config, spec)
     update = captured(agent.update, agent.device, agent.capturable)
     work = {"update": lambda: update(batch), "data": lambda: to_device(batch, agent.device)}
     module = parts_of(config.agent.name)
     parts = module.parts(agent, batch) if module else {}
-    if agent.capturable:  # as the whole update is; and the capture itself is not to be timed
+    if agent.capturable:
         parts = {name: captured(part, agent.device) for name, part in parts.items()}
-    work |= parts
-    for part in work.values() if agent.capturable else ():
-        for _ in range(WARM_UP + 1):
-            part()
-    return work
+        for part in (work["update"], *parts.values()):  # captures them now, so that the capture is not timed
+            for _ in range(WARM_UP + 1):
+                part()
+    return work | parts
 
 
 def make_learner(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
@@ -152,21 +152,21 @@ def make_learner(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
 
 
 def measure_kernels(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
-    """Measures what each tuned file is worth alone: the time of an update without it over that with all.
+    """Measures the gain of each tuned file alone: the time of an update without it over that with all.
 
     Returns:
-        ``kernels.without_<file>``, ratios above 1 where the file pays; nothing for an agent without such files.
+        ``kernels.without_<file>``, ratios above 1 where the file saves time; nothing for an agent without such files.
     """
     module = parts_of(config.agent.name)
     names = ["all", *module.without(config, spec)] if module else []
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(make_without, config, spec, name)) for name in names}
-        taken = in_turns(workers, "update", rounds, times)
-    return {f"kernels.without_{name}": paired_ratio(taken[name], taken["all"]) for name in names[1:]}
+        seconds = in_turns(workers, "update", rounds, times)
+    return {f"kernels.without_{name}": paired_ratio(seconds[name], seconds["all"]) for name in names[1:]}
 
 
 def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
-    """Makes the update of an agent that lacks a tuned form, or none for ``all``."""
+    """Makes the update of an agent without one tuned file, or with all of them for ``all``."""
     agent, batch = make_learner(config, spec)
     if name != "all":
         agent = parts_of(config.agent.name).without(config, spec)[name]()
@@ -177,31 +177,32 @@ def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
 
 
 def _harmonizers(config: Config, rounds: int, update_s: float) -> dict[str, float]:
-    """What HarmonyDream adds to an update: its loss and gradient, and three more scalars for Adam."""
+    """Measures what HarmonyDream adds to an update: its loss and gradient, and three more scalars for Adam."""
     with Worker(make_balancers, config.train.device, config.train.threads) as worker:
-        taken = {
-            name: median(worker.ask("seconds", name, BALANCES) for _ in range(rounds)) for name in ("fixed", "harmony")
+        seconds = {
+            name: median(worker.ask("seconds", name, BALANCER_CALLS) for _ in range(rounds))
+            for name in ("fixed", "harmony")
         }
-    extra = taken["harmony"] - taken["fixed"]
+    extra = seconds["harmony"] - seconds["fixed"]
     return {"harmonizers.extra_s": extra, "harmonizers.share_of_update": extra / update_s}
 
 
-def make_balancers(wanted: str, threads: int) -> dict[str, Work]:
-    """Makes a balancer's total, its gradient and Adam's step, for fixed weights and for HarmonyDream."""
+def make_balancers(device_name: str, threads: int) -> dict[str, Work]:
+    """Makes the total, gradient and Adam step of two balancers: ``fixed`` and ``harmony``."""
     torch.set_num_threads(threads or torch.get_num_threads())
-    return {kind: _balance(kind, pick_device(wanted)) for kind in ("fixed", "harmony")}
+    return {kind: _balance(kind, pick_device(device_name)) for kind in ("fixed", "harmony")}
 
 
 def _balance(kind: Any, device: torch.device) -> Work:
     balancer = make_balancer(BalancerConfig(kind=kind), ("observation", "reward", "dynamics"), (64, 64, 3)).to(device)
     losses = {name: torch.rand((), device=device, requires_grad=True) for name in balancer.names}
-    mine = list(balancer.parameters())
-    adam = torch.optim.Adam(mine, fused=True) if mine else None
+    parameters = list(balancer.parameters())
+    adam = torch.optim.Adam(parameters, fused=True) if parameters else None
 
     def work() -> None:
         total, _ = balancer(losses)
-        gradients = torch.autograd.grad(total, [*losses.values(), *mine])
-        for parameter, gradient in zip(mine, itertools.islice(gradients, len(losses), None), strict=True):
+        gradients = torch.autograd.grad(total, [*losses.values(), *parameters])
+        for parameter, gradient in zip(parameters, itertools.islice(gradients, len(losses), None), strict=True):
             parameter.grad = gradient
         if adam:
             adam.step()

@@ -1,4 +1,4 @@
-"""Processes that wait to be timed. Taking turns, they share the machine's good and bad minutes."""
+"""Processes whose work is timed in turns, so that a slow minute of the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from hdream_core.support.processes import keep_freed_memory
 
 
 class BenchmarkError(UserError, RuntimeError):
-    """A benchmark could not be taken; the message is one line for the user."""
+    """A benchmark failed; the message is one line for the user."""
 
 
 Work = Callable[[], Any]
-WARM_UP = 2  # calls: the first allocates, and a process that was idle has lost its place in the caches
+WARM_UP = 2  # calls: the first allocates, and an idle process has lost its cache lines
 
 
 class Worker:
-    """A process of its own with named pieces of work.
+    """Runs named pieces of work in a process of its own.
 
     Args:
         make: called in the process with ``args``; returns the work by name. Must be importable.
-        keep_memory: as runs do (``processes.keep_freed_memory``).
+        keep_memory: keep freed memory, as runs do (``processes.keep_freed_memory``).
     """
 
     def __init__(self, make: Callable[..., Mapping[str, Work]], *args: Any, keep_memory: bool = True):
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make, args, keep_memory), daemon=True)
+        self._pipe, child_pipe = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_pipe, make, args, keep_memory), daemon=True)
         self._process.start()
-        theirs.close()
+        child_pipe.close()
 
     def start(self, what: str, *args: Any) -> None:
-        """Asks without waiting; ``wait`` has the answer."""
-        with contextlib.suppress(BrokenPipeError):  # it ended at its own work's making; ``wait`` says why
+        """Sends a request without waiting; ``wait`` returns its answer."""
+        with contextlib.suppress(BrokenPipeError):  # ``make`` failed and the process ended; ``wait`` says why
             self._pipe.send((what, *args))
 
     def wait(self) -> Any:
-        """The answer to what was asked last.
+        """Returns the answer to the last request.
 
         Raises:
             BenchmarkError: if the work failed.
@@ -62,13 +62,13 @@ class Worker:
         return answer
 
     def ask(self, what: str, *args: Any) -> Any:
-        """Asks and waits.
+        """Sends a request and returns its answer.
 
         Args:
-            what: ``"names"`` of the work; ``"call"``, what it returns; ``"seconds"``, the mean over so many calls;
-                ``"flops"``, floating-point operations; ``"memory_mb"`` and ``"peak_mb"``, the process's resident
-                memory now and at most; ``"gpu_peak_mb"``, of tensors on a GPU.
-            args: name of the work, and for seconds the number of calls.
+            what: ``"names"``: names of the work. ``"call"``: what a piece returns. ``"seconds"``: its mean time over
+                some calls. ``"flops"``: its floating-point operations. ``"memory_mb"``, ``"peak_mb"``: the process's
+                resident memory, current and peak. ``"gpu_peak_mb"``: peak memory of tensors on a GPU.
+            args: name of the piece of work, and for ``"seconds"`` the number of calls.
         """
         self.start(what, *args)
         return self.wait()
@@ -77,11 +77,12 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pipe.close()  # which ends the process
+        self._pipe.close()  # ends the process
         self._process.join(10)
 
 
 def _serve(pipe: Connection, make: Callable[..., Mapping[str, Work]], args: tuple[Any, ...], keep_memory: bool) -> None:
+    """Answers requests as ``(failure, answer)`` until the pipe is closed."""
     if keep_memory:
         keep_freed_memory()
     try:
@@ -123,7 +124,7 @@ def _seconds(work: Work, times: int) -> float:
 
 
 def _finish() -> None:
-    """Waits for a GPU's queue."""
+    """Waits until a GPU has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -135,33 +136,33 @@ def _flops(work: Work) -> int:
 
 
 def _status_mb(name: str) -> float:
-    """A line of Linux's /proc/self/status; getrusage's maximum would begin at the parent's. NaN elsewhere."""
+    """Reads a size in MiB from /proc/self/status; NaN off Linux. The peak of getrusage would start at the parent's."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) / 2**10 for line in lines if line.startswith(f"{name}:")), math.nan)
 
 
 def in_turns(workers: Mapping[str, Worker], name: str, rounds: int, times: int) -> dict[str, list[float]]:
-    """Seconds of the same work in every worker: ``rounds`` of them, each ``times`` calls on end, one after another."""
+    """Times work in all workers in turn, ``times`` calls a turn; returns the seconds of a call by worker and round."""
     for worker in workers.values():
         worker.ask("seconds", name, WARM_UP)
-    taken: dict[str, list[float]] = {label: [] for label in workers}
+    seconds: dict[str, list[float]] = {label: [] for label in workers}
     for _ in range(rounds):
         for label, worker in workers.items():
-            taken[label].append(worker.ask("seconds", name, times))
-    return taken
+            seconds[label].append(worker.ask("seconds", name, times))
+    return seconds
 
 
 def side_by_side(workers: Sequence[Worker], name: str, rounds: int, times: int) -> list[float]:
-    """Seconds of a piece of work while all workers are at it, the mean over workers for each round."""
-    taken = []
+    """Times a piece of work in all workers at once; returns for each round the seconds of a call, mean over workers."""
+    seconds = []
     for _ in range(rounds):
         for worker in workers:
             worker.start("seconds", name, times)
-        taken.append(sum(worker.wait() for worker in workers) / len(workers))
-    return taken
+        seconds.append(sum(worker.wait() for worker in workers) / len(workers))
+    return seconds
 
 
 def paired_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """Median over rounds of slow / fast, each round's two taken next to each other."""
+    """Returns the median over rounds of slow / fast, each ratio from one round."""
     return median(a / b for a, b in zip(slow, fast, strict=True))

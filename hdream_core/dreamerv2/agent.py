@@ -1,4 +1,4 @@
-"""DreamerV2: a world model, a balancer of its losses, and a behaviour learned inside it."""
+"""The DreamerV2 agent: a world model, a balancer of its losses, and a behaviour learned in imagination."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from hdream_core.support.precision import autocast, pick_device
 
 
 class DreamerV2(nn.Module):
-    """The agent of ``hdream_core.agent.Agent``: ``act`` in an environment, ``update`` on a batch.
+    """Learns from batches (``update``) and plays (``act``). Fulfils ``hdream_core.agent.Agent``.
 
     Args:
         config: the whole run's config; its ``agent`` is a ``DreamerV2Config``.
-        spec: of the environment; its actions must be continuous.
-        device: in place of the config's.
-        kernels: in place of those that the config's ``train.kernels`` says.
+        spec: the environment's; its actions must be continuous.
+        device: overrides ``config.train.device``.
+        kernels: overrides ``config.train.kernels``.
 
     Raises:
-        ConfigError: if the config cannot be, or the actions are discrete.
+        ConfigError: if the device or the balancer's settings cannot be used, or the actions are discrete.
     """
 
     def __init__(
@@ -51,28 +51,30 @@ class DreamerV2(nn.Module):
             raise ConfigError(f"dreamerv2 learns continuous actions, and those of {config.task} are discrete")
         self.config, self.spec = config, spec
         self.device = pick_device(config.train.device) if device is None else torch.device(device)
-        model, behavior = config.agent.model, config.agent.behavior
-        losses = ("observation", "reward", "dynamics", *(["discount"] if model.discount_head else []))
+        model_config, behavior_config = config.agent.model, config.agent.behavior
+        losses = ("observation", "reward", "dynamics", *(["discount"] if model_config.discount_head else []))
         self.balancer = make_balancer(config.balancer, losses, spec.image)
         self.kernels = kernels = kernels or pick(config.train.kernels, self.device)
-        self.model = WorldModel(model, self.balancer.names, spec.image, spec.action.dim, behavior.gamma, kernels)
-        kind = FusedBehavior if kernels.fused_imagination else Behavior
-        self.behavior = kind(behavior, self.model.rssm.feat_dim, spec.action.dim)
+        self.model = WorldModel(
+            model_config, self.balancer.names, spec.image, spec.action.dim, behavior_config.gamma, kernels
+        )
+        behavior_class = FusedBehavior if kernels.fused_imagination else Behavior
+        self.behavior = behavior_class(behavior_config, self.model.rssm.feat_dim, spec.action.dim)
         self.to(self.device)
         self.balancer.attach(self.shared_parameters())
         self.capturable = kernels.captured and self.balancer.on_device
         self.player = Player(self.model, self.behavior, spec.action.dim, config.train.precision, kernels.captured)
-        self._updates = torch.zeros((), dtype=torch.int64, device=self.device)  # a captured update counts there
-        self._fresh = True  # whether no update has been taken
+        self._updates = torch.zeros((), dtype=torch.int64, device=self.device)  # a captured update counts on the device
+        self._untrained = True
 
     @cached_property
     def optimizers(self) -> dict[str, Optimizer]:
-        """Adam of the world model (with the harmonizers), of the actor and of the critic."""
+        """Makes Adam for the world model (with the harmonizers), the actor and the critic."""
         model, behavior = self.config.agent.model, self.config.agent.behavior
         fused = self.kernels.fused_adam or self.kernels.captured
         groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
         if harmonizers := list(self.balancer.parameters()):
-            # Eq. 5 has no weight decay on s; the authors' 1e-6 on it is too small to be seen.
+            # Eq. 5 has no weight decay on s. The authors decay it by 1e-6, too little to matter.
             groups.append({"params": harmonizers, "lr": model.harmonizer_lr or model.lr, "weight_decay": 0.0})
         return {
             "model": Optimizer(groups, model.grad_clip, fused, model.lr),
@@ -82,7 +84,7 @@ class DreamerV2(nn.Module):
 
     @property
     def updates(self) -> int:
-        """How many updates there have been."""
+        """Returns how many updates have been taken."""
         return int(self._updates)
 
     def update(self, batch: Mapping[str, np.ndarray | Tensor]) -> dict[str, Tensor]:
@@ -90,39 +92,45 @@ class DreamerV2(nn.Module):
         batch = to_device(batch, self.device)
         with self._autocast():
             losses, post, metrics = self.model.losses(batch)  # Eq. 2, by name
-        if self._fresh and self.config.agent.model.harmonizer_start == "analytic":
+        if self._untrained and self.config.agent.model.harmonizer_start == "analytic":
             self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
         total, weights = self.balancer(losses)  # Eq. 3, 4 or 5
-        metrics |= self._step("model", total)
-        with self._autocast():
-            start, discount = self._imagination_starts(post, batch)
-            actor_loss, critic_loss, more = self.behavior.losses(self.model, start, discount)  # Eqs. 6 to 9
-        more |= self._step("actor", actor_loss) | self._step("critic", critic_loss)
-        more |= {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
-        self._updates += 1
-        self.behavior.update_slow_critic(self._updates)
-        self._fresh = False
-        return self._named(losses, weights) | metrics | {"loss/total": total.detach()} | more
+        metrics |= self._step("model", total) | {"loss/total": total.detach()}
 
-    def _imagination_starts(self, post: State, batch: Mapping[str, Tensor]) -> tuple[State, Tensor | None]:
-        """Detached posteriors ``(N, ...)`` to imagine from, and their discounts ``(N,)`` as the data say."""
-        start = post.detach().flatten()
-        discount = self.model.true_discount(batch["is_terminal"].flatten())
-        starts = self.config.agent.behavior.starts
-        if starts is not None and starts < len(start.deter):
-            chosen = torch.randperm(len(start.deter), device=self.device)[:starts]
+        with self._autocast():
+            start, discount = self._imagination_starts(post, batch["is_terminal"])
+            actor_loss, critic_loss, behavior_metrics = self.behavior.losses(self.model, start, discount)  # Eqs. 6 to 9
+        metrics |= behavior_metrics | self._step("actor", actor_loss) | self._step("critic", critic_loss)
+        metrics |= {"loss/actor": actor_loss.detach(), "loss/critic": critic_loss.detach()}
+
+        self._updates += 1
+        self._untrained = False
+        self.behavior.update_slow_critic(self._updates)
+        return self._balance_metrics(losses, weights) | metrics
+
+    def _imagination_starts(self, post: State, is_terminal: Tensor) -> tuple[State, Tensor | None]:
+        """Picks the states that imagination starts from: all posteriors of a batch, or ``behavior.starts`` of them.
+
+        Returns:
+            Detached states ``(N, ...)``, and their discounts ``(N,)`` according to the data.
+        """
+        start = post.detach().flatten()  # (B * T, ...)
+        discount = self.model.true_discount(is_terminal.flatten())  # (B * T,), None without a discount head
+        count = self.config.agent.behavior.starts
+        if count is not None and count < len(start.deter):
+            chosen = torch.randperm(len(start.deter), device=self.device)[:count]
             start, discount = start.map(lambda x: x[chosen]), None if discount is None else discount[chosen]
         return start, discount
 
     def _step(self, part: str, loss: Tensor) -> dict[str, Tensor]:
-        """Steps one optimiser; returns its metrics by names for the log."""
-        return {f"{what}/{part}": value for what, value in self.optimizers[part].step(loss).items()}
+        """Steps the optimiser of ``model``, ``actor`` or ``critic``; returns its metrics as ``<metric>/<part>``."""
+        return {f"{name}/{part}": value for name, value in self.optimizers[part].step(loss).items()}
 
-    def _named(self, losses: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Losses, weights and what else the balancer tells, by names for the log."""
-        named = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
-        named |= {f"weight/{name}": weight for name, weight in weights.items()}
-        return named | {f"balancer/{name}": value for name, value in self.balancer.diagnostics().items()}
+    def _balance_metrics(self, losses: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns losses, weights and the balancer's diagnostics under their names in the log."""
+        metrics = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+        metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
+        return metrics | {f"balancer/{name}": value for name, value in self.balancer.diagnostics().items()}
 
     def _autocast(self) -> Any:
         return autocast(self.config.train.precision, self.device)
@@ -132,13 +140,13 @@ class DreamerV2(nn.Module):
         return self.player.act(image, memory, explore)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Computes the named, unweighted losses of Eq. 2, with their graph."""
+        """Computes the named, unweighted losses of Eq. 2; gradients flow."""
         with self._autocast():
             return self.model.losses(to_device(batch, self.device))[0]
 
     @torch.no_grad()
     def features(self, batch: Mapping[str, Any]) -> Tensor:
-        """Returns the posterior's features of every step, ``(B, T, F)``: one sample of the latents."""
+        """Returns the features of every step's posterior, ``(B, T, F)``, from one sample of the latents."""
         batch = to_device(batch, self.device)
         with self._autocast():
             post, _ = self.model.rssm.observe(self.model.encode(batch["image"]), batch["action"], batch["is_first"])
@@ -146,22 +154,22 @@ class DreamerV2(nn.Module):
 
     @torch.no_grad()
     def open_loop(self, batch: Mapping[str, Any], context: int, samples: int = 1) -> OpenLoop:
-        """Predicts the rest of windows from their actions; see ``WorldModel.open_loop``."""
+        """Predicts windows open loop after ``context`` frames; see ``WorldModel.open_loop``."""
         with self._autocast():
             return self.model.open_loop(to_device(batch, self.device), context, samples)
 
     @torch.no_grad()
     def decode(self, feat: Tensor) -> Tensor | None:
-        """Draws features ``(..., F)`` as frames ``(..., H, W, C)`` in [0, 1]; None if there is no decoder (w_o = 0)."""
+        """Decodes features ``(..., F)`` to frames ``(..., H, W, C)`` in [0, 1]; None without a decoder (w_o = 0)."""
         if self.model.decoder is None:
             return None
         with self._autocast():
             return self.model.decode(feat)
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Returns the parameters that every loss's gradient flows through: what leads from frames to features.
+        """Returns the parameters that every loss's gradient flows through: those between frames and features.
 
-        Not the RSSM's prior: the dynamics loss alone reaches its layers, which are a head in this sense.
+        The RSSM's prior layers are not among them. The dynamics loss alone reaches them, so they are a head.
         """
         rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
         return [*self.model.encoder.parameters(), *rssm]
@@ -172,12 +180,12 @@ class DreamerV2(nn.Module):
         return {"agent": self.state_dict(), "optimizers": optimizers, "updates": self.updates}
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
-        """Goes back to a state of ``training_state``."""
+        """Restores what ``training_state`` returned."""
         self.load_state_dict(state["agent"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self._updates.fill_(state["updates"])
-        self._fresh = self.updates == 0
+        self._untrained = self.updates == 0
 
 
 AGENT = DreamerV2

@@ -1,4 +1,4 @@
-"""Behaviour by latent imagination: actor, critic, lambda-returns (Appendix A, Eqs. 6 to 9)."""
+"""Behaviour learned in latent imagination: actor, critic, lambda-returns (Appendix A, Eqs. 6 to 9)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hdream_core.nets.mlp import MLP
 
 
 class Imagined(NamedTuple):
-    """H imagined steps from N start states; index 0 is the start state itself."""
+    """An imagined rollout of H steps from N start states; index 0 is the start state itself."""
 
     feat: Tensor  # (H + 1, N, F)
     entropy: Tensor  # (H, N) of the policy at states 0 .. H - 1
@@ -26,7 +26,7 @@ class Imagined(NamedTuple):
 def lambda_return(
     reward: Float[Tensor, "H N"], value: Float[Tensor, "H+1 N"], discount: Float[Tensor, "H N"], lam: float
 ) -> Float[Tensor, "H N"]:
-    """Eq. 8: ``V_t = r_t + gamma_t ((1 - lam) v_{t+1} + lam V_{t+1})``, bootstrapped with the last value.
+    """Computes Eq. 8: ``V_t = r_t + gamma_t ((1 - lam) v_{t+1} + lam V_{t+1})``, bootstrapped with the last value.
 
     Args:
         reward, discount: ``(H, N)`` for steps 0 .. H - 1.
@@ -45,7 +45,7 @@ def lambda_return(
 
 
 class Behavior(nn.Module):
-    """Actor and critic trained inside a world model that they do not change."""
+    """Trains an actor and a critic on imagined rollouts of a world model, which they do not change."""
 
     def __init__(self, config: BehaviorConfig, feat_dim: int, action_dim: int):
         super().__init__()
@@ -55,16 +55,16 @@ class Behavior(nn.Module):
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
     def policy(self, feat: Float[Tensor, "*n F"]) -> TruncatedNormal:
-        """The action distribution at ``feat`` ``(..., F)``: mean tanh, std ``2 sigmoid(x / 2) + 0.1``."""
-        mean, std = self.actor(feat).chunk(2, -1)
+        """Returns the policy at features ``(..., F)``: location ``tanh(mean)``, scale ``2 sigmoid(std / 2) + 0.1``."""
+        mean, std = self.actor(feat).chunk(2, -1)  # (..., A) each, unbounded
         return TruncatedNormal(torch.tanh(mean), 2 * torch.sigmoid(std / 2) + 0.1)
 
     def imagine(self, model: WorldModel, start: State) -> Imagined:
-        """Rolls the policy out for H steps from ``start`` ``(N, ...)``; gradients flow through the dynamics."""
+        """Imagines H steps of the policy from ``start`` ``(N, ...)``; gradients flow through the dynamics."""
         state, feats, policies = start, [start.feat], []
         step = model.rssm.imagination()
         for _ in range(self.config.horizon):
-            policy = self.policy(feats[-1].detach())  # the policy reads features, it does not shape them
+            policy = self.policy(feats[-1].detach())  # no gradient from the policy to the features that it reads
             state = step(state, policy.rsample())
             feats.append(state.feat)
             policies.append(policy)
@@ -74,31 +74,32 @@ class Behavior(nn.Module):
     def losses(
         self, model: WorldModel, start: State, discount: Float[Tensor, " N"] | None = None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Computes actor loss (Eq. 9), critic loss (Eq. 7) and scalars worth logging.
+        """Computes the actor's loss (Eq. 9), the critic's loss (Eq. 7) and scalars worth logging.
 
         Args:
-            model: imagined in. Differentiate the losses with respect to actor and critic alone
-                (``torch.autograd.grad``), so that no stray gradient reaches it.
+            model: world model to imagine in. Differentiate the losses with respect to actor and critic alone
+                (``torch.autograd.grad``), so that no gradient accumulates in the model.
             start: detached posterior states ``(N, ...)``.
-            discount: of the start states as the data have it, 0 at a terminal one; None takes the model's.
+            discount: ``(N,)``, of the start states according to the data, 0 at a terminal one. None takes the
+                model's prediction.
         """
         return self.imagined_losses(model, self.imagine(model, start), discount)
 
     def imagined_losses(
         self, model: WorldModel, imagined: Imagined, start_discount: Float[Tensor, " N"] | None = None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Computes ``losses`` of a rollout that has been imagined."""
-        c = self.config
+        """Computes ``losses`` from a given rollout."""
+        config = self.config
         reward = model.reward(imagined.feat)  # (H + 1, N); reward[t] arrives with state t
         discount = model.discount(imagined.feat)  # (H + 1, N)
         if start_discount is not None:
             discount = torch.cat([start_discount[None], discount[1:]])
         value = self.slow_critic(imagined.feat).squeeze(-1)  # (H + 1, N)
-        target = lambda_return(reward[:-1], value, discount[:-1], c.lam)  # (H, N) for states 0 .. H - 1
-        # Weight of state t: the probability, and worth, of getting there.
+        target = lambda_return(reward[:-1], value, discount[:-1], config.lam)  # (H, N) for states 0 .. H - 1
+        # State t weighs the product of the discounts before it: the probability of reaching it, times gamma^t.
         weight = torch.cat([torch.ones_like(discount[:1]), discount[:-1]]).cumprod(0).detach()  # (H + 1, N)
-        # The action at state t bears on targets from t + 1 on, and the last state's action on none.
-        objective = target[1:] + c.entropy * imagined.entropy[:-1]
+        # The action at state t affects the targets from t + 1 on, so the last state's action affects none.
+        objective = target[1:] + config.entropy * imagined.entropy[:-1]
         actor_loss = -(weight[:-2] * objective).mean()
         prediction = self.critic(imagined.feat[:-1].detach()).squeeze(-1)  # (H, N)
         critic_loss = (weight[:-1] * 0.5 * (prediction - target.detach()).square()).mean()
@@ -108,11 +109,11 @@ class Behavior(nn.Module):
             "target": target.mean(),
             "policy_entropy": imagined.entropy.mean(),
         }
-        return actor_loss, critic_loss, {name: x.detach() for name, x in metrics.items()}
+        return actor_loss, critic_loss, {name: value.detach() for name, value in metrics.items()}
 
     @torch.no_grad()
     def update_slow_critic(self, updates: Int[Tensor, ""]) -> None:
-        """Copies the critic into the slow critic at every ``slow_update``-th of ``updates``, decided on the device."""
+        """Copies the critic into the slow critic if ``slow_update`` divides ``updates``, decided on the device."""
         due = updates % self.config.slow_update == 0
         for slow, fast in zip(self.slow_critic.parameters(), self.critic.parameters(), strict=True):
             slow.copy_(torch.where(due, fast, slow))

@@ -1,4 +1,4 @@
-"""The settings of DreamerV2, what the paper sets for each suite, and presets of sizes that a machine can carry."""
+"""The settings of DreamerV2, the paper's values for each suite, and presets of the paper's and smaller sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RSSMConfig:
     kl_balance: Share = 0.8
     """Share of L_d that trains the prior towards the posterior."""
     free_nats: Annotated[float, Field(ge=0)] = 0.0
-    """L_d is not reduced below this mean, in nats (0 on Meta-world, 1 on DMC and RLBench)."""
+    """Free nats: L_d is not reduced below this mean (0 on Meta-world, 1 on DMC and RLBench)."""
 
 
 @settings
@@ -44,17 +44,17 @@ class ModelConfig:
     lr: AboveZero = 3e-4
     """Learning rate of the world model."""
     grad_clip: AboveZero = 100.0
-    """Largest gradient norm of the world model, harmonizers included."""
+    """Gradient norm of the world model, harmonizers included, is clipped to this."""
     harmonizer_lr: AboveZero | None = None
-    """Learning rate of the harmonizers s_i; None: the model's, as in the paper. Another value is a deviation."""
+    """Learning rate of the harmonizers s_i. None: the model's, as in the paper. Any other value is a deviation."""
     harmonizer_start: Literal["zero", "analytic"] = "zero"
-    """Where s_i start: 0 as in the paper, or (a deviation) at the optimum for the first batch's losses."""
+    """Initial s_i: 0 as in the paper, or (a deviation) the optimum for the first batch's losses."""
 
 
 @settings
 class BehaviorConfig:
     horizon: Annotated[int, Field(ge=2, le=10_000)] = 15
-    """Imagined steps H; the first is the first that an action bears on, so there are two at least."""
+    """Imagined steps H; at least 2, because an action affects only the targets after its own state."""
     gamma: Share = 0.99
     """Discount."""
     lam: Share = 0.95
@@ -70,11 +70,11 @@ class BehaviorConfig:
     critic_lr: AboveZero = 8e-5
     """Learning rate of the critic."""
     grad_clip: AboveZero = 100.0
-    """Largest gradient norm of actor and critic, each."""
+    """Gradient norm of the actor, and that of the critic, is clipped to this."""
     slow_update: Annotated[int, Field(ge=1)] = 100
-    """The slow critic is copied from the critic every so many updates."""
+    """Updates between two copies of the critic into the slow critic."""
     starts: Annotated[int, Field(ge=1)] | None = None
-    """Imagine from this many random posteriors of the batch; None: from all, as in the paper. Else a deviation."""
+    """Imagine from this many random posteriors of the batch (a deviation). None: from all, as in the paper."""
 
 
 @settings
@@ -89,8 +89,8 @@ class DreamerV2Config(AgentConfig):
 
 SETTINGS = DreamerV2Config
 
-# What the paper sets for a suite where it is not the default. The defaults are Meta-world's of Table 1. Table 1 counts
-# agent steps; here are environment steps, with DMC's action repeat of 2 (two agent steps' 5 are 10).
+# The paper's values for a suite, where they differ from the defaults, which are Table 1's for Meta-world. Steps are
+# environment steps, where Table 1 counts agent steps: with DMC's action repeat of 2, its 5 are 10.
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": {},
     "dmc": {
@@ -104,12 +104,13 @@ PAPER: dict[str, dict[str, Any]] = {
     },
 }
 
-# Adam moves a harmonizer s by about one learning rate an update, so the paper's 50,000 updates at 3e-4 let it travel
-# 15. Reduced runs set their rate so that s can travel as far: a named deviation, off at paper scale.
+# Adam moves a harmonizer s by about one learning rate an update: by up to 15 in the paper's 50,000 updates at 3e-4.
+# Reduced runs set the rate so that s can travel as far. That is a deviation, which the paper's presets do not have.
 HARMONIZER_TRAVEL = 15.0
 
 
 def _steps(steps: int, train_every: int = 5) -> dict[str, Any]:
+    """Returns a run's environment steps, and the harmonizers' rate for so many."""
     return {"train.steps": steps, "agent.model.harmonizer_lr": HARMONIZER_TRAVEL * train_every / steps}
 
 
@@ -147,7 +148,7 @@ _MINI: dict[str, Any] = {
     "agent.behavior.critic_lr": 3e-4,
     "train.batch": 8,
     "train.length": 25,
-    "train.precision": "float32",  # at this size the casts of autocast cost more than its products save
+    "train.precision": "float32",  # at this size, autocast's casts cost more than bfloat16 saves
     "train.threads": 1,
     "train.prefill": 500,
     "train.pretrain": 50,
@@ -182,22 +183,22 @@ _SMOKE: dict[str, Any] = {
     "log.checkpoint_every": 40,
 }
 
-_FULL = "Table 1 at full size; for a GPU, half an hour to an hour per run on a recent one"
-_RUNS = "some updates of a toy-size model: does every part run?"
-# An online smoke run must get beyond its prefill, that is, an episode.
+_FULL = "Table 1 at full size; needs a GPU: half an hour to an hour per run on a recent one"
+_RUNS = "a test: some updates of a toy-size model"
+# An online smoke run must outlast its prefill, which is a whole episode.
 _SMOKE_500 = _REDUCED | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290}
 _DMC_REDUCED = _REDUCED | PAPER["dmc"] | {"train.batch": 16, "train.prefill": 2000}
 
-# The same names mean the same budgets in every suite.
+# A name means the same budget in every suite.
 PRESETS: dict[str, Presets] = {
     "metaworld": {
         "paper": (_FULL, {}),
         "cpu": (
-            "a reduced model, sweeps with seeds on two cores in hours",
+            "a reduced model; sweeps with seeds take hours on two cores",
             _REDUCED | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "quick": (
-            "the reduced model for minutes, one seed, a first look",
+            "a first look: the reduced model for minutes, one seed",
             _REDUCED
             | _steps(3000)
             | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
@@ -206,20 +207,20 @@ PRESETS: dict[str, Presets] = {
         "smoke": (_RUNS, _SMOKE_500),
     },
     "miniature": {
-        "cpu": ("the miniature's full length, some six minutes per run on one core", _MINI | _steps(15_000)),
-        "quick": ("the miniature, a first look", _MINI | _steps(5000)),
-        "smoke": ("16 updates of a toy-size model: does every part run?", _MINI | _SMOKE | {"train.prefill": 50}),
+        "cpu": ("the miniature at full length; some six minutes per run on one core", _MINI | _steps(15_000)),
+        "quick": ("a first look at the miniature", _MINI | _steps(5000)),
+        "smoke": ("a test: 16 updates of a toy-size model", _MINI | _SMOKE | {"train.prefill": 50}),
     },
     "dmc": {
         "paper": (_FULL, PAPER["dmc"]),
         "cpu": (
-            "a reduced model, one run on one core in an hour",
+            "a reduced model; an hour per run on one core",
             _DMC_REDUCED
             | _steps(40_000, 10)
             | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
         ),
         "quick": (
-            "the reduced model for minutes, a first look",
+            "a first look: the reduced model for minutes",
             _DMC_REDUCED
             | _steps(10_000, 10)
             | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}

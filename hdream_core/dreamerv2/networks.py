@@ -1,4 +1,4 @@
-"""Encoder and decoder of DreamerV2 (sizes: REFERENCE of the authors' code and Table 1)."""
+"""The encoder and decoder of DreamerV2, with the sizes of the authors' code and Table 1."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from torch.nn import functional as F
 
 from hdream_core.nets.mlp import init_weights
 
-KERNEL = 4  # of the convolutions down
+ENCODER_KERNEL = 4
 SMALLEST, LARGEST = 16, 1024  # pixels per side
 
 
 def encoder_sizes(size: int) -> list[int]:
-    """Returns the sides of the maps from ``size`` pixels down: 64, 31, 14, 6, 2 or 32, 15, 6, 2."""
+    """Returns the sides of the encoder's maps, from ``size`` pixels down: 64, 31, 14, 6, 2 or 32, 15, 6, 2."""
     sizes = [size]
-    while sizes[-1] >= KERNEL:
-        sizes.append((sizes[-1] - KERNEL) // 2 + 1)
+    while sizes[-1] >= ENCODER_KERNEL:
+        sizes.append((sizes[-1] - ENCODER_KERNEL) // 2 + 1)
     return sizes
 
 
 def decoder_kernels(size: int) -> list[int]:
     """Returns the kernels of stride-2 transposed convolutions that lead from a 1x1 map to exactly ``size`` pixels.
 
-    For 64 they are the authors' 5, 5, 6, 6. From the image back: 6 where the side is even and 5 where it is odd, so
-    that the map before has a whole side; the first kernel spans what is left.
+    For 64 they are the authors' 5, 5, 6, 6. They are chosen from the image backwards: 6 for an even side and 5 for an
+    odd one, so that the map before has a whole number of pixels. The first kernel spans the rest.
     """
     kernels: list[int] = []
     while size > 6:
@@ -37,7 +37,7 @@ def decoder_kernels(size: int) -> list[int]:
 
 
 def side_of(image: tuple[int, int, int]) -> int:
-    """Returns the pixels per side; raises ValueError if the networks cannot take such frames."""
+    """Returns the pixels per side of square frames; raises ValueError for frames that the networks cannot take."""
     height, width, channels = image
     if height != width or not SMALLEST <= height <= LARGEST or channels < 1:
         raise ValueError(
@@ -48,10 +48,10 @@ def side_of(image: tuple[int, int, int]) -> int:
 
 
 class Encoder(nn.Module):
-    """Images to features: stride-2 convolutions of kernel 4, channels ``depth * (1, 2, 4, 8)``, ELU, no norm.
+    """Encodes images: stride-2 convolutions of kernel 4, channels ``depth * (1, 2, 4, 8)``, ELU, no normalisation.
 
     Attributes:
-        embed_dim: the length of the output, ``32 * depth`` at 64 x 64 pixels.
+        embed_dim: length of the embedding, ``32 * depth`` at 64 x 64 pixels.
     """
 
     def __init__(self, image: tuple[int, int, int], depth: int):
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         sizes = encoder_sizes(side_of(image))
         channels = [image[2]] + [depth * 2**i for i in range(len(sizes) - 1)]
         self.convs = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, KERNEL, stride=2) for c_in, c_out in itertools.pairwise(channels)
+            nn.Conv2d(c_in, c_out, ENCODER_KERNEL, stride=2) for c_in, c_out in itertools.pairwise(channels)
         )
         self.embed_dim = channels[-1] * sizes[-1] ** 2
         self.apply(init_weights)
@@ -78,12 +78,12 @@ ConvTranspose = Callable[[Tensor, Tensor, Tensor], Tensor]
 def conv_transpose(
     x: Float[Tensor, "N c_in h w"], weight: Float[Tensor, "c_in c_out k k"], bias: Float[Tensor, " c_out"]
 ) -> Float[Tensor, "N c_out h_out w_out"]:
-    """Convolves transposed, with stride 2 and without padding: ``h_out = 2 (h - 1) + k``."""
+    """Applies a transposed convolution of stride 2 without padding: ``h_out = 2 (h - 1) + k``."""
     return F.conv_transpose2d(x, weight, bias, stride=2)
 
 
 class Decoder(nn.Module):
-    """Features to the mean of the image: a linear layer to a 1x1 map, then stride-2 transposed convolutions."""
+    """Decodes features to the image's mean: a linear layer to a 1x1 map, then stride-2 transposed convolutions."""
 
     def __init__(
         self,
@@ -95,10 +95,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.conv_transpose = conv_transpose
         kernels = decoder_kernels(side_of(image))
-        inner = [depth * 2**i for i in reversed(range(len(kernels) - 1))]  # 4d, 2d, d at 64 x 64
-        start = 4 * depth * 2 ** (len(kernels) - 1)  # at 64 and 32 pixels, as many as the encoder's features
-        channels = [start, *inner, image[2]]
-        self.linear = nn.Linear(feat_dim, start)
+        hidden = [depth * 2**i for i in reversed(range(len(kernels) - 1))]  # 4d, 2d, d at 64 x 64
+        linear_dim = 4 * depth * 2 ** (len(kernels) - 1)  # the encoder's embed_dim at 64 and 32 pixels
+        channels = [linear_dim, *hidden, image[2]]
+        self.linear = nn.Linear(feat_dim, linear_dim)
         self.convs = nn.ModuleList(
             nn.ConvTranspose2d(c_in, c_out, kernel, stride=2)
             for c_in, c_out, kernel in zip(channels[:-1], channels[1:], kernels, strict=True)
@@ -106,8 +106,8 @@ class Decoder(nn.Module):
         self.apply(init_weights)
 
     def forward(self, feat: Float[Tensor, "N F"]) -> Float[Tensor, "N C size size"]:
-        """Maps ``(N, F)`` to ``(N, C, size, size)``; no activation at the end, pixels are in [-0.5, 0.5]."""
-        x = self.linear(feat)[:, :, None, None]  # (N, start, 1, 1): neither this map nor the image has an activation
+        """Maps ``(N, F)`` to ``(N, C, size, size)``, without an activation at the end; pixels are in [-0.5, 0.5]."""
+        x = self.linear(feat)[:, :, None, None]  # (N, linear_dim, 1, 1), without an activation
         for i, conv in enumerate(self.convs):
             x = self.conv_transpose(F.elu(x) if i else x, conv.weight, conv.bias)
         return x

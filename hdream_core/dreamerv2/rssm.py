@@ -1,6 +1,6 @@
 """The recurrent state-space model of DreamerV2 with discrete latents: observe, imagine, KL (Eqs. 1 and 2).
 
-Shapes: B batch, T time, A action, E embedding, D deterministic state, S x K categorical variables x classes.
+Shapes: B or N batch, T time, A action, E embedding, D deterministic state, S categorical variables of K classes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ NORM_EPS = 1e-3  # of the GRU's LayerNorm, as in the TensorFlow original
 class State(NamedTuple):
     """A latent state; all fields share their leading dimensions."""
 
-    deter: Tensor  # (..., D)  what the GRU remembers
+    deter: Tensor  # (..., D)  deterministic state of the GRU
     stoch: Tensor  # (..., S * K)  one-hot samples, flattened
     logits: Tensor  # (..., S, K)  of the distribution that stoch was drawn from
 
     @property
     def feat(self) -> Tensor:
-        """``(..., D + S * K)``: what every head reads, ``z_t`` of the paper."""
+        """Returns the features that every head reads, ``(..., D + S * K)``; the paper's ``z_t``."""
         return torch.cat([self.deter, self.stoch], -1)
 
     def map(self, f) -> State:
@@ -45,20 +45,20 @@ class State(NamedTuple):
 
 
 def stack(states: list[State]) -> State:
-    """T states of ``(B, ...)`` to one of ``(B, T, ...)``."""
+    """Stacks T states of ``(B, ...)`` to one of ``(B, T, ...)``."""
     return State(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
 
 
 class GRUCell(nn.Module):
     """A GRU with one joint linear layer, LayerNorm and an update gate biased to keep (bias -1)."""
 
-    def __init__(self, inputs: int, deter: int):
+    def __init__(self, input_dim: int, deter_dim: int):
         super().__init__()
-        self.linear = nn.Linear(inputs + deter, 3 * deter)
-        self.norm = nn.LayerNorm(3 * deter, eps=NORM_EPS)
+        self.linear = nn.Linear(input_dim + deter_dim, 3 * deter_dim)
+        self.norm = nn.LayerNorm(3 * deter_dim, eps=NORM_EPS)
 
     def forward(self, x: Float[Tensor, "N inputs"], deter: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-        """``(N, inputs), (N, D)`` to the next ``(N, D)``."""
+        """Maps the inputs ``(N, inputs)`` and the state ``(N, D)`` to the next state ``(N, D)``."""
         reset, candidate, update = self.norm(self.linear(torch.cat([x, deter], -1))).float().chunk(3, -1)
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
         update = torch.sigmoid(update - 1)
@@ -66,7 +66,10 @@ class GRUCell(nn.Module):
 
 
 class RSSM(nn.Module):
-    """Representation model ``q(z_t | z_{t-1}, a_{t-1}, o_t)`` and transition model ``p(z_t | z_{t-1}, a_{t-1})``."""
+    """Infers states by ``q(z_t | z_{t-1}, a_{t-1}, o_t)`` and predicts them by ``p(z_t | z_{t-1}, a_{t-1})``.
+
+    The paper calls ``q`` the representation model (posterior) and ``p`` the transition model (prior).
+    """
 
     def __init__(self, config: RSSMConfig, action_dim: int, embed_dim: int):
         super().__init__()
@@ -81,13 +84,13 @@ class RSSM(nn.Module):
         self.post_logits = nn.Linear(config.hidden, stoch_dim)
         self.apply(init_weights)
 
-    def initial(self, batch: int, device: torch.device | str = "cpu") -> State:
-        """The all-zero state before an episode's first frame, ``(batch, ...)``."""
-        c = self.config
+    def initial(self, batch_size: int, device: torch.device | str = "cpu") -> State:
+        """Returns the all-zero state before an episode's first frame, ``(batch_size, ...)``."""
+        config = self.config
         return State(
-            torch.zeros(batch, c.deter, device=device),
-            torch.zeros(batch, c.stoch * c.classes, device=device),
-            torch.zeros(batch, c.stoch, c.classes, device=device),
+            torch.zeros(batch_size, config.deter, device=device),
+            torch.zeros(batch_size, config.stoch * config.classes, device=device),
+            torch.zeros(batch_size, config.stoch, config.classes, device=device),
         )
 
     def observe(
@@ -97,72 +100,71 @@ class RSSM(nn.Module):
         is_first: Bool[Tensor, "B T"],
         state: State | None = None,
     ) -> tuple[State, Float[Tensor, "B T S K"]]:
-        """Filters a sequence.
+        """Computes the posterior of every step of a sequence.
 
         Args:
             embed: ``(B, T, E)`` encoded images.
             action: ``(B, T, A)``, ``action[:, t]`` LED TO ``embed[:, t]``.
-            is_first: ``(B, T)`` bool; there, both the previous state and the action are zeroed.
-            state: ``(B, ...)`` to continue from; zero if None.
+            is_first: ``(B, T)`` bool. Where it is True, the previous state and the action are zeroed.
+            state: ``(B, ...)``, the state before the sequence; the initial state if None.
 
         Returns:
             The posterior states ``(B, T, ...)`` and the prior's logits ``(B, T, S, K)``.
         """
         state = state or self.initial(len(embed), embed.device)
         posts = []
-        for step in zip(embed.unbind(1), action.unbind(1), is_first.unbind(1), strict=True):
-            state = self.observe_step(state, *step)
+        for inputs in zip(embed.unbind(1), action.unbind(1), is_first.unbind(1), strict=True):
+            state = self.observe_step(state, *inputs)
             posts.append(state)
-        post = stack(posts)
-        # The prior's logits feed nothing inside the loop, so they are computed for all steps at once.
+        post = stack(posts)  # (B, T, ...)
+        # The recurrence does not use the prior's logits, so they are computed for all steps at once.
         return post, self._prior_logits(post.deter)
 
     def observe_step(
         self, state: State, embed: Float[Tensor, "B E"], action: Float[Tensor, "B A"], is_first: Bool[Tensor, " B"]
     ) -> State:
-        """One posterior step on ``(B, ...)`` inputs: ``z_t ~ q(z_t | z_{t-1}, a_{t-1}, o_t)``."""
-        keep = (~is_first).to(action.dtype)[:, None]
+        """Samples the next posterior, ``z_t ~ q(z_t | z_{t-1}, a_{t-1}, o_t)``, for inputs ``(B, ...)``."""
+        keep = (~is_first).to(action.dtype)[:, None]  # (B, 1)
         deter = self._next_deter(state.deter * keep, state.stoch * keep, action * keep)
         hidden = F.elu(self.post_layer(torch.cat([deter, embed.to(deter.dtype)], -1)))
         return self._state(deter, self._unflatten(self.post_logits(hidden)))
 
     def imagine_step(self, state: State, action: Float[Tensor, "N A"]) -> State:
-        """One prior step on ``(N, ...)`` inputs: ``z_t ~ p(z_t | z_{t-1}, a_{t-1})``."""
+        """Samples the next prior, ``z_t ~ p(z_t | z_{t-1}, a_{t-1})``, for inputs ``(N, ...)``."""
         deter = self._next_deter(state.deter, state.stoch, action)
         return self._state(deter, self._prior_logits(deter))
 
     def imagine(self, state: State, action: Float[Tensor, "N T A"]) -> State:
-        """Open-loop prediction from ``(N, ...)`` with actions ``(N, T, A)``; returns ``(N, T, ...)``."""
+        """Predicts open loop from ``(N, ...)`` with actions ``(N, T, A)``; returns states ``(N, T, ...)``."""
         states, step = [], self.imagination()
-        for a in action.unbind(1):
-            state = step(state, a)
+        for action_t in action.unbind(1):
+            state = step(state, action_t)
             states.append(state)
         return stack(states)
 
     def imagination(self) -> Callable[[State, Tensor], State]:
-        """Returns ``imagine_step`` for a whole rollout, inside a model that is not to change.
+        """Returns the function that takes the steps of a rollout: ``imagine_step``, or a faster one.
 
-        Gradients flow through states and actions; whether they reach the weights is left open.
+        Gradients flow through states and actions. They need not reach the weights, so the model must not be trained on
+        the rollout.
         """
         return self.imagine_step
 
     def kl_loss(
         self, post_logits: Float[Tensor, "B T S K"], prior_logits: Float[Tensor, "B T S K"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """``L_d`` with KL balancing, and the plain KL; nats, means over batch and time.
+        """Computes ``L_d`` with KL balancing, and the plain KL; in nats, averaged over batch and time.
 
-        ``balance * KL[sg(post) || prior] + (1 - balance) * KL[post || sg(prior)]``, free nats applied to each mean
-        (DreamerV2), not to each element (DreamerV3).
+        ``L_d = balance * KL[sg(post) || prior] + (1 - balance) * KL[post || sg(prior)]``. Free nats apply to each of
+        the two means (DreamerV2), not to each element (DreamerV3).
 
         Args:
             post_logits, prior_logits: ``(B, T, S, K)``.
         """
-        c = self.config
+        balance, free_nats = self.config.kl_balance, self.config.free_nats
         train_prior = categorical_kl(post_logits.detach(), prior_logits).mean()
         train_post = categorical_kl(post_logits, prior_logits.detach()).mean()
-        loss = c.kl_balance * train_prior.clamp(min=c.free_nats) + (1 - c.kl_balance) * train_post.clamp(
-            min=c.free_nats
-        )
+        loss = balance * train_prior.clamp(min=free_nats) + (1 - balance) * train_post.clamp(min=free_nats)
         return loss, train_prior.detach()
 
     def _next_deter(self, deter: Tensor, stoch: Tensor, action: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The world model of Eq. 1 and its losses of Eq. 2, returned by name and unweighted."""
+"""The world model of Eq. 1, and its losses of Eq. 2 by name, unweighted."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from hdream_core.nets.mlp import MLP
 
 
 class WorldModel(nn.Module):
-    """Encoder, RSSM, and one head for each loss that a balancer weighs.
+    """Holds an encoder, an RSSM, and one head for each loss to compute.
 
-    A head whose loss is not named is not built: without ``observation`` there is no decoder at all.
+    A head whose loss is not named is not built: without ``observation`` there is no decoder.
 
     Args:
         config: sizes.
-        names: losses to compute, among ``observation, reward, dynamics, discount``.
+        names: losses to compute, among ``observation``, ``reward``, ``dynamics`` and ``discount``.
         image: height, width and channels of a frame.
         action_dim: length of an action's vector.
-        gamma: discount that the discount head predicts where an episode goes on.
-        kernels: plain or tuned forms of the costly operations; the mathematics is the same.
+        gamma: discount of every step that is not terminal; the discount head's target there.
+        kernels: plain or tuned implementations of the expensive operations; the mathematics is the same.
 
     Raises:
-        ValueError: for a loss that this model does not have, or without the reward loss that behaviour needs.
+        ValueError: if ``names`` has an unknown loss, or lacks ``reward``, which behaviour learning needs.
     """
 
     LOSSES = ("observation", "reward", "dynamics", "discount")
@@ -60,31 +60,33 @@ class WorldModel(nn.Module):
             Decoder(image, config.depth, feat_dim, kernels.conv_transpose) if "observation" in self.names else None
         )
         self.discount_head = MLP(feat_dim, 1, config.hidden, config.layers) if "discount" in self.names else None
-        self.to(memory_format=torch.channels_last)  # of the convolutions' weights; frames come channels last, too
+        self.to(
+            memory_format=torch.channels_last
+        )  # for the convolutions' weights, because frames are channels last, too
 
     @staticmethod
     def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
-        """uint8 ``(..., H, W, C)`` to float ``(..., C, H, W)`` in [-0.5, 0.5]."""
+        """Maps uint8 frames ``(..., H, W, C)`` to float32 ``(..., C, H, W)`` in [-0.5, 0.5]."""
         return image.movedim(-1, -3).to(torch.float32, copy=True).div_(255).sub_(0.5)
 
     def encode(self, image: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B T E"]:
-        """uint8 ``(B, T, H, W, C)`` to ``(B, T, E)``."""
+        """Maps uint8 frames ``(B, T, H, W, C)`` to embeddings ``(B, T, E)``."""
         return self.encoder(self.preprocess(image).flatten(0, 1)).unflatten(0, image.shape[:2])
 
     def losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], State, dict[str, Tensor]]:
-        """Eq. 2 on a batch of windows.
+        """Computes the losses of Eq. 2 on a batch of windows.
 
         Args:
             batch: ``image`` uint8 (B, T, H, W, C), ``action`` (B, T, A), ``reward`` (B, T), ``is_first`` and
                 ``is_terminal`` (B, T) bool.
 
         Returns:
-            The named losses (scalars, float32), the posterior states ``(B, T, ...)`` for behaviour to start from, and
-            further scalars worth logging.
+            The losses by name (scalars, float32), the posterior states ``(B, T, ...)`` that imagination starts from,
+            and further scalars worth logging.
         """
         shape = batch["image"].shape[:2]
         image = self.preprocess(batch["image"]).flatten(0, 1)  # (B * T, C, H, W)
-        embed = self.encoder(image).unflatten(0, shape)
+        embed = self.encoder(image).unflatten(0, shape)  # (B, T, E)
         post, prior_logits = self.rssm.observe(embed, batch["action"], batch["is_first"])
         feat = post.feat  # (B, T, F)
         dynamics, kl = self.rssm.kl_loss(post.logits, prior_logits)
@@ -100,24 +102,24 @@ class WorldModel(nn.Module):
         return losses, post, {"kl": kl}
 
     def reward(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
-        """Predicted reward that arrives with the step of ``feat``: ``(..., F)`` to ``(...)``."""
+        """Predicts the reward that arrives with a step, from its features: ``(..., F)`` to ``(...)``."""
         return self.reward_head(feat).squeeze(-1)
 
     def true_discount(self, is_terminal: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"] | None:
-        """Returns the discount that the data give a step, 0 at a terminal one; None without a discount head."""
+        """Returns a step's discount according to the data, 0 at a terminal one; None without a discount head."""
         return self.gamma * (~is_terminal).float() if self.discount_head is not None else None
 
     def discount(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
-        """Discount of what follows ``feat``, ``(..., F)`` to ``(...)``.
+        """Predicts the discount of what follows a step, from its features: ``(..., F)`` to ``(...)``.
 
-        The constant gamma, or, with a discount head, its output, into which gamma is already trained.
+        Without a discount head this is gamma. With one it is the head's output, whose target contains gamma.
         """
         if self.discount_head is None:
             return torch.full(feat.shape[:-1], self.gamma, device=feat.device)
         return torch.sigmoid(self.discount_head(feat).squeeze(-1))
 
     def decode(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n H W C"]:
-        """Features ``(..., F)`` to images ``(..., H, W, C)`` in [0, 1]; raises ValueError for a decoder-free model."""
+        """Decodes features ``(..., F)`` to frames ``(..., H, W, C)`` in [0, 1]; raises ValueError without a decoder."""
         if self.decoder is None:
             raise ValueError("this world model was trained with w_o = 0 and has no decoder")
         image = self.decoder(feat.flatten(0, -2)).unflatten(0, feat.shape[:-1])
@@ -125,7 +127,7 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def open_loop(self, batch: dict[str, Tensor], context: int, samples: int = 1) -> OpenLoop:
-        """Observes ``context`` frames, then imagines the rest of the window from its actions alone (C.4).
+        """Observes ``context`` frames, then predicts the rest of the window open loop, from its actions alone (C.4).
 
         Args:
             batch: windows ``(B, T, ...)`` as in ``losses``, with T > context.
@@ -133,17 +135,15 @@ class WorldModel(nn.Module):
             samples: predictions per window.
 
         Returns:
-            A prediction with N = samples * B, sample-major, and H = T - context.
+            The prediction, with N = samples * B, sample-major, and H = T - context.
         """
         length = batch["action"].shape[1]
         if not 0 < context < length:
             raise ValueError(f"context of {context} frames does not fit a window of {length}")
-        repeated = {
-            k: batch[k][:, :context].repeat(samples, *[1] * (batch[k].ndim - 1)) for k in ("action", "is_first")
-        }
-        embed = self.encode(batch["image"][:, :context]).repeat(samples, 1, 1)
-        post, _ = self.rssm.observe(embed, repeated["action"], repeated["is_first"])
-        last = post.map(lambda x: x[:, -1])
-        future = batch["action"][:, context:].repeat(samples, 1, 1)
-        feat = self.rssm.imagine(last, future).feat
+        embed = self.encode(batch["image"][:, :context]).repeat(samples, 1, 1)  # (N, context, E)
+        action = batch["action"].repeat(samples, 1, 1)  # (N, T, A)
+        is_first = batch["is_first"][:, :context].repeat(samples, 1)  # (N, context)
+        post, _ = self.rssm.observe(embed, action[:, :context], is_first)
+        last = post.map(lambda x: x[:, -1])  # (N, ...)
+        feat = self.rssm.imagine(last, action[:, context:]).feat  # (N, H, F)
         return OpenLoop(feat, self.reward(feat), post.feat)

@@ -1,1 +1,1 @@
-"""Faster forms of DreamerV2's equations; the tests hold them to the plain ones."""
+"""Faster implementations of DreamerV2's equations; tests compare them with the plain ones."""

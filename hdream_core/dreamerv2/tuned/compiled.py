@@ -1,4 +1,4 @@
-"""The steps of ``scan`` and ``dream`` compiled for a GPU: what stands between two matrix products becomes one kernel.
+"""Compiles the steps of ``scan`` and ``imagination`` for a GPU: all between two matrix products becomes one kernel.
 
 Uncompiled, a step is some forty small kernels, and a GPU takes longer to start each of them than to run it.
 """
@@ -19,21 +19,21 @@ from hdream_core.dreamerv2.tuned.scan import Function, FusedRSSM, Wrapper
 
 @functools.cache
 def compiled(function: Function) -> Function:
-    """A pure function of tensors, compiled for each set of shapes that it meets; it draws what it draws uncompiled."""
+    """Compiles a pure function of tensors for each set of shapes; it draws the same random numbers as uncompiled."""
     return torch.compile(function, dynamic=False, options={"fallback_random": True})
 
 
 def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``networks.conv_transpose`` in the form that a GPU runs fastest: its library's, but for the ends of a decoder.
+    """Computes ``networks.conv_transpose`` as a GPU runs it fastest: by PyTorch, except at a decoder's ends.
 
-    From one pixel it is a matrix product, and into three channels the library takes twice as long as ``pixels``.
+    From one pixel it is a matrix product. Into three channels, PyTorch takes twice as long as ``pixels``.
     """
-    ends = x.shape[2:] == (1, 1) or weight.shape[1] <= pixels.FEW_CHANNELS
-    return (pixels if ends else networks).conv_transpose(x, weight, bias)
+    at_end = x.shape[2:] == (1, 1) or weight.shape[1] <= pixels.FEW_CHANNELS
+    return (pixels if at_end else networks).conv_transpose(x, weight, bias)
 
 
 def half_squared_error(prediction: Tensor, target: Tensor, dims: int = 0) -> Tensor:
-    """``distributions.half_squared_error`` in one pass over memory; the target gets no gradient."""
+    """Computes ``distributions.half_squared_error`` in one pass over memory; the target gets no gradient."""
     return _HalfSquaredError.apply(prediction, target, dims)
 
 
@@ -42,31 +42,31 @@ class _HalfSquaredError(torch.autograd.Function):
     def forward(ctx: Any, prediction: Tensor, target: Tensor, dims: int) -> Tensor:
         total, error = compiled(_squared_error)(prediction, target)
         ctx.save_for_backward(error)
-        ctx.terms = prediction.shape[: prediction.ndim - dims].numel()
-        return 0.5 * total / ctx.terms
+        ctx.count = prediction.shape[: prediction.ndim - dims].numel()  # of the terms that are averaged
+        return 0.5 * total / ctx.count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (error,) = ctx.saved_tensors
-        return compiled(_scaled)(error, grad / ctx.terms), None, None
+        return compiled(_scale)(error, grad / ctx.count), None, None
 
 
-def _scaled(error: Tensor, scale: Tensor) -> Tensor:
-    """In float32, then rounded: a scale in bfloat16 would be off for all pixels alike."""
+def _scale(error: Tensor, scale: Tensor) -> Tensor:
+    """Multiplies in float32, then rounds: rounding the scale to bfloat16 would bias all pixels alike."""
     return (error.float() * scale).to(error.dtype)
 
 
 def _squared_error(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of squared differences, and the differences in the prediction's dtype, which its gradient has as well."""
+    """Returns the sum of squared differences, and the differences in the dtype of the prediction and its gradient."""
     difference = prediction.float() - target.float()
     return difference.square().sum(), difference.to(prediction.dtype)
 
 
 class CompiledRSSM(FusedRSSM):
-    """A ``FusedRSSM`` whose steps are compiled where they are differentiated.
+    """A ``FusedRSSM`` whose steps are compiled where gradients are needed.
 
-    Evaluation has many shapes and little to do; compiling for each would take longer than it saves.
+    Evaluation has many shapes and little work for each, so compiling would take longer than it saves.
     """
 
     def wrap_step(self) -> Wrapper:

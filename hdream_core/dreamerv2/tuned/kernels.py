@@ -1,6 +1,6 @@
-"""Interchangeable forms of the most expensive operations: plain, and tuned for a CPU or a GPU.
+"""Interchangeable implementations of the most expensive operations: plain, and tuned for a CPU or a GPU.
 
-The plain forms read like the equations and are the reference; the tuned ones are held to them by tests, and
+The plain ones read like the equations and are the reference, with which tests compare the tuned ones.
 ``docs/performance.md`` has what each of them gains.
 """
 
@@ -20,14 +20,15 @@ from hdream_core.nets import distributions
 
 @dataclass(frozen=True)
 class Kernels:
-    """The forms that an agent runs with.
+    """The implementations that an agent runs with.
 
     Attributes:
         rssm: class of the RSSM.
-        conv_transpose, half_squared_error: of the decoder and its pixels.
-        fused_imagination: behaviour's rollouts as in ``imagination``; needs a ``scan.FusedRSSM``.
-        fused_adam: Adam as one kernel.
-        captured: updates and actions as CUDA graphs (``support.cuda_graph``).
+        conv_transpose: the decoder's transposed convolution.
+        half_squared_error: error of rewards and pixels.
+        fused_imagination: whether behaviour learning imagines as in ``imagination``; needs a ``scan.FusedRSSM``.
+        fused_adam: whether Adam is one kernel.
+        captured: whether updates and actions are captured as CUDA graphs (``support.cuda_graph``).
     """
 
     rssm: type[rssm.RSSM]
@@ -64,24 +65,27 @@ TUNED_GPU = Kernels(
 )
 
 
-def pick(form: Literal["tuned", "plain"], device: torch.device) -> Kernels:
-    """Returns the forms for a config's ``train.kernels`` on a device."""
-    if form == "plain":
+def pick(name: Literal["tuned", "plain"], device: torch.device) -> Kernels:
+    """Returns the kernels that a config's ``train.kernels`` names, for a device."""
+    if name == "plain":
         return PLAIN
     return TUNED_GPU if device.type == "cuda" else TUNED_CPU
 
 
 def without_each(device: torch.device) -> dict[str, Kernels]:
-    """Returns the tuned forms with one file's left out, by what is left out: what each is worth alone."""
+    """Returns the tuned kernels with one file's replaced by plain ones, by the file left out.
+
+    The time of an update with each tells what that file is worth alone.
+    """
     tuned = pick("tuned", device)
     plain_pixels = {name: getattr(PLAIN, name) for name in ("conv_transpose", "half_squared_error")}
-    found = {
-        "scan": replace(tuned, rssm=PLAIN.rssm, fused_imagination=False),  # imagination is written in terms of scan
+    variants = {
+        "scan": replace(tuned, rssm=PLAIN.rssm, fused_imagination=False),  # fused imagination needs scan
         "imagination": replace(tuned, fused_imagination=False),
         "pixels": replace(tuned, **plain_pixels),
-        "fused_adam": replace(tuned, fused_adam=False, captured=False),  # only the fused kernel can be captured
+        "fused_adam": replace(tuned, fused_adam=False, captured=False),  # only fused Adam can be captured
     }
     if tuned.captured:
-        found["compiled"] = replace(TUNED_CPU, captured=True)
-        found["captured"] = replace(tuned, captured=False)
-    return found
+        variants["compiled"] = replace(TUNED_CPU, captured=True)
+        variants["captured"] = replace(tuned, captured=False)
+    return variants

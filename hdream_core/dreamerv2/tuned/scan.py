@@ -1,9 +1,9 @@
 """The RSSM with the gradient of its recurrence written out: the equations of ``rssm`` in fewer operations.
 
 Autograd records some forty small operations a step and adds up the weights' gradients step by step. Here a step is one
-forward and one backward function; what does not depend on the previous state (``drive``, ``evidence``) is computed for
-all steps at once before, and the weights' gradients in one product each after. The tests hold it to the plain RSSM.
-As with any graph, backward comes before the optimiser's step; there are no second derivatives.
+forward and one backward function. What does not depend on the previous state (``from_action``, ``from_embed``) is
+computed for all steps at once before. The weights' gradients are computed in one product each after. Tests compare
+this with the plain RSSM. Backward must come before the optimiser's step. There are no second derivatives.
 
 Shapes: T time, N batch, A action, E embedding, D deterministic state, L = S x K one-hot latents, H hidden.
 """
@@ -28,121 +28,127 @@ Wrapper = Callable[[Function], Function]
 
 
 class Weights(NamedTuple):
-    """Of one step: the transition to ``deter``, then the layers from it to the latents' logits.
+    """The weights of one step: the transition to ``deter``, then the layers from it to the latents' logits.
 
-    Matrices are ``(out, in)`` in the arithmetic's dtype; ``norm`` and ``norm_bias`` are float32.
+    Matrices are ``(out, in)`` in the dtype of products; ``norm`` and ``norm_bias`` are float32.
     """
 
-    stoch: Tensor  # (H, L)
-    joint: Tensor  # (3 D, H + D)
+    stoch: Tensor  # (H, L) the input layer's columns for the latents
+    joint: Tensor  # (3 D, H + D) the GRU's linear layer
     joint_bias: Tensor  # (3 D,)
     norm: Tensor  # (3 D,)
     norm_bias: Tensor  # (3 D,)
-    hidden: Tensor  # (H, D)
+    hidden: Tensor  # (H, D) the hidden layer's columns for deter
     logits: Tensor  # (L, H)
     logits_bias: Tensor  # (L,)
 
 
 class Saved(NamedTuple):
-    """What a step's backward needs."""
+    """What the backward pass of a step needs."""
 
     stoch: Tensor  # (N, L) before the step
     deter: Tensor  # (N, D) before the step, float32
-    inputs: Tensor  # (N, H + D) of the joint layer
-    joint: Tensor  # (N, 3 D) its output, float32
-    mean: Tensor
-    rstd: Tensor
+    joint_inputs: Tensor  # (N, H + D)
+    joint: Tensor  # (N, 3 D) outputs of the joint layer, float32
+    mean: Tensor  # (N, 1) of LayerNorm
+    rstd: Tensor  # (N, 1) of LayerNorm
     gates: tuple[Tensor, Tensor, Tensor, Tensor]  # reset, candidate before the reset, candidate, update; (N, D)
-    new_deter: Tensor  # (N, D) in the arithmetic's dtype
+    new_deter: Tensor  # (N, D) after the step, in the dtype of products
     hidden: Tensor  # (N, H)
     probs: Tensor  # (N, S, K)
 
 
-def step(w: Weights, stoch: Tensor, deter: Tensor, drive: Tensor, evidence: Tensor, classes: int) -> tuple[Any, ...]:
-    """``(deter, stoch, logits, saved)`` after one step.
+def step(
+    weights: Weights, stoch: Tensor, deter: Tensor, from_action: Tensor, from_embed: Tensor, classes: int
+) -> tuple[Any, ...]:
+    """Takes one step; returns ``(deter, stoch, logits, saved)``.
 
     Args:
-        w: weights.
+        weights: of the step.
         stoch, deter: ``(N, L)`` and ``(N, D)``, already zeroed where an episode begins.
-        drive: ``(N, H)``, the action's part of the input layer, with its bias.
-        evidence: ``(N, H)``, the embedding's part of the hidden layer, with its bias; without one, the bias.
+        from_action: ``(N, H)``, the action's part of the input layer, with its bias.
+        from_embed: ``(N, H)``, the embedding's part of the hidden layer, with its bias; the bias alone for the prior.
         classes: K.
     """
-    dtype, size = drive.dtype, deter.shape[1]
+    dtype, deter_dim = from_action.dtype, deter.shape[1]
     stoch = stoch.to(dtype)
-    inputs = torch.cat([aten.elu_(torch.addmm(drive, stoch, w.stoch.T)), deter.to(dtype)], 1)
-    joint = torch.addmm(w.joint_bias, inputs, w.joint.T).float()
-    normed, mean, rstd = aten.native_layer_norm(joint, joint.shape[1:], w.norm, w.norm_bias, NORM_EPS)
-    reset, raw, update = normed.split(size, 1)
+    joint_inputs = torch.cat([aten.elu_(torch.addmm(from_action, stoch, weights.stoch.T)), deter.to(dtype)], 1)
+    joint = torch.addmm(weights.joint_bias, joint_inputs, weights.joint.T).float()  # (N, 3 D)
+    normed, mean, rstd = aten.native_layer_norm(joint, joint.shape[1:], weights.norm, weights.norm_bias, NORM_EPS)
+    reset, raw, update = normed.split(deter_dim, 1)  # (N, D) each
     reset, update = reset.sigmoid(), (update - 1).sigmoid_()
     candidate = (reset * raw).tanh_()
     next_deter = torch.lerp(deter, candidate, update)
     new_deter = next_deter.to(dtype)
-    hidden = aten.elu_(torch.addmm(evidence, new_deter, w.hidden.T))
-    logits = torch.addmm(w.logits_bias, hidden, w.logits.T).float().unflatten(1, (-1, classes))
-    probs = torch.softmax(logits, -1)
+    hidden = aten.elu_(torch.addmm(from_embed, new_deter, weights.hidden.T))  # (N, H)
+    logits = torch.addmm(weights.logits_bias, hidden, weights.logits.T).float().unflatten(1, (-1, classes))
+    probs = torch.softmax(logits, -1)  # (N, S, K)
     gates = (reset, raw, candidate, update)
-    saved = Saved(stoch, deter, inputs, joint, mean, rstd, gates, new_deter, hidden, probs)
+    saved = Saved(stoch, deter, joint_inputs, joint, mean, rstd, gates, new_deter, hidden, probs)
     return next_deter, draw_one_hot(probs).flatten(1), logits, saved
 
 
 class Gradients(NamedTuple):
-    """Of one step; the last two feed the weights' gradients alone."""
+    """The gradients of one step; the last three feed the weights' gradients alone."""
 
-    stoch: Tensor  # (N, L)
-    deter: Tensor  # (N, D)
-    drive: Tensor  # (N, H)
-    evidence: Tensor  # (N, H)
+    stoch: Tensor  # (N, L) before the step
+    deter: Tensor  # (N, D) before the step
+    from_action: Tensor  # (N, H)
+    from_embed: Tensor  # (N, H)
     logits: Tensor  # (N, L)
     joint: Tensor  # (N, 3 D)
     normed: Tensor  # (N, 3 D)
 
 
-def step_backward(w: Weights, s: Saved, deter: Tensor, stoch: Tensor, logits: Tensor | None) -> Gradients:
-    """Gradients of a step from those of its three outputs."""
-    dtype = s.hidden.dtype
-    # Straight through: the sample's gradient is the probabilities'.
-    through = aten._softmax_backward_data(stoch.view_as(s.probs), s.probs, -1, torch.float32)
-    logits = (through if logits is None else through + logits).flatten(1).to(dtype)
-    evidence = aten.elu_backward(logits @ w.logits, 1, 1, 1, True, s.hidden)
-    deter = deter + evidence @ w.hidden
-    reset, raw, candidate, update = s.gates
-    through_candidate = aten.tanh_backward(deter * update, candidate)
-    normed = torch.cat(
+def step_backward(
+    weights: Weights, saved: Saved, grad_deter: Tensor, grad_stoch: Tensor, grad_logits: Tensor | None
+) -> Gradients:
+    """Computes the gradients of a step from those of its three outputs."""
+    dtype = saved.hidden.dtype
+    # Straight through: the sample's gradient is that of the probabilities.
+    through_sample = aten._softmax_backward_data(grad_stoch.view_as(saved.probs), saved.probs, -1, torch.float32)
+    grad_logits = (through_sample if grad_logits is None else through_sample + grad_logits).flatten(1).to(dtype)
+    grad_embed = aten.elu_backward(grad_logits @ weights.logits, 1, 1, 1, True, saved.hidden)
+    grad_deter = grad_deter + grad_embed @ weights.hidden
+    reset, raw, candidate, update = saved.gates
+    grad_candidate = aten.tanh_backward(grad_deter * update, candidate)  # before the tanh
+    grad_normed = torch.cat(
         [
-            aten.sigmoid_backward(through_candidate * raw, reset),
-            through_candidate * reset,
-            aten.sigmoid_backward(deter * (candidate - s.deter), update),
+            aten.sigmoid_backward(grad_candidate * raw, reset),
+            grad_candidate * reset,
+            aten.sigmoid_backward(grad_deter * (candidate - saved.deter), update),
         ],
         1,
     )
-    shape = s.joint.shape[1:]
-    joint = aten.native_layer_norm_backward(
-        normed, s.joint, shape, s.mean, s.rstd, w.norm, w.norm_bias, [True, False, False]
+    shape = saved.joint.shape[1:]
+    grad_joint = aten.native_layer_norm_backward(
+        grad_normed, saved.joint, shape, saved.mean, saved.rstd, weights.norm, weights.norm_bias, [True, False, False]
     )[0].to(dtype)
-    inputs = joint @ w.joint
-    size = w.stoch.shape[0]
-    drive = aten.elu_backward(inputs[:, :size], 1, 1, 1, True, s.inputs[:, :size])
-    previous = torch.addcmul(deter, deter, update, value=-1) + inputs[:, size:]
-    return Gradients((drive @ w.stoch).float(), previous, drive, evidence, logits, joint, normed)
+    grad_inputs = grad_joint @ weights.joint  # (N, H + D)
+    hidden_dim = weights.stoch.shape[0]
+    input_layer = saved.joint_inputs[:, :hidden_dim]
+    grad_action = aten.elu_backward(grad_inputs[:, :hidden_dim], 1, 1, 1, True, input_layer)
+    previous_deter = torch.addcmul(grad_deter, grad_deter, update, value=-1) + grad_inputs[:, hidden_dim:]
+    previous_stoch = (grad_action @ weights.stoch).float()
+    return Gradients(previous_stoch, previous_deter, grad_action, grad_embed, grad_logits, grad_joint, grad_normed)
 
 
 class Observe(torch.autograd.Function):
-    """A whole sequence: ``apply(stoch, deter, drive, evidence, keep, classes, wrap, *weights)``.
+    """Observes a whole sequence: ``apply(stoch, deter, from_action, from_embed, keep, classes, wrap, *weights)``.
 
-    ``drive`` and ``evidence`` are ``(T, N, H)``, ``keep`` is ``(T, N, 1)`` with 0 where an episode begins, ``wrap`` of
-    ``FusedRSSM.wrap_step``. Returns ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
+    ``from_action`` and ``from_embed`` are ``(T, N, H)``. ``keep`` is ``(T, N, 1)`` with 0 where an episode begins.
+    ``wrap`` is what ``FusedRSSM.wrap_step`` returns. Returns ``deter``, ``stoch`` and ``logits``, ``(T, N, ...)``.
     """
 
     @staticmethod
     def forward(ctx: Any, stoch: Tensor, deter: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        drive, evidence, keep, classes, wrap, *weights = inputs
+        from_action, from_embed, keep, classes, wrap, *weights = inputs
         ctx.weights, ctx.keep, ctx.wrap, ctx.steps = Weights(*weights), keep, wrap, []
-        advance = wrap(step)
+        wrapped_step = wrap(step)
         deters, stochs, logits = [], [], []
-        for t in range(len(drive)):
-            deter, stoch, logit, saved = advance(
-                ctx.weights, stoch * keep[t], deter * keep[t], drive[t], evidence[t], classes
+        for t in range(len(from_action)):
+            deter, stoch, logit, saved = wrapped_step(
+                ctx.weights, stoch * keep[t], deter * keep[t], from_action[t], from_embed[t], classes
             )
             ctx.steps.append(saved)
             deters.append(deter)
@@ -152,65 +158,69 @@ class Observe(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, deter: Tensor, stoch: Tensor, logits: Tensor) -> tuple[Tensor | None, ...]:
-        w, steps, grads = ctx.weights, ctx.steps, []
-        retreat = ctx.wrap(step_backward)
-        carry_stoch, carry_deter = torch.zeros_like(stoch[0]), torch.zeros_like(deter[0])
+    def backward(ctx: Any, grad_deter: Tensor, grad_stoch: Tensor, grad_logits: Tensor) -> tuple[Tensor | None, ...]:
+        weights, steps, grads = ctx.weights, ctx.steps, []
+        wrapped_backward = ctx.wrap(step_backward)
+        carry_stoch, carry_deter = torch.zeros_like(grad_stoch[0]), torch.zeros_like(grad_deter[0])
         for t in reversed(range(len(steps))):
-            g = retreat(w, steps[t], deter[t] + carry_deter, stoch[t] + carry_stoch, logits[t])
-            carry_stoch, carry_deter = g.stoch * ctx.keep[t], g.deter * ctx.keep[t]
-            grads.append(g)
-        drive, evidence, logit, joint, normed = merge(g[2:] for g in reversed(grads))
-        before, inputs, outputs, mean, rstd, new_deter, hidden = merge(
-            (s.stoch, s.inputs, s.joint, s.mean, s.rstd, s.new_deter, s.hidden) for s in steps
+            grad = wrapped_backward(
+                weights, steps[t], grad_deter[t] + carry_deter, grad_stoch[t] + carry_stoch, grad_logits[t]
+            )
+            carry_stoch, carry_deter = grad.stoch * ctx.keep[t], grad.deter * ctx.keep[t]
+            grads.append(grad)
+        from_action, from_embed, logits, joint, normed = merge(grad[2:] for grad in reversed(grads))
+        stoch, joint_inputs, joint_outputs, mean, rstd, new_deter, hidden = merge(
+            (s.stoch, s.joint_inputs, s.joint, s.mean, s.rstd, s.new_deter, s.hidden) for s in steps
         )
         norm, norm_bias = aten.native_layer_norm_backward(
-            normed, outputs, normed.shape[1:], mean, rstd, w.norm, w.norm_bias, [False, True, True]
+            normed, joint_outputs, normed.shape[1:], mean, rstd, weights.norm, weights.norm_bias, [False, True, True]
         )[1:]
-        weights = Weights(
-            stoch=drive.T @ before,
-            joint=joint.T @ inputs,
+        grad_weights = Weights(
+            stoch=from_action.T @ stoch,
+            joint=joint.T @ joint_inputs,
             joint_bias=joint.sum(0),
             norm=norm,
             norm_bias=norm_bias,
-            hidden=evidence.T @ new_deter,
-            logits=logit.T @ hidden,
-            logits_bias=logit.sum(0),
+            hidden=from_embed.T @ new_deter,
+            logits=logits.T @ hidden,
+            logits_bias=logits.sum(0),
         )
-        shape = (len(steps), -1, w.stoch.shape[0])
-        return carry_stoch, carry_deter, drive.view(shape), evidence.view(shape), None, None, None, *weights
+        shape = (len(steps), -1, weights.stoch.shape[0])  # (T, N, H)
+        inputs = from_action.view(shape), from_embed.view(shape), None, None, None
+        return carry_stoch, carry_deter, *inputs, *grad_weights
 
 
 def merge(steps: Iterable[Sequence[Tensor]]) -> list[Tensor]:
-    """The same tensors of all steps in one, each ``(T * N, ...)``."""
+    """Concatenates each tensor over all steps, to ``(T * N, ...)``."""
     return [torch.cat(rows) for rows in zip(*steps, strict=True)]
 
 
 class PriorStep(NamedTuple):
-    """One step inside a model that is not to change: no gradient for weights and logits."""
+    """A step of the prior with frozen weights: neither weights nor logits get a gradient."""
 
     weights: Weights
-    action: Tensor  # (H, A) the action's columns of the input layer
-    action_bias: Tensor  # (H,)
-    bias: Tensor  # (H,) of the hidden layer
+    action: Tensor  # (H, A) the input layer's columns for the action
+    action_bias: Tensor  # (H,) of the input layer
+    hidden_bias: Tensor  # (H,) of the hidden layer
     classes: int
 
     def forward(self, stoch: Tensor, deter: Tensor, action: Tensor) -> tuple[Any, ...]:
-        """``(deter, stoch, logits, saved)`` after ``action`` ``(N, A)``."""
-        drive = torch.addmm(self.action_bias, action.to(self.action.dtype), self.action.T)
-        return step(self.weights, stoch, deter, drive, self.bias.expand(len(action), -1), self.classes)
+        """Takes a step with ``action`` ``(N, A)``; returns ``(deter, stoch, logits, saved)``."""
+        from_action = torch.addmm(self.action_bias, action.to(self.action.dtype), self.action.T)
+        bias = self.hidden_bias.expand(len(action), -1)
+        return step(self.weights, stoch, deter, from_action, bias, self.classes)
 
-    def backward(self, saved: Saved, deter: Tensor, stoch: Tensor) -> tuple[Gradients, Tensor]:
-        """Gradients of the step, and of its action ``(N, A)``."""
-        g = step_backward(self.weights, saved, deter, stoch, None)
-        return g, (g.drive @ self.action).float()
+    def backward(self, saved: Saved, grad_deter: Tensor, grad_stoch: Tensor) -> tuple[Gradients, Tensor]:
+        """Computes the gradients of a step, and that of its action ``(N, A)``."""
+        grad = step_backward(self.weights, saved, grad_deter, grad_stoch, None)
+        return grad, (grad.from_action @ self.action).float()
 
 
 class FusedRSSM(RSSM):
-    """An ``RSSM`` whose ``observe`` is one node of the graph."""
+    """An ``RSSM`` whose ``observe`` is one node of the autograd graph."""
 
     def wrap_step(self) -> Wrapper:
-        """Returns a hook that may compile a step, a pure function of tensors; here the identity."""
+        """Returns a hook that may compile a step, which is a pure function of tensors; here the identity."""
         return lambda function: function
 
     def observe(
@@ -218,30 +228,34 @@ class FusedRSSM(RSSM):
     ) -> tuple[State, Tensor]:
         state = state or self.initial(len(embed), embed.device)
         keep = (~is_first).to(action.dtype).T[..., None]  # (T, B, 1)
-        drive = F.linear(action.transpose(0, 1) * keep, self.in_layer.weight[:, self.stoch_dim :], self.in_layer.bias)
-        embed_weight = self.post_layer.weight[:, self.config.deter :]
-        evidence = F.linear(embed.transpose(0, 1), embed_weight, self.post_layer.bias)
+        action_weight = self.in_layer.weight[:, self.stoch_dim :]  # (H, A)
+        from_action = F.linear(action.transpose(0, 1) * keep, action_weight, self.in_layer.bias)  # (T, B, H)
+        embed_weight = self.post_layer.weight[:, self.config.deter :]  # (H, E)
+        from_embed = F.linear(embed.transpose(0, 1), embed_weight, self.post_layer.bias)  # (T, B, H)
         weights = self._weights(self.post_layer, self.post_logits)
-        inputs = state.stoch, state.deter, drive, evidence, keep, self.config.classes, self.wrap_step()
-        fields = Observe.apply(*inputs, *weights)
-        post = State(deter=fields[0], stoch=fields[1], logits=fields[2]).map(lambda x: x.transpose(0, 1))
+        inputs = state.stoch, state.deter, from_action, from_embed, keep, self.config.classes, self.wrap_step()
+        deter, stoch, logits = Observe.apply(*inputs, *weights)  # (T, B, ...)
+        post = State(deter, stoch, logits).map(lambda x: x.transpose(0, 1))
         return post, self._prior_logits(post.deter)
 
     def imagination(self) -> Callable[[State, Tensor], State]:
         if torch.is_grad_enabled():
-            return self.imagine_step  # imagination that is differentiated is in ``imagination``
+            return self.imagine_step  # behaviour learning, which needs gradients, has the module ``imagination``
         prior = self.prior_step()
         return lambda state, action: State(*prior.forward(state.stoch, state.deter, action)[:3])
 
     def prior_step(self) -> PriorStep:
-        """``imagine_step`` with the weights as they are now."""
+        """Returns ``imagine_step`` for the current weights, without gradients to them."""
         weights = Weights(*(w.detach() for w in self._weights(self.prior_layer, self.prior_logits)))
         dtype = weights.stoch.dtype
-        others = self.in_layer.weight[:, self.stoch_dim :], self.in_layer.bias, self.prior_layer.bias
-        return PriorStep(weights, *(w.detach().to(dtype) for w in others), self.config.classes)
+        action_weight = self.in_layer.weight[:, self.stoch_dim :]  # (H, A)
+        action, action_bias, hidden_bias = (
+            w.detach().to(dtype) for w in (action_weight, self.in_layer.bias, self.prior_layer.bias)
+        )
+        return PriorStep(weights, action, action_bias, hidden_bias, self.config.classes)
 
     def _weights(self, hidden: nn.Linear, logits: nn.Linear) -> Weights:
-        """Those of a step that ends in the given layers, in the dtype of the products."""
+        """Returns the weights of a step that ends in the given layers, in the dtype of products."""
         dtype = product_dtype(self.in_layer.weight)
         joint, norm = self.cell.linear, self.cell.norm
         return Weights(
