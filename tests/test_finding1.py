@@ -128,7 +128,7 @@ def test_finding1_on_real_metaworld_frames(tmp_path, capsys):
     assert np.isfinite(written.values("reward_error")).all() and np.isfinite(written.values("return")).all()
     with pytest.raises(SystemExit):
         finding1.main([*command, "--set", "env.camera=corner", *folders(tmp_path / "other")])
-    assert "frames have camera corner2, but the run asks for corner" in capsys.readouterr().err
+    assert "has camera corner2, but the run asks for corner" in capsys.readouterr().err
 
 
 def test_killed_sweep_leaves_no_run_going_and_resumes(tmp_path):

@@ -71,7 +71,7 @@ class DreamerV2(nn.Module):
     def optimizers(self) -> dict[str, Optimizer]:
         """Makes Adam for the world model (with the harmonizers), the actor and the critic."""
         model, behavior = self.config.agent.model, self.config.agent.behavior
-        fused = self.kernels.fused_adam or self.kernels.captured
+        fused = self.kernels.fused_adam
         groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
         if harmonizers := list(self.balancer.parameters()):
             # Eq. 5 has no weight decay on s. The authors decay it by 1e-6, too little to matter.
