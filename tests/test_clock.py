@@ -5,6 +5,7 @@ import pytest
 
 from hdream_core.config import agents
 from hdream_core.config.presets import METHODS, make_config
+from hdream_core.data.replay import NoWindowError
 from hdream_core.envs import registry
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
@@ -54,6 +55,15 @@ def test_short_episodes_are_learned_from_by_stream_windows(tmp_path, toy):
     assert max(trainer.source.store.lengths) < 12 and len(batches) > 20
     assert terminal.sum() > 50 and first[..., 0].all() and first[..., 1:].sum() > 50
     assert first[..., 1:][terminal[..., :-1]].all()  # what follows a terminal row is a new episode's first
+
+
+def test_a_replay_too_small_for_its_windows_is_one_line(tmp_path, toy):
+    with pytest.raises(ConfigError, match=r"train\.capacity is 15; .* need 23 or more"):
+        Trainer(toy(**{"train.capacity": 15, "train.length": 12}), tmp_path)
+    # Episode windows longer than the latest episode: found when it comes.
+    config = toy(**{"train.windows": "episode", "train.length": 5, "train.capacity": 1, "train.steps": 400})
+    with pytest.raises(NoWindowError, match="take shorter windows"):
+        train(config, tmp_path)
 
 
 def test_a_run_that_cannot_learn_says_so(tmp_path, toy):

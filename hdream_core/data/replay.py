@@ -9,11 +9,16 @@ import numpy as np
 
 from hdream_core.data.store import EpisodeStore
 from hdream_core.spec import ActionSpec, Spec
+from hdream_core.support.errors import UserError
 
 FIELDS = ("image", "action", "reward", "is_first", "is_terminal")
 Batch = dict[str, np.ndarray]
 """``image`` uint8 (B, T, H, W, C); ``action`` (B, T, A), action[t] LED TO image[t]; ``reward`` (B, T), arrives with
 image[t]; ``is_first`` and ``is_terminal`` (B, T) bool."""
+
+
+class NoWindowError(UserError, ValueError):
+    """Says that the episodes hold no window of the length asked for; the message is one line for the user."""
 
 
 class Replay:
@@ -73,7 +78,7 @@ class Replay:
         """Draws ``batch`` windows; returns the rows of the store that they start at, int64 ``(batch,)``.
 
         Raises:
-            ValueError: if there are too few rows for a window.
+            NoWindowError: if there are too few rows for a window.
         """
         draw = self._stream_starts if self.window_kind == "stream" else self._episode_starts
         return draw(rng, batch, length)
@@ -81,7 +86,7 @@ class Replay:
     def _episode_starts(self, rng: np.random.Generator, batch: int, length: int) -> np.ndarray:
         usable = self.usable(length)
         if not len(usable):
-            raise ValueError(f"no episode in {self.store.folder} has {length} rows or more; take shorter windows")
+            raise NoWindowError(f"no episode in {self.store.folder} has {length} rows or more; take shorter windows")
         chosen = rng.choice(usable, batch)
         last = self._lengths()[chosen] - length  # the last start that fits
         offset = rng.integers(0, last + 1 + (length if self.oversample_ends else 0))
@@ -90,7 +95,7 @@ class Replay:
     def _stream_starts(self, rng: np.random.Generator, batch: int, length: int) -> np.ndarray:
         stream = self._stream(newest=True)
         if stream.total < length:
-            raise ValueError(
+            raise NoWindowError(
                 f"the episodes in {self.store.folder} have {stream.total} rows, fewer than a window of {length}; "
                 "take shorter windows"
             )

@@ -98,15 +98,20 @@ class Online(_EvalEnvs):
         env, train = make_env(config, config.seed), config.train
         super().__init__(config, env.look)
         self.spec = Spec.of(env)
+        longest = self.spec.time_limit // self.spec.action_repeat + 1  # rows of an episode
         if not self.spec.terminates:
-            rows = self.spec.time_limit // self.spec.action_repeat + 1
             if train.windows == "episode":
-                check_windows(config, rows)
+                check_windows(config, longest)
             if self.spec.time_limit > _clock_end(config):
                 raise ConfigError(
                     f"train.steps is {train.steps}, but an episode of {config.task} takes {self.spec.time_limit} "
                     "steps, so nothing would be learned"
                 )
+        if train.windows == "stream" and train.capacity < train.length + longest:
+            raise ConfigError(
+                f"train.capacity is {train.capacity}; windows that cross episodes need {train.length + longest} or more, "
+                "a window and the longest episode"
+            )
         self.store = EpisodeStore(folder / "replay", store_fields(env))
         self.collector = Collector(env, self.store, rng)
         self.replay = Replay(self.store, None, train.capacity, train.oversample_ends, train.windows)

@@ -60,9 +60,8 @@ class WorldModel(nn.Module):
             Decoder(image, config.depth, feat_dim, kernels.conv_transpose) if "observation" in self.names else None
         )
         self.discount_head = MLP(feat_dim, 1, config.hidden, config.layers) if "discount" in self.names else None
-        self.to(
-            memory_format=torch.channels_last
-        )  # for the convolutions' weights, because frames are channels last, too
+        # Frames are channels last, and so are the convolutions' weights.
+        self.to(memory_format=torch.channels_last)
 
     @staticmethod
     def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
