@@ -1,1 +1,1 @@
-"""Every setting of a run, the presets, and the methods."""
+"""All settings of a run, the presets, and the methods."""

@@ -1,4 +1,4 @@
-"""The agents that there are, by name, and what is known of each without torch: its settings and presets.
+"""The agents by name, with the settings and presets of each. Loads no torch.
 
 Command lines, studies and figures read settings before anything heavy is imported.
 """
@@ -14,9 +14,9 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import nearest, settings
 
 AGENTS = {"dreamerv2": "hdream_core.dreamerv2"}
-"""Name of each agent, and its folder as a package. The package has the modules ``config`` (``SETTINGS``, the class of
-its settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class), and for the benchmark
-may have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned form)."""
+"""Name of each agent -> its package. The package has the modules ``config`` (``SETTINGS``, the class of its settings;
+``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). For the benchmark it may have
+``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned implementation)."""
 
 Presets = dict[str, tuple[str, dict[str, Any]]]
 """Name -> (who it is for, changes to the paper's settings by dotted name)."""
@@ -36,7 +36,7 @@ def settings_of(name: str) -> type[AgentConfig]:
 
 
 def paper_settings(name: str, suite: str) -> dict[str, Any] | None:
-    """Returns what the paper changes of the agent's defaults for a suite, by dotted name; None if it says nothing."""
+    """Returns the paper's changes to the agent's defaults for a suite, by dotted name; None if it does not use it."""
     return module_of(name, "config").PAPER.get(suite)
 
 
@@ -49,7 +49,7 @@ def module_of(name: str, module: str) -> ModuleType:
     """Imports a module of an agent's package.
 
     Raises:
-        ConfigError: if there is no such agent, naming those there are.
+        ConfigError: if the agent is unknown, naming those that exist.
     """
     if name not in AGENTS:
         raise ConfigError(f"no agent {name!r}; there are {', '.join(AGENTS)}{nearest(name, AGENTS)}")
@@ -57,5 +57,5 @@ def module_of(name: str, module: str) -> ModuleType:
 
 
 def has_module(name: str, module: str) -> bool:
-    """Returns whether an agent's package has a module."""
+    """Tells whether an agent's package has a module."""
     return importlib.util.find_spec(f"{AGENTS[name]}.{module}") is not None

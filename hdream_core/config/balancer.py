@@ -1,4 +1,4 @@
-"""The settings of a balancer, and the balancer that they describe."""
+"""The settings of a balancer, and a function that makes the balancer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 Weight = Annotated[float, Field(ge=0)]
 WEIGHTS = {"w_o": "observation", "w_r": "reward", "w_d": "dynamics"}
-"""Settings that hold the weight of a loss, and the loss."""
-# Settings whose weights a balancer finds itself. E.4 fixes w_d under HarmonyDream; w_o and w_r it always learns.
+"""Setting of each loss's weight -> name of the loss."""
+# Settings that must not be given because the balancer chooses these weights itself. HarmonyDream always learns w_o and
+# w_r; E.4 fixes w_d under it.
 _LEARNED = {"fixed": (), "harmony": ("w_o", "w_r")} | dict.fromkeys(("uw", "dwa", "nashmtl"), tuple(WEIGHTS))
 
 
 @settings
 class BalancerConfig:
     kind: Literal["fixed", "harmony", "uw", "dwa", "nashmtl"] = "fixed"
-    """Constant weights (Eq. 3), HarmonyDream's learned ones, or what Fig. 9b compares them with: uncertainty weighting,
-    dynamic weight average, NashMTL."""
+    """Constant weights (Eq. 3), HarmonyDream's learned ones, or one of those that Fig. 9b compares: uncertainty
+    weighting, dynamic weight average, NashMTL."""
     w_o: Weight | None = None
     """Weight of the observation loss L_o, 1 if not given; 0 builds no decoder. Fixed weights only."""
     w_r: AboveZero | None = None
@@ -32,8 +33,8 @@ class BalancerConfig:
     w_d: Weight | None = None
     """Weight of the dynamics loss L_d. Fixed weights: 1 if not given. Harmony: learned if not given (1: E.4)."""
     w_discount: AboveZero | None = 1.0
-    """Weight of the discount loss, where the agent has a discount head: constant as in the authors' code. None: it is
-    balanced like the other losses."""
+    """Weight of the discount loss, if the agent has a discount head: constant, as in the authors' code. None: balanced
+    like the other losses."""
     rectified: bool = True
     """Harmony only: regulariser log(1 + sigma) of Eq. 5 (rectified) or log sigma of Eq. 4."""
     dwa_temperature: AboveZero = 2.0
@@ -47,7 +48,7 @@ class BalancerConfig:
 
 
 def check_weights(config: BalancerConfig) -> None:
-    """Raises ConfigError if a weight is given for a loss whose weight the balancer finds itself."""
+    """Raises ConfigError if a weight is given for a loss whose weight the balancer chooses itself."""
     for name in _LEARNED[config.kind]:
         if getattr(config, name) is not None:
             raise ConfigError(
@@ -61,34 +62,34 @@ def make_balancer(
     """Makes the balancer that a config describes.
 
     Args:
-        config: kind and settings.
+        config: the balancer's settings.
         losses: names of all losses that the agent can compute. A fixed weight of 0 leaves its loss out.
-        image: height, width and channels of a frame, which uncertainty weighting counts.
+        image: height, width and channels of a frame, whose numbers uncertainty weighting counts.
         base: the agent's own weights under ``fixed``, where the config gives none; 1 if absent.
 
     Raises:
-        ConfigError: if its settings cannot be, or a fixed weight is given for a loss whose weight it finds itself.
+        ConfigError: if a setting is invalid, or a weight is given for a loss whose weight the balancer chooses itself.
     """
     from hdream_core import balancers
 
     check_weights(config)
-    given = {loss: w for name, loss in WEIGHTS.items() if (w := getattr(config, name)) is not None}
+    weights = {loss: w for name, loss in WEIGHTS.items() if (w := getattr(config, name)) is not None}
     if "discount" in losses and config.w_discount is not None:
-        given["discount"] = config.w_discount
+        weights["discount"] = config.w_discount
     try:
         match config.kind:
             case "fixed":
-                return balancers.FixedWeights.of(dict.fromkeys(losses, 1.0) | dict(base or {}) | given)
+                return balancers.FixedWeights.of(dict.fromkeys(losses, 1.0) | dict(base or {}) | weights)
             case "harmony":
-                return balancers.Harmony(losses, config.rectified, given)
+                return balancers.Harmony(losses, config.rectified, weights)
             case "uw":
                 height, width, channels = image
-                numbers = {"observation": height * width * channels, "reward": 1}
-                dimensions = {name: number for name, number in numbers.items() if name in losses}
-                return balancers.UncertaintyWeighting(losses, dimensions, given)
+                sizes = {"observation": height * width * channels, "reward": 1}
+                dimensions = {name: size for name, size in sizes.items() if name in losses}
+                return balancers.UncertaintyWeighting(losses, dimensions, weights)
             case "dwa":
-                return balancers.DynamicWeightAverage(losses, config.dwa_temperature, config.dwa_window, given)
+                return balancers.DynamicWeightAverage(losses, config.dwa_temperature, config.dwa_window, weights)
             case "nashmtl":
-                return balancers.NashMTL(losses, config.nash_every, config.nash_max_norm, given)
-    except balancers.BalancerError as error:  # balancers depend on torch alone, so theirs is no UserError
+                return balancers.NashMTL(losses, config.nash_every, config.nash_max_norm, weights)
+    except balancers.BalancerError as error:  # balancers depend on torch alone, so this is no UserError
         raise ConfigError(f"balancer: {error}") from None

@@ -1,8 +1,8 @@
-"""Every setting of a run. ``Config()`` is the paper's DreamerV2 on Meta-world (Table 1).
+"""All settings of a run. ``Config()`` is the paper's DreamerV2 on Meta-world (Table 1).
 
-A config is built once, frozen, saved verbatim with the run and handed on in slices. The agent's and the suite's own
-settings are groups of their own classes, which stand beside the agent and in the suite's file. What departs from the
-paper is named in the field's docstring.
+A config is built once, frozen, saved verbatim with the run and passed in slices. The agent's and the suite's own
+settings are groups, whose classes are in the agent's package and the suite's file. A field's docstring says where it
+departs from the paper.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from hdream_core.envs.suite import EnvConfig
 from hdream_core.support.settings import Name, Share, Steps, Width, flatten, override, settings
 
 Scale = Literal["paper", "reduced", "miniature", "twin"]
-LARGEST_SEED = 999_999  # of a run or a buffer; beyond lie those of evaluations (``sources.EVAL_SEED``) and of studies
-# Settings that leave the mathematics alone, or say only how long a run is.
+LARGEST_SEED = 999_999  # of a run or a buffer; larger ones are for evaluations (``sources.EVAL_SEED``) and studies
+# Settings that do not change the mathematics, or only the length of a run.
 NOT_OF_SCALE = ("steps", "capacity", "precision", "kernels", "threads", "device")
 
 
@@ -40,32 +40,32 @@ class TrainConfig:
     steps: Steps = 250_000
     """Length of the run in environment steps, online and offline alike."""
     prefill: Annotated[int, Field(ge=0, le=10**9)] = 5000
-    """Online: environment steps of random actions first, at the least: until a window can be drawn."""
+    """Online: environment steps of random actions first; more if it takes more until a window can be drawn."""
     pretrain: Annotated[int, Field(ge=1, le=10**6)] = 100
     """Online: updates right after the prefill."""
     train_every: Annotated[int, Field(ge=1)] = 5
-    """Environment steps per update; offline each update moves the clock by as many. (Table 1 counts agent steps: with
-    an action repeat of 2 its 5 are 10 here.)"""
+    """Environment steps per update; offline, each update advances the clock by as many. Table 1 counts agent steps:
+    with an action repeat of 2, its 5 are 10 here."""
     batch: Width = 50
     """Windows per batch, B."""
     length: Annotated[int, Field(ge=2, le=65_536)] = 50
     """Steps per window, T."""
     windows: Literal["episode", "stream"] = "episode"
-    """episode: a window lies within one episode, so shorter episodes are left out. stream: windows are cut from the
-    episodes laid one after another, so that they may cross episode ends."""
+    """episode: a window lies within one episode, and shorter episodes are left out. stream: the episodes are laid one
+    after another, and a window may cross episode ends."""
     oversample_ends: bool = True
     """Episode windows: draw their starts from a range one window longer and clip, so that episode ends are seen more
     often."""
     capacity: Steps = 1_000_000
     """Online: steps that the replay can hold."""
     device: Device = "auto"
-    """Where the networks run: cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+    """Device of the networks: cpu, cuda, cuda:1 ...; auto takes a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the networks; auto takes bfloat16 autocast where the processor multiplies it natively."""
+    """Arithmetic of the networks; auto takes bfloat16 autocast if the device multiplies bfloat16 natively."""
     kernels: Literal["tuned", "plain"] = "tuned"
-    """Forms of the costliest operations, the same mathematics: tuned for this device, or plain to compare with."""
+    """Implementations of the most expensive operations, the same mathematics: tuned for this device, or plain."""
     threads: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Threads of PyTorch on a CPU; 0 leaves its own choice."""
+    """Threads of PyTorch on a CPU; 0 keeps PyTorch's own choice."""
 
 
 @settings
@@ -73,13 +73,13 @@ class EvalConfig:
     every: Annotated[int, Field(ge=1)] = 10_000
     """Environment steps between evaluations."""
     episodes: Annotated[int, Field(ge=1, le=10_000)] = 10
-    """Episodes per evaluation. Their seeds are no training episode's, and the same ones at every evaluation and for
-    every method, so that curves are compared in pairs."""
+    """Episodes per evaluation. Their seeds differ from those of training, and are the same at every evaluation and for
+    every method, so that curves can be compared in pairs."""
     processes: bool | None = None
-    """Step each of these episodes in a process of its own; None: with a GPU, where there are more processors than
+    """Step each of these episodes in its own process; None: with a GPU, if there are more processor cores than
     episodes."""
     heldout_fraction: Share = 0.1
-    """Offline: share of the buffer's episodes kept out of training, the same ones for every run on that buffer."""
+    """Offline: share of the buffer's episodes held out from training, the same ones for every run on that buffer."""
     windows: Annotated[int, Field(ge=2, le=10**7)] = 256
     """Offline: held-out windows of open-loop prediction per evaluation."""
     final_windows: Annotated[int, Field(ge=2, le=10**7)] = 1000
@@ -95,11 +95,11 @@ class EvalConfig:
 @settings
 class LogConfig:
     every: Annotated[int, Field(ge=1)] = 500
-    """Environment steps between two lines of training metrics, each their mean since the last."""
+    """Environment steps between two lines of training metrics, each the mean since the last."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 5000
-    """Environment steps between checkpoints, at the least. Online a run can be saved, and so stop when told to, only
-    where an episode and a stride of train_every end together: after each episode if train_every divides its length,
-    else after as many as the least common multiple of the two takes."""
+    """Fewest environment steps between checkpoints. Online, a run can be saved, and so be stopped, only where an
+    episode and a stride of train_every end together: after each episode if train_every divides its length, else after
+    as many as the least common multiple of the two takes."""
     tensorboard: bool = False
     """Write TensorBoard events too (needs the tensorboard extra)."""
 
@@ -109,7 +109,7 @@ class Config:
     task: Name = "lever_pull"
     """Task by the paper's name, e.g. lever_pull, hammer, mini_lever, dmc_walker_run."""
     method: Name = "dreamerv2"
-    """Name of the method, also of its folder; it chooses the agent and the balancer."""
+    """Name of the method, also of its folder; the method chooses agent and balancer."""
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Seed of everything random in the run."""
     preset: Name = "paper"
@@ -117,9 +117,9 @@ class Config:
     offline_buffer: str | None = None
     """Folder of a fixed buffer; None trains online."""
     agent: AgentConfig = field(default_factory=lambda: agents.settings_of("dreamerv2")())
-    """The agent's own settings; their class is the agent's."""
+    """The agent's own settings, of a class of the agent's."""
     env: EnvConfig = field(default_factory=lambda: registry.suite("metaworld").settings())
-    """The suite's own settings; their class is the suite's."""
+    """The suite's own settings, of a class of the suite's."""
     balancer: BalancerConfig = field(default_factory=BalancerConfig)
     """How the losses become one scalar."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -131,22 +131,22 @@ class Config:
 
     @property
     def scale(self) -> Scale:
-        """How far results may be compared with the paper's: its sizes and rates, reduced ones, or another world.
+        """Returns how results compare with the paper's: its sizes and rates, reduced ones, or another environment.
 
-        The agent's own table for the suite says what the paper's are. The length of the run does not count (curves are
-        drawn against environment steps), nor does what leaves the mathematics alone.
+        The agent's own table for the suite has the paper's settings. The length of the run does not count (curves are
+        drawn against environment steps), nor do settings that do not change the mathematics.
         """
-        own = registry.suite(self.env.suite).scale
-        if own is not None:
-            return own
-        paper = agents.paper_settings(self.agent.name, self.env.suite)
-        if paper is None:
+        suite_scale = registry.suite(self.env.suite).scale
+        if suite_scale is not None:
+            return suite_scale
+        changes = agents.paper_settings(self.agent.name, self.env.suite)
+        if changes is None:
             return "reduced"
-        full = override(Config(agent=type(self.agent)(), env=type(self.env)()), paper)
-        return "paper" if _of_scale(self) == _of_scale(full) else "reduced"
+        paper = override(Config(agent=type(self.agent)(), env=type(self.env)()), changes)
+        return "paper" if _scale_settings(self) == _scale_settings(paper) else "reduced"
 
 
-def _of_scale(config: Config) -> dict[str, Any]:
-    """The settings that decide the scale, by dotted name."""
+def _scale_settings(config: Config) -> dict[str, Any]:
+    """Returns the settings that decide the scale, by dotted name."""
     train = {f"train.{name}": value for name, value in flatten(config.train).items() if name not in NOT_OF_SCALE}
     return train | flatten(config.agent, "agent.")

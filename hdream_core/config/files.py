@@ -1,4 +1,4 @@
-"""Configs as JSON holds them."""
+"""Converts configs to and from the nested values of JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_dict(config: Config) -> dict[str, Any]:
 def from_dict(data: Any) -> Config:
     """Rebuilds a config from ``to_dict``, of this version or an earlier one.
 
-    A setting that is not there takes its default: a new setting's default is what runs did before there was one.
+    A missing setting takes its default: the default of a new setting is what runs did before it existed.
 
     Raises:
         ConfigError: naming what is unknown, mistyped or out of bounds.
@@ -31,11 +31,11 @@ def from_dict(data: Any) -> Config:
     try:
         data = legacy.migrate(data)
         agent, env = (data.get(name, {}) for name in ("agent", "env"))
-        of_agent = agents.settings_of(agent.get("name", "dreamerv2"))
-        of_suite = registry.suite(env.get("suite", "metaworld")).settings
+        agent_class = agents.settings_of(agent.get("name", "dreamerv2"))
+        env_class = registry.suite(env.get("suite", "metaworld")).settings
     except (AttributeError, TypeError):
         raise ConfigError("the config's agent and env must be groups of settings") from None
-    groups = {"agent": build(of_agent, agent, "agent."), "env": build(of_suite, env, "env.")}
+    groups = {"agent": build(agent_class, agent, "agent."), "env": build(env_class, env, "env.")}
     config = build(Config, data | groups)
     check_weights(config.balancer)
     return config

@@ -1,6 +1,6 @@
-"""Configs as earlier versions wrote them, brought to today's form.
+"""Migrates configs that earlier versions wrote to today's form.
 
-Before schema 2 there was one agent and one kind of environment: ``model`` and ``behavior`` stood at the top level, and
+Before schema 2 there was one agent and one kind of environment: ``model`` and ``behavior`` were at the top level, and
 ``env`` named no suite.
 """
 
@@ -20,23 +20,23 @@ _SPECS = {
 
 
 def setting(name: str) -> str:
-    """Returns today's name of a setting; an earlier one such as ``model.depth`` is ``agent.model.depth`` now."""
+    """Returns today's name of a setting: the earlier ``model.depth`` is now ``agent.model.depth``."""
     return f"agent.{name}" if name.partition(".")[0] in _MOVED else name
 
 
 def migrate(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the nested values of a config in today's form."""
+    """Returns the nested values of a config in today's form, unchanged if they already are."""
     if "agent" in data or not any(name in data for name in _MOVED):
         return data
     data = dict(data)
     agent: dict[str, Any] = {"name": "dreamerv2"}
     agent |= {name: data.pop(name) for name in _MOVED if name in data}
     suite = registry.find(data.get("task", "lever_pull"))
-    known = {name: value for name, value in data.get("env", {}).items() if name in _settings(suite)}
+    env = {name: value for name, value in data.get("env", {}).items() if name in _settings(suite)}
     balancer = dict(data.get("balancer", {}))
     if agent.get("model", {}).get("discount_head") and balancer.get("kind", "fixed") != "fixed":
-        balancer["w_discount"] = None  # it was balanced like the others
-    return data | {"agent": agent, "env": {"suite": suite.name} | known, "balancer": balancer}
+        balancer["w_discount"] = None  # earlier versions balanced it like the others
+    return data | {"agent": agent, "env": {"suite": suite.name} | env, "balancer": balancer}
 
 
 def _settings(suite: registry.Suite) -> set[str]:
@@ -44,12 +44,12 @@ def _settings(suite: registry.Suite) -> set[str]:
 
 
 def spec(task: str) -> Spec:
-    """Returns the environment's description for a run, buffer or export from before it was kept with them.
+    """Returns the environment's description for a run, buffer or export from before files contained it.
 
     Raises:
-        ConfigError: for a task that such files cannot be of.
+        ConfigError: if the task is newer than such files.
     """
     suite = registry.find(task).name
     if suite not in _SPECS:
-        raise ConfigError(f"a file of {task} must say what its environment is like, and this one does not")
+        raise ConfigError(f"a file of {task} must contain the environment's description (spec), and this one does not")
     return _SPECS[suite]

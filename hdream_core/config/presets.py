@@ -1,7 +1,7 @@
-"""Methods and presets, and the config that they make of the paper's.
+"""Methods and presets, and a function that makes a config from them.
 
-A preset is a size that a machine can carry; its tables stand beside the agent. A method is an agent with a way to weigh
-its losses.
+A preset is a size for a kind of machine; its tables are in the agent's package. A method is an agent with a way to
+weigh its losses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def presets_for(task: str, method: str = "dreamerv2") -> Presets:
     """Returns the presets that exist for a task and a method's agent.
 
     Raises:
-        ConfigError: for an unknown task or method, naming what there is.
+        ConfigError: if the task or method is unknown, naming those that exist.
     """
     if method not in METHODS:
         raise ConfigError(f"no method {method!r}; there are {', '.join(METHODS)}{nearest(method, METHODS)}")
@@ -49,10 +49,10 @@ def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict
     """Makes a config: the preset, then the method, then single changes by dotted name.
 
     Raises:
-        ConfigError: for an unknown task, preset, method or setting, naming what there is.
+        ConfigError: if a task, preset, method or setting is unknown, naming those that exist.
     """
     table = check_preset(task, preset, method)
-    agent, of_method = METHODS[method]
+    agent, method_changes = METHODS[method]
     start = Config(
         task=task,
         preset=preset,
@@ -61,6 +61,6 @@ def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict
         env=registry.find(task).settings(),
     )
     changes = {legacy.setting(name): value for name, value in (changes or {}).items()}
-    config = override(override(start, table[preset][1] | of_method), changes)
+    config = override(override(start, table[preset][1] | method_changes), changes)
     check_weights(config.balancer)
     return config

@@ -1,11 +1,11 @@
-"""Minari's HDF5 layout and ours, and the one function between them.
+"""Reads and writes buffers in Minari's HDF5 layout, and converts between it and our rows in one function.
 
 Minari stores, for an episode of T steps, T + 1 observations and T actions, rewards, terminations and truncations:
-``actions[t]`` is taken AFTER ``observations[t]``. Our rows (``store.py``) put with each frame the action that LED TO
-it: row 0 has the reset frame, action 0 and reward 0. Getting this shift wrong trains a model that is late by a step.
+``actions[t]`` is taken AFTER ``observations[t]``. Our rows (``store.py``) hold with each frame the action that LED TO
+it: row 0 has the reset frame, action 0 and reward 0. An error in this shift trains a model that is late by a step.
 
-A dataset is a folder ``data/`` with ``main_data.hdf5`` and ``metadata.json``, as Minari >= 0.5 reads it (images
-uncompressed by JPEG, whose artefacts ruin small targets).
+A dataset is a folder ``data/`` with ``main_data.hdf5`` and ``metadata.json``, as Minari >= 0.5 reads it. Images are not
+compressed as JPEG, whose artefacts ruin small targets.
 """
 
 from __future__ import annotations
@@ -26,36 +26,39 @@ Arrays = dict[str, np.ndarray]
 
 
 class DatasetError(UserError, ValueError):
-    """A buffer on disk is missing, incomplete or not what it says; the message is one line for the user."""
+    """A buffer on disk is missing, incomplete or inconsistent; the message is one line for the user."""
 
 
 def convert(episode: Mapping[str, np.ndarray], to: Literal["rows", "minari"]) -> Arrays:
     """Shifts an episode between Minari's layout and our rows; each direction undoes the other.
 
-    Minari side (T steps): ``actions`` (T, A), ``rewards``, ``terminations``, ``truncations`` (T,), and everything else,
-    such as ``image``, ``state``, ``success``, ``sim_state``, with T + 1 entries.
+    Minari side (T steps): ``actions`` (T, A), ``rewards``, ``terminations``, ``truncations`` (T,). All other fields,
+    such as ``image``, ``state``, ``success``, ``sim_state``, have T + 1 entries.
     Row side (T + 1 rows): ``action`` (T + 1, A), ``reward``, ``is_terminal``, ``truncated`` (T + 1,), the rest alike.
     """
-    shifted = {"actions": "action", "rewards": "reward", "terminations": "is_terminal", "truncations": "truncated"}
+    row_names = {"actions": "action", "rewards": "reward", "terminations": "is_terminal", "truncations": "truncated"}
     if to == "minari":
-        names = {row: minari for minari, row in shifted.items()}
-        return {names.get(name, name): values[1:] if name in names else values for name, values in episode.items()}
+        minari_names = {row: minari for minari, row in row_names.items()}
+        return {
+            minari_names.get(name, name): values[1:] if name in minari_names else values
+            for name, values in episode.items()
+        }
     rows = {}
     for name, values in episode.items():
-        if name in shifted:  # nothing led to the reset frame
+        if name in row_names:  # nothing led to the reset frame
             values = np.concatenate([np.zeros_like(values[:1]), values])
-        rows[shifted.get(name, name)] = values
+        rows[row_names.get(name, name)] = values
     return rows
 
 
 def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray], seed: int) -> None:
-    """Adds an episode, given on the Minari side of ``convert``, as group ``episode_<index>``."""
+    """Adds an episode, in Minari's layout, as group ``episode_<index>``."""
     group = file.create_group(f"episode_{index}", track_order=True)
     group.attrs.update({"id": index, "seed": seed, "total_steps": len(episode["rewards"])})
     observations, infos = ("image", "state"), ("success", "sim_state", "skill")
     for name, values in episode.items():
         parent = "observations/" if name in observations else "infos/" if name in infos else ""
-        # Whole-episode chunks of frames would be read whole for one frame; 50 is a training window.
+        # One chunk an episode would be read whole for a single frame; 50 steps are a training window.
         chunks = (min(50, len(values)), *values.shape[1:])
         group.create_dataset(
             parent + name,
@@ -68,28 +71,28 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
 
 
 def open_main(path: Path) -> h5py.File:
-    """Opens a buffer's HDF5 file to read; DatasetError in one line if it is damaged."""
+    """Opens a buffer's HDF5 file for reading; DatasetError if it is damaged."""
     with untrusted.expecting(f"{path}: cannot be opened", DatasetError):
         return sealed.open_to_read(path)
 
 
 def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = None) -> Arrays:
-    """Episode ``index`` on the Minari side of ``convert``; only ``fields`` of it, if given.
+    """Reads episode ``index`` in Minari's layout, or only its ``fields`` if given.
 
     Raises:
-        DatasetError: naming file and dataset, if something is missing or damaged.
+        DatasetError: naming file and episode, if something is missing or damaged.
     """
     name = f"episode_{index}"
     with untrusted.expecting(f"{file.filename}: {name} is damaged or incomplete", DatasetError):
         group = untrusted.member(file, name)
         parents = group, untrusted.member(group, "observations"), untrusted.member(group, "infos")
-        found = {k: v for parent in parents for k, v in untrusted.members(parent).items()}
-        datasets = {k: v for k, v in found.items() if isinstance(v, h5py.Dataset)}
+        members = {k: v for parent in parents for k, v in untrusted.members(parent).items()}
+        datasets = {k: v for k, v in members.items() if isinstance(v, h5py.Dataset)}
         return {k: untrusted.array(datasets[k]) for k in (fields or datasets)}
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """``metadata.json`` of a dataset folder; DatasetError if the folder holds no complete dataset."""
+    """Reads ``metadata.json`` of a dataset folder; DatasetError if the folder holds no complete dataset."""
     path = folder / "data" / METADATA_FILE
     if not path.exists() or not (folder / "data" / MAIN_FILE).exists():
         raise DatasetError(f"{folder}: no complete buffer there (expected data/{MAIN_FILE} and data/{METADATA_FILE})")
@@ -104,7 +107,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
-FACTS = ("task", "render", "camera", "sha256")  # what everyone reads of a buffer's own facts
+FACTS = ("task", "render", "camera", "sha256")  # what must be in a buffer's own metadata
 
 
 def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
@@ -114,11 +117,11 @@ def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
     facts = metadata["hdream"]
     for name in FACTS:
         if not isinstance(facts, dict) or not isinstance(facts.get(name), str):
-            raise DatasetError(f"{path}: hdream.{name} is missing, or no text")
-    if not re.fullmatch("[0-9a-f]{64}", facts["sha256"]):  # it names a folder
+            raise DatasetError(f"{path}: hdream.{name} is missing or not a text")
+    if not re.fullmatch("[0-9a-f]{64}", facts["sha256"]):  # checked because it names a folder
         raise DatasetError(f"{path}: hdream.sha256 is {facts['sha256'][:80]!r}, no SHA-256")
 
 
 def space_to_json(low: np.ndarray, high: np.ndarray, dtype: str) -> dict[str, Any]:
-    """A gymnasium Box as Minari serialises it."""
+    """Formats a gymnasium Box as Minari serialises it."""
     return {"type": "Box", "dtype": dtype, "shape": list(low.shape), "low": low.tolist(), "high": high.tolist()}

@@ -1,4 +1,4 @@
-"""A fixed buffer opened for training: unpacked once into an episode store that all runs share."""
+"""Opens fixed buffers for training: each is unpacked once into an episode store that all runs share."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
 
 @dataclass(frozen=True)
 class OfflineBuffer:
-    """A buffer ready to sample from."""
+    """A buffer that is ready to sample from."""
 
     store: EpisodeStore
-    metadata: dict[str, Any]  # of the data set, with our own facts under "hdream"
+    metadata: dict[str, Any]  # of the data set, with our own metadata under "hdream"
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Task, render quality, camera, sha256 and so on, as the builder recorded them."""
+        """Returns the builder's metadata: task, render quality, camera, sha256 and so on."""
         return self.metadata["hdream"]
 
     @property
     def spec(self) -> Spec:
-        """The environment that the episodes are from; read off the data of a buffer from before it was recorded."""
+        """Returns the description of the environment; for older buffers, without one, it is derived from the data."""
         if "spec" in self.facts:
             with untrusted.expecting("the buffer's metadata: hdream.spec", DatasetError):
                 return Spec.from_dict(self.facts["spec"])
@@ -47,8 +47,8 @@ class OfflineBuffer:
 def open_buffer(folder: str | Path) -> OfflineBuffer:
     """Opens a buffer made by ``offline_buffers.build``.
 
-    The compressed HDF5 file is unpacked once, to ``<folder>/unpacked`` (12 KB a step at 64 x 64 pixels), from where
-    every run reads its windows; processes that start together wait for the first.
+    The compressed HDF5 file is unpacked once, to ``<folder>/unpacked`` (12 KB a step at 64 x 64 pixels), and every run
+    reads its windows there. Processes that start together wait for the first.
 
     Raises:
         DatasetError: if the folder holds no complete buffer, or an episode in it is damaged.
@@ -63,7 +63,7 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
 
 
 def open_unpacked(folder: Path) -> EpisodeStore:
-    """A store whose episodes are listed beside it, in ``episodes.npy``."""
+    """Opens an unpacked store, whose file ``episodes.npy`` lists its episodes."""
     store = EpisodeStore(folder)
     try:
         store.read_to(untrusted.npy((folder / "episodes.npy").read_bytes()))
@@ -75,7 +75,7 @@ def open_unpacked(folder: Path) -> EpisodeStore:
 
 
 def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
-    shutil.rmtree(target.parent, ignore_errors=True)  # of an older or interrupted build
+    shutil.rmtree(target.parent, ignore_errors=True)  # from an older or interrupted build
     temporary = target.with_name(target.name + ".tmp")
     with open_main(main) as file:
         store = None
@@ -88,15 +88,15 @@ def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
             try:
                 store.append(rows)
             except StoreError as error:
-                raise DatasetError(f"{main}: episode_{index} is unlike the first ({error})") from None
+                raise DatasetError(f"{main}: episode_{index} differs in layout from the first ({error})") from None
     if store is None:
         raise DatasetError(f"{main}: holds no episodes")
-    listed = io.BytesIO()
-    np.save(listed, store.position())
-    write_atomically(temporary / "episodes.npy", listed.getvalue())
+    data = io.BytesIO()
+    np.save(data, store.position())
+    write_atomically(temporary / "episodes.npy", data.getvalue())
     temporary.rename(target)
 
 
 def layout_of(rows: dict[str, np.ndarray]) -> dict[str, Field]:
-    """Store fields that fit the given rows."""
+    """Returns the store fields that fit the given rows."""
     return {name: Field(values.dtype.str, values.shape[1:]) for name, values in rows.items()}

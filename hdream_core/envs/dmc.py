@@ -1,4 +1,4 @@
-"""Tasks of the DeepMind Control suite, seen through a camera, with seeded episodes and restorable states.
+"""Tasks of the DeepMind Control suite with images from a camera, seeded episodes and restorable states.
 
 Importing this module loads no simulator: dm_control and MuJoCo load when the first task is made.
 """
@@ -19,7 +19,7 @@ from hdream_core.support.settings import settings
 
 
 class _View(NamedTuple):
-    """What is looked at in one task: the camera's number, and the parts that ``object_positions`` tells of."""
+    """A task's camera, by number, and the parts whose positions ``object_positions`` returns."""
 
     camera: int
     geoms: tuple[str, ...]
@@ -27,7 +27,7 @@ class _View(NamedTuple):
 
 
 _TOES = ("toe_front_left", "toe_front_right", "toe_back_right", "toe_back_left")
-# Cameras are those of the authors' released code; quadruped's number 2 looks from the side.
+# Cameras as in the authors' released code; quadruped's number 2 looks from the side.
 _TASKS = {
     "dmc_cheetah_run": _View(0, ("torso", "bfoot", "ffoot")),
     "dmc_walker_run": _View(0, ("torso", "left_foot", "right_foot")),
@@ -40,7 +40,7 @@ _HEAD = 3  # seed, episode and steps played come first in a saved state
 
 @settings
 class DMCConfig(EnvConfig):
-    """How a task of the DeepMind Control suite is played and drawn."""
+    """Settings of the DeepMind Control suite."""
 
     suite: Literal["dmc"] = "dmc"
     """Suite of the task."""
@@ -58,7 +58,7 @@ class DMC(gymnasium.Env):
 
     Observations: ``image``, uint8 ``(size, size, 3)``, upright; ``state``, float64 ``(n,)``, dm_control's own
     observation, flattened in its order (metres, radians and their rates; no absolute position of what runs). Actions:
-    float32 ``(dim,)`` in [-1, 1], scaled to the range of each actuator, which differs from that in quadruped alone.
+    float32 ``(dim,)`` in [-1, 1], scaled to each actuator's range, which differs from [-1, 1] only in quadruped.
     Episode k depends on ``(seed, k)`` alone. There is no measure of success, so ``success`` is always false.
     """
 
@@ -72,18 +72,18 @@ class DMC(gymnasium.Env):
         """
         Args:
             task: one of ``SUITE.tasks``.
-            seed: of the sequence of episodes, not negative.
+            seed: seed of the sequence of episodes, 0 or more.
             render: ``fast``, ``paper`` (MuJoCo's own quality), or ``auto``: fast on a software renderer, paper on a
                 GPU.
             action_repeat: environment steps that one action lasts.
-            size: of the image, in pixels.
+            size: height and width of the image in pixels.
         """
         if task not in _TASKS:
             raise ValueError(f"unknown task {task!r}; choose one of: {', '.join(_TASKS)}")
         options = DMCConfig(render=render, action_repeat=action_repeat)
         self.task, self.action_repeat, self.size = task, options.action_repeat, int(size)
         self.seed, self.episode = _natural(seed, "seed"), -1  # a reset moves on to the next episode
-        self._played = self.time_limit  # environment steps of this episode; none are left before the first reset
+        self._played = self.time_limit  # environment steps of this episode; none can follow before the first reset
 
         self._dmc = _load(task)
         self._model, self._data = self._dmc.physics.model.ptr, self._dmc.physics.data.ptr
@@ -115,20 +115,20 @@ class DMC(gymnasium.Env):
         return self._observation(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Plays one action to its last repeat or the end of the episode, where it truncates; rewards are summed."""
+        """Repeats one action, at most to the episode's end, where it truncates; returns the sum of the rewards."""
         before = self._played
         reward = self.advance(action)
         info = {"success": False, "env_steps": self._played - before}
         return self._observation(), reward, False, self._played >= self.time_limit, info
 
     def advance(self, action: np.ndarray) -> float:
-        """Does what ``step`` does without a picture; returns the reward."""
+        """Does what ``step`` does without drawing; returns the reward."""
         control = self._control(action)
         if self._played >= self.time_limit:
-            over = f"the episode ended after {self.time_limit} steps" if self.episode >= 0 else "no episode has begun"
-            raise RuntimeError(f"{self.task}: {over}; call reset()")
+            reason = f"the episode ended after {self.time_limit} steps" if self.episode >= 0 else "no episode has begun"
+            raise RuntimeError(f"{self.task}: {reason}; call reset()")
         physics, task, reward = self._dmc.physics, self._dmc.task, 0.0
-        # One by one what dm_control's own step does, but for the observation, of which one a picture is enough.
+        # What dm_control's own step does, without its observation, which is needed only once for all repeats.
         for _ in range(min(self.action_repeat, self.time_limit - self._played)):
             task.before_step(control, physics)
             physics.step(self._substeps)
@@ -148,7 +148,7 @@ class DMC(gymnasium.Env):
         return np.concatenate([head, self._integration(), *sites, self._data.sensordata])
 
     def restore_state(self, state: np.ndarray) -> dict[str, np.ndarray]:
-        """Goes to a state saved by any instance of this task, seed and episode included; returns its observation."""
+        """Restores a state saved by any instance of this task, seed and episode included; returns its observation."""
         mujoco, model, data = load_mujoco(), self._model, self._data
         lengths = [_HEAD, len(self._integration()), model.site_pos.size, model.site_size.size, data.sensordata.size]
         if np.shape(state) != (sum(lengths),):
@@ -167,7 +167,7 @@ class DMC(gymnasium.Env):
         """Draws the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
         quality = rendering.resolve_quality(render) if render else self._quality
         options = {"key": self.task, "quality": quality, "size": self.size}
-        # The bottom row comes first there.
+        # OpenGL returns the bottom row first.
         return np.ascontiguousarray(rendering.draw(self._model, self._data, self._camera, **options)[::-1])
 
     def render(self) -> np.ndarray:
@@ -175,9 +175,9 @@ class DMC(gymnasium.Env):
         return self.render_image()
 
     def object_positions(self) -> dict[str, np.ndarray]:
-        """Returns centres of the main parts, ``(3,)`` each, in metres of the world, by their names in the model.
+        """Returns the centres of the main parts, ``(3,)`` each, in world coordinates (metres), by name in the model.
 
-        The cameras of cheetah, walker and quadruped go along with the body; these positions do not.
+        They do not move with the camera, which follows the body in cheetah, walker and quadruped.
         """
         view = _TASKS[self.task]
         geoms = {name: self._data.geom(name).xpos.copy() for name in view.geoms}
@@ -196,8 +196,8 @@ class DMC(gymnasium.Env):
         return physics
 
     def _state(self) -> np.ndarray:
-        observed = self._dmc.task.get_observation(self._dmc.physics)
-        return np.concatenate([np.ravel(value) for value in observed.values()]).astype(np.float64)
+        observation = self._dmc.task.get_observation(self._dmc.physics)
+        return np.concatenate([np.ravel(value) for value in observation.values()]).astype(np.float64)
 
     def _observation(self) -> dict[str, np.ndarray]:
         return {"image": self.render_image(), "state": self._state()}
@@ -205,26 +205,26 @@ class DMC(gymnasium.Env):
 
 def _natural(number: Any, what: str) -> int:
     if number != int(number) or number < 0:
-        raise ValueError(f"{what}: expected a whole number, not negative, got {number!r}")
+        raise ValueError(f"{what}: expected a whole number of 0 or more, got {number!r}")
     return int(number)
 
 
 def _load(task: str) -> Any:
-    """Makes dm_control's environment of ``task``, e.g. its domain ``cheetah`` and its task ``run``."""
+    """Makes dm_control's environment of ``task``, e.g. of its domain ``cheetah`` and task ``run``."""
     mujoco = load_mujoco()
-    chosen = os.environ.get("MUJOCO_GL")
-    # Else dm_control opens a display of its own, and closes it at exit before ours is done with.
+    backend = os.environ.get("MUJOCO_GL")
+    # Otherwise dm_control opens its own display, and closes it at exit while ours is still in use.
     os.environ["MUJOCO_GL"] = "off"
     try:
         from dm_control import suite
     finally:
         del os.environ["MUJOCO_GL"]
-        if chosen is not None:
-            os.environ["MUJOCO_GL"] = chosen
+        if backend is not None:
+            os.environ["MUJOCO_GL"] = backend
     domain, _, name = task.removeprefix("dmc_").partition("_")
     environment = suite.load(domain, name, task_kwargs={"random": 0})
     if domain == "quadruped":
-        # Its sensors' names, which it would look up on first use with a function that NumPy no longer has.
+        # Fill in the names of its sensors: its own lookup, on first use, calls a function that NumPy has removed.
         model, kinds = environment.physics.model, mujoco.mjtSensor
         for pair in ((kinds.mjSENS_GYRO, kinds.mjSENS_ACCELEROMETER), (kinds.mjSENS_FORCE, kinds.mjSENS_TORQUE)):
             numbers = np.flatnonzero(np.isin(model.sensor_type, pair))

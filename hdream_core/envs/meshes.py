@@ -1,8 +1,8 @@
-"""Decimated copies of a MuJoCo model's meshes, for drawing only.
+"""Decimates the meshes of a MuJoCo model, for drawing only.
 
-A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all of them
-smaller than a pixel. Here a *copy* of the model gets meshes of a tenth of the triangles, written into the
-slots of the originals. Only the OpenGL context is made from the copy, so physics never sees it.
+A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all of them smaller
+than a pixel. So a *copy* of the model gets meshes with a tenth of the triangles, written over the originals. Only the
+OpenGL context is made from the copy, so physics never sees it.
 
 Decimation takes seconds, so every mesh is decimated once per installation and kept in a cache folder.
 """
@@ -26,15 +26,15 @@ from hdream_core.support.files import write_atomically
 if TYPE_CHECKING:
     import mujoco
 
-RECIPE = "1"  # goes into the cache key: raise it whenever the lines below would give other meshes
-KEPT_FRACTION = 0.1  # of the triangles of a large mesh
-AGGRESSIVENESS = 3  # of the collapse; at the package's usual 7 the links of the arm come out visibly battered
-WHOLE_BELOW = 2600  # smaller meshes are task objects, a few pixels that decide the reward: left alone
-CREASE_DEGREES = 40.0  # faces that meet at a sharper angle do not share a normal, so that edges stay edges
+RECIPE = "1"  # part of the cache key: raise it whenever the code below would give other meshes
+KEPT_FRACTION = 0.1  # share of a large mesh's triangles that stay
+AGGRESSIVENESS = 3  # of the collapse; the package's default, 7, visibly damages the links of the arm
+WHOLE_BELOW = 2600  # faces; smaller meshes are task objects, a few pixels that decide the reward: left as they are
+CREASE_DEGREES = 40.0  # faces that meet at a sharper angle do not share a normal, so that edges stay sharp
 
 
 class Mesh(NamedTuple):
-    """A triangle mesh in its own frame, in metres. A face's corners index ``vertices`` and ``normals`` apart."""
+    """A triangle mesh in its own frame, in metres. A face indexes ``vertices`` and ``normals`` separately."""
 
     vertices: np.ndarray  # (V, 3) float32
     faces: np.ndarray  # (F, 3) int32, into vertices
@@ -43,19 +43,19 @@ class Mesh(NamedTuple):
 
 
 def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy of ``model``, its large meshes decimated, to make an ``MjrContext`` from. ``model`` stays as it is."""
-    drawn = copy.copy(model)
+    """Returns a copy of ``model`` with its large meshes decimated, to make an ``MjrContext`` from."""
+    coarse = copy.copy(model)
     for index in range(model.nmesh):
-        # Texture coordinates would have to be decimated along; Meta-world's meshes have none.
+        # Texture coordinates would have to be decimated, too; Meta-world's meshes have none.
         if model.mesh_facenum[index] >= WHOLE_BELOW and model.mesh_texcoordnum[index] == 0:
-            _overwrite(drawn, index, _cached(*_read(model, index)))
-    return drawn
+            _overwrite(coarse, index, _cached(*_read(model, index)))
+    return coarse
 
 
 def cache_folder() -> Path:
-    """Where decimated meshes are kept: ``$HDREAM_CACHE``, else ``hdream`` in the user's cache folder."""
-    if chosen := os.environ.get("HDREAM_CACHE"):
-        return Path(chosen).expanduser() / "meshes"
+    """Returns the folder of decimated meshes: ``$HDREAM_CACHE``, else ``hdream`` in the user's cache folder."""
+    if folder := os.environ.get("HDREAM_CACHE"):
+        return Path(folder).expanduser() / "meshes"
     if sys.platform == "darwin":
         base = Path("~/Library/Caches")
     elif sys.platform == "win32":
@@ -66,10 +66,10 @@ def cache_folder() -> Path:
 
 
 def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """Reduce a mesh of vertices ``(V, 3)`` and faces ``(F, 3)`` to about a tenth of its faces."""
+    """Reduces a mesh of vertices ``(V, 3)`` and faces ``(F, 3)`` to about a tenth of its faces."""
     import fast_simplification
 
-    # MuJoCo stores a vertex once per normal. Welded by position, the surface cannot tear along those seams.
+    # MuJoCo stores a vertex once per normal. Merge those at one position, or the surface tears along such seams.
     welded, index = np.unique(vertices, axis=0, return_inverse=True)
     faces = index.reshape(-1)[faces]
     proper = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
@@ -84,9 +84,9 @@ def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
 
 
 def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A normal per face corner, averaged over the faces around that vertex which lie within ``CREASE_DEGREES``.
+    """Averages a normal for each face corner over the faces at that vertex within ``CREASE_DEGREES`` of its face.
 
-    Returns the distinct normals ``(N, 3)`` and, for each corner, the index of its own ``(F, 3)``.
+    Returns the distinct normals ``(N, 3)`` and the index of each corner's normal ``(F, 3)``.
     """
     a, b, c = (points[faces[:, corner]].astype(np.float64) for corner in range(3))
     area_normal = np.cross(b - a, c - a)  # length: twice the area, the weight in the average
@@ -106,7 +106,7 @@ def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
 
 
 def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """``decimate``, from the cache folder if it has been done before on this machine."""
+    """Does what ``decimate`` does, or reads its result from the cache folder."""
     recipe = (RECIPE, KEPT_FRACTION, AGGRESSIVENESS, CREASE_DEGREES, vertices.shape)
     digest = hashlib.sha256(repr(recipe).encode())
     digest.update(vertices.tobytes())
@@ -118,9 +118,9 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
         mesh = decimate(vertices, faces)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored = io.BytesIO()
-        np.savez(stored, **mesh._asdict())
-        write_atomically(path, stored.getvalue())  # processes that start together never read half a file
+        data = io.BytesIO()
+        np.savez(data, **mesh._asdict())
+        write_atomically(path, data.getvalue())  # processes that start together never read half a file
     except OSError as error:
         message = f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE to another folder"
         warnings.warn(message, stacklevel=2)
@@ -128,7 +128,7 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
 
 
 def _read(model: mujoco.MjModel, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices ``(V, 3)`` and faces ``(F, 3)`` of mesh number ``index``."""
+    """Copies the vertices ``(V, 3)`` and faces ``(F, 3)`` of mesh number ``index``."""
     vertex, face = int(model.mesh_vertadr[index]), int(model.mesh_faceadr[index])
     return (
         model.mesh_vert[vertex : vertex + model.mesh_vertnum[index]].copy(),
@@ -137,11 +137,11 @@ def _read(model: mujoco.MjModel, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _overwrite(model: mujoco.MjModel, index: int, mesh: Mesh) -> None:
-    """Put ``mesh`` into the slot of mesh number ``index``, which must be no smaller, and shorten the slot."""
+    """Writes ``mesh`` over mesh number ``index``, unless it is larger."""
     room = (model.mesh_vertnum[index], model.mesh_facenum[index], model.mesh_normalnum[index])
     need = (len(mesh.vertices), len(mesh.faces), len(mesh.normals))
     if any(n > r for n, r in zip(need, room, strict=True)):
-        return  # drawing the original is right, only slower
+        return  # the original draws correctly, only slower
     vertex, face, normal = model.mesh_vertadr[index], model.mesh_faceadr[index], model.mesh_normaladr[index]
     model.mesh_vert[vertex : vertex + need[0]] = mesh.vertices
     model.mesh_face[face : face + need[1]] = mesh.faces

@@ -1,4 +1,4 @@
-"""The suite of the fifty Meta-world tasks (v3): names, settings, and where objects are. Imports no simulator."""
+"""The suite of the fifty Meta-world tasks (v3): names, settings, object positions. Imports no simulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASKS = tuple(
     """.split()
 )
 
-# In Meta-world's observation: hand, gripper, two objects with their quaternions, all that one step ago, the goal.
+# Meta-world's observation: hand, gripper, two objects with quaternions, the same one step before, the goal.
 _PARTS = {"hand": slice(0, 3), "object": slice(4, 7), "object2": slice(11, 14), "goal": slice(36, 39)}
 
 
@@ -33,16 +33,16 @@ class MetaWorldConfig(EnvConfig):
     render: Literal["auto", "fast", "paper"] = "auto"
     """Render quality; auto takes `paper` on a GPU renderer and `fast` on a software one."""
     camera: Literal["corner", "corner2"] = "corner2"
-    """Camera: corner2, moved to (0.75, 0.075, 0.7), or corner as the released configs. On lever_pull at 64 x 64 corner
-    hides the goal in most of an expert's frames; the paper's text has lever and goal in view."""
+    """Camera: corner2, moved to (0.75, 0.075, 0.7), or corner as in the released configs. On lever_pull at 64 x 64,
+    corner hides the goal in most of an expert's frames; in the paper's text lever and goal are in view."""
 
 
 def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:
     """Maps states ``(..., 39)`` to positions in metres, ``(..., 3)`` each; ``object2`` only where the task has one."""
-    found = {name: state[..., part] for name, part in _PARTS.items()}
-    if not found["object2"].any():  # padding
-        del found["object2"]
-    return found
+    objects = {name: state[..., part] for name, part in _PARTS.items()}
+    if not objects["object2"].any():  # padding
+        del objects["object2"]
+    return objects
 
 
 SUITE = Suite("metaworld", TASKS, MetaWorldConfig, "hdream_core.envs.metaworld_env:MetaWorld", positions)

@@ -1,4 +1,4 @@
-"""The fifty Meta-world tasks (v3), seen through a camera, with seeded episodes and restorable states."""
+"""The fifty Meta-world tasks (v3) with images from a camera, seeded episodes and restorable states."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from hdream_core.envs import rendering
 from hdream_core.envs.metaworld_state import TaskState
 from hdream_core.envs.opengl import load_mujoco
 
-mujoco = load_mujoco()  # before Meta-world imports it: the OpenGL backend is chosen on that import
+mujoco = load_mujoco()  # before Meta-world imports it: that import fixes the OpenGL backend
 
 from metaworld import policies  # noqa: E402
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS  # noqa: E402
 
-# Where each camera stands, in metres; None: where the model has it. Published Meta-world experiments move
-# ``corner2`` closer to the table. From ``corner`` (the authors' released configuration) the arm hides the goal of
-# lever_pull in seven frames of ten and the lever's end in over half; from the moved ``corner2`` both always
-# show. The default is therefore ``corner2``.
+# Position of each camera in metres; None: as in the model. Published Meta-world experiments move ``corner2`` closer to
+# the table. From ``corner`` (the authors' released configuration) the arm hides the goal of lever_pull in seven frames
+# of ten and the lever's end in over half. From the moved ``corner2`` both are always visible: hence the default.
 CAMERAS: dict[str, tuple[float, float, float] | None] = {"corner2": (0.75, 0.075, 0.7), "corner": None}
-TIME_LIMIT = 500  # environment steps; Meta-world's own tasks refuse to go further
+TIME_LIMIT = 500  # environment steps; after them Meta-world's own tasks raise an error
 
 
 class MetaWorld(gymnasium.Env):
-    """One Meta-world task: a random goal per episode, observable; dense reward 0 to 10; never terminal.
+    """Plays one Meta-world task: a random, observable goal per episode; dense reward 0 to 10; never terminal.
 
     Observations: ``image``, uint8 ``(size, size, 3)``, upright; ``state``, float64 ``(39,)``, Meta-world's own
-    observation (hand, gripper, objects, the same one step ago, goal; positions in metres). Actions: float32 ``(4,)``
+    observation (hand, gripper, objects, the same one step before, goal; positions in metres). Actions: float32 ``(4,)``
     in [-1, 1], the hand's motion in hundredths of a metre and the gripper. Episode k depends on ``(seed, k)`` alone.
     """
 
@@ -45,18 +44,18 @@ class MetaWorld(gymnasium.Env):
         """
         Args:
             task: a name of ``hdream_core.envs.tasks()``.
-            seed: of the sequence of episodes, not negative.
+            seed: seed of the sequence of episodes, 0 or more.
             render: ``fast``, ``paper`` (MuJoCo's own quality), or ``auto``: fast on a software renderer, paper on a
                 GPU.
             camera: one of ``CAMERAS``.
-            size: of the image, in pixels.
+            size: height and width of the image in pixels.
         """
         if camera not in CAMERAS:
             raise ValueError(f"unknown camera {camera!r}; choose one of: {', '.join(CAMERAS)}")
         self.task, self.camera, self.size = task, camera, int(size)
         self.render_quality = rendering.resolve_quality(render)
         self.seed = _natural(seed, "seed")
-        self.episode = -1  # the one now running; a reset moves on to the next
+        self.episode = -1  # number of the current episode; a reset moves on to the next
         self._task = _make_task(task)
         self._policy = _make_policy(task)
         self._camera = _fixed_camera(self._task.model, camera)
@@ -74,7 +73,7 @@ class MetaWorld(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begin the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
+        """Begins the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
         if seed is not None:
             self.seed, self.episode = _natural(seed, "seed"), -1
         self.episode = _natural((options or {}).get("episode", self.episode + 1), "episode")
@@ -88,25 +87,25 @@ class MetaWorld(gymnasium.Env):
         if action.shape != (4,) or not np.isfinite(action).all():
             raise ValueError(f"{self.task}: an action is 4 finite numbers in [-1, 1], got {action.tolist()}")
         if not self._begun or self._task.curr_path_length >= TIME_LIMIT:
-            over = f"the episode ended after {TIME_LIMIT} steps" if self._begun else "no episode has begun"
-            raise RuntimeError(f"{self.task}: {over}; call reset()")
+            reason = f"the episode ended after {TIME_LIMIT} steps" if self._begun else "no episode has begun"
+            raise RuntimeError(f"{self.task}: {reason}; call reset()")
         _, reward, _, truncated, info = self._task.step(action)
         info |= {"success": bool(info["success"]), "env_steps": 1}
         return self._observation(), float(reward), False, bool(truncated), info
 
     def advance(self, action: np.ndarray) -> float:
-        """The physics of ``step`` without a picture; returns the reward."""
+        """Does what ``step`` does without drawing; returns the reward."""
         return float(self._task.step(np.asarray(action, np.float32))[1])
 
     def save_state(self) -> np.ndarray:
-        """Everything the future depends on, float64 ``(n,)``; n depends on the task alone.
+        """Returns everything that the future depends on, float64 ``(n,)``; n depends on the task alone.
 
         Seed and episode come first, then the task's physics, model arrays and attributes.
         """
         return np.concatenate([[self.seed, self.episode], self._state.save()])
 
     def restore_state(self, state: np.ndarray) -> dict[str, np.ndarray]:
-        """Go to a state saved by any instance of this task, seed and episode included; its observation."""
+        """Restores a state saved by any instance of this task, seed and episode included; returns its observation."""
         if np.shape(state) != (self._state.size + 2,):
             expected = f"({self._state.size + 2},)"
             raise ValueError(f"{self.task}: a saved state has shape {expected}, got {np.shape(state)}")
@@ -116,10 +115,9 @@ class MetaWorld(gymnasium.Env):
         return self._observation()
 
     def render_image(self, render: str | None = None, size: int | None = None) -> np.ndarray:
-        """Draw the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
-        # The buffer's bottom row comes first. These cameras are rolled by 180 degrees, so just as it is, not
-        # flipped as mujoco.Renderer does, the picture is upright (and mirrored), like those that the paper
-        # trained on.
+        """Draws the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
+        # OpenGL returns the bottom row first, and mujoco.Renderer flips that. These cameras are rolled by 180 degrees,
+        # so the image is upright (and mirrored) without a flip, like those that the paper trained on.
         return rendering.draw(
             self._task.model,
             self._task.data,
@@ -130,18 +128,18 @@ class MetaWorld(gymnasium.Env):
         )
 
     def render(self) -> np.ndarray:
-        """The current image, for gymnasium's wrappers."""
+        """Returns the current image, for gymnasium's wrappers."""
         return self.render_image()
 
     def expert_action(self) -> np.ndarray:
-        """What Meta-world's scripted policy does in the current state, float32 ``(4,)`` in [-1, 1]."""
+        """Returns the action of Meta-world's scripted policy in the current state, float32 ``(4,)`` in [-1, 1]."""
         with warnings.catch_warnings():  # the policies warn whenever they move at full speed
             warnings.filterwarnings("ignore", message="Constant.s. may be too high", category=UserWarning)
             action = self._policy.get_action(self._task._last_stable_obs)
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def object_positions(self) -> dict[str, np.ndarray]:
-        """True positions in metres, each ``(3,)``: ``hand``, ``object`` (some tasks ``object2`` too), ``goal``."""
+        """Returns positions in metres, ``(3,)`` each, by name: hand, object (and object2 in some tasks), goal."""
         objects = np.array(self._task._get_pos_objects(), np.float64).reshape(-1, 3)
         names = ["object"] + [f"object{number}" for number in range(2, len(objects) + 1)]
         return {
@@ -156,15 +154,14 @@ class MetaWorld(gymnasium.Env):
 
 def _natural(number: Any, what: str) -> int:
     if number != int(number) or number < 0:
-        raise ValueError(f"{what}: expected a whole number, not negative, got {number!r}")
+        raise ValueError(f"{what}: expected a whole number of 0 or more, got {number!r}")
     return int(number)
 
 
 def _make_task(task: str) -> Any:
-    """Meta-world's environment of ``task``, its goal part of the observation."""
+    """Makes Meta-world's environment of ``task``, with the goal in the observation."""
     environment = ALL_V3_ENVIRONMENTS[task.replace("_", "-") + "-v3"]()
-    # What Meta-world's goal-observable classes do, but for their reset, which draws from NumPy's global
-    # generator.
+    # As Meta-world's goal-observable classes do, without their reset, which draws from NumPy's global generator.
     environment._partially_observable = False
     del environment.sawyer_observation_space  # cached from when the goal was hidden
     environment._set_task_called = True
@@ -173,13 +170,13 @@ def _make_task(task: str) -> Any:
 
 
 def _make_policy(task: str) -> Any:
-    """Meta-world's scripted policy of ``task``."""
+    """Makes Meta-world's scripted policy of ``task``."""
     name = {"peg_insert_side": "peg_insertion_side"}.get(task, task)
     return getattr(policies, f"Sawyer{name.title().replace('_', '')}V3Policy")()
 
 
 def _fixed_camera(model: Any, name: str) -> Any:
-    """A camera for ``rendering.draw``, moved in ``model`` where ``CAMERAS`` says so."""
+    """Makes a camera for ``rendering.draw``, and moves it in ``model`` if ``CAMERAS`` has a position."""
     number = model.camera(name).id
     if CAMERAS[name] is not None:
         model.cam_pos[number] = CAMERAS[name]
@@ -189,21 +186,20 @@ def _fixed_camera(model: Any, name: str) -> Any:
 
 
 def _begin(task: Any, state: TaskState, seeds: np.random.SeedSequence) -> None:
-    """Begin an episode that depends on ``seeds`` alone; its first observation is in ``_last_stable_obs``."""
-    # The first reset draws positions, again and again until the task accepts them. The second holds them
-    # fixed, as Meta-world's benchmarks do: its own reset draws twice, and its first observation shows the
-    # first draw.
+    """Begins an episode that depends on ``seeds`` alone; its first observation is in ``_last_stable_obs``."""
+    # The first reset draws positions until the task accepts them. The second keeps them fixed, as Meta-world's
+    # benchmarks do: Meta-world's own reset draws twice, and its first observation shows the first draw.
     state.restore_pristine()
     task.np_random = np.random.default_rng(seeds)
     task._freeze_rand_vec = False
     task.reset_model()
-    drawn = task._last_rand_vec
+    positions = task._last_rand_vec
     state.restore_pristine()
-    task._freeze_rand_vec, task._last_rand_vec = True, drawn
+    task._freeze_rand_vec, task._last_rand_vec = True, positions
     task.reset()
-    # Positions lag one physics step behind the joints. A restored state could not show that, so none does.
+    # Positions lag one physics step behind the joints. A restored state cannot reproduce that lag, so remove it.
     mujoco.mj_forward(task.model, task.data)
     task._prev_obs = task._get_curr_obs_combined_no_goal()
     space = task.sawyer_observation_space
-    observed = np.hstack((task._prev_obs, task._prev_obs, task._get_pos_goal()))
-    task._last_stable_obs = np.clip(observed, space.low, space.high)
+    observation = np.hstack((task._prev_obs, task._prev_obs, task._get_pos_goal()))
+    task._last_stable_obs = np.clip(observation, space.low, space.high)

@@ -1,4 +1,4 @@
-"""A Meta-world task's whole state as one vector of doubles."""
+"""Saves a Meta-world task's whole state as one float64 vector, and restores it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hdream_core.envs.opengl import load_mujoco
 mujoco = load_mujoco()
 
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION
-# What resets move in the model itself; a test over all tasks holds this list complete.
+# Arrays of the model that resets change; a test over all tasks checks that the list is complete.
 _MODEL_ARRAYS = ("body_pos", "site_pos")
-# Arrays of the simulation of which tasks keep views: such an attribute follows the simulation by itself.
+# Arrays of the simulation that tasks keep views of: such attributes change with the simulation, so none is saved.
 _DATA_ARRAYS = ("xpos", "xquat", "xmat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat", "qpos", "qvel")
 # Attributes of gymnasium and of Meta-world's own renderer, which nothing in an episode changes.
 _CONSTANT = frozenset("width height render_mode camera_name camera_id spec frame_skip _np_random_seed".split())
 
 
 class _Slot(NamedTuple):
-    """Where in the vector one attribute lies, and what to make of it."""
+    """The position of one attribute in the vector, and its type."""
 
     name: str
     kind: type
@@ -30,10 +30,10 @@ class _Slot(NamedTuple):
 
 
 class TaskState:
-    """Saves and restores one task: integration state, then the model's moved arrays, then attributes.
+    """Saves and restores one task: integration state, then the model's arrays that resets change, then attributes.
 
-    The layout is found by trying one reset and one step, which bring all attributes into being, and is the
-    same for all instances of a task. None is stored as NaN.
+    One reset and one step at construction create all attributes, which gives the layout. It is the same for all
+    instances of a task. None is stored as NaN.
     """
 
     def __init__(self, task: Any) -> None:
@@ -42,33 +42,33 @@ class TaskState:
         self._pristine = self._simulation()
         self._pristine_attributes = {name: _copied(value) for name, value in self._attributes().items()}
         self._slots = self._find_slots()
-        # Neither of these needs a look again: what is in a slot, and what is no number at all.
-        others = (name for name, value in vars(task).items() if not _is_numeric(value))
-        self._named = _CONSTANT.union(others, (slot.name for slot in self._slots))
+        # ``save`` need not check these again: attributes with a slot, and those that are not numeric.
+        not_numeric = (name for name, value in vars(task).items() if not _is_numeric(value))
+        self._checked = _CONSTANT.union(not_numeric, (slot.name for slot in self._slots))
         self.size = self._slots[-1].part.stop
         self.restore_pristine()
 
     def save(self) -> np.ndarray:
-        """The state, float64 ``(size,)``."""
+        """Returns the state, float64 ``(size,)``."""
         vector = np.empty(self.size)
         vector[: len(self._pristine)] = self._simulation()
         attributes = vars(self._task)
-        strange = [name for name in attributes.keys() - self._named if self._is_state(attributes[name])]
-        if strange:
-            raise RuntimeError(f"{type(self._task).__name__}: no room in a saved state for {strange}")
+        new = [name for name in attributes.keys() - self._checked if self._is_state(attributes[name])]
+        if new:
+            raise RuntimeError(f"{type(self._task).__name__}: a saved state has no slot for {new}")
         for slot in self._slots:
             value = attributes[slot.name]
             vector[slot.part] = np.nan if value is None else np.ravel(value)
         return vector
 
     def restore(self, vector: np.ndarray) -> None:
-        """Bring the task to a saved state, float64 ``(size,)``."""
+        """Restores a saved state, float64 ``(size,)``."""
         self._set_simulation(vector[: len(self._pristine)])
         for slot in self._slots:
             setattr(self._task, slot.name, _decoded(slot, vector[slot.part]))
 
     def restore_pristine(self) -> None:
-        """Bring the task to how it was constructed, so that a reset cannot depend on what went before."""
+        """Restores the state at construction, so that a reset cannot depend on earlier episodes."""
         self._set_simulation(self._pristine)
         for name, value in self._pristine_attributes.items():
             setattr(self._task, name, _copied(value))
@@ -92,7 +92,7 @@ class TaskState:
         mujoco.mj_setState(model, data, physics, _INTEGRATION)
 
     def _attributes(self) -> dict[str, Any]:
-        """The task's numbers, arrays of numbers and Nones, by name, less views of the simulation."""
+        """Returns the task's numbers, numeric arrays and Nones by name, without views of the simulation."""
         return {
             name: value
             for name, value in sorted(vars(self._task).items())
@@ -113,7 +113,7 @@ class TaskState:
         task.step(np.zeros(4, np.float32))
         slots, start = [], len(self._pristine)
         for name, value in self._attributes().items():
-            array = np.asarray(0.0 if value is None else value)  # what is None now becomes a number later
+            array = np.asarray(0.0 if value is None else value)  # an attribute that is None now is a number later
             slots.append(_Slot(name, type(value), array.shape, array.dtype, slice(start, start + array.size)))
             start += array.size
         return tuple(slots)

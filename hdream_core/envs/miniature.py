@@ -1,9 +1,10 @@
 """``mini_lever``: a NumPy-only task that was made to exhibit the paper's mechanism in CPU minutes.
 
-Three things share a 32 x 32 frame: a thick red arm from a fixed base to its tip, large and predictable and, by
-itself, worth nothing; a blue lever of 3 x 3 pixels at a random place per episode, which alone decides the reward and
-moves only on real contact (the tip beneath it and going up); and a distracting background of drifting diagonal
-stripes. It complements Meta-world and never replaces it; every result on it bears ``scale = miniature``.
+A 32 x 32 frame shows three things. A thick red arm from a fixed base to its tip is large and predictable, but alone
+earns nothing. A blue lever of 3 x 3 pixels, at a random position per episode, decides the reward; it moves only on
+contact (the tip beneath it and going up). A background of drifting diagonal stripes distracts.
+
+The task complements Meta-world and never replaces it; every result on it bears ``scale = miniature``.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ SIZE = 32  # pixels; positions are in pixels too, x to the right and y down
 BASE = np.array([16.0, 31.0])  # where the arm is mounted
 SPEED = 2.0  # pixels per step at full action
 REACH = 1.5  # horizontal distance within which the tip is beneath the lever
-CONTACT = 2.5  # vertical distance below the lever's centre within which it touches
+CONTACT = 2.5  # vertical distance below the lever's centre within which the tip touches it
 LIFT = 10.0  # pixels the lever can travel up
 MAX_REWARD = 10.0
 
 
 class Miniature(gymnasium.Env):
-    """Pull a tiny lever up with a large arm, in front of a distracting background.
+    """Plays the task: push a tiny lever up with a large arm, in front of a distracting background.
 
     Observations: ``image`` uint8 (32, 32, 3); ``state`` float64 (6,): tip x, y, lever x, rest y, height lifted, step,
-    in pixels and steps. Actions: the tip's velocity in [-1, 1]^2, times 2 pixels a step. Reward in [0, 10], a fifth for
-    nearness of the tip to the place beneath the lever, the rest for the lever's height. Success: lifted four fifths
+    in pixels and steps. Actions: the tip's velocity in [-1, 1]^2, times 2 pixels a step. Reward in [0, 10]: a fifth for
+    the tip's nearness to the point beneath the lever, the rest for the lever's height. Success: lifted four fifths
     of the way. Episodes are truncated after 50 steps and never terminate. Episode k of a seed is always the same.
 
     Args:
-        task: its name, of which there is one.
-        seed: of its episodes.
+        task: ``mini_lever``, the suite's one task.
+        seed: seed of the sequence of episodes.
     """
 
     task = "mini_lever"
@@ -73,13 +74,13 @@ class Miniature(gymnasium.Env):
         return self._observe(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
-        """One step; ``info`` has ``success``. Truncates after 50 steps."""
+        """Plays one step; ``info`` has ``success`` and ``env_steps``. Truncates after 50 steps."""
         reward = self.advance(action)
         success = self.lifted >= 0.8 * LIFT
         return self._observe(), reward, False, self.t >= self.time_limit, {"success": success, "env_steps": 1}
 
     def advance(self, action: np.ndarray) -> float:
-        """Moves the tip, and returns the reward; the lever follows only while the tip pushes it up from beneath."""
+        """Moves the tip, and the lever if the tip pushes it up from beneath; returns the reward."""
         velocity = SPEED * np.clip(np.asarray(action, np.float64), -1, 1)
         before = self.tip
         self.tip = np.clip(before + velocity, 1, SIZE - 2)
@@ -87,7 +88,7 @@ class Miniature(gymnasium.Env):
         rise = before[1] - self.tip[1]
         beneath = abs(before[0] - self.lever_x) <= REACH and abs(self.tip[0] - self.lever_x) <= REACH
         if beneath and rise > 0 and below >= 0 and below - rise < CONTACT:
-            # The lever rests on the tip: what the tip rose beyond the gap, the lever rises too.
+            # The lever rests on the tip: it rises by as much as the tip rose beyond the gap between them.
             self.lifted = float(np.clip(self.lifted + min(rise, CONTACT - (below - rise)), 0, LIFT))
         self.t += 1
         return self._reward()
@@ -106,7 +107,7 @@ class Miniature(gymnasium.Env):
         return {"image": self.render_image(), "state": state}
 
     def render_image(self, render: str | None = None) -> np.ndarray:
-        """The current frame, uint8 (32, 32, 3): background, then arm, then lever; alike at every ``render``."""
+        """Draws background, arm and lever, uint8 (32, 32, 3); ``render`` makes no difference."""
         low, high, (waves, slant, drift) = self.stripes[:3], self.stripes[3:6], self.stripes[6:]
         phase = waves * (self._xx + slant * self._yy) + drift * self.t
         mix = (0.5 + 0.5 * np.sin(2 * np.pi * phase))[..., None]
@@ -117,7 +118,7 @@ class Miniature(gymnasium.Env):
         return frame.astype(np.uint8)
 
     def _near_arm(self) -> np.ndarray:
-        """Pixels within 2 of the segment from base to tip, bool (32, 32)."""
+        """Marks the pixels within 2 of the segment from base to tip, bool (32, 32)."""
         along = self.tip - BASE
         share = ((self._xx - BASE[0]) * along[0] + (self._yy - BASE[1]) * along[1]) / max(along @ along, 1e-9)
         share = np.clip(share, 0, 1)
@@ -125,13 +126,13 @@ class Miniature(gymnasium.Env):
         return distance <= 2
 
     def save_state(self) -> np.ndarray:
-        """Everything the future depends on, float64 (17,)."""
+        """Returns everything that the future depends on, float64 (17,)."""
         return np.array(
             [self.seed, self.episode, *self.tip, self.lever_x, self.rest_y, self.lifted, self.t, *self.stripes]
         )
 
     def restore_state(self, vector: np.ndarray) -> dict:
-        """Goes back to a saved state and returns its observation."""
+        """Restores a saved state and returns its observation."""
         self.seed, self.episode = int(vector[0]), int(vector[1])
         self.tip = np.array(vector[2:4], np.float64)
         self.lever_x, self.rest_y, self.lifted = (float(x) for x in vector[4:7])
@@ -139,16 +140,16 @@ class Miniature(gymnasium.Env):
         return self._observe()
 
     def object_positions(self) -> dict[str, np.ndarray]:
-        """Positions in pixels, (2,) each: what a probe should be able to read off the representation."""
+        """Returns positions in pixels, (2,) each, which probes read off the representation."""
         return {"tip": self.tip.copy(), "lever": np.array([self.lever_x, self._lever_y])}
 
     def expert_action(self) -> np.ndarray:
-        """A scripted policy: go below the lever, then beneath it, then up; float32 (2,)."""
+        """Returns a scripted policy's action, float32 (2,): down below the lever, then sideways beneath it, then up."""
         dx, below = self.lever_x - self.tip[0], self.tip[1] - self._lever_y
         if abs(dx) <= REACH / 2 and below >= 0:
             move = np.array([dx, -SPEED])
         elif below < CONTACT + 2:
-            move = np.array([0.0, SPEED])  # get below first, so that the lever is not in the way
+            move = np.array([0.0, SPEED])  # first down, so that the lever is not in the way
         else:
             move = np.array([dx, 0.0])
         return np.clip(move / SPEED, -1, 1).astype(np.float32)
@@ -157,7 +158,7 @@ class Miniature(gymnasium.Env):
 @settings
 class MiniatureConfig(EnvConfig):
     suite: Literal["miniature"] = "miniature"
-    """Suite of the task, which has one look and so no settings."""
+    """Suite of the task, which has no settings."""
 
 
 def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The choice of an OpenGL backend that draws without a display, made before mujoco is imported."""
+"""Chooses an OpenGL backend that draws without a display, before mujoco is imported."""
 
 from __future__ import annotations
 
@@ -15,34 +15,27 @@ INSTALL = "apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6"
 
 
 class RenderingError(UserError, RuntimeError):
-    """This machine cannot draw as it is set up; the message says what to do."""
+    """This machine cannot draw as it is set up; the message says how to change that."""
 
 
 def load_mujoco() -> ModuleType:
-    """Import mujoco with an OpenGL backend that works without a display, or raise ``RenderingError``.
+    """Imports mujoco with an OpenGL backend that works without a display; RenderingError if there is none.
 
-    mujoco reads ``MUJOCO_GL`` once, on import, so it is set before: the user's own choice, else EGL, else
-    OSMesa.
+    mujoco reads ``MUJOCO_GL`` once, on import, so it is set before: the user's own choice, else EGL, else OSMesa.
     """
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
-        # EGL alone does not do: PyOpenGL needs libGL or libOpenGL beside it.
+        # EGL alone is not enough: PyOpenGL also needs libGL or libOpenGL.
         if _egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0")):
             os.environ["MUJOCO_GL"] = "egl"
         elif _loadable("libOSMesa.so.8") or _loadable("libOSMesa.so"):
             os.environ["MUJOCO_GL"] = "osmesa"
         else:
             raise RenderingError(f"no OpenGL library can be loaded; run: {INSTALL}")
-    # Mesa's threads cost more than they bring at 64x64, and environments run one to a process. A user's
-    # choice stands.
+    # At 64x64, Mesa's threads cost more than they save, and there is one environment a process. Keep a user's choice.
     os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
         import mujoco
-    except (
-        ImportError,
-        AttributeError,
-        OSError,
-        RuntimeError,
-    ) as error:  # many ways to say "no such library"
+    except (ImportError, AttributeError, OSError, RuntimeError) as error:  # any of them can mean "no such library"
         if isinstance(error, ModuleNotFoundError) and error.name == "mujoco":
             raise
         backend = os.environ.get("MUJOCO_GL")
@@ -51,27 +44,26 @@ def load_mujoco() -> ModuleType:
 
 
 def new_context() -> Any:
-    """A current OpenGL context without a window. Its ``free()`` gives it back."""
+    """Makes an OpenGL context without a window, and makes it current. ``free()`` releases it."""
     mujoco = load_mujoco()
     backend = os.environ.get("MUJOCO_GL", "").lower()
     try:
         if sys.platform == "linux" and backend in ("egl", "osmesa"):
-            # By name: mujoco.GLContext is another backend's if mujoco was imported before the choice was
-            # made.
+            # By name: mujoco.GLContext belongs to another backend if mujoco was imported before the choice.
             kind = importlib.import_module(f"mujoco.{backend}").GLContext
         else:
             kind = mujoco.GLContext
-        context = kind(64, 64)  # any size: MuJoCo draws into buffers of its own
+        context = kind(64, 64)  # any size: MuJoCo draws into its own buffers
         context.make_current()
         device_name()  # some backends fail silently
-    except Exception as error:  # every backend raises its own kinds
+    except Exception as error:  # every backend raises other types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RenderingError(f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}") from error
     return context
 
 
 def device_name() -> str:
-    """What the current context calls the device that draws, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
+    """Returns the current context's name of its device, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
     from OpenGL import GL
 
     name = GL.glGetString(GL.GL_RENDERER)
@@ -89,7 +81,7 @@ def _loadable(library: str) -> bool:
 
 
 def _egl_has_device() -> bool:
-    """Whether EGL is installed and offers a device to draw on, as mujoco's EGL backend needs."""
+    """Tells whether EGL is installed and offers a device to draw on, as mujoco's EGL backend needs."""
     try:
         egl = ctypes.CDLL("libEGL.so.1")
         find = egl.eglGetProcAddress

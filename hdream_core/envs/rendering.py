@@ -1,12 +1,10 @@
-"""One OpenGL context per process, shared by every environment instance that draws with MuJoCo.
+"""Draws with MuJoCo, through one OpenGL context per process that all environment instances share.
 
-Several ``mujoco.Renderer``s in one process own a GL context each, and have corrupted each other's frames. Here
-there is one GL context, and in it one ``MjrContext`` (meshes and textures on the device) per model, quality and
-size.
+Several ``mujoco.Renderer``s in one process own a GL context each, and have corrupted each other's frames. Here there is
+one GL context, and in it one ``MjrContext`` (meshes and textures on the device) per model, quality and size.
 
-Two qualities. ``paper`` is MuJoCo's own: shadows, reflections, 4x multisampling. ``fast`` leaves those out and
-draws decimated meshes, for some forty times the frames per second on a software renderer. Neither touches
-physics.
+There are two qualities. ``paper`` is MuJoCo's own: shadows, reflections, 4x multisampling. ``fast`` omits those and
+draws decimated meshes, at some forty times the frames per second on a software renderer. Neither changes physics.
 """
 
 from __future__ import annotations
@@ -27,13 +25,13 @@ if TYPE_CHECKING:
 
 QUALITIES = ("fast", "paper")
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
-_KEPT_CONTEXTS = 4  # to compare two tasks or two qualities without uploading the meshes for every frame
-_MAX_GEOMS = 1000  # of a scene; Meta-world's have about 40
+_KEPT_CONTEXTS = 4  # so that alternating between tasks or qualities does not upload meshes for every frame
+_MAX_GEOMS = 1000  # in a scene; Meta-world's have about 40
 _MAX_SQUARES = 100  # along a plane's shorter side; Meta-world's floor has 80, DMC's quadruped would have 200
 
 
 class _Context(NamedTuple):
-    """What drawing one model at one quality and size needs."""
+    """All that drawing one model at one quality and size needs."""
 
     mjr: mujoco.MjrContext
     scene: mujoco.MjvScene
@@ -42,7 +40,7 @@ class _Context(NamedTuple):
 
 
 class _Device:
-    """What this process holds on the device. Contexts are kept least recently used first."""
+    """Holds this process's contexts on the device, least recently used first."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -54,7 +52,7 @@ _device = _Device()
 
 
 def resolve_quality(render: str) -> str:
-    """The quality that ``render`` means here: ``auto`` is ``fast`` on a software renderer and ``paper`` on a GPU."""
+    """Resolves ``render`` to a quality: ``auto`` is ``fast`` on a software renderer and ``paper`` on a GPU."""
     if render in QUALITIES:
         return render
     if render != "auto":
@@ -67,10 +65,10 @@ def resolve_quality(render: str) -> str:
 def draw(
     model: mujoco.MjModel, data: mujoco.MjData, camera: mujoco.MjvCamera, *, key: str, quality: str, size: int
 ) -> np.ndarray:
-    """Draw ``data`` as an image, uint8 ``(size, size, 3)``, the bottom row of the picture first.
+    """Draws ``data`` as an image, uint8 ``(size, size, 3)``, bottom row first.
 
-    ``key`` names the XML file behind ``model``: instances with the same key share meshes and textures on the
-    device. All else (poses, colours, lights) is read from ``model`` and ``data`` anew for every frame.
+    ``key`` names the XML file behind ``model``: instances with the same key share meshes and textures on the device.
+    Poses, colours and lights are read from ``model`` and ``data`` for every frame.
     """
     import mujoco
 
@@ -84,9 +82,9 @@ def draw(
 
 
 def release() -> None:
-    """Give back everything that this process holds on the device. The next frame builds it again."""
+    """Frees everything that this process holds on the device. The next frame builds it again."""
     global _device
-    if _device.gl is None or _device.process != os.getpid():  # after a fork, what is held is the parent's
+    if _device.gl is None or _device.process != os.getpid():  # after a fork the contexts belong to the parent
         return
     device, _device = _device, _Device()
     device.gl.make_current()
@@ -96,15 +94,15 @@ def release() -> None:
 
 
 def _make_current() -> None:
-    """Make this process's GL context the current one, whatever other renderer was in between."""
+    """Makes this process's GL context the current one, since another renderer may have replaced it."""
     global _device
     if _device.gl is None:
         _device = _Device()
         _device.gl = opengl.new_context()
         atexit.unregister(release)
-        atexit.register(release)  # after mujoco registered its own clean-up, so that this runs before
+        atexit.register(release)  # after mujoco registered its own clean-up, so that this one runs first
     elif _device.process != os.getpid():
-        # Mesa would wait for ever for threads that the fork did not copy.
+        # Mesa would wait forever for threads that the fork did not copy.
         raise opengl.RenderingError(
             "OpenGL does not survive a fork; start this process by multiprocessing's 'spawn' method"
         )
@@ -127,25 +125,24 @@ def _context(model: mujoco.MjModel, key: str, quality: str, size: int) -> _Conte
 def _build(model: mujoco.MjModel, quality: str, size: int) -> _Context:
     import mujoco
 
-    drawn = decimated_copy(model) if quality == "fast" else copy.copy(model)
-    # A buffer of the image's size gives the same pixels as the usual 640 x 480, of which only a corner is
-    # used.
-    drawn.vis.global_.offwidth = drawn.vis.global_.offheight = size
+    visual = decimated_copy(model) if quality == "fast" else copy.copy(model)  # a copy: physics uses ``model``
+    # A buffer of the image's size gives the same pixels as the default 640 x 480, of which only a corner is used.
+    visual.vis.global_.offwidth = visual.vis.global_.offheight = size
     scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
     if quality == "fast":
-        drawn.vis.quality.offsamples = drawn.vis.quality.shadowsize = 0
-        drawn.vis.quality.numslices, drawn.vis.quality.numstacks = 16, 10  # of spheres; MuJoCo's own: 28, 16
-        _coarsen_planes(drawn)
+        visual.vis.quality.offsamples = visual.vis.quality.shadowsize = 0
+        visual.vis.quality.numslices, visual.vis.quality.numstacks = 16, 10  # of spheres; MuJoCo's own: 28, 16
+        _coarsen_planes(visual)
         scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
-    mjr = mujoco.MjrContext(drawn, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+    mjr = mujoco.MjrContext(visual, mujoco.mjtFontScale.mjFONTSCALE_150.value)
     return _Context(mjr, scene, mujoco.MjvOption(), mujoco.MjrRect(0, 0, size, size))
 
 
-def _coarsen_planes(drawn: mujoco.MjModel) -> None:
-    """Makes a large plane of fewer squares. It is lit at their corners, which can cost more than all else together."""
+def _coarsen_planes(model: mujoco.MjModel) -> None:
+    """Divides large planes into fewer squares: lighting the corners of all can cost more than the rest of a frame."""
     import mujoco
 
-    planes = drawn.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
-    half_sides, spacing = drawn.geom_size[planes, :2], drawn.geom_size[planes, 2]
-    drawn.geom_size[planes, 2] = np.maximum(spacing, 2 * half_sides.min(axis=1) / _MAX_SQUARES)
+    planes = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    half_sides, spacing = model.geom_size[planes, :2], model.geom_size[planes, 2]
+    model.geom_size[planes, 2] = np.maximum(spacing, 2 * half_sides.min(axis=1) / _MAX_SQUARES)

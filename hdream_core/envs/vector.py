@@ -1,4 +1,4 @@
-"""Several episodes stepped together, by gymnasium's vector environments: in this process, or one process each."""
+"""Steps several episodes together, by gymnasium's vector environments: in this process, or one process each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hdream_core.envs.registry import make
 
 
 class _Episode(gymnasium.Wrapper):
-    """An environment whose every reset begins the same episode."""
+    """Makes every reset of an environment begin the same episode."""
 
     def __init__(self, env: gymnasium.Env, episode: int):
         super().__init__(env)
@@ -24,24 +24,24 @@ class _Episode(gymnasium.Wrapper):
 
 
 def make_episodes(task: str, episodes: int, processes: bool, **options: Any) -> VectorEnv:
-    """Environment i of the result plays episode i of ``task``, from every reset on.
+    """Makes a vector environment whose environment i plays episode i of ``task`` after every reset.
 
     Args:
-        task: its name.
-        episodes: how many.
-        processes: one process each, with observations in shared memory; else all in this one.
-        options: of ``registry.make``.
+        task: name of the task.
+        episodes: number of episodes.
+        processes: step each in its own process, with observations in shared memory; else all in this one.
+        options: passed on to ``registry.make``.
     """
     makers = [functools.partial(_make, task, episode, options) for episode in range(episodes)]
     if not processes:
         return SyncVectorEnv(makers)
-    # Slurm warns all of a job's processes that its time is nearly over; only the run itself is to act on that. What is
-    # blocked here stays blocked in the processes started here.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
+    # Slurm signals all of a job's processes that its time is nearly over, but only the run itself is to act on that.
+    # Child processes inherit the blocked signals.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
     try:
         return AsyncVectorEnv(makers, context="spawn")  # not forked: OpenGL does not survive a fork
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _make(task: str, episode: int, options: dict[str, Any]) -> gymnasium.Env:

@@ -1,4 +1,4 @@
-"""The distributions of DreamerV2: categorical latents, unit-variance pixels and rewards, bounded actions."""
+"""DreamerV2's distributions: categorical latents, unit-variance pixels and rewards, bounded actions."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from torch.nn import functional as F
 
 
 def sample_one_hot(logits: Float[Tensor, "*n stoch classes"]) -> Float[Tensor, "*n stoch classes"]:
-    """One-hot samples with straight-through gradients (DreamerV2: ``sample + probs - sg(probs)``).
+    """Draws one-hot samples with straight-through gradients (DreamerV2: ``sample + probs - sg(probs)``).
 
     Args:
         logits: ``(..., stoch, classes)``, normalised or not.
 
     Returns:
-        ``(..., stoch, classes)``: in value one-hot (to rounding), in gradient the probabilities.
+        ``(..., stoch, classes)``: one-hot up to rounding; the gradient is that of the probabilities.
     """
     probs = torch.softmax(logits.float(), -1)
     return draw_one_hot(probs.detach()) + (probs - probs.detach())
 
 
 def draw_one_hot(probs: Float[Tensor, "*n stoch classes"]) -> Float[Tensor, "*n stoch classes"]:
-    """One-hot samples of ``(..., stoch, classes)`` probabilities, without a gradient."""
-    # By the inverse distribution function: one uniform number per variable, where the Gumbel trick needs one per class.
+    """Draws one-hot samples of probabilities ``(..., stoch, classes)``, without a gradient."""
+    # The inverse CDF needs one uniform number per variable, the Gumbel trick one per class.
     below = probs.cumsum(-1) < torch.rand(*probs.shape[:-1], 1, device=probs.device)
-    index = below.sum(-1, keepdim=True).clamp_(max=probs.shape[-1] - 1)  # rounding may leave the last sum under 1
+    index = below.sum(-1, keepdim=True).clamp_(max=probs.shape[-1] - 1)  # rounding may leave the last sum below 1
     return torch.zeros_like(probs).scatter_(-1, index, 1.0)
 
 
 def categorical_kl(
     p_logits: Float[Tensor, "*n stoch classes"], q_logits: Float[Tensor, "*n stoch classes"]
 ) -> Float[Tensor, "*n"]:
-    """``KL[p || q]`` of independent categoricals, in nats.
+    """Computes ``KL[p || q]`` of independent categoricals, in nats.
 
     Args:
         p_logits, q_logits: ``(..., stoch, classes)``.
@@ -49,10 +49,10 @@ def categorical_kl(
 def half_squared_error(
     prediction: Float[Tensor, "*n"], target: Float[Tensor, "*n"], dims: int = 0
 ) -> Float[Tensor, ""]:
-    """``1/2 (x - x_hat)^2``, SUMMED over the last ``dims`` dimensions and averaged over the others; scalar, float32.
+    """Computes ``1/2 (x - x_hat)^2``, SUMMED over the last ``dims`` dimensions, averaged over the others; float32.
 
-    The unit-variance Gaussian's negative log-likelihood without its constant. Sum and mean set the loss scales that
-    the paper is about: 12,288 pixel terms against one reward.
+    This is the unit-variance Gaussian's negative log-likelihood without its constant. Sum and mean set the loss scales
+    that the paper is about: 12,288 pixel terms against one reward.
     """
     error = 0.5 * (prediction.float() - target.float()).square()
     if dims:
@@ -61,7 +61,7 @@ def half_squared_error(
 
 
 def normal_density(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Of the standard normal."""
+    """Computes the density of the standard normal at ``z``."""
     return torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
 
 
@@ -69,30 +69,30 @@ class TruncatedNormal:
     """Independent normals truncated to [-1, 1]: the policy over continuous actions.
 
     Args:
-        loc, scale: ``(..., action)``, float32; ``loc`` within [-1, 1].
+        loc, scale: ``(..., action_dim)``, float32; ``loc`` within [-1, 1].
     """
 
-    EDGE = 1e-6  # samples stay inside, where the inverse distribution function has finite slope
+    EDGE = 1e-6  # samples keep this distance to the bounds, where the inverse CDF has infinite slope
 
-    def __init__(self, loc: Float[Tensor, "*n action"], scale: Float[Tensor, "*n action"]):
+    def __init__(self, loc: Float[Tensor, "*n action_dim"], scale: Float[Tensor, "*n action_dim"]):
         self.loc, self.scale = loc, scale
         self.alpha, self.beta = (-1 - loc) / scale, (1 - loc) / scale
         self.cdf_alpha = torch.special.ndtr(self.alpha)
         self.mass = torch.special.ndtr(self.beta) - self.cdf_alpha
 
     @property
-    def mode(self) -> Float[Tensor, "*n action"]:
-        """``(..., action)``: the location, which lies within the bounds."""
+    def mode(self) -> Float[Tensor, "*n action_dim"]:
+        """Returns the location, ``(..., action_dim)``, which lies within the bounds."""
         return self.loc
 
-    def rsample(self) -> Float[Tensor, "*n action"]:
-        """``(..., action)``: a sample by the inverse distribution function, differentiable in loc and scale."""
+    def rsample(self) -> Float[Tensor, "*n action_dim"]:
+        """Draws a sample ``(..., action_dim)`` by the inverse CDF, differentiable in ``loc`` and ``scale``."""
         u = torch.rand_like(self.loc)
         quantile = (self.cdf_alpha + u * self.mass).clamp(self.EDGE, 1 - self.EDGE)
         return (self.loc + self.scale * torch.special.ndtri(quantile)).clamp(-1 + self.EDGE, 1 - self.EDGE)
 
     def entropy(self) -> Float[Tensor, "*n"]:
-        """``(...)``: differential entropy in nats, summed over the action dimensions."""
+        """Computes the differential entropy ``(...)`` in nats, summed over the action dimensions."""
         density_alpha, density_beta = normal_density(self.alpha), normal_density(self.beta)
         log_volume = torch.log(math.sqrt(2 * math.pi * math.e) * self.scale * self.mass)
         slope = (self.alpha * density_alpha - self.beta * density_beta) / (2 * self.mass)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons with ELU, and the weights that DreamerV2's layers start from."""
+"""Multi-layer perceptrons with ELU, and the initial weights of DreamerV2's layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def init_weights(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases, as in the TensorFlow original."""
+    """Sets Xavier-uniform weights and zero biases, as the TensorFlow original does."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -19,10 +19,10 @@ def init_weights(module: nn.Module) -> None:
 
 
 class MLP(nn.Module):
-    """``layers`` hidden layers of ``hidden`` units with ELU, then a linear output in float32.
+    """Applies ``layers`` hidden layers of ``hidden`` units with ELU, then a linear output layer in float32.
 
     The output layer stays in float32 under autocast: bfloat16 has three digits, too few for a reward near 10 whose
-    squared error is the subject of the study.
+    squared error is studied here.
     """
 
     def __init__(self, inputs: int, outputs: int, hidden: int = 400, layers: int = 4):
@@ -33,7 +33,7 @@ class MLP(nn.Module):
         self.apply(init_weights)
 
     def forward(self, x: Float[Tensor, "*n inputs"]) -> Float[Tensor, "*n outputs"]:
-        """``(..., inputs)`` to ``(..., outputs)``, float32."""
+        """Maps ``(..., inputs)`` to ``(..., outputs)``, float32."""
         for layer in self.hidden:
             x = F.elu(layer(x))
         with torch.autocast(x.device.type, enabled=False):

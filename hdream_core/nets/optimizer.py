@@ -1,4 +1,4 @@
-"""Adam as all parts of an agent use it: clipped, on given parameters alone, without updates that are not finite."""
+"""Adam with gradient clipping that skips updates which are not finite."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ EPS, WEIGHT_DECAY = 1e-5, 1e-6
 
 
 class Optimizer:
-    """One Adam with the largest gradient norm that it takes.
+    """Updates given parameters, and no others, by Adam with clipped gradients.
 
-    An update whose loss or gradient is not finite is left out whole, moments included, and counted; on a device that
-    is decided there, so that nothing waits for it.
+    An update whose loss or gradient is not finite is skipped whole, moments included, and reported. With ``fused`` the
+    device decides that, so that the CPU does not wait for it.
 
     Args:
-        groups: parameters, or groups of them with settings of their own.
+        groups: parameters, or groups of them with their own settings.
         clip: largest norm of all gradients together.
-        fused: Adam as one kernel; needed for the decision to stay on the device.
-        lr: learning rate of the groups that name none.
+        fused: run Adam as one kernel; without it, the CPU decides what is skipped.
+        lr: learning rate of groups that do not set one.
 
     Attributes:
         adam: PyTorch's optimiser.
@@ -34,10 +34,10 @@ class Optimizer:
         self._allow_capture()
 
     def step(self, loss: Tensor) -> dict[str, Tensor]:
-        """Takes one update; returns the gradient's norm and whether the update was left out (1.0 or 0.0), as scalars.
+        """Takes one update; returns the gradient's norm and whether the update was skipped (1.0 or 0.0), as scalars.
 
-        Gradients of these parameters and no others: the actor's loss flows through the world model, not into it. Unused
-        parameters (say, the prior's with w_d = 0) get none.
+        Only these parameters get gradients: the actor's loss flows through the world model, not into it. Unused
+        parameters (such as the prior's with w_d = 0) get none.
         """
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         for p, gradient in zip(self.parameters, gradients, strict=True):
@@ -45,7 +45,7 @@ class Optimizer:
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip).detach()
         bad = (~torch.isfinite(norm + loss.detach())).float()
         if self.fused:
-            self.adam.found_inf = bad  # the fused kernel then leaves everything as it was, as for a loss scaler
+            self.adam.found_inf = bad  # if 1, the fused kernel changes nothing, as for a loss scaler
             self.adam.step()
         elif not bad:
             self.adam.step()
@@ -56,10 +56,10 @@ class Optimizer:
         return {"adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back to a state of ``state_dict``. Learning rates and the like stay as made: the config says them.
+        """Restores a state of ``state_dict``. Learning rates and the like stay as constructed, that is, the config's.
 
         Raises:
-            ValueError: if a moment is not of its parameter's shape, which the fused kernel would not notice.
+            ValueError: if a moment has not its parameter's shape, which the fused kernel would not notice.
         """
         saved = state["adam"]["state"]
         moments = {i: _moments(saved[i], p) for i, p in enumerate(self.parameters) if i in saved}
@@ -67,7 +67,7 @@ class Optimizer:
         self._allow_capture()
 
     def _allow_capture(self) -> None:
-        """Tells Adam that its step may be part of a CUDA graph, and runs uncaptured before that."""
+        """Lets Adam's step be captured in a CUDA graph, and turns off its warning about steps before the capture."""
         for group in self.adam.param_groups:
             group["capturable"] = self.fused and self.parameters[0].is_cuda
         self.adam._warned_capturable_if_run_uncaptured = True
@@ -81,9 +81,9 @@ def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
 
 
 def _moments(saved: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
-    found = {"step": saved["step"].reshape(())}
+    moments = {"step": saved["step"].reshape(())}
     for name in ("exp_avg", "exp_avg_sq"):
         if saved[name].shape != parameter.shape:
             raise ValueError(f"{name} has shape {tuple(saved[name].shape)}, its parameter {tuple(parameter.shape)}")
-        found[name] = torch.empty_like(parameter).copy_(saved[name])
-    return found
+        moments[name] = torch.empty_like(parameter).copy_(saved[name])
+    return moments

@@ -1,4 +1,4 @@
-"""Checkpoints: one file of tensors and plain values, written whole or not at all, the last two kept."""
+"""Checkpoints: one file of tensors and plain values, written atomically; the last two are kept."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hdream_core.support.errors import UserError
 from hdream_core.support.files import sync_folder, write_atomically
 
 LATEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-NEXT = "checkpoint.next.pt"  # whole, but not yet in its place: there only after a kill between two renames
-# After torch's own bytes: a mark, and the SHA-256 of what stands before it. torch.load takes flipped bits for weights.
+NEXT = "checkpoint.next.pt"  # complete, but not yet renamed: exists only after a kill between two renames
+# After torch's own bytes come a mark and the SHA-256 of those bytes: torch.load would load flipped bits as weights.
 MARK = b"hdream-sha256:"
 DIGEST = hashlib.sha256().digest_size
-# RuntimeErrors that say nothing of the file: the device's memory is full, or (newer versions tell) the device failed.
+# RuntimeErrors that are not the file's fault: the device is out of memory or, as newer versions report, has failed.
 DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 
 
@@ -31,11 +31,11 @@ class CheckpointError(UserError, ValueError):
 
 
 class DamagedError(CheckpointError):
-    """A checkpoint's file is not what was written: no later try will read it."""
+    """A checkpoint's file is not what was written: no later attempt can read it."""
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Writes tensors, numbers, strings and containers of them as a run's latest checkpoint; keeps the one before."""
+    """Writes a run's latest checkpoint, of tensors, numbers, strings and containers of them; keeps the one before."""
     data = io.BytesIO()
     torch.save(state, data)
     body = data.getvalue()
@@ -51,40 +51,40 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
     Raises:
         DamagedError: naming the file, if it is not what was written.
-        CheckpointError: if it is not there, or whole but of no use here.
-        OSError, MemoryError: as they come, with ``DEVICE_ERRORS``; they say nothing of the file.
+        CheckpointError: if it does not exist, or is intact but cannot be loaded here.
+        OSError, MemoryError: unchanged, as ``DEVICE_ERRORS``, since the file is not at fault.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
-    body, whole = _body(path, data)
+    body, verified = _body(path, data)
     try:
         untrusted.check_zip(body)
         return torch.load(io.BytesIO(body), map_location=device, weights_only=True)
     except (MemoryError, *DEVICE_ERRORS):
         raise
-    except Exception as error:  # torch raises many kinds for a damaged file; all of them mean the same to a user
-        if whole:
+    except Exception as error:  # torch raises many types for a damaged file; all of them mean the same to a user
+        if verified:
             reason = " ".join(str(error).split())[:300]
-            raise CheckpointError(f"{path}: is what was written, but cannot be loaded here ({reason})") from None
+            raise CheckpointError(f"{path}: is intact, but cannot be loaded here ({reason})") from None
         raise DamagedError(f"{path}: damaged checkpoint ({type(error).__name__})") from None
 
 
 def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = False) -> dict[str, Any] | None:
-    """The latest checkpoint of a run that is not damaged; None if there is none at all.
+    """Loads a run's latest checkpoint that is not damaged; None if the run has no checkpoint.
 
-    A damaged one is named on standard error, and the one before it taken. One that only cannot be read just now is no
-    reason to go back: its error is raised, and another try may go well.
+    For a damaged one it prints a warning and loads the one before. If one merely cannot be read now, its error is
+    raised instead of going back, since a retry may succeed.
 
     Args:
-        folder: of the run.
-        device: to load to.
-        mend: delete damaged ones once another has been read; for the process that trains the run, which would
-            otherwise keep them as the last but one.
+        folder: the run's folder.
+        device: device to load to.
+        mend: delete damaged checkpoints once another was loaded. For the process that trains the run, whose next
+            ``save`` would otherwise keep a damaged one as the previous one.
 
     Raises:
-        CheckpointError: if there are checkpoints and all are damaged; else as ``load``.
+        CheckpointError: if all checkpoints are damaged; else as ``load``.
     """
     damaged: dict[Path, DamagedError] = {}
     for path in (folder / name for name in (LATEST, NEXT, PREVIOUS)):
@@ -94,10 +94,10 @@ def load_run(folder: Path, device: torch.device | str = "cpu", mend: bool = Fals
             damaged[path] = error
             continue
         if state is not None:
-            for other, error in damaged.items():
+            for damaged_path, error in damaged.items():
                 print(f"warning: {error}; going on from {path.name}", file=sys.stderr)
                 if mend:
-                    other.unlink()
+                    damaged_path.unlink()
             return state
     if damaged:
         raise CheckpointError(f"{'; '.join(map(str, damaged.values()))}; delete {folder} to start over")
@@ -120,10 +120,10 @@ def restoring(folder: Path) -> Iterator[None]:
 
 
 def _body(path: Path, data: bytes) -> tuple[bytes, bool]:
-    """What torch wrote, and whether a digest bears it out; raises DamagedError if it shows another content."""
+    """Returns torch's own bytes, and whether a digest confirms them; DamagedError if it does not match."""
     body, mark, digest = data[: -len(MARK) - DIGEST], data[-len(MARK) - DIGEST : -DIGEST], data[-DIGEST:]
     if mark != MARK:
-        return data, False  # older than the mark, or cut short: torch knows
+        return data, False  # from before there was a mark, or cut short, which torch detects
     if hashlib.sha256(body).digest() != digest:
         raise DamagedError(f"{path}: damaged checkpoint (its content is not what was written)")
     return body, True

@@ -1,4 +1,4 @@
-"""A run's folder: its config, written once, and what makes it the same run again."""
+"""A run's folder: its config and provenance, written once, and marks of whether it is done or has failed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from hdream_core.support.settings import flatten
 
 
 def prepare(config: Config, folder: Path) -> Path:
-    """Makes the folder with ``config.json`` and ``provenance.json``, or checks that it holds this very config.
+    """Makes the folder with ``config.json`` and ``provenance.json``, or checks that it holds the same config.
 
     Raises:
         ConfigError: if the folder belongs to a run with other settings, naming the first that differs.
     """
     path = folder / "config.json"
     if path.exists():
-        found, wanted = flatten(read_config(folder)), flatten(config)
-        for name, value in wanted.items():
-            if found[name] != value:
+        saved = flatten(read_config(folder))
+        for name, value in flatten(config).items():
+            if saved[name] != value:
                 raise ConfigError(
-                    f"{folder}: holds a run with {name}={found[name]}, not {value}; choose another folder"
+                    f"{folder}: holds a run with {name}={saved[name]}, not {value}; choose another folder"
                 )
         return folder
     try:
@@ -50,51 +50,51 @@ def prepare(config: Config, folder: Path) -> Path:
 
 
 def read_config(path: Path) -> Config:
-    """The config in a file or a run's folder; ConfigError in one line if there is none or it is damaged."""
+    """Reads the config in a file or a run's folder; ConfigError if there is none or it is damaged."""
     if path.is_dir() or path.suffix != ".json":
         path = path / "config.json"
     try:
         return from_dict(untrusted.json_value(path.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # else another try may go well
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # others may pass on a retry
         raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
 def add_provenance(folder: Path, facts: dict[str, str]) -> None:
-    """Adds facts that show when a run starts (render quality, buffer) to ``provenance.json``.
+    """Adds provenance that is known only once a run starts (render quality, buffer) to ``provenance.json``.
 
     Raises:
-        ConfigError: if the run started with other facts, say, frames of another renderer.
+        ConfigError: if the run started with other values, such as frames of another renderer.
     """
     path = folder / "provenance.json"
-    known = read_provenance(folder) if path.exists() else {}
+    saved = read_provenance(folder) if path.exists() else {}
     for name, value in facts.items():
-        if known.get(name, value) != value:
-            raise ConfigError(f"{folder}: started with {name} {known[name]}, here it would go on with {value}")
-    if not facts.items() <= known.items():
-        write_atomically(path, json.dumps(known | facts, indent=2).encode())
+        if saved.get(name, value) != value:
+            raise ConfigError(f"{folder}: started with {name} {saved[name]}, here it would go on with {value}")
+    if not facts.items() <= saved.items():
+        write_atomically(path, json.dumps(saved | facts, indent=2).encode())
 
 
 def read_provenance(folder: Path) -> dict[str, str]:
-    """Reads what ``add_provenance`` wrote, and where the run's code and packages came from.
+    """Reads ``provenance.json``, which ``prepare`` and ``add_provenance`` wrote.
 
     Raises:
-        ConfigError: naming what is damaged; the facts are texts, but for the two that say more of the code.
+        ConfigError: naming what is damaged. All values are texts, except ``git_dirty`` and ``package_versions``.
     """
     path = folder / "provenance.json"
     try:
-        found = untrusted.json_object(path)
+        saved = untrusted.json_object(path)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
-    for name, value in found.items():
+    for name, value in saved.items():
         if name not in ("git_dirty", "package_versions") and not isinstance(value, str):
             raise ConfigError(f"{path}: {name} is {str(value)[:80]}; it must be a text")
-    return found
+    return saved
 
 
 def write_spec(folder: Path, spec: Spec) -> None:
-    """Keeps the environment's description with the run, for who loads its agent without the environment.
+    """Writes the environment's description, so that the agent can be loaded without the environment.
 
     Raises:
         ConfigError: if the run started with another one.
@@ -102,12 +102,12 @@ def write_spec(folder: Path, spec: Spec) -> None:
     path = folder / "spec.json"
     if not path.exists():
         write_atomically(path, json.dumps(spec.to_dict(), indent=2).encode())
-    elif (found := read_spec(folder, "")) != spec:
-        raise ConfigError(f"{folder}: started with an environment of {found}, here it is {spec}")
+    elif (saved := read_spec(folder, "")) != spec:
+        raise ConfigError(f"{folder}: started with an environment of {saved}, here it is {spec}")
 
 
 def read_spec(folder: Path, task: str) -> Spec:
-    """Reads what ``write_spec`` wrote; of a run from before there was one, the task says it.
+    """Reads what ``write_spec`` wrote; for a run older than that file, derives it from the task.
 
     Raises:
         ConfigError: naming the file, if it is damaged.
@@ -122,27 +122,27 @@ def read_spec(folder: Path, task: str) -> Spec:
 
 
 def mark_done(folder: Path, wall_seconds: float) -> None:
-    """Says that the run is complete, and how long it took."""
+    """Marks the run as complete, and writes how long it took."""
     write_atomically(folder / "done", f"{wall_seconds:.1f}\n".encode())
 
 
 def mark_failed(folder: Path, status: int) -> None:
-    """Says that the run's process ended with an error; its next process takes the mark away."""
+    """Marks the run's process as failed, with its exit status. The run's next process removes the mark."""
     write_atomically(folder / "failed", f"{status}\n".encode())
 
 
 def clear_failed(folder: Path) -> None:
-    """Takes the mark of a failure away."""
+    """Removes the mark of a failure."""
     (folder / "failed").unlink(missing_ok=True)
 
 
 def has_failed(folder: Path) -> bool:
-    """Whether the run's last process ended with an error."""
+    """Tells whether the run's last process ended with an error."""
     return (folder / "failed").exists()
 
 
 def failure_of(folder: Path) -> int | None:
-    """The status that the run's last process failed with; None if it did not, or the mark is damaged."""
+    """Returns the exit status of the run's last process; None if it did not fail or the mark is damaged."""
     try:
         return int((folder / "failed").read_text())
     except (OSError, ValueError):
@@ -150,7 +150,7 @@ def failure_of(folder: Path) -> int | None:
 
 
 def wall_seconds(folder: Path) -> float:
-    """Seconds that a finished run took."""
+    """Returns the seconds that a finished run took."""
     path = folder / "done"
     try:
         return float(path.read_text())
@@ -159,11 +159,11 @@ def wall_seconds(folder: Path) -> float:
 
 
 def is_done(folder: Path) -> bool:
-    """Whether the run in the folder is complete."""
+    """Tells whether the run in the folder is complete."""
     return (folder / "done").exists()
 
 
 def progress_of(folder: Path) -> int:
-    """The latest environment step that the run's metrics know of; 0 before the first."""
+    """Returns the latest environment step in the run's metrics; 0 before the first."""
     line = read_last(folder / "metrics.jsonl")
     return line["step"] if line else 0

@@ -1,4 +1,4 @@
-"""Metrics of a run: JSON lines that only grow, and TensorBoard as an optional second sink."""
+"""Metrics of a run: an append-only file of JSON lines, and optionally TensorBoard events."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 
-PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, perhaps in groups
-TAIL = 2**14  # bytes that a look at the end of a file reads at once; a line has some two thousand
+PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, with or without groups
+TAIL = 2**14  # bytes that ``read_last`` reads at once; a line has some two thousand
 
 
 class Metrics:
     """Writes ``metrics.jsonl``: one object a line with ``step`` (environment steps), ``kind`` and named numbers.
 
-    The lines hold nothing that depends on the clock on the wall, so that a resumed run writes the same bytes as an
-    undisturbed one. Numbers that are not finite are written as null.
+    The lines hold nothing that depends on wall-clock time, so that a resumed run writes the same bytes as one that was
+    never interrupted. Numbers that are not finite are written as null.
     """
 
     def __init__(self, folder: Path, tensorboard: bool = False):
@@ -31,27 +31,27 @@ class Metrics:
         self.make_writer = _summary_writer(folder / "tensorboard") if tensorboard else None
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Appends one line and makes sure that it is on disk."""
-        clean = {name: _json_number(value) for name, value in values.items()}
+        """Appends one line and syncs it to disk."""
+        numbers = {name: _json_number(value) for name, value in values.items()}
         with open(self.path, "a") as file:
-            file.write(json.dumps({"step": step, "kind": kind, **clean}) + "\n")
+            file.write(json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
             file.flush()
             os.fsync(file.fileno())
         if self.make_writer:
-            # Made with the first line, whose step says which points of a killed process never happened.
+            # Made with the first line, whose step tells TensorBoard which points of a killed process to discard.
             self.writer = self.writer or self.make_writer(purge_step=step)
-            for name, value in clean.items():
+            for name, value in numbers.items():
                 if isinstance(value, float | int):
                     self.writer.add_scalar(f"{kind}/{name}", value, step)
 
     def close(self) -> None:
-        """Writes out what TensorBoard has in hand; a line more would begin a new file of it."""
+        """Writes out TensorBoard's pending events; another line would begin a new file of them."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
 
     def position(self) -> int:
-        """Returns the bytes written so far: what a checkpoint saves."""
+        """Returns the number of bytes written so far, which a checkpoint saves."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def rewind(self, position: int) -> None:
@@ -59,13 +59,13 @@ class Metrics:
         self.path.touch()
         if self.path.stat().st_size < position:
             raise ConfigError(
-                f"{self.path}: is shorter than its checkpoint says; lines have been lost, put them back or start over"
+                f"{self.path}: is shorter than its checkpoint says; restore the lost lines, or start over"
             )
         os.truncate(self.path, position)
 
 
 def _summary_writer(folder: Path) -> Callable[..., Any]:
-    """Makes TensorBoard writers; ConfigError if the extra is not installed."""
+    """Returns a maker of TensorBoard writers; ConfigError if the extra is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -81,7 +81,7 @@ def _json_number(value: Any) -> float | int | None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a ``metrics.jsonl``; a last line cut short by a kill is left out.
+    """Reads all complete lines of a ``metrics.jsonl``; leaves out a last line that a kill cut short.
 
     Raises:
         ConfigError: naming file and line, if another line is not what was written.
@@ -93,7 +93,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def read_last(path: Path) -> dict[str, Any] | None:
-    """The last whole line of a ``metrics.jsonl``, from the file's tail alone; None before the first.
+    """Reads the last complete line of a ``metrics.jsonl``, from the file's tail alone; None before the first.
 
     Raises:
         ConfigError: if it is not what was written.
@@ -103,10 +103,10 @@ def read_last(path: Path) -> dict[str, Any] | None:
     with open(path, "rb") as file:
         start, tail = file.seek(0, os.SEEK_END), b""
         while True:
-            lines = tail.split(b"\n")[1 if start else 0 : -1]  # without a beginning or an end that is cut
-            found = next((line for line in reversed(lines) if line), None)
-            if found is not None:
-                return _read_line(found, f"{path}: the last line")
+            lines = tail.split(b"\n")[1 if start else 0 : -1]  # without an incomplete first or last line
+            last = next((line for line in reversed(lines) if line), None)
+            if last is not None:
+                return _read_line(last, f"{path}: the last line")
             if start == 0:
                 return None
             end, start = start, max(start - TAIL, 0)
@@ -120,12 +120,12 @@ def _is_number(value: Any) -> bool:
 
 def _read_line(line: bytes, where: str) -> dict[str, Any]:
     try:
-        found = untrusted.json_value(line)
+        record = untrusted.json_value(line)
     except ValueError as error:
         raise ConfigError(f"{where} is damaged ({error})") from None
-    if not isinstance(found, dict) or type(found.get("step")) is not int or not isinstance(found.get("kind"), str):
+    if not isinstance(record, dict) or type(record.get("step")) is not int or not isinstance(record.get("kind"), str):
         raise ConfigError(f"{where} is damaged (no metrics with step and kind)")
-    bad = [name for name, value in found.items() if name != "kind" and not _is_number(value)]
-    if bad or not 0 <= found["step"] < 2**62 or any(not PLAIN.fullmatch(name) for name in found):
-        raise ConfigError(f"{where} is damaged ({bad[0] if bad else 'names or step'} make no sense)")
-    return found
+    bad = [name for name, value in record.items() if name != "kind" and not _is_number(value)]
+    if bad or not 0 <= record["step"] < 2**62 or any(not PLAIN.fullmatch(name) for name in record):
+        raise ConfigError(f"{where} is damaged (invalid {bad[0] if bad else 'names or step'})")
+    return record

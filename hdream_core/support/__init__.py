@@ -1,1 +1,1 @@
-"""What has nothing to do with learning: files, errors, command lines, processes, devices."""
+"""Utilities that have nothing to do with learning: files, errors, command lines, processes, devices."""

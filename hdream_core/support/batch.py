@@ -1,4 +1,4 @@
-"""Batches on their way to a device."""
+"""Moves batches to a device."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from torch import Tensor
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
-    """Moves a batch of arrays or tensors as it is: images travel as uint8 and are scaled on the device."""
+    """Moves a batch of arrays or tensors, dtypes unchanged: images travel as uint8 and are scaled on the device."""
     return {name: torch.as_tensor(values).to(device, non_blocking=True) for name, values in batch.items()}

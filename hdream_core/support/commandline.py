@@ -1,4 +1,4 @@
-"""Parse command lines into dataclasses with tyro, and format them back. Errors become one line."""
+"""Parses command lines into dataclasses with tyro, and formats them back. Errors become one line."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ import docstring_parser
 import tyro
 
 T = TypeVar("T")
-BOX = re.compile(r"[─-╿]+")  # of which tyro draws frames around its messages
+BOX = re.compile(r"[─-╿]+")  # the characters of the frames around tyro's messages
 HINT = re.compile(r"For full helptext.*")
 
 
 class Words(argparse.ArgumentParser):
-    """A parser of ``argparse`` that says what is wrong in one line."""
+    """An ``argparse`` parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) -> T:
-    """The command line as a ``kind``; exits with status 2 and one line for one that is none.
+    """Parses a command line into a ``kind``; exits with status 2 and a one-line error if it cannot.
 
     Args:
         kind: dataclass whose fields are the flags.
-        args: words; None takes this process's.
-        prog: what the user types.
-        options: of ``tyro.cli``.
+        args: the arguments; None takes this process's.
+        prog: the program's name in messages.
+        options: passed on to ``tyro.cli``.
     """
-    _unwrap(kind)
-    said = io.StringIO()
+    _set_help(kind)
+    stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(stderr):
             return tyro.cli(kind, args=sys.argv[1:] if args is None else list(args), prog=prog, **options)
     except SystemExit as stop:
         if stop.code:
-            print(f"error: {one_line(said.getvalue())}; see {prog} --help", file=sys.stderr)
+            print(f"error: {one_line(stderr.getvalue())}; see {prog} --help", file=sys.stderr)
         raise
 
 
-def _unwrap(kind: type) -> None:
-    """Gives each field its docstring as one line of help: tyro breaks the line before each indented one.
+def _set_help(kind: type) -> None:
+    """Sets each field's docstring, joined to one line, as its help: tyro would break it before an indented line.
 
-    What a docstring has as the default of a field that defaults to None is told as what None stands for, since tyro
-    adds that the default is None.
+    Where a field defaults to None, ``Default: x`` in its docstring becomes ``None: x``, since tyro itself adds that
+    the default is None.
     """
     docs = {
         doc.arg_name: " ".join((doc.description or "").split())
@@ -64,30 +64,30 @@ def _unwrap(kind: type) -> None:
             text = docs[field.name].replace("Default: ", "None: ") if field.default is None else docs[field.name]
             field.metadata = MappingProxyType({**field.metadata, "help": text})
         if dataclasses.is_dataclass(types[field.name]):
-            _unwrap(types[field.name])
+            _set_help(types[field.name])
 
 
-def words_of(job: Any) -> list[str]:
-    """The command line that a dataclass could have been parsed from: its fields that are not at their defaults."""
-    words: list[str] = []
-    for field in dataclasses.fields(job):
-        value, flag = getattr(job, field.name), f"--{field.name.replace('_', '-')}"
+def words_of(options: Any) -> list[str]:
+    """Formats a dataclass as the arguments that parse to it: one flag for each field that is not at its default."""
+    args: list[str] = []
+    for field in dataclasses.fields(options):
+        value, flag = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
         if value == field.default:
             continue
         if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
+            args.append(flag if value else flag.replace("--", "--no-", 1))
         else:
-            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
-    return words
+            args += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return args
 
 
 def one_line(text: str) -> str:
-    """Turns tyro's message into one line: without its frames, titles and hints."""
-    words = " ".join(HINT.sub("", BOX.sub(" ", text)).split()).partition(" Argument helptext:")[0]
+    """Turns tyro's message into one line, without frames, titles and hints."""
+    line = " ".join(HINT.sub("", BOX.sub(" ", text)).split()).partition(" Argument helptext:")[0]
     for title in ("Parsing error ", "Unrecognized options ", "Value error "):
-        words = words.removeprefix(title)
-    # What a group of settings refuses (``support.settings``) begins with the field's own name; the config of a run is
-    # the field ``run`` of the command, which its flags do not name.
-    if refused := re.search(r"Error parsing (?:run\.)?([\w.]+): (\w+ is .*?)[ -]*$", words):
-        return ".".join(refused.groups())
-    return words.rstrip(". ") or "cannot be read"
+        line = line.removeprefix(title)
+    # An error of a settings group (``support.settings``) begins with the field's own name, so the group's path goes
+    # before it. Without ``run.``, the command's field that holds the config: flags do not have it either.
+    if match := re.search(r"Error parsing (?:run\.)?([\w.]+): (\w+ is .*?)[ -]*$", line):
+        return ".".join(match.groups())
+    return line.rstrip(". ") or "cannot be read"

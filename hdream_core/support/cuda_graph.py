@@ -1,4 +1,4 @@
-"""Work on a GPU captured once as a CUDA graph and replayed: the processor then starts one thing, not a thousand."""
+"""Captures GPU work as a CUDA graph and replays it, so that the CPU launches one graph, not a thousand kernels."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-WARM_UP = 3  # calls before the capture: libraries choose their kernels in them, and steps are compiled
+WARM_UP = 3  # calls before the capture, in which libraries choose their kernels and steps are compiled
 Work = Callable[..., Any]
 
 
 def captured(work: Work, device: torch.device, enabled: bool = True) -> Work:
-    """Returns ``work`` as it is on a CPU, or if not enabled; on a GPU, work that is captured (``Captured``)."""
+    """Wraps ``work`` in ``Captured`` on a GPU; returns it unchanged on a CPU or if not ``enabled``."""
     return Captured(work, device) if enabled and device.type == "cuda" else work
 
 
 class Captured:
-    """Captures work on a GPU, for each set of shapes that it meets often enough, and replays it.
+    """Captures ``work`` on a GPU, once for each set of input shapes, after ``WARM_UP`` calls, and replays it.
 
     Args:
-        work: a function from (nested dicts and tuples of) tensors to the same, that never waits for the GPU and does
-            the same whatever the values are. What it changes besides (weights, moments) is changed by a replay as by a
-            call.
-        device: a GPU, where it works.
+        work: a function from (nested dicts and tuples of) tensors to the same. It must never wait for the GPU, and do
+            the same whatever the values are. A replay changes weights, moments and the like just as a call does.
+        device: the GPU that ``work`` runs on.
     """
 
     def __init__(self, work: Work, device: torch.device):
@@ -36,7 +35,7 @@ class Captured:
         self._graphs: dict[tuple[torch.Size, ...], _Graph] = {}
 
     def __call__(self, *inputs: Any) -> Any:
-        """Returns ``work(*inputs)``; inputs may lie on the CPU, pinned memory travels beside other work."""
+        """Returns ``work(*inputs)``. Inputs may be on the CPU; copies from pinned memory overlap other work."""
         tensors, tree = tree_flatten(inputs)
         tensors = [torch.as_tensor(x) for x in tensors]
         shapes = tuple(x.shape for x in tensors)
@@ -50,23 +49,23 @@ class Captured:
 
 
 class _Graph:
-    """One graph, with memory of its own for inputs and outputs."""
+    """Holds one graph, with its own memory for inputs and outputs."""
 
     def __init__(self, work: Work, inputs: list[Tensor], tree: TreeSpec):
         self.inputs = [x.clone() for x in inputs]
         self.graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream()
-        # Captured on a stream of the caller's own, the graph has that stream's priority.
+        # A graph that is captured on the caller's own stream gets that stream's priority.
         stream = None if current == torch.cuda.default_stream() else current
-        # A dead agent's graph must not be collected, that is, destroyed on the GPU, while this one is captured.
+        # Collecting a dead agent's graph destroys it on the GPU, which must not happen during a capture.
         collects = gc.isenabled()
         gc.collect()
         gc.disable()
         try:
-            # Other threads, such as the one that reads batches, go on with what they do.
+            # Other threads, such as the prefetcher's, may call CUDA during this capture.
             with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
                 outputs, self.tree = tree_flatten(work(*tree_unflatten(self.inputs, tree)))
-                # Scalars leave together: one copy after a replay, not one for each metric.
+                # Scalars are stacked: one copy after a replay, not one for each metric.
                 self.scalars = all(x.ndim == 0 for x in outputs)
                 self.outputs = [torch.stack([x.float() for x in outputs])] if self.scalars else outputs
         finally:
@@ -74,31 +73,31 @@ class _Graph:
                 gc.enable()
 
     def __call__(self, inputs: list[Tensor]) -> Any:
-        for mine, new in zip(self.inputs, inputs, strict=True):
-            mine.copy_(new, non_blocking=True)
+        for static, new in zip(self.inputs, inputs, strict=True):
+            static.copy_(new, non_blocking=True)
         self.graph.replay()
         outputs = [x.clone() for x in self.outputs]  # the next replay overwrites them
         return tree_unflatten(list(outputs[0].unbind()) if self.scalars else outputs, self.tree)
 
 
 class Throttle:
-    """Keeps the processor from running ahead of a GPU by more than some updates, whose batches lie in pinned memory.
+    """Limits how many updates the CPU queues ahead of the GPU: the batch of each occupies pinned memory.
 
     Args:
-        device: that works; a CPU is never ahead of itself.
-        ahead: updates that may wait.
+        device: device of the updates; on a CPU there is no queue and nothing to limit.
+        ahead: updates that may be queued.
     """
 
     def __init__(self, device: torch.device, ahead: int = 3):
         self.enabled, self.ahead = device.type == "cuda", ahead
-        self._begun: deque[torch.cuda.Event] = deque()
+        self._queued: deque[torch.cuda.Event] = deque()
 
     def wait(self) -> None:
-        """Waits, after an update was started, for the one that is too far back."""
+        """Waits, after an update was queued, until at most ``ahead`` of them are unfinished."""
         if not self.enabled:
             return
         event = torch.cuda.Event()
         event.record()
-        self._begun.append(event)
-        if len(self._begun) > self.ahead:
-            self._begun.popleft().synchronize()
+        self._queued.append(event)
+        if len(self._queued) > self.ahead:
+            self._queued.popleft().synchronize()

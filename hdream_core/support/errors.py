@@ -1,4 +1,4 @@
-"""What ends a command in one clear line without a traceback: bad input (exit status 2), a failing disk (74)."""
+"""Errors that end a command in one clear line without a traceback: bad input (exit status 2), a failing disk (74)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import errno
 import sys
 from collections.abc import Iterator
 
-# Exit statuses, the latter two as sysexits has them (EX_IOERR, EX_TEMPFAIL): after a failing disk another try may go
-# well; a run that saved itself when told to stop, or that another process is at, is all right.
+# Exit statuses; the last two are EX_IOERR and EX_TEMPFAIL of sysexits. After an I/O error a retry may succeed. STOPPED
+# is no failure: the run saved itself when asked to stop, or another process is working on it.
 BAD_INPUT, IO_ERROR, STOPPED = 2, 74, 75
-# Errors of the system that another try would meet again; a full disk or a share that does not answer is none of them.
-LASTING = {
+# Errors of the system that a retry would meet again, unlike a full disk or a network share that does not answer.
+PERMANENT = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
 }
 
 
 class UserError(Exception):
-    """What a user can mend; the message is one line that says what is wrong, where, and what would be right.
+    """An error that the user can fix. Its message is one line: what is wrong, where, and what would be right.
 
     Attributes:
-        status: that a command ends with.
+        status: exit status of a command that it ends.
     """
 
     status = BAD_INPUT
@@ -33,10 +33,10 @@ class ConfigError(UserError, ValueError):
 
 @contextlib.contextmanager
 def exit_on_user_error(interrupted: str = "the same command goes on from here") -> Iterator[None]:
-    """Turns the errors that a user can mend into one line on standard error and an exit status.
+    """Turns errors that the user can fix into one line on standard error and an exit status.
 
     Args:
-        interrupted: what to say after Ctrl-C.
+        interrupted: message after Ctrl-C.
     """
     try:
         yield
@@ -44,9 +44,9 @@ def exit_on_user_error(interrupted: str = "the same command goes on from here") 
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.status)
     except OSError as error:  # full disk, no permission, a file where a folder should be
-        said = f"{error.filename or 'input or output'}: {error.strerror or error}"
-        print(f"error: {' '.join(said.split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT if error.errno in LASTING else IO_ERROR)
+        message = f"{error.filename or 'input or output'}: {error.strerror or error}"
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        sys.exit(BAD_INPUT if error.errno in PERMANENT else IO_ERROR)
     except KeyboardInterrupt:
         print(f"\nstopped; {interrupted}", file=sys.stderr)
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""Where and in which arithmetic the networks run. Harmonizers, losses and the MLPs' output layers stay in float32."""
+"""The device and the arithmetic of the networks. Harmonizers, losses and the MLPs' output layers stay in float32."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from hdream_core.support.errors import ConfigError
 
 
-def pick_device(wanted: str = "auto") -> torch.device:
-    """Returns the device of a config's ``train.device``; ``auto`` is a CUDA GPU where there is one, else the CPU.
+def pick_device(name: str = "auto") -> torch.device:
+    """Returns the device that a config's ``train.device`` names; ``auto`` is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        ConfigError: if a GPU is wanted that is not there.
+        ConfigError: if it names a GPU that this machine does not have.
     """
-    if wanted == "auto":
+    if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(wanted)
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"train.device is {wanted}, but PyTorch sees {torch.cuda.device_count()} GPUs here")
+        raise ConfigError(f"train.device is {name}, but PyTorch sees {torch.cuda.device_count()} GPUs here")
     return device
 
 
 def native_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 natively; elsewhere autocast is slower than float32."""
+    """Tells whether the device multiplies bfloat16 natively; if it does not, autocast is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     has_products = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # torch has no public name for it
@@ -32,19 +32,19 @@ def native_bfloat16(device: torch.device) -> bool:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """``float32`` or ``bfloat16`` for a config's ``auto``, ``float32`` or ``bfloat16``."""
+    """Resolves a config's ``auto``, ``float32`` or ``bfloat16`` to ``float32`` or ``bfloat16``."""
     if precision == "auto":
         return "bfloat16" if native_bfloat16(device) else "float32"
     return precision
 
 
 def product_dtype(x: torch.Tensor) -> torch.dtype:
-    """In which dtype autocast multiplies ``x`` here; its own without autocast."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    """Returns the dtype in which autocast multiplies ``x`` here; without autocast, that of ``x``."""
+    device_type = x.device.type
+    return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else x.dtype
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
-    """Autocast for the networks of a run, or nothing in float32."""
+    """Makes the autocast context of a run's networks; in float32 it does nothing."""
     enabled = resolve_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -1,4 +1,4 @@
-"""Processes beside each other on one machine: how many, and none left behind."""
+"""Helpers for several processes on one machine: cores, locks, freed memory, children that end with their parent."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from filelock import FileLock, Timeout
 
 from hdream_core.support.errors import STOPPED, ConfigError
 
-LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to let go
-PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's <malloc.h>
-LARGEST_KEPT = 32 * 2**20  # bytes; glibc takes no larger threshold
+LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to release its lock
+PR_SET_PDEATHSIG = 1  # from Linux's <sys/prctl.h>
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's <malloc.h>
+LARGEST_KEPT = 32 * 2**20  # bytes; the largest threshold that glibc accepts
 
 
 class BusyError(ConfigError):
-    """Another process is at the same work."""
+    """Another process is doing the same work."""
 
     status = STOPPED
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Returns the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def die_with_parent(parent: int) -> None:
-    """Asks Linux to end this process when its parent ends, even by ``kill -9``; elsewhere it does nothing.
+    """Asks Linux to kill this process when its parent ends, even by ``kill -9``. Does nothing elsewhere.
 
     Args:
-        parent: the parent's process id as the parent knew it. If it is gone by now, this process ends at once.
+        parent: process id that the parent passed on. If that process has ended by now, this one ends at once.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -46,10 +46,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Asks glibc to keep what is freed for the next allocation; elsewhere it does nothing.
+    """Asks glibc to keep freed memory for later allocations. Does nothing elsewhere.
 
-    An update frees and allocates the same tensors again. Given back to the system each time, their pages are zeroed
-    and mapped anew.
+    Every update frees and allocates the same tensors. If their memory went back to the system, its pages would be
+    zeroed and mapped anew each time.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -58,7 +58,7 @@ def keep_freed_memory() -> None:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether another process is inside ``exclusive`` of this lock right now."""
+    """Tells whether another process holds this lock of ``exclusive`` now."""
     if not lock.exists():
         return False
     guard = FileLock(lock)
@@ -72,11 +72,11 @@ def is_held(lock: Path) -> bool:
 
 @contextlib.contextmanager
 def exclusive(lock: Path, what: str) -> Iterator[None]:
-    """Keeps a second process out while the block runs; a dead process holds no lock.
+    """Holds a lock while the block runs, so that no second process enters. A process that dies releases its lock.
 
     Args:
         lock: file to lock.
-        what: for the message, e.g. "training this run".
+        what: what holders of the lock do, for the message, e.g. "training this run".
 
     Raises:
         BusyError: if another process holds the lock.

@@ -1,4 +1,4 @@
-"""Where a run or a result comes from: code, packages, device."""
+"""Collects the provenance of a run or a result: code, packages, device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = ("torch", "numpy", "scipy", "h5py", "gymnasium", "mujoco", "metaworld
 
 
 def git_state() -> tuple[str, bool]:
-    """Commit of the source tree and whether it has uncommitted changes; ``("unknown", False)`` outside git."""
+    """Returns the source tree's commit and whether it has uncommitted changes; ``("unknown", False)`` outside git."""
     try:
         commit = _git("rev-parse", "HEAD").strip()
         return commit, bool(_git("status", "--porcelain", "--untracked-files=no").strip())
@@ -19,13 +19,13 @@ def git_state() -> tuple[str, bool]:
         return "unknown", False
 
 
-def _git(*words: str) -> str:
+def _git(*args: str) -> str:
     folder = Path(__file__).parent
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of what results depend on, and of Python."""
+    """Returns the versions of Python and of the packages that results depend on."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -35,17 +35,17 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def device_name(wanted: str = "auto") -> str:
+def device_name(name: str = "auto") -> str:
     """Returns the GPU's name, or the processor's model and core count.
 
     Args:
-        wanted: ``train.device`` of a config.
+        name: ``train.device`` of a config.
     """
     import torch
 
     from hdream_core.support.precision import pick_device
 
-    device = pick_device(wanted)
+    device = pick_device(name)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     model = platform.processor() or platform.machine()

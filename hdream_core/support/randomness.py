@@ -1,4 +1,4 @@
-"""Save, restore and isolate the state of random number generators."""
+"""Saves, restores and isolates the state of random number generators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Draws inside come from ``seed`` and leave training's generators where they were."""
+    """Seeds PyTorch's generators for the block, and restores their state, which is training's, after it."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -20,10 +20,10 @@ def own_randomness(seed: int) -> Iterator[None]:
 
 
 def rng_state(rng: np.random.Generator) -> dict[str, Any]:
-    """A NumPy generator's state in plain values."""
+    """Returns a NumPy generator's state as plain values."""
     return rng.bit_generator.state
 
 
 def set_rng_state(rng: np.random.Generator, state: dict[str, Any]) -> None:
-    """The inverse of ``rng_state``."""
+    """Restores a state that ``rng_state`` returned."""
     rng.bit_generator.state = state

@@ -1,8 +1,8 @@
-"""HDF5 files with a seal: before the data, as text, the SHA-256 of all of it.
+"""HDF5 files with a seal: the SHA-256 checksum of their content.
 
-libhdf5 hangs, crashes or takes all memory on some damaged files, where this process could not get a word in. So a
-sealed file is compared with its seal before libhdf5 sees it, and one without a seal is first read by a process that may
-die. The seal stands in HDF5's own user block, which other readers skip.
+libhdf5 hangs, crashes or takes all memory on some damaged files, and Python cannot catch that. So a sealed file is
+compared with its checksum before libhdf5 opens it, and one without a seal is first read in a subprocess, which may
+crash. The checksum is text in HDF5's own user block, which other readers skip.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ import h5py
 from hdream_core.support import untrusted
 from hdream_core.support.files import write_atomically
 
-BLOCK = 512  # bytes of the user block; HDF5 takes no smaller one
+BLOCK = 512  # bytes of the user block, the fewest that HDF5 allows
 MARK = b"hdream sha256 "
-SECONDS = 30  # that the process which may die has
-MEMORY = 2**31  # bytes that it may take
-WHOLE = 2**26  # bytes up to which it reads all values, not just what describes them
+SECONDS = 30  # time limit of the subprocess
+MEMORY = 2**31  # bytes, memory limit of the subprocess
+WHOLE = 2**26  # bytes of a file; in a larger one the subprocess reads the metadata only, no values
 
 
 @contextlib.contextmanager
 def writing(path: Path, **options: Any) -> Iterator[h5py.File]:
-    """A file that is written in memory and, when the block ends, appears under its name, sealed and whole.
+    """Builds a file in memory; when the block ends, seals it and writes it atomically.
 
-    libhdf5 does not take a full disk well, so it never meets one here.
+    libhdf5 handles a full disk badly, so it never writes to the disk here.
     """
     image = io.BytesIO()
     with h5py.File(image, "w", userblock_size=BLOCK, **options) as file:
@@ -45,12 +45,12 @@ def writing(path: Path, **options: Any) -> Iterator[h5py.File]:
 
 
 def create(path: Path, **options: Any) -> h5py.File:
-    """A new file to write on disk, if it is too large for memory, with room for a seal."""
+    """Creates a file on disk, for content too large for memory, with room for a seal."""
     return h5py.File(path, "w", userblock_size=BLOCK, **options)
 
 
 def seal(path: Path) -> None:
-    """Seals a file of ``create`` that has been closed."""
+    """Seals a file that ``create`` made and the caller has closed."""
     digest = _digest(path)
     with open(path, "r+b") as file:
         file.write(MARK + digest + b"\n")
@@ -59,17 +59,17 @@ def seal(path: Path) -> None:
 
 
 def open_to_read(path: Path, **options: Any) -> h5py.File:
-    """Opens a file that is what was written, or at least can be read.
+    """Opens a file after comparing it with its seal or, if it has none, reading it in a subprocess.
 
     Raises:
-        OSError, ValueError: with a short reason, if it is neither.
+        OSError, ValueError: with a short reason, if the file has changed or cannot be read.
     """
     with open(path, "rb") as file:
-        start = file.read(len(MARK) + 64)
-    if not start.startswith(MARK):
-        _try_out(path)
-    elif start[len(MARK) :] != _digest(path):
-        raise ValueError("it has changed since it was written: its SHA-256 is another")
+        header = file.read(len(MARK) + 64)
+    if not header.startswith(MARK):
+        _read_in_subprocess(path)
+    elif header[len(MARK) :] != _digest(path):
+        raise ValueError("it has changed since it was written: its SHA-256 does not match its seal")
     return h5py.File(path, "r", **options)
 
 
@@ -79,19 +79,19 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").hexdigest().encode()
 
 
-def _try_out(path: Path) -> None:
-    """Reads a file in a process of its own, with limits; ValueError if that does not end well."""
+def _read_in_subprocess(path: Path) -> None:
+    """Reads a file in a subprocess with limits of time and memory; raises ValueError if that fails."""
     command = [sys.executable, "-m", "hdream_core.support.sealed", str(path.absolute())]
     root = Path(__file__).parents[2]
     try:
-        # NumPy's libraries map memory for every processor, which must not count against the file.
-        alone = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=root, env=alone)
+        # NumPy's libraries map memory for every core, which must not count against the limit.
+        env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        process = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=root, env=env)
     except subprocess.TimeoutExpired:
         raise ValueError("damaged: reading it does not end") from None
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise ValueError(said[-1] if done.returncode == 1 and said else "damaged: reading it crashes")
+    if process.returncode:
+        lines = process.stderr.strip().splitlines()
+        raise ValueError(lines[-1] if process.returncode == 1 and lines else "damaged: reading it crashes")
 
 
 def _limit_memory() -> None:
@@ -103,8 +103,8 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _walk(path: Path) -> None:
-    """Reads everything that readers of the file may look at."""
+def _read_all(path: Path) -> None:
+    """Reads everything that readers of the file may read."""
     with h5py.File(path, "r") as file:
         dict(file.attrs)
         for dataset in untrusted.datasets(file).values():
@@ -124,7 +124,7 @@ def _walk(path: Path) -> None:
 if __name__ == "__main__":
     _limit_memory()
     try:
-        _walk(Path(sys.argv[1]))
-    except Exception as error:  # whatever libhdf5 makes of it
+        _read_all(Path(sys.argv[1]))
+    except Exception as error:  # libhdf5 raises many types for a damaged file
         print(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", file=sys.stderr)
         sys.exit(1)

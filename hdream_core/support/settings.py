@@ -1,14 +1,14 @@
-"""Frozen dataclasses of settings that check themselves, and ways to change, name and rebuild them.
+"""Frozen dataclasses of settings that check themselves, and functions that build, change, flatten and parse them.
 
-A class of settings is written like a dataclass, with its bounds at the field::
+A class of settings is written like a dataclass, with the bounds in the field's type::
 
     @settings
     class RSSMConfig:
         deter: Annotated[int, Field(ge=1, le=65_536)] = 1024
         \"\"\"Size of the deterministic state.\"\"\"
 
-Whatever builds one (a call, ``dataclasses.replace``, JSON, a command line) gets the same checks, and the same error in
-one line: ConfigError, whose message begins with the setting's name.
+Whatever builds one (a call, ``dataclasses.replace``, JSON, a command line) gets the same checks and the same error: a
+ConfigError of one line that begins with the setting's name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AboveZero = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 """A share of something, or a discount."""
 Name = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,=+-]*$")]
-"""A name that is also a folder's: letters, digits and . , _ = + - alone."""
+"""A name that can also name a folder: only letters, digits and . , _ = + -."""
 
 _MUST_BE = {
     "greater_than_equal": "{ge:g} or more",
@@ -53,7 +53,7 @@ _MUST_BE = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "string_type": "a text",
-    "string_pattern_mismatch": "a name of letters, digits and . , _ = + - alone",
+    "string_pattern_mismatch": "a name of only letters, digits and . , _ = + -",
     "string_too_long": "a name of at most {max_length} characters",
     "literal_error": "one of {expected}",
     "dataclass_type": "a group of settings",
@@ -62,27 +62,27 @@ _MUST_BE = {
 
 @dataclass_transform(frozen_default=True)
 def settings(cls: type[T]) -> type[T]:
-    """Makes a class of annotated fields a frozen dataclass that refuses unusable values with ConfigError."""
-    made = pydantic.dataclasses.dataclass(frozen=True, config=STRICT)(cls)
-    init = made.__init__
+    """Makes a class of annotated fields a frozen dataclass that raises ConfigError for unusable values."""
+    result = pydantic.dataclasses.dataclass(frozen=True, config=STRICT)(cls)
+    init = result.__init__
 
     @functools.wraps(init)
-    def checked(self: Any, *args: Any, **values: Any) -> None:
+    def checked_init(self: Any, *args: Any, **values: Any) -> None:
         try:
             init(self, *args, **values)
         except ValidationError as error:
             raise ConfigError(_reason(error)) from None
 
-    made.__init__ = checked
-    return made
+    result.__init__ = checked_init
+    return result
 
 
 def build(cls: type[T], values: Any, where: str = "") -> T:
-    """Builds settings from nested dicts, such as JSON holds; a field that is missing takes its default.
+    """Builds settings from nested dicts, such as those of JSON; a missing field takes its default.
 
     Args:
-        cls: a class of ``settings``.
-        values: by field.
+        cls: a class that ``settings`` made.
+        values: values by field name.
         where: prefix of the names in the message, e.g. ``agent.``.
 
     Raises:
@@ -90,16 +90,16 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{where.rstrip('.') or 'the config'} must be a group of settings")
-    kinds = typing.get_type_hints(cls)
-    if unknown := sorted(str(name) for name in values if name not in kinds):
+    types = typing.get_type_hints(cls)
+    if unknown := sorted(str(name) for name in values if name not in types):
         raise ConfigError(f"{where}{unknown[0]} is unknown")
-    inner = {
-        name: build(kinds[name], value, f"{where}{name}.")
+    groups = {
+        name: build(types[name], value, f"{where}{name}.")
         for name, value in values.items()
-        if dataclasses.is_dataclass(kinds[name]) and not isinstance(value, kinds[name])
+        if dataclasses.is_dataclass(types[name]) and not isinstance(value, types[name])
     }
     try:
-        return cls(**(values | inner))
+        return cls(**(values | groups))
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
 
@@ -108,33 +108,33 @@ def override(config: T, changes: Mapping[str, Any]) -> T:
     """Returns a copy with fields changed by dotted name, e.g. ``{"train.batch": 16, "seed": 1}``.
 
     Raises:
-        ConfigError: for an unknown setting, naming the nearest, or for a value that it cannot have.
+        ConfigError: if a setting is unknown, naming the nearest, or its value is not allowed.
     """
     for dotted, value in changes.items():
-        config = _replaced(config, dotted.split("."), value, "", config)
+        config = _replace(config, dotted.split("."), value, "", config)
     return config
 
 
-def _replaced(node: Any, path: list[str], value: Any, prefix: str, whole: Any) -> Any:
+def _replace(node: Any, path: list[str], value: Any, prefix: str, root: Any) -> Any:
     head, *rest = path
     if not dataclasses.is_dataclass(node) or head not in {f.name for f in dataclasses.fields(node)}:
-        raise _unknown(prefix + ".".join(path), whole)
-    inner = _replaced(getattr(node, head), rest, value, f"{prefix}{head}.", whole) if rest else value
+        raise _unknown_setting(prefix + ".".join(path), root)
+    inner = _replace(getattr(node, head), rest, value, f"{prefix}{head}.", root) if rest else value
     try:
         return dataclasses.replace(node, **{head: inner})
     except ConfigError as error:
-        # An error from further inside has its whole name already.
+        # An error from a nested group already has the whole name.
         raise error if rest else ConfigError(f"{prefix}{error}") from None
 
 
-def _unknown(dotted: str, whole: Any) -> ConfigError:
-    known = list(flatten(whole))
-    near = difflib.get_close_matches(dotted, known, 3, 0.5) or known[:3]
+def _unknown_setting(dotted: str, root: Any) -> ConfigError:
+    names = list(flatten(root))
+    near = difflib.get_close_matches(dotted, names, 3, 0.5) or names[:3]
     return ConfigError(f"unknown setting {dotted!r}; nearest: {', '.join(near)}")
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns all single settings by dotted name."""
+    """Returns all settings of a config and of its groups by dotted name."""
     leaves: dict[str, Any] = {}
     for f in dataclasses.fields(config):
         value, name = getattr(config, f.name), prefix + f.name
@@ -143,24 +143,24 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def parse_value(config: Any, dotted: str, text: str) -> Any:
-    """Reads ``text`` as the type of the setting ``dotted`` of ``config``.
+    """Parses ``text`` to a value of the setting ``dotted`` of ``config``.
 
     Raises:
-        ConfigError: if there is no such setting, or the text does not fit it.
+        ConfigError: if there is no such setting, or the text is not a value of its type.
     """
     node, prefix = config, dotted.rpartition(".")[0]
     for part in prefix.split(".") if prefix else ():
         node = getattr(node, part, None)
     name = dotted.rpartition(".")[2]
-    kinds = typing.get_type_hints(type(node), include_extras=True) if dataclasses.is_dataclass(node) else {}
-    if name not in kinds:
-        raise _unknown(dotted, config)
+    types = typing.get_type_hints(type(node), include_extras=True) if dataclasses.is_dataclass(node) else {}
+    if name not in types:
+        raise _unknown_setting(dotted, config)
     if dataclasses.is_dataclass(getattr(node, name)):
         raise ConfigError(f"{dotted} is a group of settings; name one of its fields")
-    if text.lower() == "none" and _optional(kinds[name]):
+    if text.lower() == "none" and _optional(types[name]):
         return None
     try:
-        return TypeAdapter(kinds[name], config={"allow_inf_nan": False}).validate_strings(text)
+        return TypeAdapter(types[name], config={"allow_inf_nan": False}).validate_strings(text)
     except ValidationError as error:
         raise ConfigError(_reason(error, name=dotted)) from None
 
@@ -171,22 +171,22 @@ def _optional(kind: Any) -> bool:
     return type(None) in typing.get_args(kind)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns `` (did you mean X?)`` for the known name that is most like ``name``, or nothing."""
-    near = difflib.get_close_matches(name, list(known), 1)
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Returns `` (did you mean X?)`` for the one of ``names`` that is most like ``name``, or an empty string."""
+    near = difflib.get_close_matches(name, list(names), 1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _reason(error: ValidationError, name: str = "") -> str:
-    """The first thing that is wrong, in one line that begins with the setting's name."""
+    """Formats the first error in one line that begins with the setting's name."""
     first = error.errors(include_url=False)[0]
-    # Of a union such as `float | None`, the location names the member too.
+    # For a union such as `float | None`, the location also names the member.
     path = [str(part) for part in first["loc"] if str(part).isidentifier() and str(part) not in ("float", "int", "str")]
     name = name or ".".join(path) or "the config"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{name} is unknown"
-    wanted = _MUST_BE.get(first["type"], first["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+    must_be = _MUST_BE.get(first["type"], first["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
     context = {key: value for key, value in first.get("ctx", {}).items() if key != "error"}
     if "expected" in context:
         context["expected"] = context["expected"].replace("'", "").replace(" or ", ", ")
-    return f"{name} is {str(first['input'])[:80]}; it must be {wanted.format(**context)}"
+    return f"{name} is {str(first['input'])[:80]}; it must be {must_be.format(**context)}"

@@ -1,6 +1,6 @@
-"""Files from elsewhere, read without trust: no code runs, sizes are checked before memory is taken, no path leads out.
+"""Reads untrusted files: runs no code from them, checks sizes before it allocates memory, lets no path lead outside.
 
-Every function raises ValueError with a short reason; callers add which file it was.
+Every function raises ValueError with a short reason; callers add the file's name.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import h5py
 import numpy as np
 
 LARGEST = 2**30  # bytes of one array
-DEFLATE = 1100  # times that gzip can make data smaller, a little over
+DEFLATE = 1100  # a little over the largest factor by which gzip compresses
 LONGEST = 2**24  # characters of one text
-SMALL = 2**20  # bytes that nobody needs to justify
-DEEPEST = 8  # groups within groups
+SMALL = 2**20  # bytes that a file may claim whatever its own size
+DEEPEST = 8  # levels of nested groups
 BAD_ZIP = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -48,36 +48,36 @@ BAD_NPY = (
     UnicodeDecodeError,
     tokenize.TokenError,
 )
-WRONG = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+BAD_CONTENT = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,=+-]*")
 
 
 @contextlib.contextmanager
 def expecting(where: object, error: type[Exception]) -> Iterator[None]:
-    """Raises ``error``, naming where, if what a file holds is not what the block takes it for.
+    """Turns errors that unexpected content of a file causes in the block into ``error``, which names ``where``.
 
-    The error that was raised is the new one's cause, for who looks for a mistake of the code and not of the file.
+    The original error is kept as the cause: it helps where the code is wrong and not the file.
     """
     try:
         yield
     except error:
         raise
-    except WRONG as reason:
-        if isinstance(reason, OSError) and reason.errno:  # of the system, not of what the file holds
+    except BAD_CONTENT as cause:
+        if isinstance(cause, OSError) and cause.errno:  # an error of the system, not of the content
             raise
-        said = f"{reason} is missing" if isinstance(reason, KeyError) else " ".join(str(reason).split())[:300]
-        raise error(f"{where} ({said or type(reason).__name__})") from reason
+        reason = f"{cause} is missing" if isinstance(cause, KeyError) else " ".join(str(cause).split())[:300]
+        raise error(f"{where} ({reason or type(cause).__name__})") from cause
 
 
 def plain_name(text: Any, what: str) -> str:
-    """``text`` if it can name a file or folder inside another, and nothing outside."""
+    """Returns ``text`` if it is safe as the name of a file or folder inside another."""
     if not isinstance(text, str) or not NAME.fullmatch(text) or len(text) > 200:
-        raise ValueError(f"{what} is {text!r}; a name has letters, digits and . , _ = + - alone")
+        raise ValueError(f"{what} is {text!r}; a name has only letters, digits and . , _ = + -")
     return text
 
 
 def json_value(text: str | bytes) -> Any:
-    """JSON of ordinary depth."""
+    """Parses JSON; nesting too deep for Python is a ValueError, too."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -85,98 +85,98 @@ def json_value(text: str | bytes) -> Any:
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file."""
-    found = json_value(path.read_bytes())
-    if not isinstance(found, dict):
+    """Reads the JSON object in a file."""
+    value = json_value(path.read_bytes())
+    if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
-    return found
+    return value
 
 
 def members(group: h5py.Group) -> dict[str, h5py.Group | h5py.Dataset]:
-    """What a group holds. Links to other files are refused."""
+    """Returns the members of a group by name; refuses links to other files."""
     return {name: member(group, name) for name in group}
 
 
 def member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    """What a group holds under a name. A link to another file is refused; KeyError if there is nothing."""
+    """Returns the member of a group that has this name; KeyError if there is none. Refuses a link to another file."""
     if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
         raise ValueError(f"{name} is a link to another file")
     return group[name]
 
 
 def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
-    """All datasets beneath a group by their path, e.g. ``loss/reward``. What is there under two names is refused."""
-    found: dict[str, h5py.Dataset] = {}
+    """Returns all datasets below a group by path, e.g. ``loss/reward``; refuses an object with two paths."""
+    by_path: dict[str, h5py.Dataset] = {}
     seen = {group.id}
     waiting = [("", group, 0)]
     while waiting:
         prefix, parent, depth = waiting.pop()
         for name, item in members(parent).items():
             if item.id in seen or depth > DEEPEST:
-                raise ValueError(f"{prefix}{name} is there twice, or nested too deeply")
+                raise ValueError(f"{prefix}{name} appears twice, or is nested too deeply")
             seen.add(item.id)
             if isinstance(item, h5py.Group):
                 waiting.append((f"{prefix}{name}/", item, depth + 1))
             else:
-                found[prefix + name] = item
-    return found
+                by_path[prefix + name] = item
+    return by_path
 
 
 def array(dataset: h5py.Dataset, largest: int = LARGEST) -> np.ndarray:
-    """A numeric dataset, whose size its bytes in the file must bear out."""
+    """Reads a numeric dataset, unless it claims more bytes than those stored can unpack to."""
     _check_storage(dataset)
     if dataset.dtype.kind not in "biuf":
         raise ValueError(f"{dataset.name} has dtype {dataset.dtype}, must be numeric")
     stored = dataset.id.get_storage_size()
-    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize  # taken whole for one value of it
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize  # unpacked whole, even for one value
     if max(dataset.nbytes, chunk) > min(largest, SMALL + DEFLATE * stored):
         raise ValueError(
-            f"{dataset.name} claims {max(dataset.nbytes, chunk)} bytes at once, of which the file holds {stored}"
+            f"{dataset.name} claims {max(dataset.nbytes, chunk)} bytes, too many for the {stored} bytes stored"
         )
     return dataset[()]
 
 
 def strings(dataset: h5py.Dataset) -> np.ndarray:
-    """A short list of short strings."""
+    """Reads a short list of short strings."""
     _check_storage(dataset)
     if h5py.check_string_dtype(dataset.dtype) is None or dataset.ndim != 1 or dataset.nbytes > SMALL:
-        raise ValueError(f"{dataset.name} is no short list of strings")
-    found, size = [], 0
+        raise ValueError(f"{dataset.name} must be a short list of strings")
+    values, size = [], 0
     for i in range(len(dataset)):  # one by one: all of them may refer to the same long text
-        found.append(str(dataset.asstr()[i]))
-        size += len(found[-1])
-        if max(size, len(dataset) * len(found[-1])) > SMALL:
+        values.append(str(dataset.asstr()[i]))
+        size += len(values[-1])
+        if max(size, len(dataset) * len(values[-1])) > SMALL:
             raise ValueError(f"{dataset.name} has over {SMALL} characters")
-    return np.array(found, dtype=str)
+    return np.array(values, dtype=str)
 
 
 def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """The attributes of a group or dataset that are single numbers, truth values or texts; others are refused."""
-    found, size = {}, 0
+    """Reads the attributes of a group or dataset; refuses any that is not a single number, boolean or text."""
+    values, size = {}, 0
     for name in item.attrs:
-        kind = item.attrs.get_id(name)
-        single = kind.shape == () and (kind.dtype.kind in "biuf" or h5py.check_string_dtype(kind.dtype) is not None)
+        info = item.attrs.get_id(name)
+        single = info.shape == () and (info.dtype.kind in "biuf" or h5py.check_string_dtype(info.dtype) is not None)
         if not single:
-            raise ValueError(f"attribute {name} is no single number or text")
+            raise ValueError(f"attribute {name} must be a single number or text")
         value = item.attrs[name]
         value = value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value
         size += len(value) if isinstance(value, str) else 8
         if size > SMALL:
             raise ValueError(f"the attributes have over {SMALL} characters")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def text(dataset: h5py.Dataset) -> str:
-    """A dataset of one string."""
+    """Reads a dataset of one string."""
     _check_storage(dataset)
-    kind = h5py.check_string_dtype(dataset.dtype)
-    if dataset.shape != () or kind is None or (kind.length or 0) > LONGEST:
-        raise ValueError(f"{dataset.name} is no text")
-    found = dataset.asstr()[()]
-    if len(found) > LONGEST:
+    info = h5py.check_string_dtype(dataset.dtype)
+    if dataset.shape != () or info is None or (info.length or 0) > LONGEST:
+        raise ValueError(f"{dataset.name} must be a text of at most {LONGEST} characters")
+    value = dataset.asstr()[()]
+    if len(value) > LONGEST:
         raise ValueError(f"{dataset.name} has over {LONGEST} characters")
-    return found
+    return value
 
 
 def _check_storage(dataset: h5py.Dataset) -> None:
@@ -187,10 +187,10 @@ def _check_storage(dataset: h5py.Dataset) -> None:
 
 
 def npz(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
-    """The arrays of an uncompressed ``.npz`` file; OSError as it comes if the file cannot be read."""
+    """Reads the arrays of an uncompressed ``.npz`` file; an OSError of opening it passes unchanged."""
     if (size := path.stat().st_size) > largest:
         raise ValueError(f"has {size} bytes, over {largest}")
-    data = path.read_bytes()  # from here on, what goes wrong is the file's fault
+    data = path.read_bytes()  # any error after this line is one of the content
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(info.file_size for info in archive.infolist()) > min(largest, SMALL + 2 * size):
@@ -201,12 +201,12 @@ def npz(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
 
 
 def npy(data: bytes) -> np.ndarray:
-    """The array in the bytes of an ``.npy`` file."""
+    """Reads the array in the bytes of an ``.npy`` file."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
         size = dtype.itemsize
         for length in shape:
             size *= int(length)
@@ -219,7 +219,7 @@ def npy(data: bytes) -> np.ndarray:
 
 
 def check_zip(data: bytes) -> None:
-    """Refuses an archive that would unpack to much more than it is, as torch's never do."""
+    """Refuses an archive that would unpack to much more than its size, as torch's archives never do."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
