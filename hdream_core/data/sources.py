@@ -109,8 +109,8 @@ class Online(_EvalEnvs):
                 )
         if train.windows == "stream" and train.capacity < train.length + longest:
             raise ConfigError(
-                f"train.capacity is {train.capacity}; windows that cross episodes need {train.length + longest} or more, "
-                "a window and the longest episode"
+                f"train.capacity is {train.capacity}; windows that cross episodes need {train.length + longest} or "
+                "more: a window and the longest episode"
             )
         self.store = EpisodeStore(folder / "replay", store_fields(env))
         self.collector = Collector(env, self.store, rng)
