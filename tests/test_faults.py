@@ -175,7 +175,7 @@ def test_metrics_killed_while_written(tmp_path, rng, record_property):
     def write() -> None:
         logger = Metrics(tmp_path)
         known = read_metrics(tmp_path / "metrics.jsonl")
-        kept = (tmp_path / "metrics.jsonl").read_bytes().rfind(b"\n") + 1
+        kept = (tmp_path / "metrics.jsonl").read_bytes().rfind(b"\n") + 1 if known else 0
         logger.rewind(kept)
         for step in range(len(known), len(known) + 300):
             logger.write("train", step, {f"loss/{i}": step / 7 for i in range(30)})
