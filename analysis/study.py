@@ -202,7 +202,7 @@ def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
     waiting = sum(not run.done for run in planned)
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
-    command = collect.command_line(study, commandline.words_of(job) if job.words is None else job.words)
+    command = collect.command_line(study, commandline.to_args(job) if job.words is None else job.words)
     whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", command)
     _print(whole)
     if job.launcher == "local" and not all(run.done for run in planned):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from figures import gallery, page, style
-from hdream_core.support.commandline import Words
+from hdream_core.support.commandline import OneLineParser
 from hdream_core.support.errors import exit_on_user_error
 
 
 def main() -> None:
     """Entry point."""
-    parser = Words(prog="python -m figures", description=__doc__)
+    parser = OneLineParser(prog="python -m figures", description=__doc__)
     parser.add_argument("--results", type=Path, default=style.SHIPPED, help="folder of result files (the shipped ones)")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from analysis.results import Result, using
 from figures import words
-from hdream_core.support.commandline import Words
+from hdream_core.support.commandline import OneLineParser
 from hdream_core.support.errors import exit_on_user_error
 
 SHIPPED = Path(__file__).parent / "data"
@@ -153,7 +153,7 @@ def _legend(figure: Figure, entries: Sequence[Artist], top: float) -> int:
 
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     """Entry point of a figure: draws the given result files, or the shipped ones."""
-    parser = Words(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
+    parser = OneLineParser(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()

@@ -46,7 +46,7 @@ def parse(args: Sequence[str]) -> Train:
     Raises:
         ConfigError: for an unknown task, preset, method or config file, or settings that do not fit together.
     """
-    parser = commandline.Words("python -m hdream_core.train", add_help=False, allow_abbrev=False)
+    parser = commandline.OneLineParser("python -m hdream_core.train", add_help=False, allow_abbrev=False)
     parser.add_argument("--task", default=None)
     parser.add_argument("--preset", default=None)
     parser.add_argument("--method", default=None)

@@ -38,5 +38,5 @@ def test_help_wraps_each_text_at_the_width_alone(capsys):
 
 def test_words_of_a_command_line_are_those_it_is_parsed_from():
     words = ["--depth", "3"]
-    assert commandline.words_of(commandline.parse(Inner, words, "job")) == words
-    assert commandline.words_of(Inner()) == []
+    assert commandline.to_args(commandline.parse(Inner, words, "job")) == words
+    assert commandline.to_args(Inner()) == []

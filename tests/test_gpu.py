@@ -11,7 +11,7 @@ from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.runs.async_player import AsyncPlayer
-from hdream_core.support.cuda_graph import WARM_UP, Captured, captured
+from hdream_core.support.cuda_graph import WARM_UP, Captured, capture
 from tests.small import METAWORLD
 
 pytestmark = [
@@ -40,7 +40,7 @@ def curves(updates, method="dreamerv2", **changes):
     agent = DreamerV2(config, METAWORLD)
     batch = random_batch(config.train.batch, config.train.length, METAWORLD)
     torch.manual_seed(1)
-    update = captured(agent.update, agent.device, agent.capturable)
+    update = capture(agent.update, agent.device, agent.capturable)
     rows = [update(batch) for _ in range(updates)]
     names = [name for name in rows[0] if name.startswith(LOGGED)]
     return np.array([[row[name].item() for name in names] for row in rows]), agent, update
@@ -105,7 +105,7 @@ def test_captured_training_goes_on_from_a_checkpoint():
     again.load_training_state(state)
     torch.cuda.set_rng_state(rng)
     batch = random_batch(agent.config.train.batch, agent.config.train.length, METAWORLD)
-    update = captured(again.update, again.device, again.capturable)
+    update = capture(again.update, again.device, again.capturable)
     rows = [update(batch) for _ in range(more)]
     assert again.updates == updates + more and update._graphs
     names = [name for name in rows[0] if name.startswith(LOGGED)]
@@ -151,7 +151,7 @@ def test_an_async_player_acts_with_the_weights_of_its_last_refresh():
     config = make_config("lever_pull", "quick", changes={"behavior.starts": None, "train.batch": 4})
     agent = DreamerV2(config, METAWORLD)
     batch = random_batch(config.train.batch, config.train.length, METAWORLD)
-    update = captured(agent.update, agent.device, agent.capturable)
+    update = capture(agent.update, agent.device, agent.capturable)
     beside = AsyncPlayer(agent.player, agent.device, seed=5)
     image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
     state = None

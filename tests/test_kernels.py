@@ -15,10 +15,10 @@ from hdream_core.dreamerv2.config import RSSMConfig
 from hdream_core.dreamerv2.rssm import RSSM, State
 from hdream_core.dreamerv2.tuned import imagination as dream
 from hdream_core.dreamerv2.tuned import pixels
-from hdream_core.dreamerv2.tuned.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pick
+from hdream_core.dreamerv2.tuned.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pick_kernels
 from hdream_core.dreamerv2.tuned.scan import FusedRSSM
 from hdream_core.nets import distributions
-from hdream_core.nets.optimizer import like
+from hdream_core.nets.optimizer import in_layout_of
 from tests.small import MINI
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -133,8 +133,8 @@ def test_fused_dream_has_the_plain_ones_states_and_gradients():
 
 
 def test_each_device_has_tuned_forms_of_its_own():
-    assert pick("tuned", CPU) is TUNED_CPU and pick("tuned", CUDA) is TUNED_GPU
-    assert pick("plain", CPU) is pick("plain", CUDA) is PLAIN
+    assert pick_kernels("tuned", CPU) is TUNED_CPU and pick_kernels("tuned", CUDA) is TUNED_GPU
+    assert pick_kernels("plain", CPU) is pick_kernels("plain", CUDA) is PLAIN
 
 
 def curves(kernels, precision, updates, more, seed=0):
@@ -235,9 +235,9 @@ def test_gradients_get_the_layout_of_their_parameter():
     """PyTorch's fused Adam reads both in the order of memory, whatever their strides."""
     parameter = torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     gradient = torch.randn(4, 3, 2, 2)
-    ours = like(parameter, gradient)
+    ours = in_layout_of(parameter, gradient)
     assert ours.stride() == parameter.stride() and torch.equal(ours, gradient)
-    assert like(parameter, None) is None
+    assert in_layout_of(parameter, None) is None
 
 
 def test_fused_imagination_has_the_plain_ones_dream_and_gradients():

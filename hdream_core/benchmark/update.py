@@ -19,7 +19,7 @@ from hdream_core.data.prefetch import as_tensors
 from hdream_core.data.replay import random_batch
 from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
-from hdream_core.support.cuda_graph import WARM_UP, captured
+from hdream_core.support.cuda_graph import WARM_UP, capture
 from hdream_core.support.precision import native_bfloat16, pick_device
 from hdream_core.support.settings import flatten, override
 
@@ -129,12 +129,12 @@ def make_products(device_name: str, threads: int) -> dict[str, Work]:
 def make_parts(config: Config, spec: Spec) -> dict[str, Work]:
     """Makes the update, and each of the parts that the agent has."""
     agent, batch = make_learner(config, spec)
-    update = captured(agent.update, agent.device, agent.capturable)
+    update = capture(agent.update, agent.device, agent.capturable)
     work = {"update": lambda: update(batch), "data": lambda: to_device(batch, agent.device)}
     module = parts_of(config.agent.name)
     parts = module.parts(agent, batch) if module else {}
     if agent.capturable:
-        parts = {name: captured(part, agent.device) for name, part in parts.items()}
+        parts = {name: capture(part, agent.device) for name, part in parts.items()}
         for part in (work["update"], *parts.values()):  # captures them now, so that the capture is not timed
             for _ in range(WARM_UP + 1):
                 part()
@@ -170,7 +170,7 @@ def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
     agent, batch = make_learner(config, spec)
     if name != "all":
         agent = parts_of(config.agent.name).without(config, spec)[name]()
-    update = captured(agent.update, agent.device, agent.capturable)
+    update = capture(agent.update, agent.device, agent.capturable)
     for _ in range(WARM_UP + 1):
         update(batch)
     return {"update": lambda: update(batch)}

@@ -17,7 +17,7 @@ from hdream_core.dreamerv2.behavior import Behavior
 from hdream_core.dreamerv2.player import Memory, Player
 from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.tuned.imagination import FusedBehavior
-from hdream_core.dreamerv2.tuned.kernels import Kernels, pick
+from hdream_core.dreamerv2.tuned.kernels import Kernels, pick_kernels
 from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.optimizer import Optimizer
 from hdream_core.spec import Spec
@@ -54,7 +54,7 @@ class DreamerV2(nn.Module):
         model_config, behavior_config = config.agent.model, config.agent.behavior
         losses = ("observation", "reward", "dynamics", *(["discount"] if model_config.discount_head else []))
         self.balancer = make_balancer(config.balancer, losses, spec.image)
-        self.kernels = kernels = kernels or pick(config.train.kernels, self.device)
+        self.kernels = kernels = kernels or pick_kernels(config.train.kernels, self.device)
         self.model = WorldModel(
             model_config, self.balancer.names, spec.image, spec.action.dim, behavior_config.gamma, kernels
         )

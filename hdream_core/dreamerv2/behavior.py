@@ -62,7 +62,7 @@ class Behavior(nn.Module):
     def imagine(self, model: WorldModel, start: State) -> Imagined:
         """Imagines H steps of the policy from ``start`` ``(N, ...)``; gradients flow through the dynamics."""
         state, feats, policies = start, [start.feat], []
-        step = model.rssm.imagination()
+        step = model.rssm.rollout_step()
         for _ in range(self.config.horizon):
             policy = self.policy(feats[-1].detach())  # no gradient from the policy to the features that it reads
             state = step(state, policy.rsample())

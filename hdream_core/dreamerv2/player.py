@@ -33,7 +33,7 @@ class Player:
         self.precision, self.captured = precision, captured
         self.device = next(model.parameters()).device
         self._explore, self._exploit = (
-            cuda_graph.captured(functools.partial(self._act, explore), self.device, captured)
+            cuda_graph.capture(functools.partial(self._act, explore), self.device, captured)
             for explore in (True, False)
         )
 

@@ -136,13 +136,13 @@ class RSSM(nn.Module):
 
     def imagine(self, state: State, action: Float[Tensor, "N T A"]) -> State:
         """Predicts open loop from ``(N, ...)`` with actions ``(N, T, A)``; returns states ``(N, T, ...)``."""
-        states, step = [], self.imagination()
+        states, step = [], self.rollout_step()
         for action_t in action.unbind(1):
             state = step(state, action_t)
             states.append(state)
         return stack(states)
 
-    def imagination(self) -> Callable[[State, Tensor], State]:
+    def rollout_step(self) -> Callable[[State, Tensor], State]:
         """Returns the function that takes the steps of a rollout: ``imagine_step``, or a faster one.
 
         Gradients flow through states and actions. They need not reach the weights, so the model must not be trained on

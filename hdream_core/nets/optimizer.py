@@ -41,7 +41,7 @@ class Optimizer:
         """
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         for p, gradient in zip(self.parameters, gradients, strict=True):
-            p.grad = like(p, gradient)
+            p.grad = in_layout_of(p, gradient)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip).detach()
         bad = (~torch.isfinite(norm + loss.detach())).float()
         if self.fused:
@@ -73,7 +73,7 @@ class Optimizer:
         self.adam._warned_capturable_if_run_uncaptured = True
 
 
-def like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+def in_layout_of(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
     """Returns ``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
     if gradient is None or gradient.stride() == parameter.stride():
         return gradient

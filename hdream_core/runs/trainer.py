@@ -24,7 +24,7 @@ from hdream_core.runs.checkpoint import CheckpointError
 from hdream_core.runs.evaluate import heldout_predictions, policy_episodes
 from hdream_core.runs.metrics import Metrics
 from hdream_core.runs.update_window import UpdateWindow, analytic_weights
-from hdream_core.support.cuda_graph import Throttle, captured
+from hdream_core.support.cuda_graph import Throttle, capture
 from hdream_core.support.errors import ConfigError, UserError
 from hdream_core.support.files import write_atomically
 from hdream_core.support.randomness import rng_state, set_rng_state
@@ -71,7 +71,7 @@ class Trainer:
         self.source: DataSource = make_source(config, folder, self.env_rng)
         self.agent = make_agent(config, self.source.spec)
         device = self.agent.device
-        self.update = captured(self.agent.update, device, self.agent.capturable)
+        self.update = capture(self.agent.update, device, self.agent.capturable)
         pin = device.type == "cuda"
         self.batches = Prefetcher(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
         self.throttle = Throttle(device)
@@ -246,7 +246,7 @@ class Trainer:
         """Restores what lies in memory, all but the batch to come; files stay as they are."""
         self.agent.load_training_state(state)
         # Optimisers' moments lie elsewhere now, so a graph is captured anew.
-        self.update = captured(self.agent.update, self.agent.device, self.agent.capturable)
+        self.update = capture(self.agent.update, self.agent.device, self.agent.capturable)
         train, self.step = self.config.train, int(state["step"])
         if not 0 <= self.step < train.steps + train.train_every + self.source.spec.action_repeat:
             raise ValueError(f"it is of step {self.step}")

@@ -20,7 +20,7 @@ BOX = re.compile(r"[─-╿]+")  # the characters of the frames around tyro's me
 HINT = re.compile(r"For full helptext.*")
 
 
-class Words(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
     """An ``argparse`` parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
@@ -67,7 +67,7 @@ def _set_help(kind: type) -> None:
             _set_help(types[field.name])
 
 
-def words_of(options: Any) -> list[str]:
+def to_args(options: Any) -> list[str]:
     """Formats a dataclass as the arguments that parse to it: one flag for each field that is not at its default."""
     args: list[str] = []
     for field in dataclasses.fields(options):

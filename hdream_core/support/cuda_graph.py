@@ -15,7 +15,7 @@ WARM_UP = 3  # calls before the capture, in which libraries choose their kernels
 Work = Callable[..., Any]
 
 
-def captured(work: Work, device: torch.device, enabled: bool = True) -> Work:
+def capture(work: Work, device: torch.device, enabled: bool = True) -> Work:
     """Wraps ``work`` in ``Captured`` on a GPU; returns it unchanged on a CPU or if not ``enabled``."""
     return Captured(work, device) if enabled and device.type == "cuda" else work
 

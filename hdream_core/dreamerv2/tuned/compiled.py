@@ -18,7 +18,7 @@ from hdream_core.dreamerv2.tuned.scan import Function, FusedRSSM, Wrapper
 
 
 @functools.cache
-def compiled(function: Function) -> Function:
+def compile_step(function: Function) -> Function:
     """Compiles a pure function of tensors for each set of shapes; it draws the same random numbers as uncompiled."""
     return torch.compile(function, dynamic=False, options={"fallback_random": True})
 
@@ -40,7 +40,7 @@ def half_squared_error(prediction: Tensor, target: Tensor, dims: int = 0) -> Ten
 class _HalfSquaredError(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, target: Tensor, dims: int) -> Tensor:
-        total, error = compiled(_squared_error)(prediction, target)
+        total, error = compile_step(_squared_error)(prediction, target)
         ctx.save_for_backward(error)
         ctx.count = prediction.shape[: prediction.ndim - dims].numel()  # of the terms that are averaged
         return 0.5 * total / ctx.count
@@ -49,7 +49,7 @@ class _HalfSquaredError(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (error,) = ctx.saved_tensors
-        return compiled(_scale)(error, grad / ctx.count), None, None
+        return compile_step(_scale)(error, grad / ctx.count), None, None
 
 
 def _scale(error: Tensor, scale: Tensor) -> Tensor:
@@ -70,4 +70,4 @@ class CompiledRSSM(FusedRSSM):
     """
 
     def wrap_step(self) -> Wrapper:
-        return compiled if torch.is_grad_enabled() else super().wrap_step()
+        return compile_step if torch.is_grad_enabled() else super().wrap_step()

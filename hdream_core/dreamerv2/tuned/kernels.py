@@ -65,7 +65,7 @@ TUNED_GPU = Kernels(
 )
 
 
-def pick(name: Literal["tuned", "plain"], device: torch.device) -> Kernels:
+def pick_kernels(name: Literal["tuned", "plain"], device: torch.device) -> Kernels:
     """Returns the kernels that a config's ``train.kernels`` names, for a device."""
     if name == "plain":
         return PLAIN
@@ -77,7 +77,7 @@ def without_each(device: torch.device) -> dict[str, Kernels]:
 
     The time of an update with each tells what that file is worth alone.
     """
-    tuned = pick("tuned", device)
+    tuned = pick_kernels("tuned", device)
     plain_pixels = {name: getattr(PLAIN, name) for name in ("conv_transpose", "half_squared_error")}
     variants = {
         "scan": replace(tuned, rssm=PLAIN.rssm, fused_imagination=False),  # fused imagination needs scan

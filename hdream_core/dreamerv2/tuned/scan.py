@@ -238,7 +238,7 @@ class FusedRSSM(RSSM):
         post = State(deter, stoch, logits).map(lambda x: x.transpose(0, 1))
         return post, self._prior_logits(post.deter)
 
-    def imagination(self) -> Callable[[State, Tensor], State]:
+    def rollout_step(self) -> Callable[[State, Tensor], State]:
         if torch.is_grad_enabled():
             return self.imagine_step  # behaviour learning, which needs gradients, has the module ``imagination``
         prior = self.prior_step()
