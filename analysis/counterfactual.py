@@ -90,7 +90,7 @@ def run(job: Counterfactual) -> Path:
     """Trains, branches, dreams, counts, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
-    plan = study.plan(job, STUDY, names)
+    plan = study.plan(job, STUDY, names, positions=True)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:
         return path

@@ -15,12 +15,13 @@ from hdream_core.data.replay import random_batch
 from hdream_core.data.sources import make_env
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.spec import Spec
-from hdream_core.support.cuda_graph import WARM_UP
+from hdream_core.support.cuda_graph import WARM_UP, capture
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
 
 UPDATES = 2
 ENV_STEPS = 20
+LARGE = 10**10  # parameters times steps of a batch; 2 * 10**9 for the preset cpu, 5 * 10**10 at full size
 
 
 def told(config: Config, left: float, workers: int, must_render: bool) -> str:
@@ -54,7 +55,7 @@ def seconds_per_run(config: Config) -> float:
     env.reset()
     spec, rng = Spec.of(env), np.random.default_rng(0)
     env_step = _time(lambda: env.step(spec.action.sample(rng)), ENV_STEPS) / spec.action_repeat
-    if config.scale == "paper" and pick_device(config.train.device).type == "cpu":
+    if pick_device(config.train.device).type == "cpu" and _is_large(config, spec):
         return float("nan")  # a single update of this size takes most of a minute here; no estimate is worth that
     update = _seconds_per_update(config, spec)
     gc.collect()  # the agent, which refers to itself
@@ -67,12 +68,19 @@ def seconds_per_run(config: Config) -> float:
     return updates * update + played * env_step
 
 
+def _is_large(config: Config, spec: Spec) -> bool:
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in make_agent(config, spec, "meta").parameters())
+    return parameters * config.train.batch * config.train.length > LARGE
+
+
 def _seconds_per_update(config: Config, spec: Spec) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.train.threads or threads)
     agent = make_agent(config, spec)
     batch = random_batch(config.train.batch, config.train.length, spec)
-    seconds = _time(lambda: float(agent.update(batch)["loss/total"]), UPDATES)
+    update = capture(agent.update, agent.device, agent.capturable)
+    seconds = _time(lambda: float(next(iter(update(batch).values()))), UPDATES)
     torch.set_num_threads(threads)
     return seconds
 

@@ -59,7 +59,7 @@ def run(job: Finding2) -> Path:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
     if not (job.tolerance > 0 and 0 < job.share <= 1):
         raise ConfigError(f"--tolerance {job.tolerance:g} --share {job.share:g}: above 0, and a share is at most 1")
-    plan = study.plan(job, STUDY, names)
+    plan = study.plan(job, STUDY, names, positions=True)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:
         return path

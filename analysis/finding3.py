@@ -50,7 +50,7 @@ class Finding3(study.Study):
 def run(job: Finding3) -> Path:
     """Trains, regresses, collects and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    plan = study.plan(job, STUDY, job.methods)
+    plan = study.plan(job, STUDY, job.methods, positions=True)
     path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:
         return path

@@ -27,7 +27,7 @@ from hdream_core.support.errors import UserError
 SCHEMA_VERSION = 1
 LARGEST = 2**28  # bytes of all arrays of a result together
 STALE = 3600.0  # seconds after which nobody is still writing a result
-SCALES = ("paper", "reduced", "miniature")
+SCALES = ("paper", "reduced", "miniature", "twin")
 PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
 ATTRIBUTES: dict[str, type] = {
     "schema_version": int,

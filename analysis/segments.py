@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from analysis.study import Plan
+from hdream_core import envs
 from hdream_core.agent import Agent
 from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
 from hdream_core.data.replay import split_episodes
-from hdream_core.data.sources import make_env_like
+from hdream_core.data.sources import env_options
 from hdream_core.envs import Scripted, positions
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError
@@ -123,7 +124,7 @@ def make_env(plan: Plan, seed: int) -> Any:
         for name, ours in run_folder.read_provenance(run.folder).items():
             if name in LOOK and ours != facts.get(name):
                 raise ConfigError(f"{run.folder}: was trained on frames of {name} {ours}, others on {facts.get(name)}")
-    return make_env_like(plan.config.task, facts, seed)
+    return envs.make(plan.config.task, seed=seed, **env_options(plan.config, facts))
 
 
 class _Policy:

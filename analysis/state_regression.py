@@ -65,7 +65,7 @@ def run(job: StateRegression) -> Path:
     if not 2 <= job.folds <= job.episodes:
         raise ConfigError(f"--folds {job.folds} of --episodes {job.episodes}: at least 2, and at most one an episode")
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
-    plan = study.plan(job, STUDY, names)
+    plan = study.plan(job, STUDY, names, positions=True)
     path = collect.save_path(job.results, STUDY if job.data == "agents" else f"{STUDY}_unseen", plan.runs)
     if job.plan_only:
         return path

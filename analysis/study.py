@@ -142,7 +142,8 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
 
 def resolve(job: Study) -> tuple[str, str]:
     """Preset and mode for this machine, where they were left to ``auto``."""
-    gpu, miniature, scripted = pick_device().type == "cuda", _is_miniature(job.task), envs.find(job.task).scripted
+    device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
+    gpu, miniature, scripted = pick_device(device).type == "cuda", _is_miniature(job.task), envs.find(job.task).scripted
     preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
     check_preset(job.task, preset)
     mode = job.mode if job.mode != "auto" else "online" if gpu or miniature or not scripted else "offline"
@@ -181,10 +182,20 @@ def _is_miniature(task: str) -> bool:
     return envs.find(task).scale == "miniature"
 
 
-def plan(job: Study, study: str, methods: Sequence[str]) -> Plan:
-    """Plans the runs of a study and prints the plan; starts nothing and builds nothing."""
+def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False) -> Plan:
+    """Plans the runs of a study and prints the plan; starts nothing and builds nothing.
+
+    Args:
+        job: the study's flags.
+        study: its name.
+        methods: to train.
+        positions: whether it needs to know where the task's objects are.
+    """
     preset, mode = resolve(job)
-    envs.find(job.task)
+    if envs.find(job.task).positions is None and positions:
+        raise ConfigError(
+            f"where {job.task}'s objects are in its state is not known, which {study} needs; take another task"
+        )
     frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
     look = {name: getattr(frames, name) for name in ("render", "camera") if hasattr(frames, name)}
     recipe = Build(job.task, BUFFER_STEPS[preset], **look)

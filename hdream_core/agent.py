@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import torch
+
 from hdream_core.config.agents import has_module, module_of
 from hdream_core.config.fields import Config
 from hdream_core.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from torch import Tensor, nn
 
     from hdream_core.balancers import Balancer
@@ -44,6 +45,7 @@ class Agent(Protocol):
         updates: how many there have been.
         capturable: whether ``update`` never waits for the device, so that a GPU may capture it as a CUDA graph.
         player: chooses actions; what ``act`` calls.
+        training_only: prefixes of weights that neither acting nor predicting needs; an export leaves them out.
     """
 
     config: Config
@@ -53,6 +55,7 @@ class Agent(Protocol):
     updates: int
     capturable: bool
     player: Player
+    training_only: tuple[str, ...]
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Takes one training step; returns scalar metrics on the device.
@@ -116,7 +119,10 @@ def make_agent(config: Config, spec: Spec, device: torch.device | str | None = N
         spec: of the environment.
         device: in place of the config's.
     """
-    return module_of(config.agent.name, "agent").AGENT(config, spec, device)
+    agent = module_of(config.agent.name, "agent").AGENT(config, spec, device)
+    if agent.device.type == "cuda":
+        torch.cuda.set_device(agent.device)  # streams, graphs and random numbers are the current device's
+    return agent
 
 
 def parts_of(name: str) -> ModuleType | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -22,7 +21,7 @@ from hdream_core.data.sources import check_source
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.trainer import Stopped, Trainer
 from hdream_core.support import commandline
-from hdream_core.support.errors import STOPPED, ConfigError, UserError, exit_on_user_error
+from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
 from hdream_core.support.processes import die_with_parent, exclusive, keep_freed_memory
 
 DEFAULT_PRESET = "cpu"
@@ -94,29 +93,23 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
         Stopped: if ``stop`` is set, after the run has saved itself.
     """
     check_source(config)
-    new = not folder.exists()
-    run_folder.prepare(config, folder)
-    if run_folder.is_done(folder):
+    if run_folder.check_same(config, folder) and run_folder.is_done(folder):
         return
+
+    def progress(step: int, latest: Mapping[str, float]) -> None:
+        still = step == bar.n  # while the prefill is learned from
+        bar.update(step - bar.n)
+        bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still)
+
+    trainer = Trainer(config, folder, progress, stop)  # refuses what cannot be before anything is written
+    run_folder.prepare(config, folder)
     with (
         exclusive(folder / "lock", "training this run"),
         tqdm(total=config.train.steps, unit="step", disable=not show_progress) as bar,
     ):
-
-        def progress(step: int, latest: Mapping[str, float]) -> None:
-            still = step == bar.n  # while the prefill is learned from
-            bar.update(step - bar.n)
-            bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still)
-
         for unfinished in folder.glob(".*.tmp"):  # files that a killed process was writing
             unfinished.unlink()
-        try:
-            trainer = Trainer(config, folder, progress, stop)
-            trainer.resume()
-        except UserError:  # the run cannot start with these settings, so a new folder is removed
-            if new:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+        trainer.resume()
         bar.initial = bar.n = trainer.step
         bar.set_description(config.method)
         trainer.run()

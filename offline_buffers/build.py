@@ -117,6 +117,7 @@ def build(job: Build, show_progress: bool = True) -> Path:
         parts = source.collect(folder / "parts", show_progress)
         facts = known | {
             "spec": source.spec.to_dict(),
+            "look": source.look,
             "dataset_id": f"hdream/{job.task}/{job.source.split(':')[0]}-v0",
             "package_versions": provenance.package_versions(),
             "git_commit": provenance.git_state()[0],

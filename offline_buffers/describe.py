@@ -75,7 +75,8 @@ def draw(folder: Path, out: Path) -> Path:
     right.set(title="Lowest to highest return (rows), start to end (columns)", xticks=[], yticks=[])
     figure.suptitle(
         f"{meta['task']}, {meta['source']}: {facts['metadata']['total_steps']:,} steps, "
-        f"{100 * meta['success_share']:.0f} % successes, render {meta['render']}, camera {meta['camera']}"
+        f"{100 * meta['success_share']:.0f} % successes, "
+        f"render {meta.get('render', '-')}, camera {meta.get('camera', '-')}"
     )
     figure.tight_layout()
     figure.savefig(out, dpi=120)
@@ -88,7 +89,7 @@ def print_summary(folder: Path) -> None:
     facts = summarize(folder)
     metadata, meta = facts["metadata"], facts["metadata"]["hdream"]
     for name in ("task", "source", "seed", "render", "camera", "sha256"):
-        print(f"{name:<10} {meta[name]}")
+        print(f"{name:<10} {meta.get(name, '-')}")
     print(f"{'steps':<10} {metadata['total_steps']} in {metadata['total_episodes']} episodes")
     print(f"{'on disk':<10} {metadata['dataset_size']} MB")
     print(f"{'success':<10} {facts['successes'].mean():.3f} of episodes")

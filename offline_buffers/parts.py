@@ -74,7 +74,10 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
                     steps += int(group.attrs["total_steps"])
         first = target["episode_0"]
         spaces = _spaces(
-            first["observations/image"].shape[1:], first["observations/state"].shape[1:], first["actions"].shape[1:]
+            first["observations/image"].shape[1:],
+            first["observations/state"].shape[1:],
+            first["actions"].shape[1:],
+            facts.get("spec", {}).get("action", {}).get("kind") == "discrete",
         )
     sealed.seal(temporary)
     temporary.replace(data / MAIN_FILE)
@@ -86,7 +89,7 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
         "dataset_id": facts["dataset_id"],
         "minari_version": MINARI_VERSION,
         "dataset_size": round((data / MAIN_FILE).stat().st_size / 1e6, 1),
-        "description": f"{steps} environment steps of {facts['task']}, source {facts['source']}, made by hdream",
+        "description": f"{steps} steps of the agent in {facts['task']}, source {facts['source']}, made by hdream",
         "hdream": facts
         | {
             "sha256": total_digest(digests),
@@ -104,12 +107,13 @@ def _open_part(path: Path) -> h5py.File:
         return sealed.open_to_read(path, track_order=True)
 
 
-def _spaces(image: tuple[int, ...], state: tuple[int, ...], action: tuple[int, ...]) -> dict[str, str]:
+def _spaces(image: tuple[int, ...], state: tuple[int, ...], action: tuple[int, ...], one_hot: bool) -> dict[str, str]:
     subspaces = {
         "image": space_to_json(np.zeros(image, np.uint8), np.full(image, 255, np.uint8), "uint8"),
         "state": space_to_json(np.full(state, -np.inf), np.full(state, np.inf), "float64"),
     }
-    actions = space_to_json(-np.ones(action, np.float32), np.ones(action, np.float32), "float32")
+    low = np.zeros(action, np.float32) if one_hot else -np.ones(action, np.float32)
+    actions = space_to_json(low, np.ones(action, np.float32), "float32")
     return {
         "observation_space": json.dumps({"type": "Dict", "subspaces": subspaces}),
         "action_space": json.dumps(actions),

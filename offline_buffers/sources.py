@@ -51,7 +51,7 @@ class PlayedSource:
         env = _make_env(job)  # says at once what is wrong
         if job.source == "scripted" and not isinstance(env, envs.Scripted):
             raise ConfigError(f"--source scripted: {job.task} has no script; take --source random or --source run:PATH")
-        self.spec = Spec.of(env)
+        self.spec, self.look = Spec.of(env), env.look
         self.time_limit = env.time_limit
         self.episodes = -(-job.steps // env.time_limit)
         self.identity = {
@@ -102,7 +102,7 @@ class RunSource:
             raise ConfigError(f"{run}: is not finished; resume it first")
         self.seed = config.seed
         env = make_env(config, config.seed)
-        self.spec = Spec.of(env)
+        self.spec, self.look = Spec.of(env), env.look
         self.store = EpisodeStore(run / "replay", store_fields(env))  # which says where the two differ
         state = checkpoint.load_run(run)
         if state is None:
@@ -115,8 +115,7 @@ class RunSource:
                 "source": f"run:{run}",
                 "steps": self.store.rows - self.store.episodes,
                 "seed": config.seed,
-                "render": untrusted.plain_name(frames["render"], "render"),
-                "camera": untrusted.plain_name(frames["camera"], "camera"),
+                **{name: untrusted.plain_name(frames[name], name) for name in env.look},
                 "time_limit": self.spec.time_limit,
             }
 

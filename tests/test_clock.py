@@ -13,6 +13,8 @@ from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import Trainer
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
+from offline_buffers.build import Build, build
+from offline_buffers.validate import validate
 from tests.small import run_until
 
 
@@ -69,9 +71,30 @@ def test_a_replay_too_small_for_its_windows_is_one_line(tmp_path, toy):
 def test_a_run_that_cannot_learn_says_so(tmp_path, toy):
     """Episode windows longer than any episode: known at the end alone, since episodes may end early."""
     config = toy(**{"train.windows": "episode", "train.length": 12, "train.steps": 200})
-    with pytest.raises(ConfigError, match=r"take train\.windows=stream"):
+    with pytest.raises(ConfigError, match=r"nothing was learned.*train\.windows=stream"):
         train(config, tmp_path)
     assert not run_folder.is_done(tmp_path)
+
+
+def test_discrete_actions_are_one_hot_from_play_to_batch(tmp_path, toy):
+    """And a buffer of a suite with a look of its own is built from the run, validated and trained on."""
+    changes = {"env.discrete": True, "train.steps": 300, "train.length": 8}
+    config = toy(**changes)
+    train(config, tmp_path / "run")
+    trainer = Trainer(config, tmp_path / "run")
+    trainer.resume()
+    batch = trainer.source.replay.sample(np.random.default_rng(0), 16, 8)
+    chosen = batch["action"][~batch["is_first"]]
+    assert trainer.agent.spec.action.kind == "discrete" and (chosen.sum(-1) == 1).all() and set(chosen.flat) == {0, 1}
+    out = tmp_path / "buffer"
+    build(Build("toy", source=f"run:{tmp_path / 'run'}", out=out), show_progress=False)
+    assert validate(out) == trainer.source.store.episodes
+    offline = {"offline_buffer": str(out), "eval.context": 1, "eval.horizon": 1}
+    with pytest.raises(ConfigError, match="has action_repeat 2, but the run asks for 4"):
+        train(toy(**changes, **offline, **{"env.action_repeat": 4}), tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    train(toy(**changes, **offline), tmp_path / "offline")
+    assert run_folder.is_done(tmp_path / "offline")
 
 
 def test_a_killed_run_of_short_episodes_resumes_to_the_bit(tmp_path, toy):

@@ -39,6 +39,31 @@ def test_configs_of_before_are_the_same_configs(task):
             assert from_dict(json.loads(json.dumps(as_before(config)))) == config
 
 
+def test_a_config_of_another_suite_is_refused():
+    data = to_dict(make_config("dmc_walker_run", "smoke")) | {"task": "lever_pull"}
+    with pytest.raises(ConfigError, match=r"env\.suite is dmc, but lever_pull is a task of metaworld"):
+        from_dict(data)
+
+
+def test_another_action_repeat_is_not_the_papers():
+    assert make_config("dmc_walker_run", "paper").scale == "paper"
+    assert make_config("dmc_walker_run", "paper", changes={"env.action_repeat": 4}).scale == "reduced"
+    assert make_config("dmc_walker_run", "paper", changes={"env.render": "fast"}).scale == "paper"
+
+
+def test_a_run_of_a_gpu_that_is_not_here_is_opened(tmp_path):
+    """The device is where a run goes on, not what it is."""
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    train(config, tmp_path / "whole")
+    run_until(config, tmp_path / "run", 160)
+    elsewhere = override(config, {"train.device": "cuda:9"})
+    (tmp_path / "run" / "config.json").write_text(json.dumps(to_dict(elsewhere)))
+    assert load_agent(tmp_path / "run").device.type == "cpu"
+    train(config, tmp_path / "run")
+    whole, run = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "run"))
+    assert whole == run
+
+
 def test_a_discount_loss_that_was_balanced_still_is():
     config = make_config("mini_lever", "smoke", "harmony", {"model.discount_head": True})
     assert config.balancer.w_discount == 1.0 and from_dict(as_before(config)).balancer.w_discount is None
@@ -83,7 +108,7 @@ def test_specs_are_kept_and_must_stay(tmp_path):
     other = dataclasses.replace(MINI, action_repeat=2)
     with pytest.raises(ConfigError, match="started with an environment"):
         run_folder.write_spec(tmp_path, other)
-    with pytest.raises(ConfigError, match="must say what its environment is like"):
+    with pytest.raises(ConfigError, match="must contain the environment's description"):
         run_folder.read_spec(tmp_path / "nowhere", "dmc_walker_run")
     (tmp_path / "spec.json").write_text('{"image": [32, 32, 3]}')
     with pytest.raises(ConfigError, match=r"spec\.json"):

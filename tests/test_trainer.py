@@ -132,6 +132,7 @@ def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
     error = capsys.readouterr().err
     assert stop.value.code == 2
     assert message in error and error.count("\n") == 1 and "Traceback" not in error
+    assert not list(tmp_path.iterdir())  # nothing was written
 
 
 @pytest.mark.parametrize("steps", [46, 50])
@@ -141,7 +142,9 @@ def test_an_online_run_that_is_not_refused_learns(tmp_path, steps):
     assert load(tmp_path / "checkpoint.pt")["updates"] == 2
 
 
-@pytest.mark.parametrize(("task", "preset"), [(t, p) for t in ("lever_pull", "mini_lever") for p in presets_for(t)])
+@pytest.mark.parametrize(
+    ("task", "preset"), [(t, p) for t in ("lever_pull", "mini_lever", "dmc_walker_run") for p in presets_for(t)]
+)
 def test_every_preset_can_be_trained_online(task, preset):
     check_source(make_config(task, preset))
 

@@ -40,7 +40,9 @@ class Benchmark:
     preset: str = "cpu"
     """Sizes of the model and the batch: paper, cpu, quick or smoke."""
     method: str = "dreamerv2"
-    """dreamerv2 or harmony."""
+    """A method, as hdream_core.train takes it."""
+    device: str = "auto"
+    """Where the networks run, as train.device."""
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
     """What to measure. update; kernels: the gain of each tuned file alone; threads: two runs side by side, against one
     with two threads and against one batched model; curves: whether tuned and plain updates learn the same; replay; env:
@@ -72,7 +74,9 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     for name in ("rounds", "updates", "curve_updates", "replay_steps", "online_steps"):
         if not 1 <= getattr(job, name) <= 10**7:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be from 1 to {10**7}")
-    changes: dict[str, Any] = {} if job.render == "auto" else {"env.render": job.render}
+    changes: dict[str, Any] = {"train.device": job.device}
+    if job.render != "auto":
+        changes["env.render"] = job.render
     if job.offline_buffer:
         changes["offline_buffer"] = str(job.offline_buffer)
     config = make_config(job.task, job.preset, job.method, changes)

@@ -16,6 +16,7 @@ from hdream_core.config.fields import Config
 from hdream_core.data.offline import open_unpacked
 from hdream_core.data.replay import Replay, random_batch
 from hdream_core.spec import Spec
+from hdream_core.support.cuda_graph import capture
 from hdream_core.support.precision import native_bfloat16, pick_device
 
 TOLERANCE = 1e-4
@@ -80,9 +81,10 @@ def make_learner(config: Config, spec: Spec, folder: Path | None, nudge: bool) -
             for parameter in agent.parameters():
                 parameter.mul_(1 + NUDGE)
     batches = _batches(config, spec, folder)
+    learn = capture(agent.update, agent.device, agent.capturable)
 
     def update() -> list[float]:
-        metrics = agent.update(next(batches))
+        metrics = learn(next(batches))
         return [metrics[name].item() for name in LOSSES if name in metrics]
 
     return {"update": update}

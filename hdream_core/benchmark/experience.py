@@ -22,23 +22,25 @@ from hdream_core.spec import Spec
 from hdream_core.support.processes import cores
 from hdream_core.support.settings import override
 
-FRAMES = {"fast": 100, "paper": 10, "numpy": 500}  # in a turn
+FRAMES = {"paper": 10, "numpy": 500}  # in a turn, by render quality; else 100
 ROWS = 500  # of an episode of noise
 SAMPLES = 50  # batches in a turn
 TRAINER_UPDATES = 30  # before the trainer's memory is read
 
 
 def measure_environment(config: Config, rounds: int) -> dict[str, float]:
-    """Measures steps (frame included) and frames alone a second, for each render quality; steps in N processes, too."""
+    """Measures environment steps (with frames) and frames alone a second, for each quality; steps in N processes."""
     numbers: dict[str, float] = {}
     count = cores()
     has_qualities = hasattr(config.env, "render")
     qualities = ["fast", "paper"] if has_qualities else [make_env(config, seed=0).look["render"]]
     configs = {q: override(config, {"env.render": q} if has_qualities else {}) for q in qualities}
+    frames = {quality: FRAMES.get(quality, 100) for quality in qualities}
+    repeat = Spec.of(make_env(config, seed=0)).action_repeat  # environment steps of a frame
     with contextlib.ExitStack() as stack:
         workers = {
             quality: [
-                stack.enter_context(Worker(make_environment, configs[quality], FRAMES[quality])) for _ in range(count)
+                stack.enter_context(Worker(make_environment, configs[quality], frames[quality])) for _ in range(count)
             ]
             for quality in qualities
         }
@@ -48,13 +50,14 @@ def measure_environment(config: Config, rounds: int) -> dict[str, float]:
                 first.ask("seconds", name, 1)
             for _ in range(rounds):
                 for quality in qualities:
-                    seconds[quality].append(workers[quality][0].ask("seconds", name, 1) / FRAMES[quality])
-            numbers |= {key.format(quality): 1 / median(seconds[quality]) for quality in qualities}
+                    seconds[quality].append(workers[quality][0].ask("seconds", name, 1) / frames[quality])
+            steps = repeat if name == "step" else 1
+            numbers |= {key.format(quality): steps / median(seconds[quality]) for quality in qualities}
             if len(qualities) == 2:
                 ratio = "render.ratio" if name == "render" else "env.ratio"
                 numbers[ratio] = paired_ratio(seconds["paper"], seconds["fast"])
         for quality in qualities:
-            step_s = median(side_by_side(workers[quality], "step", rounds, 1)) / FRAMES[quality]
+            step_s = median(side_by_side(workers[quality], "step", rounds, 1)) / frames[quality] / repeat
             numbers[f"env.{quality}_steps_per_s_{count}_processes"] = count / step_s
     return numbers
 

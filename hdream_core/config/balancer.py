@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -56,16 +56,13 @@ def check_weights(config: BalancerConfig) -> None:
             )
 
 
-def make_balancer(
-    config: BalancerConfig, losses: Sequence[str], image: tuple[int, int, int], base: Mapping[str, float] | None = None
-) -> Balancer:
+def make_balancer(config: BalancerConfig, losses: Sequence[str], image: tuple[int, int, int]) -> Balancer:
     """Makes the balancer that a config describes.
 
     Args:
         config: the balancer's settings.
         losses: names of all losses that the agent can compute. A fixed weight of 0 leaves its loss out.
         image: height, width and channels of a frame, whose numbers uncertainty weighting counts.
-        base: the agent's own weights under ``fixed``, where the config gives none; 1 if absent.
 
     Raises:
         ConfigError: if a setting is invalid, or a weight is given for a loss whose weight the balancer chooses itself.
@@ -79,7 +76,7 @@ def make_balancer(
     try:
         match config.kind:
             case "fixed":
-                return balancers.FixedWeights.of(dict.fromkeys(losses, 1.0) | dict(base or {}) | weights)
+                return balancers.FixedWeights.of(dict.fromkeys(losses, 1.0) | weights)
             case "harmony":
                 return balancers.Harmony(losses, config.rectified, weights)
             case "uw":

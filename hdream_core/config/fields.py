@@ -23,11 +23,12 @@ from hdream_core.support.settings import Name, Share, Steps, Width, flatten, ove
 Scale = Literal["paper", "reduced", "miniature", "twin"]
 LARGEST_SEED = 999_999  # of a run or a buffer; larger ones are for evaluations (``sources.EVAL_SEED``) and studies
 # Settings that do not change the mathematics, or only the length of a run.
+LOOK = ("render", "camera")  # settings of a suite that change frames and nothing else
 NOT_OF_SCALE = ("steps", "capacity", "precision", "kernels", "threads", "device")
 
 
 def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", text):
+    if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9]\d{0,2}))?", text):
         raise ValueError("auto, cpu, cuda, or one GPU such as cuda:1")
     return text
 
@@ -57,7 +58,7 @@ class TrainConfig:
     """Episode windows: draw their starts from a range one window longer and clip, so that episode ends are seen more
     often."""
     capacity: Steps = 1_000_000
-    """Online: steps that the replay can hold."""
+    """Online: frames that the replay can hold, one for each action."""
     device: Device = "auto"
     """Device of the networks: cpu, cuda, cuda:1 ...; auto takes a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -149,4 +150,5 @@ class Config:
 def _scale_settings(config: Config) -> dict[str, Any]:
     """Returns the settings that decide the scale, by dotted name."""
     train = {f"train.{name}": value for name, value in flatten(config.train).items() if name not in NOT_OF_SCALE}
-    return train | flatten(config.agent, "agent.")
+    env = {name: value for name, value in flatten(config.env).items() if name not in LOOK}
+    return train | env | flatten(config.agent, "agent.")

@@ -37,5 +37,7 @@ def from_dict(data: Any) -> Config:
         raise ConfigError("the config's agent and env must be groups of settings") from None
     groups = {"agent": build(agent_class, agent, "agent."), "env": build(env_class, env, "env.")}
     config = build(Config, data | groups)
+    if (suite := registry.find(config.task).name) != config.env.suite:
+        raise ConfigError(f"env.suite is {config.env.suite}, but {config.task} is a task of {suite}")
     check_weights(config.balancer)
     return config

@@ -9,13 +9,13 @@ import numpy as np
 from hdream_core.data.minari_layout import DatasetError
 
 STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")  # T entries
-FRAME_FIELDS = ("image", "state", "success", "sim_state")  # T + 1 entries
+FRAME_FIELDS = ("image", "state", "success", "sim_state")  # T + 1 entries; the last where a task can be restored
 SCALARS = ("rewards", "terminations", "truncations", "success")
 VECTORS = ("actions", "state", "sim_state")
 
 
 def check_episode(
-    episode: Mapping[str, np.ndarray], where: str, fields: tuple[str, ...] = STEP_FIELDS + FRAME_FIELDS
+    episode: Mapping[str, np.ndarray], where: str, fields: tuple[str, ...] = STEP_FIELDS + FRAME_FIELDS[:3]
 ) -> None:
     """Raises DatasetError, naming ``where`` and the field, unless an episode is well-formed.
 

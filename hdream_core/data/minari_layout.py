@@ -107,7 +107,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
-FACTS = ("task", "render", "camera", "sha256")  # what must be in a buffer's own metadata
+FACTS = ("task", "sha256")  # what must be in a buffer's own metadata
 
 
 def _check_metadata(metadata: dict[str, Any], path: Path) -> None:

@@ -34,6 +34,14 @@ class OfflineBuffer:
         return self.metadata["hdream"]
 
     @property
+    def look(self) -> dict[str, str]:
+        """What the frames depend on besides the state; of a buffer from before it was recorded, render and camera."""
+        look = self.facts.get("look", {name: self.facts[name] for name in ("render", "camera") if name in self.facts})
+        if not isinstance(look, dict) or not all(isinstance(value, str) for value in look.values()):
+            raise DatasetError(f"the buffer's metadata: hdream.look is {str(look)[:80]}, not texts by name")
+        return look
+
+    @property
     def spec(self) -> Spec:
         """Returns the description of the environment; for older buffers, without one, it is derived from the data."""
         if "spec" in self.facts:

@@ -98,7 +98,7 @@ class Online(_EvalEnvs):
         env, train = make_env(config, config.seed), config.train
         super().__init__(config, env.look)
         self.spec = Spec.of(env)
-        longest = self.spec.time_limit // self.spec.action_repeat + 1  # rows of an episode
+        longest = -(-self.spec.time_limit // self.spec.action_repeat) + 1  # rows of an episode
         if not self.spec.terminates:
             if train.windows == "episode":
                 check_windows(config, longest)
@@ -142,14 +142,15 @@ class Offline(_EvalEnvs):
     def __init__(self, config: Config):
         buffer = open_buffer(config.offline_buffer or "")
         check_buffer(config, buffer.facts)
-        super().__init__(config, {name: buffer.facts[name] for name in ("render", "camera")})
+        super().__init__(config, buffer.look)
         self.facts["buffer_sha256"] = buffer.facts["sha256"]
         self.store, self.spec, train = buffer.store, buffer.spec, config.train
-        lengths = max(self.store.lengths)
-        check_windows(config, lengths if train.windows == "episode" else self.store.rows, lengths)
         if self.store.episodes < 2:
             raise ConfigError(f"{config.offline_buffer}: has one episode; training needs two, one of them held out")
         training, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
+        lengths = np.asarray(self.store.lengths)
+        of_training = lengths[training].sum() if train.windows == "stream" else lengths[training].max()
+        check_windows(config, int(of_training), int(lengths[heldout].max()))
         self.replay = Replay(self.store, training, None, train.oversample_ends, train.windows)
         self.heldout = Replay(self.store, heldout)
 
@@ -224,10 +225,10 @@ def make_env_like(task: str, facts: Mapping[str, Any], seed: int) -> Any:
             for, or no such value, is left out.
         seed: of its episodes.
     """
-    suite, options = envs.find(task), {}
+    suite, options, known = envs.find(task), {}, _known(facts)
     for name in set(suite.settings.__dataclass_fields__) - {"suite"}:
         try:
-            options[name] = getattr(suite.settings(**{name: facts[name]}), name)
+            options[name] = getattr(suite.settings(**{name: known[name]}), name)
         except (KeyError, ConfigError):  # an old buffer, say, that does not tell
             continue
     return envs.make(task, seed=seed, **options)
@@ -237,12 +238,16 @@ def check_buffer(config: Config, facts: Mapping[str, Any]) -> None:
     """Refuses a buffer of another task, or frames that evaluation would render otherwise."""
     if facts["task"] != config.task:
         raise ConfigError(f"{config.offline_buffer}: holds {facts['task']}, but the run's task is {config.task}")
-    known = dict(facts)
-    if isinstance(spec := facts.get("spec"), dict):
-        known["action_repeat"] = spec.get("action_repeat")
+    known = _known(facts)
     for name, value in env_options(config).items():
         if name in known and value not in ("auto", known[name]):
             raise ConfigError(
                 f"{config.offline_buffer}: has {name} {known[name]}, but the run asks for {value}; "
                 f"set env.{name}={known[name]}"
             )
+
+
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's or a buffer's own facts, with the action repeat that its spec has."""
+    spec = facts.get("spec")
+    return dict(facts) | ({"action_repeat": spec.get("action_repeat")} if isinstance(spec, dict) else {})

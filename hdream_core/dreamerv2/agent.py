@@ -39,6 +39,8 @@ class DreamerV2(nn.Module):
         ConfigError: if the device or the balancer's settings cannot be used, or the actions are discrete.
     """
 
+    training_only = ("behavior.critic.", "behavior.slow_critic.")
+
     def __init__(
         self,
         config: Config,
@@ -93,7 +95,7 @@ class DreamerV2(nn.Module):
         with self._autocast():
             losses, post, metrics = self.model.losses(batch)  # Eq. 2, by name
         if self._untrained and self.config.agent.model.harmonizer_start == "analytic":
-            self.balancer.start_at({name: float(loss) for name, loss in losses.items()})
+            self.balancer.start_at({name: float(loss.detach()) for name, loss in losses.items()})
         total, weights = self.balancer(losses)  # Eq. 3, 4 or 5
         metrics |= self._step("model", total) | {"loss/total": total.detach()}
 

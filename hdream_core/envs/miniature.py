@@ -37,6 +37,8 @@ class Miniature(gymnasium.Env):
     Args:
         task: ``mini_lever``, the suite's one task.
         seed: seed of the sequence of episodes.
+        render, camera: accepted as by other tasks, and without effect: this task has one look.
+        size: of the image in pixels, 32.
     """
 
     task = "mini_lever"
@@ -44,7 +46,11 @@ class Miniature(gymnasium.Env):
     action_repeat = 1
     terminates = False
 
-    def __init__(self, task: str = "mini_lever", seed: int = 0):
+    def __init__(
+        self, task: str = "mini_lever", seed: int = 0, render: str = "auto", camera: str = "none", size: int = SIZE
+    ):
+        if size != SIZE:
+            raise ValueError(f"{task} is drawn at {SIZE} x {SIZE} pixels, not {size}")
         self.seed = seed
         self.episode = -1
         self.look = {"render": "numpy", "camera": "none"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from hdream_core.envs.suite import Suite
 from hdream_core.support.errors import UserError
+from hdream_core.support.settings import nearest
 
 # Modules that hold a ``SUITE``. They import nothing heavy: an environment's own imports wait until it is made.
 _SUITES = {
@@ -26,7 +27,7 @@ class UnknownTaskError(UserError, ValueError):
 def suite(name: str) -> Suite:
     """Returns a suite by its name."""
     if name not in _SUITES:
-        raise UnknownTaskError(f"unknown suite {name!r}; there are {', '.join(_SUITES)}")
+        raise UnknownTaskError(f"unknown suite {name!r}; there are {', '.join(_SUITES)}{nearest(name, _SUITES)}")
     return importlib.import_module(_SUITES[name]).SUITE
 
 

@@ -16,6 +16,25 @@ from hdream_core.support.files import write_atomically
 from hdream_core.support.precision import pick_device, resolve_precision
 from hdream_core.support.settings import flatten
 
+MAY_CHANGE = ("train.device",)  # settings that a run may go on with another value of
+
+
+def check_same(config: Config, folder: Path) -> bool:
+    """Returns whether the folder holds a run; changes nothing.
+
+    Raises:
+        ConfigError: if it is a run with other settings, naming the first that differs.
+    """
+    if not (folder / "config.json").exists():
+        return False
+    saved = flatten(read_config(folder))
+    for name, value in flatten(config).items():
+        if name not in MAY_CHANGE and saved.get(name) != value:
+            raise ConfigError(
+                f"{folder}: holds a run with {name}={saved.get(name)}, not {value}; choose another folder"
+            )
+    return True
+
 
 def prepare(config: Config, folder: Path) -> Path:
     """Makes the folder with ``config.json`` and ``provenance.json``, or checks that it holds the same config.
@@ -24,13 +43,7 @@ def prepare(config: Config, folder: Path) -> Path:
         ConfigError: if the folder belongs to a run with other settings, naming the first that differs.
     """
     path = folder / "config.json"
-    if path.exists():
-        saved = flatten(read_config(folder))
-        for name, value in flatten(config).items():
-            if saved[name] != value:
-                raise ConfigError(
-                    f"{folder}: holds a run with {name}={saved[name]}, not {value}; choose another folder"
-                )
+    if check_same(config, folder):
         return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,8 +23,7 @@ from hdream_core.runs.checkpoint import DEVICE_ERRORS, CheckpointError
 from hdream_core.spec import Spec
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
-
-LEFT_OUT = ("behavior.critic.", "behavior.slow_critic.")  # of an export
+from hdream_core.support.precision import available_device
 
 
 def load_agent(path: str | Path, device: torch.device | str | None = None) -> Agent:
@@ -32,7 +31,7 @@ def load_agent(path: str | Path, device: torch.device | str | None = None) -> Ag
 
     Args:
         path: folder or file.
-        device: in place of the config's.
+        device: in place of the config's, or of another if that is not here.
 
     Raises:
         ConfigError: if the folder holds no run.
@@ -48,9 +47,9 @@ def load_agent(path: str | Path, device: torch.device | str | None = None) -> Ag
         if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
             raise ValueError("it holds other things than weights")
         _check_sizes(config, spec, weights)
-        agent = make_agent(config, spec, device)
+        agent = make_agent(config, spec, device or available_device(config.train.device))
         missing, beyond = agent.load_state_dict(weights, strict=False)
-        odd = beyond + [name for name in missing if not name.startswith(LEFT_OUT)]
+        odd = beyond + [name for name in missing if not name.startswith(agent.training_only)]
         if odd:
             raise ValueError(f"{odd[0]} is in one and not in the other")
     except DEVICE_ERRORS:
@@ -67,7 +66,7 @@ def export(agent: Agent, path: Path) -> Path:
     Small, and safe to open. Critics, optimisers and data are left out: an exported agent can predict and act but not go
     on training.
     """
-    kept = {name: value for name, value in agent.state_dict().items() if not name.startswith(LEFT_OUT)}
+    kept = {name: value for name, value in agent.state_dict().items() if not name.startswith(agent.training_only)}
     weights = {name: value.to("cpu", torch.float16).contiguous() for name, value in kept.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = {"config": json.dumps(to_dict(agent.config)), "spec": json.dumps(agent.spec.to_dict())}
@@ -118,9 +117,9 @@ def _check_sizes(config: Config, spec: Spec, weights: Mapping[str, Any]) -> None
     if sum(value.numel() * value.element_size() for value in weights.values()) > sum(stored.values()):
         raise ValueError("they claim more numbers than there are")
     with torch.device("meta"):
-        wanted = make_agent(config, spec, "meta").state_dict()
-    for name, parameter in wanted.items():
-        if name.startswith(LEFT_OUT) and name not in weights:
+        agent = make_agent(config, spec, "meta")
+    for name, parameter in agent.state_dict().items():
+        if name.startswith(agent.training_only) and name not in weights:
             continue
         if weights[name].shape != parameter.shape:
             found = tuple(weights[name].shape)

@@ -118,8 +118,8 @@ class Trainer:
                     raise Stopped(f"{self.folder}: saved at step {self.step}")
         if not self.learning:
             raise ConfigError(
-                f"{self.folder}: no episode of {c.train.length} steps ended within {self.step} steps, so nothing was "
-                "learned; raise train.steps, or take train.windows=stream"
+                f"{self.folder}: no window of {c.train.length} steps could be drawn in {self.step} steps, so nothing "
+                "was learned; start another run, longer, with a shorter train.length, or with train.windows=stream"
             )
         # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
         if self._saved != self.step:

@@ -84,6 +84,7 @@ def to_args(options: Any) -> list[str]:
 def one_line(text: str) -> str:
     """Turns tyro's message into one line, without frames, titles and hints."""
     line = " ".join(HINT.sub("", BOX.sub(" ", text)).split()).partition(" Argument helptext:")[0]
+    line = line.replace("Invalid choice invalid choice", "invalid choice")
     for title in ("Parsing error ", "Unrecognized options ", "Value error "):
         line = line.removeprefix(title)
     # An error of a settings group (``support.settings``) begins with the field's own name, so the group's path goes

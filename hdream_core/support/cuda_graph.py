@@ -66,7 +66,7 @@ class _Graph:
             with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
                 outputs, self.tree = tree_flatten(work(*tree_unflatten(self.inputs, tree)))
                 # Scalars are stacked: one copy after a replay, not one for each metric.
-                self.scalars = all(x.ndim == 0 for x in outputs)
+                self.scalars = bool(outputs) and all(x.ndim == 0 for x in outputs)
                 self.outputs = [torch.stack([x.float() for x in outputs])] if self.scalars else outputs
         finally:
             if collects:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -43,6 +45,9 @@ def exit_on_user_error(interrupted: str = "the same command goes on from here") 
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.status)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it once more
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:  # full disk, no permission, a file where a folder should be
         message = f"{error.filename or 'input or output'}: {error.strerror or error}"
         print(f"error: {' '.join(message.split())}", file=sys.stderr)

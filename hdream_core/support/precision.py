@@ -23,6 +23,14 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def available_device(name: str) -> torch.device:
+    """Returns the device of a config's ``train.device``, or what ``auto`` is where that GPU is not there."""
+    try:
+        return pick_device(name)
+    except ConfigError:
+        return pick_device()
+
+
 def native_bfloat16(device: torch.device) -> bool:
     """Tells whether the device multiplies bfloat16 natively; if it does not, autocast is slower than float32."""
     if device.type == "cuda":

@@ -11,7 +11,7 @@ from hdream_core.support.batch import to_device
 
 
 class Fake(nn.Module):
-    capturable = False
+    capturable, training_only = False, ()
 
     def __init__(self, config, spec, device=None):
         super().__init__()
@@ -65,6 +65,8 @@ class Fake(nn.Module):
     def act(self, image, memory, explore):
         feat = self.encode({"image": torch.as_tensor(image)[:, None]})[:, 0]
         action = torch.tanh(self.actor(feat) + explore * torch.randn(len(image), self.spec.action.dim))
+        if self.spec.action.kind == "discrete":
+            action = nn.functional.one_hot(action.argmax(-1), self.spec.action.dim).float()
         return action.numpy(), memory
 
     def copy(self):

@@ -16,19 +16,21 @@ class ToyConfig(EnvConfig):
     """Suite of the task."""
     action_repeat: Annotated[int, Field(ge=1)] = 2
     """Environment steps of an action."""
+    discrete: bool = False
+    """Choose one of three actions in place of a vector."""
 
 
 class Toy(gymnasium.Env):
     """The frame is as bright as the last action; after 4 to 15 environment steps the episode ends, terminally."""
 
-    task, time_limit, terminates, look = "toy", 20, True, {"render": "toy", "camera": "none"}
+    task, time_limit, terminates, look = "toy", 20, True, {"weather": "fair"}
     observation_space = gymnasium.spaces.Dict(
         image=gymnasium.spaces.Box(0, 255, (32, 32, 3), np.uint8), state=gymnasium.spaces.Box(-1, 1, (2,), np.float64)
     )
-    action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
-    def __init__(self, task="toy", seed=0, action_repeat=2):
+    def __init__(self, task="toy", seed=0, action_repeat=2, discrete=False):
         self.seed, self.episode, self.action_repeat = seed, -1, action_repeat
+        self.action_space = gymnasium.spaces.Discrete(3) if discrete else gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
     def reset(self, *, seed=None, options=None):
         self.episode = (options or {}).get("episode", self.episode + 1)
@@ -38,7 +40,14 @@ class Toy(gymnasium.Env):
     def step(self, action):
         steps = min(self.action_repeat, self.left)
         self.left -= steps
-        return self._see(action), float(steps), self.left == 0, False, {"success": self.left == 0, "env_steps": steps}
+        assert not isinstance(self.action_space, gymnasium.spaces.Discrete) or sorted(action) == [0, 0, 1]
+        return (
+            self._see(action[:2]),
+            float(steps),
+            self.left == 0,
+            False,
+            {"success": self.left == 0, "env_steps": steps},
+        )
 
     def _see(self, action):
         return {
