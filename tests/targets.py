@@ -109,6 +109,8 @@ def _of_runs(folder: Path) -> dict[str, Target]:
         "odd checkpoint": Target(begun / "checkpoint.pt", go_on, damage.odd_checkpoint, times=15),
         "config": Target(run / "config.json", lambda: run_folder.read_config(run)),
         "odd config": Target(run / "config.json", lambda: run_folder.read_config(run), _json),
+        "spec": Target(run / "spec.json", lambda: load_agent(run), times=15),
+        "odd spec": Target(run / "spec.json", lambda: load_agent(run), _json, times=25),
         "provenance": Target(run / "provenance.json", lambda: run_folder.read_provenance(run)),
         "metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl")),
         "odd metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl"), _json),
@@ -182,7 +184,8 @@ def _of_data(folder: Path) -> dict[str, Target]:
 
     def read_buffer() -> None:
         shutil.rmtree(buffer / "unpacked", ignore_errors=True)
-        open_buffer(buffer)
+        opened = open_buffer(buffer)
+        _ = opened.spec, opened.look
 
     store = EpisodeStore(folder / "store", {"x": Field("<f4", (3,))})
     store.append({"x": np.zeros((50, 3), np.float32)})

@@ -44,12 +44,15 @@ class OfflineBuffer:
     @property
     def spec(self) -> Spec:
         """Returns the description of the environment; for older buffers, without one, it is derived from the data."""
-        if "spec" in self.facts:
-            with untrusted.expecting("the buffer's metadata: hdream.spec", DatasetError):
-                return Spec.from_dict(self.facts["spec"])
         image, action = (self.store.fields[name].shape for name in ("image", "action"))
-        limit = self.facts.get("time_limit", max(self.store.lengths) - 1)
-        return Spec(image, ActionSpec("continuous", action[0]), int(limit))
+        with untrusted.expecting("the buffer's metadata: hdream.spec", DatasetError):
+            if "spec" not in self.facts:
+                limit = self.facts.get("time_limit", max(self.store.lengths) - 1)
+                return Spec(image, ActionSpec("continuous", action[0]), int(limit))
+            spec = Spec.from_dict(self.facts["spec"])
+            if (spec.image, (spec.action.dim,)) != (image, action):
+                raise ValueError(f"it says frames {spec.image} and actions ({spec.action.dim},), not {image}, {action}")
+            return spec
 
 
 def open_buffer(folder: str | Path) -> OfflineBuffer:

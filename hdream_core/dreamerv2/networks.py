@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdream_core.nets.mlp import init_weights
+from hdream_core.support.errors import ConfigError
 
 ENCODER_KERNEL = 4
 SMALLEST, LARGEST = 16, 1024  # pixels per side
@@ -37,10 +38,10 @@ def decoder_kernels(size: int) -> list[int]:
 
 
 def side_of(image: tuple[int, int, int]) -> int:
-    """Returns the pixels per side of square frames; raises ValueError for frames that the networks cannot take."""
+    """Returns the pixels per side of square frames; raises ConfigError for frames that the networks cannot take."""
     height, width, channels = image
     if height != width or not SMALLEST <= height <= LARGEST or channels < 1:
-        raise ValueError(
+        raise ConfigError(
             f"frames of {height} x {width} x {channels} are not supported; they must be square, of {SMALLEST} to "
             f"{LARGEST} pixels per side"
         )
