@@ -11,6 +11,7 @@ from tqdm import tqdm
 from analysis import collect, results, sweep
 from analysis.study import Plan
 from hdream_core.support.errors import UserError
+from hdream_core.support.progress import progress_bar
 
 REDRAW_SECONDS = 15.0
 
@@ -31,7 +32,7 @@ class Reporter:
         self.figure = out / f"{path.stem}.png"
         total, done = sum(run.config.train.steps for run in plan.runs), sweep.reached(plan.runs)
         off = not plan.trains
-        self.bar = tqdm(total=total, initial=done, unit="step", desc=plan.study, smoothing=0.05, disable=off)
+        self.bar = progress_bar(total=total, initial=done, unit="step", desc=plan.study, smoothing=0.05, disable=off)
         self.seen, self.drawn = 0, 0.0
 
     def tick(self) -> None:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 import tyro
-from tqdm import tqdm
 
 from analysis import collect, estimate, launcher, sweep
 from analysis import methods as naming
@@ -29,6 +28,7 @@ from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
+from hdream_core.support.progress import progress_bar
 from hdream_core.support.settings import parse_value
 from offline_buffers.build import Build, build
 
@@ -118,7 +118,7 @@ class Plan:
         if self.config.train.threads and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(cores())  # nothing trains now
         chosen = [run for run in self.runs if not first_seed or run.config.seed == self.seeds[0]]
-        for run in tqdm(chosen, desc=self.study, unit="model"):
+        for run in progress_bar(chosen, desc=self.study, unit="model"):
             yield self.place(run), load_agent(run.folder)
 
     def place(self, run: sweep.Run) -> tuple[int, int]:
@@ -241,7 +241,9 @@ def train(plan: Plan) -> str:
     sha256 = prepare_buffer(plan)
     if not all(run.done for run in plan.runs):
         total = sum(run.config.train.steps for run in plan.runs)
-        with tqdm(total=total, initial=sweep.reached(plan.runs), unit="step", desc="training", smoothing=0.05) as bar:
+        with progress_bar(
+            total=total, initial=sweep.reached(plan.runs), unit="step", desc="training", smoothing=0.05
+        ) as bar:
             plan.launch(plan.runs, plan.workers, lambda: bar.update(sweep.reached(plan.runs) - bar.n))
         if left := sum(not run.done for run in plan.runs):
             raise ConfigError(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from hdream_core.config.balancer import check_weights
 from hdream_core.config.fields import Config
@@ -23,6 +22,7 @@ from hdream_core.runs.trainer import Stopped, Trainer
 from hdream_core.support import commandline
 from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
 from hdream_core.support.processes import die_with_parent, exclusive, keep_freed_memory
+from hdream_core.support.progress import on_terminal, progress_bar
 
 DEFAULT_PRESET = "cpu"
 PARENT = "HDREAM_PARENT_PID"  # environment variable with the process that a run must not outlive
@@ -99,13 +99,13 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
     def progress(step: int, latest: Mapping[str, float]) -> None:
         still = step == bar.n  # while the prefill is learned from
         bar.update(step - bar.n)
-        bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still)
+        bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still and on_terminal())
 
     trainer = Trainer(config, folder, progress, stop)  # refuses what cannot be before anything is written
     run_folder.prepare(config, folder)
     with (
         exclusive(folder / "lock", "training this run"),
-        tqdm(total=config.train.steps, unit="step", disable=not show_progress) as bar,
+        progress_bar(total=config.train.steps, unit="step", disable=not show_progress) as bar,
     ):
         for unfinished in folder.glob(".*.tmp"):  # files that a killed process was writing
             unfinished.unlink()

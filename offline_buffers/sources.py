@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from hdream_core import envs
 from hdream_core.data.collector import store_fields
@@ -25,6 +24,7 @@ from hdream_core.spec import Spec
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.processes import cores, die_with_parent
+from hdream_core.support.progress import progress_bar
 from offline_buffers.behaviors import behavior_of, play
 from offline_buffers.parts import write_part
 
@@ -69,7 +69,7 @@ class PlayedSource:
         missing = {path: chunk for path, chunk in parts.items() if not path.exists()}
         workers = min(self.job.workers or cores(), max(len(missing), 1))
         done = self.episodes - sum(map(len, missing.values()))
-        bar = tqdm(
+        bar = progress_bar(
             total=self.episodes * self.time_limit,
             initial=done * self.time_limit,
             unit="step",
@@ -122,7 +122,7 @@ class RunSource:
     def collect(self, folder: Path, show_progress: bool) -> list[Path]:
         """Copies what is missing; returns all parts in order."""
         parts = parts_of(self.store.episodes, folder)
-        for path, episodes in tqdm(parts.items(), unit="part", disable=not show_progress):
+        for path, episodes in progress_bar(parts.items(), unit="part", disable=not show_progress):
             if not path.exists():
                 write_part(path, self._episodes(episodes))
         return list(parts)
