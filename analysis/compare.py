@@ -32,7 +32,7 @@ def run(
     if plan.trains:  # better now than after hours
         for folder in (job.results, job.out):
             folder.mkdir(parents=True, exist_ok=True)
-    reporter = Reporter(plan, path, job.out, study.prepare_buffer(plan), draw)
+    reporter = Reporter(plan, path, job.out, study.prepare_buffer(plan, read=False), draw)
     with reporter.bar:
         try:
             plan.launch(plan.runs, plan.workers, reporter.tick)

@@ -23,6 +23,7 @@ from hdream_core.config.presets import check_preset, make_config
 from hdream_core.data.minari_layout import METADATA_FILE, read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.sources import check_source
+from hdream_core.runs import folder as run_folder
 from hdream_core.runs.load import load_agent
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
@@ -208,9 +209,10 @@ def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False
         )
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
-    if buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists():  # else it is still to be built
-        check_source(planned[0].config)  # says what is wrong with it, before anything starts
     waiting = sum(not run.done for run in planned)
+    there = buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists()  # else it is still to be built
+    if there and waiting:
+        check_source(planned[0].config)  # says what is wrong with it, before anything starts
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
     command = collect.command_line(study, commandline.to_args(job) if job.words is None else job.words)
@@ -222,11 +224,18 @@ def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False
     return whole
 
 
-def prepare_buffer(plan: Plan) -> str:
-    """Builds the buffer if there is a recipe for it, checks that it suits the runs, and returns its hash."""
+def prepare_buffer(plan: Plan, read: bool = True) -> str:
+    """Builds the buffer if there is a recipe for it, checks that it suits the runs, and returns its hash.
+
+    Args:
+        plan: the runs.
+        read: whether the study itself reads the buffer; else nobody needs it once all runs are done.
+    """
     config = plan.config
     if config.offline_buffer is None:
         return ""
+    if not read and all(run.done for run in plan.runs):
+        return run_folder.read_provenance(plan.runs[0].folder).get("buffer_sha256", "")
     if not plan.trains:
         folder = Path(config.offline_buffer)
         return read_metadata(folder)["hdream"]["sha256"] if (folder / "data").exists() else ""

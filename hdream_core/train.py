@@ -92,9 +92,9 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
         ConfigError: if the folder holds a run with other settings, or another process is training it.
         Stopped: if ``stop`` is set, after the run has saved itself.
     """
-    check_source(config)
     if run_folder.check_same(config, folder) and run_folder.is_done(folder):
         return
+    check_source(config)
 
     def progress(step: int, latest: Mapping[str, float]) -> None:
         still = step == bar.n  # while the prefill is learned from

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +116,25 @@ def test_run_keeps_to_the_frames_it_started_with(tmp_path):
     (tmp_path / "provenance.json").write_text(json.dumps(facts))
     with pytest.raises(ConfigError, match="started with render paper, here it would go on with numpy"):
         train(config, tmp_path)
+
+
+def test_a_buffer_is_known_by_what_it_holds(tmp_path, monkeypatch):
+    """By any spelling, from any folder, moved: the run goes on. Another is refused; a finished run needs none."""
+    monkeypatch.chdir(tmp_path)
+    buffers = {name: Build("mini_lever", 600, seed=seed, workers=1, out=Path(name)) for seed, name in enumerate("bc")}
+    for job in buffers.values():
+        build(job, show_progress=False)
+    of = lambda path: smoke(offline_buffer=path, **{"train.steps": 200, "log.checkpoint_every": 50})  # noqa: E731
+    run = tmp_path / "run"
+    run_until(of("b"), run, 60)
+    for path in ("b/", "./b", str(tmp_path / "b")):
+        assert run_folder.check_same(of(path), run)
+    with pytest.raises(ConfigError, match="holds a run with offline_buffer=b, not c"):
+        train(of("c"), run)
+    (tmp_path / "elsewhere").mkdir()
+    Path("b").rename(tmp_path / "elsewhere" / "moved")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    train(of("moved"), run)
+    shutil.rmtree("moved")
+    train(of("b"), run)  # done: nothing is read
+    assert run_folder.is_done(run)

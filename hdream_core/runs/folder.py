@@ -8,6 +8,7 @@ from pathlib import Path
 from hdream_core.config import legacy
 from hdream_core.config.fields import Config
 from hdream_core.config.files import from_dict, to_dict
+from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.runs.metrics import read_last
 from hdream_core.spec import Spec
 from hdream_core.support import provenance, untrusted
@@ -29,11 +30,26 @@ def check_same(config: Config, folder: Path) -> bool:
         return False
     saved = flatten(read_config(folder))
     for name, value in flatten(config).items():
+        if name == "offline_buffer" and _same_buffer(folder, saved[name], value):
+            continue
         if name not in MAY_CHANGE and saved.get(name) != value:
             raise ConfigError(
                 f"{folder}: holds a run with {name}={saved.get(name)}, not {value}; choose another folder"
             )
     return True
+
+
+def _same_buffer(folder: Path, saved: str | None, given: str | None) -> bool:
+    """Returns whether two paths are of one buffer: what it holds decides, not where it lies or how it is spelled."""
+    if saved is None or given is None or saved == given:
+        return saved == given
+    sha256 = read_provenance(folder).get("buffer_sha256")  # absent until the run has opened its buffer
+    try:
+        return read_metadata(Path(given))["hdream"]["sha256"] == (
+            sha256 or read_metadata(Path(saved))["hdream"]["sha256"]
+        )
+    except DatasetError:
+        return False
 
 
 def prepare(config: Config, folder: Path) -> Path:
