@@ -222,6 +222,30 @@ def _no_library(name: str) -> None:
     raise OSError(f"{name}: cannot open shared object file")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("MUJOCO_EGL_DEVICE_ID", "77", "unset it"),
+        ("MUJOCO_EGL_DEVICE_ID", "first", "unset it"),
+        ("PYOPENGL_PLATFORM", "glx", "unset it"),
+        ("PYOPENGL_PLATFORM", "osmesa", "unset it"),
+        ("MUJOCO_GL", "vulkan", "set it to egl or osmesa"),
+        ("MUJOCO_GL", "disable", "set it to egl or osmesa"),
+    ],
+)
+def test_a_setting_that_does_not_draw_is_named_with_its_reason(name, value, remedy):
+    """One line: MuJoCo's own reason, and advice that fits; nothing needs installing here."""
+    code = (
+        "from hdream_core import envs\nfrom hdream_core.support.errors import exit_on_user_error\n"
+        "with exit_on_user_error(): envs.make('lever_pull').reset()"
+    )
+    kept = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM", "MUJOCO_EGL_DEVICE_ID")}
+    environment = kept | {name: value, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert name in done.stderr and remedy in done.stderr and "(" in done.stderr and "apt-get" not in done.stderr
+
+
 def test_a_users_own_backend_is_honoured(tmp_path):
     code = "import os; from hdream_core import envs; envs.make('lever_pull'); print(os.environ['MUJOCO_GL'])"
     environment = {**os.environ, "MUJOCO_GL": "glfw", "PYTHONPATH": str(ROOT)}

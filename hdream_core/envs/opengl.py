@@ -38,8 +38,10 @@ def load_mujoco() -> ModuleType:
     except (ImportError, AttributeError, OSError, RuntimeError) as error:  # any of them can mean "no such library"
         if isinstance(error, ModuleNotFoundError) and error.name == "mujoco":
             raise
-        backend = os.environ.get("MUJOCO_GL")
-        raise RenderingError(f"mujoco cannot load its OpenGL backend {backend!r}; run: {INSTALL}") from error
+        backend = os.environ.get("MUJOCO_GL", "")
+        raise RenderingError(
+            f"mujoco cannot load its OpenGL backend {backend!r} ({_reason(error)}){_remedy(backend)}"
+        ) from error
     return mujoco
 
 
@@ -53,13 +55,37 @@ def new_context() -> Any:
             kind = importlib.import_module(f"mujoco.{backend}").GLContext
         else:
             kind = mujoco.GLContext
-        context = kind(64, 64)  # any size: MuJoCo draws into its own buffers
+        context = kind.__new__(kind)
+        context._context = None  # what its destructor looks for, should the next line fail
+        context.__init__(64, 64)  # any size: MuJoCo draws into its own buffers
         context.make_current()
         device_name()  # some backends fail silently
     except Exception as error:  # every backend raises other types
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RenderingError(f"MUJOCO_GL={backend} gives no OpenGL context ({reason}); run: {INSTALL}") from error
+        raise RenderingError(
+            f"MUJOCO_GL={backend} gives no OpenGL context ({_reason(error)}){_remedy(backend)}"
+        ) from error
     return context
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _remedy(backend: str) -> str:
+    """Returns what to do about a backend that does not work, where this machine shows it; else nothing."""
+    for name in ("PYOPENGL_PLATFORM", "MUJOCO_EGL_DEVICE_ID"):
+        value = os.environ.get(name)
+        if value and value != backend.lower():  # mujoco sets the former to the backend itself
+            return f"; {name} is {value}: unset it, or set another"
+    if sys.platform != "linux":
+        return ""
+    if backend.lower() not in ("egl", "osmesa"):
+        return "; unset MUJOCO_GL, or set it to egl or osmesa"
+    lacks = {
+        "egl": not (_egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0"))),
+        "osmesa": not (_loadable("libOSMesa.so.8") or _loadable("libOSMesa.so")),
+    }
+    return f"; run: {INSTALL}" if lacks[backend.lower()] else ""
 
 
 def device_name() -> str:
