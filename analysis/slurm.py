@@ -21,7 +21,7 @@ from analysis.sweep import Run
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import BAD_INPUT, STOPPED, ConfigError
 from hdream_core.support.files import write_atomically
-from hdream_core.support.processes import exclusive
+from hdream_core.support.locks import exclusive
 
 POLL_SECONDS = 2.0
 TICKET = "slurm_job"  # file in a run's folder: the job that has it

@@ -10,7 +10,7 @@ from pathlib import Path
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import commandline
 from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
-from hdream_core.support.processes import is_held
+from hdream_core.support.locks import is_held
 
 STATES = ("done", "running", "failed", "waiting", "damaged")
 

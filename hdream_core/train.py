@@ -21,7 +21,8 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.runs.trainer import Stopped, Trainer
 from hdream_core.support import commandline
 from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
-from hdream_core.support.processes import die_with_parent, exclusive, keep_freed_memory
+from hdream_core.support.locks import exclusive
+from hdream_core.support.processes import die_with_parent, keep_freed_memory
 from hdream_core.support.progress import on_terminal, progress_bar
 
 DEFAULT_PRESET = "cpu"

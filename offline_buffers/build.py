@@ -18,7 +18,7 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.support import commandline, provenance, untrusted
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.files import write_atomically
-from hdream_core.support.processes import exclusive
+from hdream_core.support.locks import exclusive
 from offline_buffers.parts import merge
 from offline_buffers.sources import PlayedSource, RunSource
 

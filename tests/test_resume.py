@@ -16,7 +16,7 @@ import torch
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.metrics import read_metrics
-from hdream_core.support import processes
+from hdream_core.support import locks
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
 from offline_buffers.build import Build, build
@@ -85,8 +85,8 @@ def test_folder_of_another_run_is_refused(tmp_path):
 
 
 def test_running_run_refuses_a_second_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "LOCK_SECONDS", 0.1)
-    taken = processes.exclusive(tmp_path / "lock", "training this run")
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.1)
+    taken = locks.exclusive(tmp_path / "lock", "training this run")
     with taken, pytest.raises(ConfigError, match="another process is training this run"):
         train(smoke(), tmp_path)
     train(smoke(), tmp_path)  # and it is free afterwards

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from hdream_core.data.episodes import check_episode
 from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
@@ -17,6 +16,7 @@ from hdream_core.data.store import EpisodeStore, Field, StoreError
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support import untrusted
 from hdream_core.support.files import write_atomically
+from hdream_core.support.locks import file_lock
 
 TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
 
@@ -67,7 +67,7 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
     folder = Path(folder)
     metadata = read_metadata(folder)
     target = folder / "unpacked" / metadata["hdream"]["sha256"][:16]
-    with FileLock(folder / "unpacked.lock"):
+    with file_lock(folder / "unpacked.lock"):
         if not (target / "episodes.npy").exists():
             _unpack(folder / "data" / MAIN_FILE, metadata, target)
     return OfflineBuffer(open_unpacked(target), metadata)

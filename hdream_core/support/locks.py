@@ -1,0 +1,96 @@
+"""Locks between processes, on any file system.
+
+NFS without its lock daemon, Lustre and many FUSE file systems refuse ``flock``. There a second file exists while the
+lock is held, with the holder's process and host in it. A holder that died on this host is noticed. One of another host
+cannot be seen from here, so the message names the file to delete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from hdream_core.support.errors import STOPPED, ConfigError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, whose locks need no such question
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to let go
+UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+
+
+class BusyError(ConfigError):
+    """Another process is doing the same work."""
+
+    status = STOPPED
+
+
+def file_lock(lock: Path) -> BaseFileLock:
+    """Returns a lock on a file, by ``flock`` where the file system has it, else by a file ``<lock>.held``."""
+    return FileLock(lock) if _has_flock(lock) else SoftFileLock(_held(lock))
+
+
+def is_held(lock: Path) -> bool:
+    """Tells whether another process holds this lock of ``exclusive`` now."""
+    if not lock.exists():
+        return False
+    guard = file_lock(lock)
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        return True
+    guard.release()
+    return False
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path, what: str) -> Iterator[None]:
+    """Holds a lock while the block runs, so that no second process enters. A process that dies releases its lock.
+
+    Args:
+        lock: file to lock.
+        what: what holders of the lock do, for the message, e.g. "training this run".
+
+    Raises:
+        BusyError: if another process holds the lock.
+    """
+    guard = file_lock(lock)
+    try:
+        guard.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise BusyError(f"{lock.parent}: another process is {what}; {_remedy(lock)}") from None
+    try:
+        yield
+    finally:
+        guard.release()
+
+
+def _held(lock: Path) -> Path:
+    return lock.with_name(f"{lock.name}.held")
+
+
+def _has_flock(lock: Path) -> bool:
+    if fcntl is None:
+        return True
+    with open(lock, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+        except OSError as error:  # held by another process, or not to be had here
+            return error.errno not in UNSUPPORTED
+    return True
+
+
+def _remedy(lock: Path) -> str:
+    held = _held(lock)
+    try:
+        holder = " of host ".join(held.read_text().split()[:2])
+    except OSError:
+        return "wait for it, or stop it first"
+    return f"wait for it, or stop it first; if process {holder} is gone, delete {held}"
