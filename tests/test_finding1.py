@@ -249,7 +249,7 @@ def test_status_tells_states_apart(tmp_path, capsys):
         sweep.run_folder.prepare(make_config("mini_lever", "smoke"), folder)
     sweep.run_folder.mark_done(folders["done"], 1.0)
     sweep.run_folder.mark_failed(folders["failed"], -9)
-    code = "import sys, time; from hdream_core.support.processes import exclusive; from pathlib import Path\n"
+    code = "import sys, time; from hdream_core.support.locks import exclusive; from pathlib import Path\n"
     code += "with exclusive(Path(sys.argv[1]), 'x'): print('in', flush=True); time.sleep(60)"
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(folders["running"] / "lock")], stdout=subprocess.PIPE, text=True
