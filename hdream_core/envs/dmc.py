@@ -14,7 +14,7 @@ from pydantic import Field
 
 from hdream_core.envs import rendering
 from hdream_core.envs.opengl import load_mujoco
-from hdream_core.envs.suite import EnvConfig, Suite
+from hdream_core.envs.suite import EnvConfig, Suite, whole_number
 from hdream_core.support.settings import settings
 
 
@@ -82,7 +82,7 @@ class DMC(gymnasium.Env):
             raise ValueError(f"unknown task {task!r}; choose one of: {', '.join(_TASKS)}")
         options = DMCConfig(render=render, action_repeat=action_repeat)
         self.task, self.action_repeat, self.size = task, options.action_repeat, int(size)
-        self.seed, self.episode = _natural(seed, "seed"), -1  # a reset moves on to the next episode
+        self.seed, self.episode = whole_number(seed, "seed"), -1  # a reset moves on to the next episode
         self._played = self.time_limit  # environment steps of this episode; none can follow before the first reset
 
         self._dmc = _load(task)
@@ -107,8 +107,8 @@ class DMC(gymnasium.Env):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Begins the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
         if seed is not None:
-            self.seed, self.episode = _natural(seed, "seed"), -1
-        self.episode = _natural((options or {}).get("episode", self.episode + 1), "episode")
+            self.seed, self.episode = whole_number(seed, "seed"), -1
+        self.episode = whole_number((options or {}).get("episode", self.episode + 1), "episode")
         self._dmc.task.random.seed(np.random.SeedSequence([self.seed, self.episode]).generate_state(4))
         self._dmc.reset()
         self._played = 0
@@ -201,12 +201,6 @@ class DMC(gymnasium.Env):
 
     def _observation(self) -> dict[str, np.ndarray]:
         return {"image": self.render_image(), "state": self._state()}
-
-
-def _natural(number: Any, what: str) -> int:
-    if number != int(number) or number < 0:
-        raise ValueError(f"{what}: expected a whole number of 0 or more, got {number!r}")
-    return int(number)
 
 
 def _load(task: str) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from hdream_core.envs import rendering
 from hdream_core.envs.metaworld_state import TaskState
 from hdream_core.envs.opengl import load_mujoco
+from hdream_core.envs.suite import whole_number
 
 mujoco = load_mujoco()  # before Meta-world imports it: that import fixes the OpenGL backend
 
@@ -54,7 +55,7 @@ class MetaWorld(gymnasium.Env):
             raise ValueError(f"unknown camera {camera!r}; choose one of: {', '.join(CAMERAS)}")
         self.task, self.camera, self.size = task, camera, int(size)
         self.render_quality = rendering.resolve_quality(render)
-        self.seed = _natural(seed, "seed")
+        self.seed = whole_number(seed, "seed")
         self.episode = -1  # number of the current episode; a reset moves on to the next
         self._task = _make_task(task)
         self._policy = _make_policy(task)
@@ -75,8 +76,8 @@ class MetaWorld(gymnasium.Env):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Begins the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
         if seed is not None:
-            self.seed, self.episode = _natural(seed, "seed"), -1
-        self.episode = _natural((options or {}).get("episode", self.episode + 1), "episode")
+            self.seed, self.episode = whole_number(seed, "seed"), -1
+        self.episode = whole_number((options or {}).get("episode", self.episode + 1), "episode")
         self._begun = True
         _begin(self._task, self._state, np.random.SeedSequence([self.seed, self.episode]))
         return self._observation(), {"success": False}
@@ -150,12 +151,6 @@ class MetaWorld(gymnasium.Env):
 
     def _observation(self) -> dict[str, np.ndarray]:
         return {"image": self.render_image(), "state": self._task._last_stable_obs.copy()}
-
-
-def _natural(number: Any, what: str) -> int:
-    if number != int(number) or number < 0:
-        raise ValueError(f"{what}: expected a whole number of 0 or more, got {number!r}")
-    return int(number)
 
 
 def _make_task(task: str) -> Any:

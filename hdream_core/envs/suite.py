@@ -62,3 +62,10 @@ class Suite:
             raise MissingExtraError(
                 f"{task} needs the package {error.name}; run: pip install 'hdream[{self.extra}]'"
             ) from None
+
+
+def whole_number(number: Any, what: str) -> int:
+    """Returns a seed or the number of an episode as an int; raises ValueError, naming ``what``, if it is none."""
+    if number != int(number) or number < 0:
+        raise ValueError(f"{what}: expected a whole number of 0 or more, got {number!r}")
+    return int(number)
