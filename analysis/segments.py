@@ -16,6 +16,7 @@ from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_e
 from hdream_core.data.replay import split_episodes
 from hdream_core.data.sources import env_options
 from hdream_core.envs import Scripted, positions
+from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.randomness import own_randomness
@@ -25,7 +26,6 @@ CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
 LENGTH = CONTEXT + HORIZON  # of a segment
 PLAYED_SEED = 2_000_000  # of episodes played for studies: no run trains or evaluates on one of this seed
 FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
-LOOK = ("render", "camera")  # facts of a run that say how its frames look
 FURTHER = 100_000  # index from which on such episodes are for fitting probes
 Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``
 

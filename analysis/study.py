@@ -23,6 +23,7 @@ from hdream_core.config.presets import check_preset, make_config
 from hdream_core.data.minari_layout import METADATA_FILE, read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.sources import check_source
+from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.load import load_agent
 from hdream_core.support import commandline
@@ -198,7 +199,7 @@ def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False
             f"where {job.task}'s objects are in its state is not known, which {study} needs; take another task"
         )
     frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
-    look = {name: getattr(frames, name) for name in ("render", "camera") if hasattr(frames, name)}
+    look = {name: getattr(frames, name) for name in LOOK if hasattr(frames, name)}
     recipe = Build(job.task, BUFFER_STEPS[preset], **look)
     if job.buffer and mode == "online":
         raise ConfigError(f"--buffer {job.buffer} is for --mode offline; online, each run gathers its own data")

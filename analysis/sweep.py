@@ -67,8 +67,7 @@ def plan(configs: Sequence[Config], root: Path) -> list[Run]:
     ordered = sorted(configs, key=lambda config: config.seed)
     planned = [Run(config, default_folder(config, root)) for config in ordered]
     for run in planned:
-        if (run.folder / "config.json").exists():
-            run_folder.prepare(run.config, run.folder)  # says what differs, before anything starts
+        run_folder.check_same(run.config, run.folder)  # says what differs, before anything starts
     return planned
 
 

@@ -74,6 +74,7 @@ def behavior_of(source: str, seed: int, episode: int) -> Scripted | Random:
 def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.ndarray]:
     """One episode on the Minari side of ``convert``: T steps, T + 1 observations."""
     obs, info = env.reset(options={"episode": episode})
+    branchable = isinstance(env, Branchable)
     seen: dict[str, list] = {"image": [], "state": [], "success": [], "sim_state": []}
     done: dict[str, list] = {"actions": [], "rewards": [], "terminations": [], "truncations": []}
 
@@ -81,7 +82,7 @@ def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.nd
         seen["image"].append(obs["image"])
         seen["state"].append(obs["state"])
         seen["success"].append(bool(info["success"]))
-        if isinstance(env, Branchable):
+        if branchable:
             seen["sim_state"].append(env.save_state())
 
     see(obs, info)

@@ -14,6 +14,7 @@ from typing import Any
 from hdream_core import envs
 from hdream_core.config.fields import LARGEST_SEED
 from hdream_core.data.minari_layout import METADATA_FILE, DatasetError, read_metadata
+from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import commandline, provenance, untrusted
 from hdream_core.support.errors import ConfigError, exit_on_user_error
@@ -24,7 +25,6 @@ from offline_buffers.sources import PlayedSource, RunSource
 
 DATA = Path(__file__).parent / "data"
 PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0}  # defaults
-LOOKS = ("render", "camera")  # settings that some suites have
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Build:
         kind = self.source.split(":")[0]
         if kind not in ("scripted", "random", "run") or (kind == "run") != (self.run is not None):
             raise ConfigError(f"source {self.source!r} is unknown; take scripted, random or run:PATH")
-        given = {name: value for name in (*PLAYED, *LOOKS) if (value := getattr(self, name)) is not None}
+        given = {name: value for name in (*PLAYED, *LOOK) if (value := getattr(self, name)) is not None}
         if self.run is not None:
             for name, value in given.items():
                 raise ConfigError(f"--{name} {value} is for episodes that are played; those of a run are what they are")
@@ -77,10 +77,10 @@ class Build:
             if not least <= given.get(name, least) <= most:
                 raise ConfigError(f"{name} is {given[name]}; it must be from {least} to {most}")
         settings = envs.find(self.task).settings
-        for name in set(LOOKS) & set(given):
+        for name in set(LOOK) & set(given):
             if name not in settings.__dataclass_fields__:
                 raise ConfigError(f"--{name} {given[name]}: frames of {self.task} have no such setting")
-        settings(**{name: given[name] for name in LOOKS if name in given})
+        settings(**{name: given[name] for name in LOOK if name in given})
         return replace(self, **(PLAYED | given))
 
     def folder(self) -> Path:

@@ -17,13 +17,12 @@ from hdream_core.config import agents
 from hdream_core.config.agents import AgentConfig
 from hdream_core.config.balancer import BalancerConfig
 from hdream_core.envs import registry
-from hdream_core.envs.suite import EnvConfig
+from hdream_core.envs.suite import LOOK, EnvConfig
 from hdream_core.support.settings import Name, Share, Steps, Width, flatten, override, settings
 
 Scale = Literal["paper", "reduced", "miniature", "twin"]
 LARGEST_SEED = 999_999  # of a run or a buffer; larger ones are for evaluations (``sources.EVAL_SEED``) and studies
 # Settings that do not change the mathematics, or only the length of a run.
-LOOK = ("render", "camera")  # settings of a suite that change frames and nothing else
 NOT_OF_SCALE = ("steps", "capacity", "precision", "kernels", "threads", "device")
 
 

@@ -26,7 +26,7 @@ class Collector:
 
     def __init__(self, env: Env, store: EpisodeStore, rng: np.random.Generator):
         self.env, self.store, self.rng = env, store, rng
-        self.action = Spec.of(env).action
+        self.action, self.branchable = Spec.of(env).action, isinstance(env, Branchable)
         self.rows: list[dict[str, np.ndarray]] = []  # of the episode being played
         self.length = 0  # environment steps of it
         self.memory: Any = None  # of the player
@@ -73,7 +73,7 @@ class Collector:
             "is_terminal": np.bool_(terminated),
             "success": np.bool_(info["success"]),
         }
-        if isinstance(self.env, Branchable):
+        if self.branchable:
             row["sim_state"] = self.env.save_state()
         self.rows.append(row)
 

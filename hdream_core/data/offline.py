@@ -13,6 +13,7 @@ import numpy as np
 from hdream_core.data.episodes import check_episode
 from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
 from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.envs.suite import LOOK
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support import untrusted
 from hdream_core.support.files import write_atomically
@@ -36,7 +37,7 @@ class OfflineBuffer:
     @property
     def look(self) -> dict[str, str]:
         """What the frames depend on besides the state; of a buffer from before it was recorded, render and camera."""
-        look = self.facts.get("look", {name: self.facts[name] for name in ("render", "camera") if name in self.facts})
+        look = self.facts.get("look", {name: self.facts[name] for name in LOOK if name in self.facts})
         if not isinstance(look, dict) or not all(isinstance(value, str) for value in look.values()):
             raise DatasetError(f"the buffer's metadata: hdream.look is {str(look)[:80]}, not texts by name")
         return look

@@ -12,6 +12,7 @@ import numpy as np
 from hdream_core.support.errors import UserError
 from hdream_core.support.settings import settings
 
+LOOK = ("render", "camera")  # settings of a suite that change frames and nothing else
 Positions = Callable[[str, np.ndarray], dict[str, np.ndarray]]
 
 
