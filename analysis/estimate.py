@@ -11,8 +11,8 @@ import torch
 
 from hdream_core.agent import make_agent
 from hdream_core.config.fields import Config
+from hdream_core.data.environments import make_env
 from hdream_core.data.replay import random_batch
-from hdream_core.data.sources import make_env
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.spec import Spec
 from hdream_core.support.cuda_graph import WARM_UP, capture

@@ -12,9 +12,10 @@ import numpy as np
 from analysis.study import Plan
 from hdream_core import envs
 from hdream_core.agent import Agent
+from hdream_core.data.environments import env_options
+from hdream_core.data.episodes import settle
 from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
 from hdream_core.data.replay import split_episodes
-from hdream_core.data.sources import env_options
 from hdream_core.envs import Scripted, positions
 from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
@@ -145,8 +146,9 @@ class _Policy:
 def _recorded(folder: Path, fraction: float, count: int, heldout: bool) -> list[Rows]:
     metadata = read_metadata(folder)
     chosen = split_episodes(metadata["total_episodes"], fraction)[int(heldout)]
-    with open_main(folder / "data" / MAIN_FILE) as file:
-        return [_rows(read_episode(file, int(index), FIELDS)) for index in chosen[:count]]
+    path = folder / "data" / MAIN_FILE
+    with open_main(path) as file:
+        return [_rows(settle(read_episode(file, int(i)), f"{path}: episode_{i}", FIELDS[:5])) for i in chosen[:count]]
 
 
 def _played(plan: Plan, indices: Iterable[int]) -> list[Rows]:

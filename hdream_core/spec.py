@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hdream_core.support.errors import ConfigError
+
 if TYPE_CHECKING:
     from hdream_core.envs.contract import Env
+
+SMALLEST, LARGEST = 16, 1024  # pixels per side of a frame
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,14 @@ class Spec:
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, for JSON."""
         return asdict(self)
+
+
+def side_of(image: tuple[int, int, int]) -> int:
+    """Returns the pixels per side of square frames; raises ConfigError for frames that the networks cannot take."""
+    height, width, channels = image
+    if height != width or not SMALLEST <= height <= LARGEST or channels < 1:
+        raise ConfigError(
+            f"frames of {height} x {width} x {channels} are not supported; they must be square, of {SMALLEST} to "
+            f"{LARGEST} pixels per side"
+        )
+    return height

@@ -114,7 +114,7 @@ def build(job: Build, show_progress: bool = True) -> Path:
         for left in (folder / "parts").glob(".*.tmp"):  # of processes that were killed while they wrote
             left.unlink()
         started = time.monotonic()
-        parts = source.collect(folder / "parts", show_progress)
+        parts, episodes = source.collect(folder / "parts", show_progress)
         facts = known | {
             "spec": source.spec.to_dict(),
             "look": source.look,
@@ -124,7 +124,7 @@ def build(job: Build, show_progress: bool = True) -> Path:
             "device": provenance.device_name(),
             "collection_seconds": round(time.monotonic() - started, 1),
         }
-        merge(parts, folder, facts)
+        merge(parts, episodes, folder, facts)
     return folder
 
 

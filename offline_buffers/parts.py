@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -46,11 +47,18 @@ def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarr
             group.attrs["success"] = bool(episode["success"].any())
 
 
-def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def episode_lengths(path: Path) -> list[int]:
+    """Returns the steps of each episode in a part."""
+    with _open_part(path) as part:
+        return [int(group.attrs["total_steps"]) for group in part.values()]
+
+
+def merge(parts: list[Path], episodes: int, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """Joins parts into ``folder/data``; ``metadata.json`` comes last and makes the buffer complete.
 
     Args:
         parts: in order.
+        episodes: how many of their episodes, from the first on, make the buffer.
         folder: of the buffer.
         facts: stored under ``hdream`` in the metadata, and completed here with hash, returns and success share.
 
@@ -66,7 +74,7 @@ def merge(parts: list[Path], folder: Path, facts: dict[str, Any]) -> dict[str, A
     with sealed.create(temporary, track_order=True) as target:
         for part in parts:
             with _open_part(part) as source:
-                for name, group in source.items():
+                for name, group in itertools.islice(source.items(), episodes - len(digests)):
                     source.copy(group, target, name)  # copies compressed chunks as they are
                     digests.append(group.attrs["sha256"])
                     returns.append(float(group.attrs["return"]))

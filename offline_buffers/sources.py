@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -15,8 +16,8 @@ import numpy as np
 
 from hdream_core import envs
 from hdream_core.data.collector import store_fields
+from hdream_core.data.environments import make_env
 from hdream_core.data.minari_layout import convert
-from hdream_core.data.sources import make_env
 from hdream_core.data.store import EpisodeStore
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
@@ -26,7 +27,7 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.processes import cores, die_with_parent
 from hdream_core.support.progress import progress_bar
 from offline_buffers.behaviors import behavior_of, play
-from offline_buffers.parts import write_part
+from offline_buffers.parts import episode_lengths, write_part
 
 EPISODES_PER_PART = 5
 
@@ -52,41 +53,57 @@ class PlayedSource:
         if job.source == "scripted" and not isinstance(env, envs.Scripted):
             raise ConfigError(f"--source scripted: {job.task} has no script; take --source random or --source run:PATH")
         self.spec, self.look = Spec.of(env), env.look
-        self.time_limit = env.time_limit
-        self.episodes = -(-job.steps // env.time_limit)
+        self.episodes = -(-job.steps // env.time_limit)  # the fewest that can be enough
         self.identity = {
             "task": job.task,
             "source": job.source,
-            "steps": self.episodes * env.time_limit,
+            "steps": job.steps if env.terminates else self.episodes * env.time_limit,
             "seed": job.seed,
             **env.look,
             "time_limit": env.time_limit,
         }
 
-    def collect(self, folder: Path, show_progress: bool) -> list[Path]:
-        """Plays what is missing, in worker processes; returns all parts in order."""
-        parts = parts_of(self.episodes, folder)
-        missing = {path: chunk for path, chunk in parts.items() if not path.exists()}
-        workers = min(self.job.workers or cores(), max(len(missing), 1))
-        done = self.episodes - sum(map(len, missing.values()))
-        bar = progress_bar(
-            total=self.episodes * self.time_limit,
-            initial=done * self.time_limit,
-            unit="step",
-            disable=not show_progress,
-            desc=f"collecting {self.job.task}",
-        )
+    def collect(self, folder: Path, show_progress: bool) -> tuple[list[Path], int]:
+        """Plays what is missing, in worker processes, until there are enough steps.
+
+        Returns:
+            All parts in order, and how many of their episodes make the buffer. Episodes that end early leave steps
+            missing, so more are played, and some of the last may be more than needed.
+        """
+        parts, played, first = [], np.zeros(0, np.int64), 0
+        wanted, total = self.episodes, max(self.job.steps, int(self.identity["steps"]))
+        with progress_bar(
+            total=total, unit="step", disable=not show_progress, desc=f"collecting {self.job.task}"
+        ) as bar:
+            while played.sum() < self.job.steps:
+                new = parts_of(range(first, first + wanted), folder, len(parts))
+                bar.update(self._steps(part for part in new if part.exists()).sum())
+                self._play({part: episodes for part, episodes in new.items() if not part.exists()}, bar.update)
+                parts, first = [*parts, *new], first + wanted
+                played = self._steps(parts)
+                wanted = math.ceil(max(self.job.steps - played.sum(), 0) / played.mean())
+        return parts, int(np.searchsorted(played.cumsum(), self.job.steps)) + 1
+
+    def _steps(self, parts: Iterable[Path]) -> np.ndarray:
+        """Environment steps of each episode in finished parts; at the least, as the last action may be cut short."""
+        lengths = np.array([length for part in parts for length in episode_lengths(part)], np.int64)
+        most = np.minimum(lengths * self.spec.action_repeat, self.spec.time_limit)
+        return np.where(most < self.spec.time_limit, (lengths - 1) * self.spec.action_repeat + 1, most)
+
+    def _play(self, missing: dict[Path, list[int]], done: Callable[[int], object]) -> None:
+        workers = min(self.job.workers or cores(), len(missing))
+        if not missing:
+            return
         context = multiprocessing.get_context("spawn")  # a forked GL context would be broken
         pool = ProcessPoolExecutor(workers, context, initializer=die_with_parent, initargs=(os.getpid(),))
         try:
-            with bar:
-                for future in as_completed([pool.submit(_play_part, self.job, *item) for item in missing.items()]):
-                    bar.update(future.result())
+            for future in as_completed([pool.submit(_play_part, self.job, *item) for item in missing.items()]):
+                done(self._steps([future.result()]).sum())
         except BrokenProcessPool:  # libhdf5 does not survive a full disk, no process the lack of memory
+            folder = next(iter(missing)).parent
             raise OSError(errno.EIO, "a process that played died; is disk or memory full?", str(folder)) from None
         finally:
             pool.shutdown(cancel_futures=True)
-        return list(parts)
 
 
 class RunSource:
@@ -119,13 +136,13 @@ class RunSource:
                 "time_limit": self.spec.time_limit,
             }
 
-    def collect(self, folder: Path, show_progress: bool) -> list[Path]:
-        """Copies what is missing; returns all parts in order."""
-        parts = parts_of(self.store.episodes, folder)
+    def collect(self, folder: Path, show_progress: bool) -> tuple[list[Path], int]:
+        """Copies what is missing; returns all parts in order, and how many episodes they hold."""
+        parts = parts_of(range(self.store.episodes), folder)
         for path, episodes in progress_bar(parts.items(), unit="part", disable=not show_progress):
             if not path.exists():
                 write_part(path, self._episodes(episodes))
-        return list(parts)
+        return list(parts), self.store.episodes
 
     def _episodes(self, indices: Iterable[int]) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
         for index in indices:
@@ -135,27 +152,25 @@ class RunSource:
             yield index, self.seed, episode | {"truncations": truncated}
 
 
-def parts_of(episodes: int, folder: Path) -> dict[Path, list[int]]:
-    """The parts that a buffer is written in, each with its episodes: what an interrupted build has left is kept."""
+def parts_of(episodes: range, folder: Path, first: int = 0) -> dict[Path, list[int]]:
+    """The parts that a buffer is written in, each with its episodes: what an interrupted build has left is kept.
+
+    Args:
+        episodes: to write.
+        folder: of the parts; made if need be.
+        first: number of the first part.
+    """
     folder.mkdir(exist_ok=True)
-    chunks = np.array_split(np.arange(episodes), -(-episodes // EPISODES_PER_PART))
-    return {folder / f"part_{i:05d}.h5": chunk.tolist() for i, chunk in enumerate(chunks)}
+    chunks = np.array_split(np.arange(episodes.start, episodes.stop), -(-len(episodes) // EPISODES_PER_PART))
+    return {folder / f"part_{first + i:05d}.h5": chunk.tolist() for i, chunk in enumerate(chunks)}
 
 
-def _play_part(job: Job, path: Path, episodes: list[int]) -> int:
-    """Plays some episodes in a worker process; returns the environment steps played."""
+def _play_part(job: Job, path: Path, episodes: list[int]) -> Path:
+    """Plays some episodes in a worker process; returns the finished part."""
     env = _worker_env(job)
-    steps = 0
-
-    def played() -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
-        nonlocal steps
-        for episode in episodes:
-            arrays = play(env, behavior_of(job.source, job.seed, episode), episode)
-            steps += min(len(arrays["rewards"]) * env.action_repeat, env.time_limit)
-            yield episode, job.seed, arrays
-
-    write_part(path, played())
-    return steps
+    played = ((index, job.seed, play(env, behavior_of(job.source, job.seed, index), index)) for index in episodes)
+    write_part(path, played)
+    return path
 
 
 _envs: dict[Job, Any] = {}  # one environment, and so one renderer, a worker process

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import tyro
 
-from hdream_core.data.episodes import check_episode
-from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
+from hdream_core.data.environments import check_spec, make_env_like
+from hdream_core.data.episodes import ALL_FIELDS, Episodes
+from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.support import commandline, untrusted
 from hdream_core.support.errors import exit_on_user_error
 from offline_buffers.parts import digest, total_digest
@@ -29,30 +30,29 @@ def validate(folder: Path) -> int:
 
     Raises:
         DatasetError: naming the first episode and field that is wrong.
+        ConfigError: if frames or actions are not those of the task.
     """
-    metadata = read_metadata(folder)
-    path = folder / "data" / MAIN_FILE
+    episodes = Episodes(folder, ALL_FIELDS)
+    metadata, path = episodes.metadata, episodes.path
     digests, steps = [], 0
-    with open_main(path) as file:
-        if len(file) != metadata["total_episodes"]:
-            raise DatasetError(f"{path}: holds {len(file)} episodes, its metadata says {metadata['total_episodes']}")
-        for index in range(len(file)):
-            episode = read_episode(file, index)
-            check_episode(episode, f"{path}: episode_{index}")
-            with untrusted.expecting(f"{path}: episode_{index}", DatasetError):
-                told = untrusted.attributes(file[f"episode_{index}"]).get("sha256")
-            if digest(episode) != told:
-                raise DatasetError(
-                    f"{path}: episode_{index} does not match its sha256; the file has changed since it was built"
-                )
-            digests.append(digest(episode))
-            steps += len(episode["rewards"])
+    for group, stored, _ in episodes:
+        where = f"{path}: {group.name.removeprefix('/')}"
+        with untrusted.expecting(where, DatasetError):
+            told = untrusted.attributes(group).get("sha256")
+        digests.append(digest(stored))
+        if digests[-1] != told:
+            raise DatasetError(f"{where} does not match its sha256; the file has changed since it was built")
+        steps += len(stored["rewards"])
     if steps != metadata["total_steps"]:
         raise DatasetError(f"{path}: holds {steps} steps, its metadata says {metadata['total_steps']}")
     if total_digest(digests) != metadata["hdream"]["sha256"]:
         raise DatasetError(
             f"{path}: sha256 is {total_digest(digests)}, its metadata says {metadata['hdream']['sha256']}"
         )
+    facts = metadata["hdream"] | {"size": episodes.spec.image[0]}
+    check_spec(episodes.spec, make_env_like(facts["task"], facts, seed=0), str(folder))
+    if episodes.casts:
+        print(f"{folder}: {episodes.said()}")
     return len(digests)
 
 

@@ -84,6 +84,27 @@ def _odd_array(values: np.ndarray, rng: random.Random) -> np.ndarray:
             return values.astype(rng.choice(["S1", "f4", "i1"]))
 
 
+KINDS = ("f2", "f4", ">f4", "f8", "i1", "i8", "u1", "?", "c8", "S1")
+
+
+def odd_episodes(episodes: list[dict[str, np.ndarray]], rng: random.Random) -> None:
+    """Changes some fields of some episodes: other dtypes, values, shapes; a field left out."""
+    for _ in range(rng.choice([1, 1, 2])):
+        fields = rng.choice(episodes)
+        name = rng.choice(list(fields))
+        if rng.random() < 0.1:
+            del fields[name]
+        elif rng.random() < 0.6:
+            with np.errstate(all="ignore"):
+                fields[name] = fields[name].astype(rng.choice(KINDS))
+        elif rng.random() < 0.5:
+            fields[name] = _odd_array(fields[name], rng)
+        elif fields[name].size:
+            fields[name] = fields[name].copy()
+            odd = np.array(rng.choice([0, 1, 2, -1, 255])).astype(fields[name].dtype)
+            fields[name].flat[rng.randrange(fields[name].size)] = odd
+
+
 def odd_hdf5(path: Path, rng: random.Random) -> None:
     """Changes one dataset or attribute of a sealed file and seals it again."""
     with h5py.File(path, "a") as file:

@@ -22,6 +22,7 @@ from figures import gallery
 from hdream_core.config.presets import make_config
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.data.offline import open_buffer
+from hdream_core.data.sources import Offline
 from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.runs import folder as run_folder
@@ -29,11 +30,13 @@ from hdream_core.runs.load import export, load_agent
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import Stopped
 from hdream_core.support import sealed
+from hdream_core.support.errors import UserError
 from hdream_core.train import train
 from offline_buffers import describe, validate
 from offline_buffers.build import Build, build
 from offline_buffers.build import main as build_main
 from tests import damage
+from tests.handmade import handmade
 from tests.made_up import result
 from tests.small import MINI
 
@@ -179,6 +182,36 @@ def _of_results(folder: Path) -> dict[str, Target]:
     }
 
 
+def _seed(path: Path, rng: random.Random) -> None:
+    path.write_text(str(rng.randrange(1, 2**32)))
+
+
+def _wrong_episodes(buffer: Path, folder: Path) -> Target:
+    """Episodes with right hashes and odd arrays. What ``validate`` passes must train, its rewards as they are."""
+    seed = folder / "seed"
+    seed.write_text("0")
+
+    def read() -> None:
+        rng, wrong, asked = random.Random(int(seed.read_text())), folder / "wrong", {}
+
+        def change(episodes: list[dict[str, np.ndarray]]) -> None:
+            if seed.read_text() != "0":
+                damage.odd_episodes(episodes, rng)
+            asked.update(enumerate(episode.get("rewards") for episode in episodes))
+
+        shutil.rmtree(wrong, ignore_errors=True)
+        validate.validate(handmade(buffer, wrong, change))
+        changes = {"train.length": 10, "eval.context": 5, "eval.horizon": 5, "offline_buffer": str(wrong)}
+        try:
+            store = Offline(make_config("mini_lever", "smoke", changes=changes)).store
+        except UserError as error:
+            raise AssertionError("validate passed what training refuses") from error
+        for index, rewards in asked.items():
+            np.testing.assert_array_equal(store.episode(index)["reward"][1:], rewards.astype(np.float32))
+
+    return Target(seed, read, _seed)
+
+
 def _of_data(folder: Path) -> dict[str, Target]:
     buffer = build(Build("mini_lever", 100, workers=1, out=folder / "buffer"), show_progress=False)
 
@@ -219,6 +252,7 @@ def _of_data(folder: Path) -> dict[str, Target]:
             main, read_buffer, content=lambda: _values({"r": open_buffer(buffer).store.episode(0)["reward"]})
         ),
         "odd buffer": Target(main, read_buffer, damage.odd_hdf5),
+        "wrong episodes": _wrong_episodes(buffer, folder),
         "odd buffer, looked at": Target(main, look, damage.odd_hdf5, times=5),
         "unpacked": Target(listed, open_again),
         "layout": Target(layout, read_store),

@@ -15,8 +15,8 @@ from analysis.segments import CONTEXT, HORIZON, Segments
 from analysis.tasks import task_facts
 from hdream_core import envs
 from hdream_core.agent import Agent
+from hdream_core.data.environments import make_env_like
 from hdream_core.data.minari_layout import DatasetError
-from hdream_core.data.sources import make_env_like
 from hdream_core.runs.load import load_agent
 
 PUSHED = 3  # action dimensions of the hand that can be altered; a gripper does as recorded
@@ -80,7 +80,8 @@ class Explorer:
     def env(self) -> Any:
         """The simulator, made when first asked for: it needs a GL library."""
         if self._env is None:
-            env = make_env_like(self.task, self.facts, seed=0)
+            size = self.stretches[0]["image"].shape[1]
+            env = make_env_like(self.task, self.facts | {"size": size}, seed=0)
             self._env = envs.require(envs.require(env, envs.Branchable, "the explorer"), envs.Located, "the explorer")
         return self._env
 

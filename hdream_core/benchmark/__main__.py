@@ -16,8 +16,8 @@ from hdream_core.benchmark.experience import measure_environment, measure_replay
 from hdream_core.benchmark.online import measure_online
 from hdream_core.benchmark.update import measure, measure_kernels, measure_threads
 from hdream_core.config.presets import make_config
+from hdream_core.data.environments import check_buffer, make_env
 from hdream_core.data.offline import open_buffer
-from hdream_core.data.sources import check_buffer, make_env
 from hdream_core.spec import Spec
 from hdream_core.support import commandline, provenance
 from hdream_core.support.errors import ConfigError, exit_on_user_error

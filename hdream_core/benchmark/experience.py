@@ -14,9 +14,9 @@ import numpy as np
 from hdream_core.benchmark.curves import make_learner
 from hdream_core.benchmark.workers import Work, Worker, paired_ratio, side_by_side
 from hdream_core.config.fields import Config
+from hdream_core.data.environments import make_env
 from hdream_core.data.offline import open_buffer, open_unpacked
 from hdream_core.data.replay import Replay
-from hdream_core.data.sources import make_env
 from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.spec import Spec
 from hdream_core.support.processes import cores

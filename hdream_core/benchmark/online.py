@@ -9,7 +9,7 @@ from typing import Any
 
 from hdream_core.benchmark.workers import Worker
 from hdream_core.config.fields import Config
-from hdream_core.data.sources import make_env
+from hdream_core.data.environments import make_env
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.trainer import Trainer
 from hdream_core.support.settings import override

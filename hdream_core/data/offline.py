@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hdream_core.data.episodes import check_episode
-from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, convert, open_main, read_episode, read_metadata
-from hdream_core.data.store import EpisodeStore, Field, StoreError
+from hdream_core.data.episodes import TRAINING_FIELDS, Episodes, spec_of
+from hdream_core.data.minari_layout import DatasetError, convert, read_metadata
+from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.envs.suite import LOOK
-from hdream_core.spec import ActionSpec, Spec
+from hdream_core.spec import Spec
 from hdream_core.support import untrusted
 from hdream_core.support.files import write_atomically
 from hdream_core.support.locks import file_lock
 
-TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
+UNPACKED = 2  # version of the unpacked form; an older one was not checked as now, so it is made again
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,7 @@ class OfflineBuffer:
     def spec(self) -> Spec:
         """Returns the description of the environment; for older buffers, without one, it is derived from the data."""
         image, action = (self.store.fields[name].shape for name in ("image", "action"))
-        with untrusted.expecting("the buffer's metadata: hdream.spec", DatasetError):
-            if "spec" not in self.facts:
-                limit = self.facts.get("time_limit", max(self.store.lengths) - 1)
-                return Spec(image, ActionSpec("continuous", action[0]), int(limit))
-            spec = Spec.from_dict(self.facts["spec"])
-            if (spec.image, (spec.action.dim,)) != (image, action):
-                raise ValueError(f"it says frames {spec.image} and actions ({spec.action.dim},), not {image}, {action}")
-            return spec
+        return spec_of(self.facts, image, action, max(self.store.lengths) - 1)
 
 
 def open_buffer(folder: str | Path) -> OfflineBuffer:
@@ -67,10 +61,10 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
     """
     folder = Path(folder)
     metadata = read_metadata(folder)
-    target = folder / "unpacked" / metadata["hdream"]["sha256"][:16]
+    target = folder / "unpacked" / f"{metadata['hdream']['sha256'][:16]}-v{UNPACKED}"
     with file_lock(folder / "unpacked.lock"):
         if not (target / "episodes.npy").exists():
-            _unpack(folder / "data" / MAIN_FILE, metadata, target)
+            _unpack(folder, target)
     return OfflineBuffer(open_unpacked(target), metadata)
 
 
@@ -86,27 +80,21 @@ def open_unpacked(folder: Path) -> EpisodeStore:
     return store
 
 
-def _unpack(main: Path, metadata: dict[str, Any], target: Path) -> None:
+def _unpack(folder: Path, target: Path) -> None:
     shutil.rmtree(target.parent, ignore_errors=True)  # from an older or interrupted build
-    temporary = target.with_name(target.name + ".tmp")
-    with open_main(main) as file:
-        store = None
-        for index in range(metadata["total_episodes"]):
-            episode = read_episode(file, index, TRAINING_FIELDS)
-            check_episode(episode, f"{main}: episode_{index}", TRAINING_FIELDS)
-            rows = convert(episode, to="rows")
-            rows["is_terminal"] = rows["is_terminal"].astype(bool)
-            store = store or EpisodeStore(temporary, layout_of(rows))
-            try:
-                store.append(rows)
-            except StoreError as error:
-                raise DatasetError(f"{main}: episode_{index} differs in layout from the first ({error})") from None
-    if store is None:
-        raise DatasetError(f"{main}: holds no episodes")
+    temporary, episodes = target.with_name(target.name + ".tmp"), Episodes(folder, TRAINING_FIELDS)
+    store: EpisodeStore | None = None
+    for _, _, episode in episodes:
+        rows = convert({name: episode[name] for name in TRAINING_FIELDS}, to="rows")
+        store = store or EpisodeStore(temporary, layout_of(rows))
+        store.append(rows)
+    assert store is not None  # ``Episodes`` refuses a buffer without any
     data = io.BytesIO()
     np.save(data, store.position())
     write_atomically(temporary / "episodes.npy", data.getvalue())
     temporary.rename(target)
+    if episodes.casts:
+        print(f"{folder}: {episodes.said()}", file=sys.stderr)
 
 
 def layout_of(rows: dict[str, np.ndarray]) -> dict[str, Field]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, VectorEnv
@@ -13,6 +13,7 @@ from hdream_core import envs
 from hdream_core.agent import Player
 from hdream_core.config.fields import Config
 from hdream_core.data.collector import Collector, store_fields
+from hdream_core.data.environments import check_buffer, check_spec, env_options, make_env
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
@@ -141,10 +142,12 @@ class Offline(_EvalEnvs):
 
     def __init__(self, config: Config):
         buffer = open_buffer(config.offline_buffer or "")
-        check_buffer(config, buffer.facts)
+        check_buffer(config, buffer.facts | {"size": buffer.spec.image[0]})
         super().__init__(config, buffer.look)
         self.facts["buffer_sha256"] = buffer.facts["sha256"]
         self.store, self.spec, train = buffer.store, buffer.spec, config.train
+        env = envs.make(config.task, seed=config.seed, **env_options(config, self.look))
+        check_spec(self.spec, env, str(config.offline_buffer))
         if self.store.episodes < 2:
             raise ConfigError(f"{config.offline_buffer}: has one episode; training needs two, one of them held out")
         training, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
@@ -172,14 +175,16 @@ def check_windows(config: Config, rows: int, heldout_rows: int | None = None) ->
     Args:
         config: of the run.
         rows: of the longest stretch that a training window is cut from.
-        heldout_rows: of the longest episode, offline.
+        heldout_rows: of the longest held-out episode, offline.
     """
-    fits = {"train.length": (config.train.length, rows)}
+    kind = "episode" if heldout_rows is None else "training episode"
+    fits = {"train.length": (config.train.length, kind, rows)}
     if heldout_rows is not None:
-        fits["eval.context + eval.horizon"] = config.eval.context + config.eval.horizon, heldout_rows
-    for name, (length, longest) in fits.items():
+        dream = config.eval.context + config.eval.horizon
+        fits["eval.context + eval.horizon"] = dream, "held-out episode", heldout_rows
+    for name, (length, kind, longest) in fits.items():
         if length > longest:
-            raise ConfigError(f"{name} is {length}, but the longest episode of {config.task} here has {longest} frames")
+            raise ConfigError(f"{name} is {length}, but the longest {kind} of {config.task} here has {longest} frames")
 
 
 def check_source(config: Config) -> None:
@@ -203,51 +208,3 @@ def _clock_end(config: Config) -> int:
 def make_source(config: Config, folder: Path, rng: np.random.Generator) -> DataSource:
     """Opens the fixed buffer that the config names, or else makes its task's environment."""
     return Offline(config) if config.offline_buffer else Online(config, folder, rng)
-
-
-def env_options(config: Config, look: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Returns the options of a config's environments: its suite's settings, with the look of given data if any."""
-    options = {name: value for name, value in vars(config.env).items() if name != "suite" and name[0] != "_"}
-    return options | {name: value for name, value in (look or {}).items() if name in options}
-
-
-def make_env(config: Config, seed: int) -> Any:
-    """Makes an environment of the config's task and settings."""
-    return envs.make(config.task, seed=seed, **env_options(config))
-
-
-def make_env_like(task: str, facts: Mapping[str, Any], seed: int) -> Any:
-    """Makes an environment whose frames look as a run's or a buffer's own facts say.
-
-    Args:
-        task: of the environment.
-        facts: with its look, of ``run_folder.read_provenance`` or a buffer's metadata; what the suite has no setting
-            for, or no such value, is left out.
-        seed: of its episodes.
-    """
-    suite, options, known = envs.find(task), {}, _known(facts)
-    for name in set(suite.settings.__dataclass_fields__) - {"suite"}:
-        try:
-            options[name] = getattr(suite.settings(**{name: known[name]}), name)
-        except (KeyError, ConfigError):  # an old buffer, say, that does not tell
-            continue
-    return envs.make(task, seed=seed, **options)
-
-
-def check_buffer(config: Config, facts: Mapping[str, Any]) -> None:
-    """Refuses a buffer of another task, or frames that evaluation would render otherwise."""
-    if facts["task"] != config.task:
-        raise ConfigError(f"{config.offline_buffer}: holds {facts['task']}, but the run's task is {config.task}")
-    known = _known(facts)
-    for name, value in env_options(config).items():
-        if name in known and value not in ("auto", known[name]):
-            raise ConfigError(
-                f"{config.offline_buffer}: has {name} {known[name]}, but the run asks for {value}; "
-                f"set env.{name}={known[name]}"
-            )
-
-
-def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's or a buffer's own facts, with the action repeat that its spec has."""
-    spec = facts.get("spec")
-    return dict(facts) | ({"action_repeat": spec.get("action_repeat")} if isinstance(spec, dict) else {})

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdream_core.nets.mlp import init_weights
-from hdream_core.support.errors import ConfigError
+from hdream_core.spec import side_of
 
 ENCODER_KERNEL = 4
-SMALLEST, LARGEST = 16, 1024  # pixels per side
 
 
 def encoder_sizes(size: int) -> list[int]:
@@ -35,17 +34,6 @@ def decoder_kernels(size: int) -> list[int]:
         kernels.append(6 - size % 2)
         size = (size - kernels[-1]) // 2 + 1
     return [size, *reversed(kernels)]
-
-
-def side_of(image: tuple[int, int, int]) -> int:
-    """Returns the pixels per side of square frames; raises ConfigError for frames that the networks cannot take."""
-    height, width, channels = image
-    if height != width or not SMALLEST <= height <= LARGEST or channels < 1:
-        raise ConfigError(
-            f"frames of {height} x {width} x {channels} are not supported; they must be square, of {SMALLEST} to "
-            f"{LARGEST} pixels per side"
-        )
-    return height
 
 
 class Encoder(nn.Module):

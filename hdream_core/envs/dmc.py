@@ -14,7 +14,7 @@ from pydantic import Field
 
 from hdream_core.envs import rendering
 from hdream_core.envs.opengl import load_mujoco
-from hdream_core.envs.suite import EnvConfig, Suite, whole_number
+from hdream_core.envs.suite import EnvConfig, FrameSize, Suite, whole_number
 from hdream_core.support.settings import settings
 
 
@@ -48,6 +48,8 @@ class DMCConfig(EnvConfig):
     """Render quality: MuJoCo's own (paper), without shadows (fast), or what suits the device that draws (auto)."""
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 2
     """Environment steps that one action lasts; the paper's is 2."""
+    size: FrameSize = 64
+    """Height and width of a frame in pixels."""
 
 
 SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc", scripted=False)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from hdream_core.envs.suite import EnvConfig, Suite
+from hdream_core.envs.suite import EnvConfig, FrameSize, Suite
 from hdream_core.support.settings import settings
 
 # Meta-world's tasks under the paper's names: ``lever_pull`` is Meta-world's ``lever-pull-v3``.
@@ -35,6 +35,8 @@ class MetaWorldConfig(EnvConfig):
     camera: Literal["corner", "corner2"] = "corner2"
     """Camera: corner2, moved to (0.75, 0.075, 0.7), or corner as in the released configs. On lever_pull at 64 x 64,
     corner hides the goal in most of an expert's frames; in the paper's text lever and goal are in view."""
+    size: FrameSize = 64
+    """Height and width of a frame in pixels."""
 
 
 def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
+from hdream_core.spec import LARGEST, SMALLEST
 from hdream_core.support.errors import UserError
 from hdream_core.support.settings import settings
 
 LOOK = ("render", "camera")  # settings of a suite that change frames and nothing else
+FrameSize = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 Positions = Callable[[str, np.ndarray], dict[str, np.ndarray]]
 
 
