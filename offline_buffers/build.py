@@ -118,6 +118,7 @@ def build(job: Build, show_progress: bool = True) -> Path:
         facts = known | {
             "spec": source.spec.to_dict(),
             "look": source.look,
+            "env": source.settings,
             "dataset_id": f"hdream/{job.task}/{job.source.split(':')[0]}-v0",
             "package_versions": provenance.package_versions(),
             "git_commit": provenance.git_state()[0],

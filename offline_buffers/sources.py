@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,7 +53,11 @@ class PlayedSource:
         env = _make_env(job)  # says at once what is wrong
         if job.source == "scripted" and not isinstance(env, envs.Scripted):
             raise ConfigError(f"--source scripted: {job.task} has no script; take --source random or --source run:PATH")
-        self.spec, self.look = Spec.of(env), env.look
+        self.spec, self.look, self.settings = (
+            Spec.of(env),
+            env.look,
+            asdict(envs.find(job.task).settings(**_looks(job))),
+        )
         self.episodes = -(-job.steps // env.time_limit)  # the fewest that can be enough
         self.identity = {
             "task": job.task,
@@ -119,7 +124,7 @@ class RunSource:
             raise ConfigError(f"{run}: is not finished; resume it first")
         self.seed = config.seed
         env = make_env(config, config.seed)
-        self.spec, self.look = Spec.of(env), env.look
+        self.spec, self.look, self.settings = Spec.of(env), env.look, asdict(config.env)
         self.store = EpisodeStore(run / "replay", store_fields(env))  # which says where the two differ
         state = checkpoint.load_run(run)
         if state is None:
@@ -183,5 +188,9 @@ def _worker_env(job: Job) -> Any:
 
 
 def _make_env(job: Job) -> Any:
+    return envs.make(job.task, seed=job.seed, **_looks(job))
+
+
+def _looks(job: Job) -> dict[str, str]:
     looks = {"render": job.render, "camera": job.camera}
-    return envs.make(job.task, seed=job.seed, **{name: value for name, value in looks.items() if value is not None})
+    return {name: value for name, value in looks.items() if value is not None}

@@ -66,8 +66,9 @@ def check_spec(spec: Spec, env: Any, where: str) -> None:
 
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's or a buffer's own facts, with the action repeat and the frames' size that its spec has."""
-    known, spec = dict(facts), facts.get("spec")
+    """A run's or a buffer's own facts, with its environment's settings, and what its spec has of them."""
+    settings, spec = facts.get("env"), facts.get("spec")
+    known = (settings if isinstance(settings, dict) else {}) | dict(facts)
     if isinstance(spec, dict):
         known["action_repeat"] = spec.get("action_repeat")
         if isinstance(image := spec.get("image"), (list, tuple)) and image:
