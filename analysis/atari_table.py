@@ -33,10 +33,11 @@ from analysis.atari_scores import (
     read_table,
     resampled,
 )
-from analysis.results import Result, save
+from analysis.held import REMEDY
+from analysis.results import Result, ResultError, load, save
 from analysis.stats import BOOTSTRAP_SEED, RESAMPLES
 from hdream_core.support import commandline
-from hdream_core.support.errors import exit_on_user_error
+from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 STUDY = "atari_table"
 TABLE = Path(__file__).parent / "data" / "atari100k.csv"
@@ -50,6 +51,8 @@ class AtariTable:
     """Table to read, as CSV. Default: the paper's, as printed."""
     results: Path = Path("results")
     """Folder of the result file."""
+    replace: bool = False
+    """Whether a result that is there of another table, or is damaged, may be replaced; else it is refused."""
     out: Path = Path("figures/out")
     """Folder of the figure."""
 
@@ -97,6 +100,22 @@ def attributes(words: Sequence[str], started: float) -> dict[str, Any]:
     }
 
 
+def check_same(path: Path, found: Result) -> None:
+    """Raises ConfigError, naming the first difference, if a result file that is there is of another table."""
+    if not path.exists():
+        return
+    try:
+        held = load(path)
+    except ResultError as error:
+        raise ResultError(f"{error}; {REMEDY}") from None
+    for name, axis in found.axes.items():
+        if not np.array_equal(held.axes.get(name, []), axis):
+            raise ConfigError(f"{path}: holds a result of a table with another list of {name}s; {REMEDY}")
+    for name in ("score", "random", "human", *(f"{name}_printed" for name in PRINTED)):
+        if name not in held.data or not np.array_equal(held.values(name), found.values(name), equal_nan=True):
+            raise ConfigError(f"{path}: holds a result of a table with another {name}; {REMEDY}")
+
+
 def lines(found: Result) -> list[str]:
     """The aggregates and the checks, to be read in a terminal."""
     text = [f"{'human-normalised, %':<24}" + "".join(f"{name:>24}" for name in STATISTICS)]
@@ -128,7 +147,10 @@ def main(args: Sequence[str] | None = None) -> None:
         started = time.perf_counter()
         found = result(read_table(job.table or TABLE), {})
         found.attributes = attributes(arguments, started)
-        path = save(found, job.results / f"{STUDY}.h5")
+        path = job.results / f"{STUDY}.h5"
+        if not job.replace:
+            check_same(path, found)
+        save(found, path)
         print("\n".join(lines(found)))
         print(f"\nresult: {path}\nfigure: {figures.atari_table.draw(path, job.out)}")
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, load, now_utc
+from analysis.held import ASKED
+from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
 from analysis.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, bounds_of, cluster_interval, seed_interval
 from analysis.sweep import Run
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support import provenance, untrusted
-from hdream_core.support.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.study import Plan
@@ -56,7 +56,7 @@ def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
     config, planned = plan.config, plan.runs
     wall = [run_folder.wall_seconds(run.folder) for run in planned if run.done]
     frames = next((run_folder.read_provenance(run.folder) for run in planned if run.started), {})
-    return origin(plan.study, plan.command) | {
+    return origin(plan.study, plan.target.full_command()) | {
         "scale": config.scale,
         "preset": config.preset,
         "task": config.task,
@@ -214,7 +214,7 @@ def models(
             values[place] = metrics.get(name, np.nan)
         data[name] = (("method", "seed", *further), values)
     configs = {run.config.method: dataclasses.asdict(run.config) for run in plan.runs}
-    return Result(attributes(plan, sha256), known, data, configs)
+    return Result(attributes(plan, sha256), known, data, configs, {ASKED: dict(plan.target.own)})
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -229,20 +229,6 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"error: no study {words[0] if words else 'given'!r} to collect; {usage}", file=sys.stderr)
         sys.exit(2)
     importlib.import_module(f"analysis.{words[0]}").main([*words[1:], "--launcher", "none"])
-
-
-def save_path(results: Path, study: str, planned: Sequence[Run]) -> Path:
-    """``<results>/<study>_<task>_<preset>.h5``.
-
-    Raises:
-        ConfigError: if it holds the result of the other mode, online or offline, which it would replace.
-    """
-    config = planned[0].config
-    path = results / f"{study}_{config.task}_{config.preset}.h5"
-    mode = "offline" if config.offline_buffer else "online"
-    if path.exists() and (found := load(path).attributes.get("mode", mode)) != mode:
-        raise ConfigError(f"{path}: holds an {found} result; give the {mode} one another folder, --results")
-    return path
 
 
 if __name__ == "__main__":

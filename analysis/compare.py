@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis import collect, study
+from analysis import study
 from analysis.reporter import Reporter
 from analysis.results import Result
 from hdream_core.support.errors import ConfigError
@@ -17,7 +17,7 @@ def run(
     """Runs what is left of a plan and returns the result file, which exists from the first evaluation on.
 
     Args:
-        job: folders, and whether only the plan is wanted.
+        job: the folder of the runs, and whether only the plan is wanted.
         plan: the runs.
         draw: makes the figure of a result file, ``draw(path, out)``.
         lines: what to print in the end.
@@ -26,16 +26,15 @@ def run(
         ConfigError: if no run has evaluated yet, and none is to be trained.
         SweepError: if runs failed or were told to stop; the result of the others is written.
     """
-    path = collect.save_path(job.results, plan.study, plan.runs)
     if job.plan_only:
-        return path
+        return plan.path
     if plan.trains:  # better now than after hours
-        for folder in (job.results, job.out):
+        for folder in (job.results, plan.out):
             folder.mkdir(parents=True, exist_ok=True)
-    reporter = Reporter(plan, path, job.out, study.prepare_buffer(plan, read=False), draw)
+    reporter = Reporter(plan, study.prepare_buffer(plan, read=False), draw)
     with reporter.bar:
         try:
-            plan.launch(plan.runs, plan.workers, reporter.tick)
+            plan.launch(plan.asked, plan.workers, reporter.tick)
         except Exception:  # a run failed: what the others have reached is worth keeping; Ctrl-C is in a hurry
             reporter.try_to_write()
             raise
@@ -43,5 +42,5 @@ def run(
     if not len(result.axes["step"]):
         raise ConfigError(f"{job.runs}: no run has evaluated yet, so there is no result")
     print("\n".join(lines(result)))
-    print(f"result: {path}\nfigure: {reporter.figure}")
-    return path
+    print(f"result: {plan.path}\nfigure: {reporter.figure}")
+    return plan.path

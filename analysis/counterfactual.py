@@ -9,7 +9,6 @@ the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3)
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import figures.counterfactual
-from analysis import collect, methods, results, study
+from analysis import collect, methods, results, sizes, study
 from analysis.branching import ALTERNATIVES, Truth, simulate
 from analysis.hallucination import (
     REFERENCES,
@@ -54,11 +53,12 @@ STUDY = "counterfactual"
 SIZES = {
     "branches": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 12},
     "samples": {"paper": 10, "cpu": 5, "quick": 3, "smoke": 2},
-    "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
+    "episodes": {"paper": 50, "cpu": 50, "quick": 8, "smoke": 4},
     "probe_episodes": {"paper": 400, "cpu": 150, "quick": 40, "smoke": 4},
     "probe_segments": {"paper": 4000, "cpu": 1500, "quick": 200, "smoke": 8},
     "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
 }
+MOST = 100  # times the episodes that are played for branches, at most
 EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where there are enough
 
 
@@ -73,7 +73,7 @@ class Counterfactual(study.OfflineStudy):
     samples: int | None = None
     """Dreams of each branch and alternative. Default: 10 for paper, 5 for cpu, 3 for quick."""
     episodes: int | None = None
-    """Episodes never trained on that branches are drawn from. Default: 100 for paper, 50 for cpu, 16 for quick."""
+    """Episodes never trained on that branches are drawn from. Default: 50 for paper and cpu, 8 for quick."""
     threshold: float | None = None
     """Level that a reward rises above. Default: a quarter of the way from the best reward with an untouched object to
     the best reward in those episodes."""
@@ -91,14 +91,17 @@ def run(job: Counterfactual) -> Path:
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names, positions=True)
-    path = collect.save_path(job.results, STUDY, plan.runs)
+    job = sizes.settle(job, plan, "branches", "episodes", LENGTH)
+    job = sizes.settle(job, plan, "probe_segments", "probe_episodes", LENGTH, "training")
     if job.plan_only:
-        return path
+        return plan.path
+    if plan.config.offline_buffer and plan.trains and not all(run.done for run in plan.runs):
+        study.prepare_buffer(plan)  # whether there are so many branches is known before the models are
+        _branches(job, plan)
     sha256 = study.train(plan)
-    episodes = unseen_episodes(plan, job.episodes)
+    job, branches, weight, level = _branches(job, plan)
+    episodes = branches.episodes
     probing = draw(job.task, other_episodes(plan, job.probe_episodes), job.probe_segments, LENGTH, seed=1)
-    level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
-    branches, weight = draw_branches(job.task, episodes, job.branches, level)
     thresholds = thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
     env = envs.require(make_env(plan, PLAYED_SEED), envs.Branchable, STUDY)
@@ -128,14 +131,37 @@ def run(job: Counterfactual) -> Path:
         "episodes": len(episodes),
         "probe": asdict(probe),
     }
-    return study.finish(result, path, job.out, figures.counterfactual.draw, lines(result))
+    return study.finish(result, plan, figures.counterfactual.draw, lines(result))
+
+
+def _branches(job: Counterfactual, plan: study.Plan) -> tuple[Counterfactual, Segments, np.ndarray, float]:
+    """The branches, what each stands for, and the level of the reward; the job with the numbers that came of it.
+
+    Few windows may serve: more episodes are taken then, unless their number was asked for, as long as there are more.
+    """
+    there = sizes.recorded(plan)
+    most = MOST * job.episodes if there is None else there
+    count = job.episodes
+    while True:
+        episodes = unseen_episodes(plan, count)
+        level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
+        branches, weight = draw_branches(job.task, episodes, job.branches, level)
+        if (found := len(branches)) == job.branches or count >= most or "episodes" in job.given:
+            break
+        count = min(most, int(1.2 * count * job.branches / found) + 1)
+    if found < job.branches and "branches" in job.given:
+        raise ConfigError(
+            f"--branches {job.branches}: {count} episodes have {found} windows with an untouched object and a reward "
+            f"beneath {level:g}; ask for {found} or fewer, or for more --episodes"
+        )
+    return sizes.fitted(job, branches=found, episodes=count), branches, weight, level
 
 
 def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float) -> tuple[Segments, np.ndarray]:
     """Windows to branch in, all with the object untouched and the reward at or beneath the level at the branch.
 
-    Half of them, where there are so many, are windows in whose record the reward rises above the level: only there can
-    altered actions avert something.
+    ``count`` of them, or all that the record has. Half of them, where there are so many, are windows in whose record
+    the reward rises above the level: only there can altered actions avert something.
 
     Returns:
         The windows, and how many such windows of the record each stands for relative to an even draw, ``(B,)``.
@@ -143,15 +169,16 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
     Raises:
         ConfigError: if the record has no such window.
     """
-    every = draw(task, episodes, sys.maxsize, LENGTH, seed=2)
+    every = draw(task, episodes, None, LENGTH, seed=2)
     reward, untouched = every.rows("reward"), [untouched_rows(task, rows) for rows in episodes]
     at_rest = np.array([untouched[e][s + CONTEXT - 1] for e, s in zip(every.episode, every.start, strict=True)])
     beneath = at_rest & (reward[:, CONTEXT - 1] <= level)
     rises = beneath & (reward[:, CONTEXT:] > level).any(1)
     if not beneath.any():
         raise ConfigError(f"no recorded window has an untouched object and a reward beneath {level:g} at its branch")
-    eventful = np.flatnonzero(rises)[: round(EVENTFUL * count)]
-    others = np.flatnonzero(beneath & ~rises)[: count - len(eventful)]
+    others = np.flatnonzero(beneath & ~rises)
+    eventful = np.flatnonzero(rises)[: max(round(EVENTFUL * count), count - len(others))]
+    others = others[: count - len(eventful)]
     chosen = np.sort(np.concatenate([eventful, others]))
     share = rises.sum() / beneath.sum()
     weight = np.where(rises[chosen], share / max(len(eventful), 1), (1 - share) / max(len(others), 1)) * len(chosen)

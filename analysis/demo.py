@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from analysis import methods, study
+from analysis import flags, methods, sizes, study
 from analysis.collect import origin
 from analysis.explore import slices
 from analysis.segments import Rows, unseen_episodes
@@ -25,6 +25,10 @@ from hdream_core.runs.load import export
 from hdream_core.support.errors import ConfigError
 
 STUDY = "demo"
+SIZES = {
+    "stretches": dict.fromkeys(flags.SEEDS, 8),
+    "rows": dict.fromkeys(flags.SEEDS, 90),
+}
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,16 @@ class Demo(study.Study):
     """Seeds of the runs; the models of the first one are exported. Default: 0."""
     results: Annotated[Path, tyro.conf.Suppress] = Path("results")
     """Not used: there is no result file,"""
-    out: Annotated[Path, tyro.conf.Suppress] = Path("figures/out")
-    """and no figure."""
+    out: Annotated[Path | None, tyro.conf.Suppress] = None
+    """and no figure;"""
+    replace: Annotated[bool, tyro.conf.Suppress] = True
+    """what may be replaced is said by overwrite."""
     methods: tuple[str, ...] | None = None
     """Methods to export. Default: w_r=1 and the task's balanced weight."""
-    stretches: int = 8
-    """Recorded stretches to take, each from an episode of its own."""
-    rows: int = 90
-    """Rows of each."""
+    stretches: int | None = None
+    """Recorded stretches to take, each from an episode of its own. Default: 8."""
+    rows: int | None = None
+    """Rows of each. Default: 90."""
     folder: Path = slices.DATA
     """Where they go. The notebooks look in the default, where those of lever_pull ship."""
     overwrite: bool = False
@@ -52,8 +58,10 @@ class Demo(study.Study):
 def run(job: Demo) -> Path:
     """Exports the models and the slice; returns the slice's path."""
     job = job if job.seeds else replace(job, seeds=(0,))  # one model of each method is enough to look at
+    job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
+    job = _fitting(job, plan)
     path = job.folder / f"{job.task}_slice.h5"
     if job.plan_only:
         return path
@@ -71,6 +79,17 @@ def run(job: Demo) -> Path:
     told |= {name: origin(STUDY, plan.command)[name] for name in ("command", "git_commit", "created_utc")}
     print(slices.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
     return path
+
+
+def _fitting(job: Demo, plan: study.Plan) -> Demo:
+    """The job with stretches that fit into the episodes there are."""
+    job = sizes.settle_episodes(job, plan, "stretches")
+    there = sizes.rows_of_episode(plan, job.plan_only)
+    if there is None or job.rows <= there:
+        return job
+    if "rows" in job.given:
+        raise ConfigError(f"--rows {job.rows}: {job.task}'s episodes have {there}; ask for {there} or fewer")
+    return sizes.fitted(job, rows=there)
 
 
 def _stretch(task: str, episode: Rows, rows: int) -> Rows:

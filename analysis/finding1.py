@@ -25,6 +25,8 @@ class Finding1(study.Study):
     The same command skips what is finished and resumes what was interrupted.
     """
 
+    CHOOSE = ("w_r", "implicit", "harmony", "only_w_r")
+
     w_r: tuple[float, ...] = (1.0, 10.0, 100.0)
     """Reward-loss weights."""
     implicit: bool = False

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import figures.finding2
-from analysis import collect, dreams, methods, results, study
+from analysis import collect, dreams, methods, results, sizes, study
 from analysis.hallucination import reward_level
 from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds
 from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
@@ -27,7 +27,7 @@ STUDY = "finding2"
 EVERY = 5  # frames between two that are drawn (C.4)
 SIZES = {
     "windows": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 20},
-    "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
+    "episodes": {"paper": 50, "cpu": 50, "quick": 8, "smoke": 4},
 }
 LEVELS = 4  # dreamed pixels are stored in steps of so many, which no eye sees and which halves the file
 
@@ -41,7 +41,7 @@ class Finding2(study.OfflineStudy):
     windows: int | None = None
     """Held-out windows of 50 frames. Default: 2000 for paper, 400 for cpu, 100 for quick."""
     episodes: int | None = None
-    """Episodes never trained on that they are drawn from. Default: 100 for paper, 50 for cpu, 16 for quick."""
+    """Episodes never trained on that they are drawn from. Default: 50 for paper and cpu, 8 for quick."""
     tolerance: float = 1.0
     """A dreamed reward is correct if it is this near to the true one (rewards go from 0 to 10)."""
     share: float = 0.8
@@ -59,10 +59,10 @@ def run(job: Finding2) -> Path:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
     if not (job.tolerance > 0 and 0 < job.share <= 1):
         raise ConfigError(f"--tolerance {job.tolerance:g} --share {job.share:g}: above 0, and a share is at most 1")
-    plan = study.plan(job, STUDY, names, positions=True)
-    path = collect.save_path(job.results, STUDY, plan.runs)
+    plan = study.plan(job, STUDY, names, positions=True, fixed=True)
+    job = sizes.settle(job, plan, "windows", "episodes", LENGTH)
     if job.plan_only:
-        return path
+        return plan.path
     sha256 = study.train(plan)
     episodes = unseen_episodes(plan, job.episodes)
     windows = draw(job.task, episodes, job.windows, LENGTH, seed=3)
@@ -84,7 +84,7 @@ def run(job: Finding2) -> Path:
     }
     result.notes["final"] = frequencies(result)
     _add_pictures(result, plan, windows)
-    return study.finish(result, path, job.out, figures.finding2.draw, lines(result))
+    return study.finish(result, plan, figures.finding2.draw, lines(result))
 
 
 def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import figures.finding3
-from analysis import collect, methods, results, study
+from analysis import collect, methods, results, sizes, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, draw, unseen_episodes
@@ -25,7 +25,7 @@ STUDY = "finding3"
 FOLDS = 3
 SIZES = {
     "segments": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 20},
-    "episodes": {"paper": 100, "cpu": 50, "quick": 16, "smoke": 4},
+    "episodes": {"paper": 50, "cpu": 50, "quick": 8, "smoke": 4},
     "probe_updates": {"paper": 20_000, "cpu": 800, "quick": 400, "smoke": 10},
 }
 CURVES = ("return", "success", "reward_error", "return_rank_correlation")
@@ -41,7 +41,7 @@ class Finding3(study.Study):
     """Segments of 50 steps for the probes, from episodes never trained on. Default: 5000 for paper, 1000 for cpu, 300
     for quick."""
     episodes: int | None = None
-    """Episodes that they are drawn from. Default: 100 for paper, 50 for cpu, 16 for quick."""
+    """Episodes that they are drawn from. Default: 50 for paper and cpu, 8 for quick."""
     probe_updates: int | None = None
     """Updates of the MLP that reads positions off the representation. Default: 20,000 for paper, 800 for cpu, 400 for
     quick."""
@@ -51,9 +51,9 @@ def run(job: Finding3) -> Path:
     """Trains, regresses, collects and draws; returns the result file."""
     job = study.sized(job, SIZES)
     plan = study.plan(job, STUDY, job.methods, positions=True)
-    path = collect.save_path(job.results, STUDY, plan.runs)
+    job = sizes.settle(job, plan, "segments", "episodes", LENGTH)
     if job.plan_only:
-        return path
+        return plan.path
     sha256 = study.train(plan)
     segments = draw(job.task, unseen_episodes(plan, job.episodes), job.segments, LENGTH, seed=4)
     where = list(segments.positions()).index(task_facts(job.task).main)
@@ -68,8 +68,14 @@ def run(job: Finding3) -> Path:
     result.axes["step"] = curves.axes["step"]
     result.data |= {name: curves.data[name] for name in CURVES if name in curves.data}
     result.notes["final"] = final(result)
-    result.notes["protocol"] = {"segments": job.segments, "object": task_facts(job.task).main, "probe": asdict(probe)}
-    return study.finish(result, path, job.out, figures.finding3.draw, lines(result))
+    result.notes["protocol"] = {
+        "segments": len(segments),
+        "episodes": len(segments.episodes),
+        "folds": folds,
+        "object": task_facts(job.task).main,
+        "probe": asdict(probe),
+    }
+    return study.finish(result, plan, figures.finding3.draw, lines(result))
 
 
 def _object_errors(errors: dict[str, np.ndarray], where: int) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.methods import IMPLICIT, ORIGINAL
-from analysis.results import Result
+from analysis.results import Result, fewer
 from analysis.stats import FIXED, cluster_interval, read_interval, seed_interval, show
 from analysis.verdicts import MISSING, NOT_MEASURED, Finding, Judge, Shelf, balanced, compared, has, methods_of, told
 
@@ -78,7 +78,11 @@ def _regressed(shelf: Shelf) -> list[tuple[str, Result, str]]:
 
 
 def _data(result: Result) -> str:
-    return f"data: {result.notes['protocol']['data']}, {result.notes['final']['unit']}"
+    """What the probe was examined on; how much of it, where that is less than was asked for."""
+    protocol = result.notes["protocol"]
+    text = f"data: {protocol['data']}, {result.notes['final']['unit']}"
+    size = fewer(result, protocol["segments"], "segments") if "segments" in protocol else ""
+    return f"{text}, {size}, from {protocol['episodes']} episodes" if size else text
 
 
 def _moves(row: Mapping[str, Any], other: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import figures.loss_scales
-from analysis import collect, methods, results, study
+from analysis import collect, methods, results, sizes, study
 from analysis.segments import draw, unseen_episodes
 from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
 from analysis.tasks import task_facts
@@ -28,6 +28,7 @@ STUDY = "loss_scales"
 SIZES = {
     "batches": {"paper": 16, "cpu": 8, "quick": 4, "smoke": 2},
 }
+EPISODES = 50  # or all that the buffer holds out
 LOSSES = ("observation", "reward", "dynamics")
 STAGES = ("untrained", "trained")
 
@@ -48,11 +49,11 @@ def run(job: LossScales) -> Path:
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced, "harmony")
     plan = study.plan(job, STUDY, names)
-    path = collect.save_path(job.results, STUDY, plan.runs)
     if job.plan_only:
-        return path
+        return plan.path
     sha256 = study.train(plan)
-    episodes = unseen_episodes(plan, 50)
+    there = sizes.recorded(plan)
+    episodes = unseen_episodes(plan, EPISODES if there is None else min(EPISODES, there))
     train = plan.config.train
     found = {}
     for place, agent in plan.agents():
@@ -67,8 +68,9 @@ def run(job: LossScales) -> Path:
     result.data |= {name: curves.data[name] for name in wanted if name in curves.data}
     _add_shares(result)
     result.notes["dimensions"] = {"observation": pixels, "reward": 1}
+    result.notes["protocol"] = {"batches": job.batches, "windows": train.batch, "episodes": len(episodes)}
     result.notes["final"] = final(result)
-    return study.finish(result, path, job.out, figures.loss_scales.draw, lines(result))
+    return study.finish(result, plan, figures.loss_scales.draw, lines(result))
 
 
 def _untrained(agent: Agent) -> Agent:

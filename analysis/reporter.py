@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -21,16 +22,14 @@ class Reporter:
 
     Args:
         plan: of the runs.
-        path: of the result file.
-        out: folder of the figure.
         sha256: of the buffer, empty online.
         draw: makes the figure, ``draw(path, out)``.
     """
 
-    def __init__(self, plan: Plan, path: Path, out: Path, sha256: str, draw: Callable[[Path, Path], Path]):
-        self.plan, self.path, self.sha256, self.draw = plan, path, sha256, draw
-        self.figure = out / f"{path.stem}.png"
-        total, done = sum(run.config.train.steps for run in plan.runs), sweep.reached(plan.runs)
+    def __init__(self, plan: Plan, sha256: str, draw: Callable[[Path, Path], Path]):
+        self.plan, self.sha256, self.draw = plan, sha256, draw
+        self.figure = plan.out / f"{plan.path.stem}.png"
+        total, done = sum(run.config.train.steps for run in plan.asked), sweep.reached(plan.asked)
         off = not plan.trains
         self.bar = progress_bar(total=total, initial=done, unit="step", desc=plan.study, smoothing=0.05, disable=off)
         self.seen, self.drawn = 0, 0.0
@@ -45,7 +44,7 @@ class Reporter:
             return
         self.seen = size
         self.try_to_write()
-        self.bar.update(sweep.reached(self.plan.runs) - self.bar.n)
+        self.bar.update(sweep.reached(self.plan.asked) - self.bar.n)
 
     def try_to_write(self) -> None:
         """``write``; what is wrong is said and no more, for the runs are worth more than a picture of them."""
@@ -56,11 +55,16 @@ class Reporter:
             tqdm.write(f"cannot write or draw the result yet: {error}")
 
     def write(self) -> results.Result:
-        """Writes the result of what is there and, once there is an evaluation, draws it."""
-        result = collect.gather(self.plan.runs, collect.attributes(self.plan, self.sha256))
-        self.drawn = time.monotonic()
-        if len(result.axes["step"]):
-            results.save(result, self.path)
-            with results.using(self.path):
-                self.draw(self.path, self.figure.parent)
+        """Writes the result of what is there, with what other commands have added to the file meanwhile, and, once
+        there is an evaluation, draws it.
+        """
+        path = self.plan.path
+        with self.plan.target.writing():
+            plan = replace(self.plan, runs=self.plan.target.planned())
+            result = collect.gather(plan.runs, collect.attributes(plan, self.sha256))
+            self.drawn = time.monotonic()
+            if len(result.axes["step"]):
+                results.save(result, path)
+                with results.using(path):
+                    self.draw(path, self.plan.out)
         return result

@@ -78,6 +78,24 @@ class Result:
         return self.data[name][1]
 
 
+def asked_for(result: Result, name: str) -> int | None:
+    """How many of something the command that made a result asked for: ``segments``, ``windows`` ...; None if not known.
+
+    Files from before the note ``asked`` tell it only where the command has a flag for it.
+    """
+    noted = result.notes.get("asked")
+    if isinstance(noted, dict) and isinstance(noted.get(name), int):
+        return noted[name]
+    given = re.search(rf"--{re.escape(name)} (\d{{1,9}})\b", result.attributes["command"])
+    return int(given[1]) if given else None
+
+
+def fewer(result: Result, number: int, name: str) -> str:
+    """``100 of 1,000 segments asked for`` where a result has fewer than that; else nothing."""
+    asked = asked_for(result, name)
+    return f"{number:,} of {asked:,} {name} asked for" if asked is not None and number < asked else ""
+
+
 def now_utc() -> str:
     """The current time for ``created_utc``."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

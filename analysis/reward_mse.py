@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import figures.reward_mse
-from analysis import collect, methods, results, study
+from analysis import collect, methods, results, sizes, study
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
@@ -44,11 +44,11 @@ def run(job: RewardMSE) -> Path:
     """Trains, dreams, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
     plan = study.plan(job, STUDY, job.methods)
-    path = collect.save_path(job.results, STUDY, plan.runs)
-    if job.plan_only:
-        return path
     if plan.config.offline_buffer is None:
         raise ConfigError("E.10 predicts rewards on a fixed buffer's held-out part; add --mode offline")
+    job = sizes.settle_windows(job, plan, "segments", OBSERVED + PREDICTED)
+    if job.plan_only:
+        return plan.path
     sha256 = study.train(plan)
     heldout = _heldout(plan)
     found: dict[tuple[int, int], dict[str, np.ndarray]] = {}
@@ -63,7 +63,7 @@ def run(job: RewardMSE) -> Path:
     result.data["window/episode"] = (("window",), episode.astype(np.int16))
     result.notes["paper"] = PAPER
     result.notes["final"] = intervals(result)
-    return study.finish(result, path, job.out, figures.reward_mse.draw, lines(result))
+    return study.finish(result, plan, figures.reward_mse.draw, lines(result))
 
 
 def _heldout(plan: study.Plan) -> Replay:

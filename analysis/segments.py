@@ -65,23 +65,29 @@ class Segments:
         return found | {"is_first": first, "is_terminal": found["is_terminal"].astype(bool)}
 
 
-def draw(task: str, episodes: Sequence[Rows], count: int, length: int, seed: int) -> Segments:
-    """``count`` different random windows, each as likely as any other; all there are, if there are fewer.
+def draw(task: str, episodes: Sequence[Rows], count: int | None, length: int, seed: int) -> Segments:
+    """``count`` different random windows, each as likely as any other; None: all there are, in random order.
 
     Raises:
-        ConfigError: if no episode holds so many rows.
+        ConfigError: if there are fewer, or no episode holds so many rows.
     """
     rows = np.array([len(episode["reward"]) for episode in episodes])
     starts = np.maximum(rows - length + 1, 0)
-    if not starts.sum():
+    there = int(starts.sum())
+    if not there:
         raise ConfigError(f"windows of {length} rows do not fit into episodes of {rows.max(initial=0)}")
-    chosen = np.random.default_rng(seed).choice(starts.sum(), min(count, starts.sum()), replace=False)
+    if count is not None and count > there:
+        raise ConfigError(
+            f"{count} windows of {length} rows were asked for, and {len(episodes)} episodes hold {there}; ask for "
+            f"{there} or fewer, or for more episodes"
+        )
+    chosen = np.random.default_rng(seed).choice(there, there if count is None else count, replace=False)
     episode = np.searchsorted(np.cumsum(starts), chosen, "right")
     return Segments(task, episodes, episode, chosen - (np.cumsum(starts) - starts)[episode], length)
 
 
 def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
-    """Up to ``count`` episodes that none of the plan's models has trained on.
+    """``count`` episodes that none of the plan's models has trained on.
 
     Offline they are the buffer's held-out episodes; online, new ones of the scripted behaviour over the whole range of
     skill, or of random actions where a task has no script.
@@ -93,7 +99,7 @@ def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
 
 
 def other_episodes(plan: Plan, count: int) -> list[Rows]:
-    """Up to ``count`` episodes that are none of ``unseen_episodes``: to fit what models are then examined with.
+    """``count`` episodes that are none of ``unseen_episodes``: to fit what models are then examined with.
 
     Offline they are those that the models have trained on; online, further ones of the scripted behaviour.
     """
@@ -146,6 +152,12 @@ class _Policy:
 def _recorded(folder: Path, fraction: float, count: int, heldout: bool) -> list[Rows]:
     metadata = read_metadata(folder)
     chosen = split_episodes(metadata["total_episodes"], fraction)[int(heldout)]
+    if count > len(chosen):
+        part = "held out of training" if heldout else "to train on"
+        raise ConfigError(
+            f"{folder}: {count} episodes {part} were asked for, and it has {len(chosen)}; ask for {len(chosen)} or "
+            "fewer, or give a larger --buffer"
+        )
     path = folder / "data" / MAIN_FILE
     with open_main(path) as file:
         return [_rows(settle(read_episode(file, int(i)), f"{path}: episode_{i}", FIELDS[:5])) for i in chosen[:count]]

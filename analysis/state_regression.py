@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 import figures.state_regression
-from analysis import collect, methods, results, study
+from analysis import collect, methods, results, sizes, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
 from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
@@ -49,7 +49,8 @@ class StateRegression(study.OfflineStudy):
     segments: int | None = None
     """Segments of 50 steps in all. Default: 20,000 (C.4) for paper, 2000 for cpu, 500 for quick."""
     episodes: int | None = None
-    """Episodes that they are drawn from, each with its own goal. Default: 200 for paper, 42 for cpu, 16 for quick."""
+    """Episodes that they are drawn from, each with its own goal. Default: 200 for paper, 42 for cpu, 16 for quick, or
+    more where episodes are short; 1000 segments of the miniature need 500."""
     folds: int | None = None
     """Parts of the episodes, each in turn left out of the fit. Default: 10 for paper (C.4 fits on nine tenths), 3 for
     cpu, 2 for quick."""
@@ -62,13 +63,16 @@ class StateRegression(study.OfflineStudy):
 def run(job: StateRegression) -> Path:
     """Trains, gathers, regresses, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    if not 2 <= job.folds <= job.episodes:
-        raise ConfigError(f"--folds {job.folds} of --episodes {job.episodes}: at least 2, and at most one an episode")
+    _check_folds(job)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
-    plan = study.plan(job, STUDY, names, positions=True)
-    path = collect.save_path(job.results, STUDY if job.data == "agents" else f"{STUDY}_unseen", plan.runs)
+    name = STUDY if job.data == "agents" else f"{STUDY}_unseen"
+    plan = study.plan(job, STUDY, names, positions=True, name=name)
+    job = sizes.settle(job, plan, "segments", "episodes", LENGTH, "played" if job.data == "agents" else "heldout")
+    if job.data == "agents":  # in equal shares
+        job = sizes.fitted(job, episodes=len(plan.runs) * -(-job.episodes // len(plan.runs)))
+    _check_folds(job)
     if job.plan_only:
-        return path
+        return plan.path
     sha256 = study.train(plan)
     segments = draw(job.task, _episodes(job, plan), job.segments, LENGTH, seed=0)
     probe = ProbeConfig(updates=job.probe_updates)
@@ -92,13 +96,18 @@ def run(job: StateRegression) -> Path:
         "folds": job.folds,
         "probe": asdict(probe),
     }
-    return study.finish(result, path, job.out, figures.state_regression.draw, lines(result))
+    return study.finish(result, plan, figures.state_regression.draw, lines(result))
+
+
+def _check_folds(job: StateRegression) -> None:
+    if not 2 <= job.folds <= job.episodes:
+        raise ConfigError(f"--folds {job.folds} of --episodes {job.episodes}: at least 2, and at most one an episode")
 
 
 def _episodes(job: StateRegression, plan: study.Plan) -> list[Rows]:
     if job.data == "unseen":
         return unseen_episodes(plan, job.episodes)
-    each = -(-job.episodes // len(plan.runs))
+    each = job.episodes // len(plan.runs)
     env = make_env(plan, PLAYED_SEED)
     found: list[Rows] = []
     for _, agent in plan.agents():  # no two play the same goal: an episode left out is one that no probe has seen

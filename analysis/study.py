@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
 import torch
-import tyro
 
 from analysis import collect, estimate, launcher, sweep
-from analysis import methods as naming
+from analysis.flags import FIGURES, RESULTS, Job, OfflineStudy, Study, configs, resolve, seeds_of, sized
+from analysis.held import Target
 from analysis.results import Result, save
 from hdream_core import envs
 from hdream_core.agent import Agent
-from hdream_core.config import legacy
 from hdream_core.config.fields import Config
-from hdream_core.config.presets import check_preset, make_config
 from hdream_core.data.minari_layout import METADATA_FILE, read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.sources import check_source
@@ -28,64 +28,12 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.runs.load import load_agent
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
-from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
 from hdream_core.support.progress import progress_bar
-from hdream_core.support.settings import parse_value
 from offline_buffers.build import Build, build
 
-# What a preset sweeps unless told otherwise.
-SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
-MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
-OWN = ("task", "method", "seed", "preset", "offline_buffer")  # settings with flags of their own
+__all__ = ["OfflineStudy", "Study", "configs", "resolve", "sized"]  # of flags
 BUFFER_STEPS = {"paper": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
-
-Job = TypeVar("Job", bound="Study")
-
-
-@dataclass(frozen=True)
-class Study:
-    task: str = "lever_pull"
-    """Task by the paper's name; mini_lever is the miniature."""
-    mode: Literal["auto", "online", "offline"] = "auto"
-    """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
-    without a GPU, which is what a small machine can carry, else online; online where no script can fill a buffer."""
-    seeds: tuple[int, ...] | None = None
-    """Seeds of every method. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on mini_lever), 0 to 4 for paper."""
-    preset: str = "auto"
-    """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
-    workers: int = 0
-    """Runs in parallel; 0: one per processor, or all of them with Slurm."""
-    buffer: Path | None = None
-    """Offline: an existing buffer's folder. Default: a scripted one, built first if need be."""
-    runs: Path = Path("runs")
-    """Folder of the runs."""
-    results: Path = Path("results")
-    """Folder of the result file."""
-    out: Path = Path("figures/out")
-    """Folder of the figure."""
-    set: tuple[str, ...] = ()
-    """Further settings of every run, as name=value, e.g. train.steps=20000
-    agent.model.rssm.deter=512."""
-    launcher: Literal["local", "slurm", "none"] = "local"
-    """Where runs are trained: local, side by side on this machine; slurm, as an array of jobs; none, nowhere: the
-    result is made of what the runs have so far."""
-    slurm: tuple[str, ...] = ()
-    """Parameters of the Slurm jobs as name=value, in submitit's names: partition=gpu gpus_per_node=1 time=720 (minutes)
-    cpus_per_task=8 mem=32GB account=me ...; --slurm-partition gpu says the same."""
-    plan_only: bool = False
-    """Print the plan and stop."""
-    words: Annotated[tuple[str, ...] | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
-    """The command line that all this was read from; None for a job that was made otherwise."""
-
-
-@dataclass(frozen=True)
-class OfflineStudy(Study):
-    """A study of C.4's kind: its models are compared on the same data unless told otherwise."""
-
-    mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto: online with a GPU and on
-    the miniature, else offline."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +41,28 @@ class Plan:
     """The runs that a study reads, and the buffer they train on."""
 
     study: str
-    runs: list[sweep.Run]
+    runs: list[sweep.Run]  # those that the result is of
     workers: int
     recipe: Build | None  # of the buffer, if it is ours to build
     launch: launcher.Launch
     trains: bool = True  # False: nothing is built and nothing started
-    command: str = ""  # that has the study made again
+    target: Target | None = None
+    out: Path = FIGURES  # folder of the figure
+
+    @property
+    def asked(self) -> list[sweep.Run]:
+        """Those runs that the command asks for: no others are trained."""
+        return [run for run in self.runs if self.target is None or self.target.asks(run)]
+
+    @property
+    def path(self) -> Path:
+        """Of the result file."""
+        return self.target.path
+
+    @property
+    def command(self) -> str:
+        """That has the study made again."""
+        return self.target.command
 
     @property
     def config(self) -> Config:
@@ -128,63 +92,9 @@ class Plan:
         return self.methods.index(run.config.method), self.seeds.index(run.config.seed)
 
 
-def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
-    """The job with what was left open set to the size of its preset.
-
-    Args:
-        job: with None in the fields that were not given.
-        sizes: field to preset to value.
-    """
-    preset, _ = resolve(job)
-    for name in sizes:
-        if (given := getattr(job, name)) is not None and given < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} is {given}; it must be 1 or more")
-    return replace(job, **{name: by[preset] for name, by in sizes.items() if getattr(job, name) is None})
-
-
-def resolve(job: Study) -> tuple[str, str]:
-    """Preset and mode for this machine, where they were left to ``auto``."""
-    device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
-    gpu, miniature, scripted = pick_device(device).type == "cuda", _is_miniature(job.task), envs.find(job.task).scripted
-    preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
-    check_preset(job.task, preset)
-    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature or not scripted else "offline"
-    return preset, mode
-
-
-def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:
-    """Every run of the study: each method with each seed."""
-    settings: dict[str, str] = {}
-    for text in job.set:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text}: expected name=value")
-        if name in OWN or name.startswith("balancer."):
-            raise ConfigError(f"--set {text}: the sweep sets {name} itself; use its own flag")
-        settings[legacy.setting(name)] = value
-    seeds = job.seeds
-    if seeds is None:
-        seeds = tuple(range((MINIATURE_SEEDS if _is_miniature(job.task) else SEEDS)[preset]))
-    for flag, values in (("--seeds", seeds), ("the methods", methods)):
-        if not values or len(set(values)) < len(values):
-            raise ConfigError(f"{flag}: one or more different values are needed, got {' '.join(map(str, values))}")
-    found = []
-    for seed in seeds:
-        for method in methods:
-            base, own = naming.parse(method)
-            start = make_config(job.task, preset, base)
-            changes = {name: parse_value(start, name, value) for name, value in settings.items()}
-            changes |= {"offline_buffer": str(buffer) if buffer else None, "seed": seed}
-            found.append(make_config(job.task, preset, base, changes | own))
-    return found
-
-
-def _is_miniature(task: str) -> bool:
-    """Whether a processor carries the task at its full size."""
-    return envs.find(task).scale == "miniature"
-
-
-def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False) -> Plan:
+def plan(
+    job: Study, study: str, methods: Sequence[str], positions: bool = False, name: str = "", fixed: bool = False
+) -> Plan:
     """Plans the runs of a study and prints the plan; starts nothing and builds nothing.
 
     Args:
@@ -192,6 +102,8 @@ def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False
         study: its name.
         methods: to train.
         positions: whether it needs to know where the task's objects are.
+        name: of the result file, without task and preset. Default: the study's.
+        fixed: whether other methods make another result, rather than a larger one.
     """
     preset, mode = resolve(job)
     if envs.find(job.task).positions is None and positions:
@@ -209,20 +121,46 @@ def plan(job: Study, study: str, methods: Sequence[str], positions: bool = False
             "--source random or run:PATH, or take --mode online"
         )
     buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
-    planned = sweep.plan(configs(job, methods, preset, buffer), job.runs)
-    waiting = sum(not run.done for run in planned)
+    target = _target(job, study, name or study, methods, preset, buffer, fixed)
+    planned = target.planned()
+    waiting = sum(not run.done for run in planned if target.asks(run))
     there = buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists()  # else it is still to be built
     if there and waiting:
         check_source(planned[0].config)  # says what is wrong with it, before anything starts
     workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
-    command = collect.command_line(study, commandline.to_args(job) if job.words is None else job.words)
-    whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", command)
+    whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", target, _figures(job))
     _print(whole)
-    if job.launcher == "local" and not all(run.done for run in planned):
-        left = sum(1 - run.step / run.config.train.steps for run in planned)
+    if job.launcher == "local" and waiting:
+        left = sum(1 - run.step / run.config.train.steps for run in whole.asked)
         print(estimate.told(whole.config, left, workers, must_render=not job.plan_only))
     return whole
+
+
+def _target(
+    job: Study, study: str, name: str, methods: Sequence[str], preset: str, buffer: Path | None, fixed: bool
+) -> Target:
+    """The result file, and what it may hold."""
+    common = {field.name for field in dataclasses.fields(Study)} | set(job.CHOOSE)
+    own = {field.name: getattr(job, field.name) for field in dataclasses.fields(job) if field.name not in common}
+    return Target(
+        path=job.results / f"{name}_{job.task}_{preset}.h5",
+        methods=tuple(methods),
+        seeds=tuple(seeds_of(job, preset)),
+        grid=lambda names, seeds: configs(replace(job, seeds=tuple(seeds)), names, preset, buffer),
+        runs=job.runs,
+        own=json.loads(json.dumps(own, default=str)),  # as a result file has it
+        command=collect.command_line(
+            study, commandline.to_args(replace(job, given=())) if job.words is None else job.words
+        ),
+        replace=job.replace,
+        fixed=fixed,
+    )
+
+
+def _figures(job: Study) -> Path:
+    """A figure goes beside its result, unless both go where they usually do: no other result's figure is replaced."""
+    return job.out or (FIGURES if job.results == RESULTS else job.results)
 
 
 def prepare_buffer(plan: Plan, read: bool = True) -> str:
@@ -247,29 +185,36 @@ def prepare_buffer(plan: Plan, read: bool = True) -> str:
 
 
 def train(plan: Plan) -> str:
-    """Has every run of the plan trained, building the buffer first if need be; returns the buffer's hash."""
+    """Has every run that is asked for trained, building the buffer first if need be; returns the buffer's hash."""
     sha256 = prepare_buffer(plan)
-    if not all(run.done for run in plan.runs):
-        total = sum(run.config.train.steps for run in plan.runs)
+    asked = plan.asked
+    if not all(run.done for run in asked):
+        total = sum(run.config.train.steps for run in asked)
         with progress_bar(
-            total=total, initial=sweep.reached(plan.runs), unit="step", desc="training", smoothing=0.05
+            total=total, initial=sweep.reached(asked), unit="step", desc="training", smoothing=0.05
         ) as bar:
-            plan.launch(plan.runs, plan.workers, lambda: bar.update(sweep.reached(plan.runs) - bar.n))
-        if left := sum(not run.done for run in plan.runs):
-            raise ConfigError(
-                f"{left} of {len(plan.runs)} runs are not finished, and this study reads trained models; have them "
-                "trained, with another --launcher"
-            )
+            plan.launch(asked, plan.workers, lambda: bar.update(sweep.reached(asked) - bar.n))
+    if left := sum(not run.done for run in plan.runs):
+        raise ConfigError(
+            f"{left} of {len(plan.runs)} runs are not finished, and this study reads trained models; have them "
+            "trained, with another --launcher"
+        )
     return sha256
 
 
-def finish(result: Result, path: Path, out: Path, draw: Callable[[Path, Path], Path], lines: Sequence[str]) -> Path:
-    """Writes the result, draws its figure, prints what came and returns the result's path."""
-    save(result, path)
-    figure = draw(path, out)
+def finish(result: Result, plan: Plan, draw: Callable[[Path, Path], Path], lines: Sequence[str]) -> Path:
+    """Writes the result, draws its figure, prints what came and returns the result's path.
+
+    Raises:
+        ConfigError: if another command has meanwhile put something else there.
+    """
+    with plan.target.writing():
+        plan.target.check_unchanged(plan.runs)
+        save(result, plan.path)
+        figure = draw(plan.path, plan.out)
     print("\n".join(lines))
-    print(f"result: {path}\nfigure: {figure}")
-    return path
+    print(f"result: {plan.path}\nfigure: {figure}")
+    return plan.path
 
 
 def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None = None) -> None:
@@ -293,6 +238,9 @@ def _print(plan: Plan) -> None:
     print(f"{plan.study}: {config.task}, {mode}, {size}")
     for run in plan.runs:
         print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")
+    if len(plan.asked) < len(plan.runs):
+        rest = len(plan.runs) - len(plan.asked)
+        print(f"{plan.path} holds {rest} of these runs that were not asked for now; they stay in it")
 
 
 def _shortest(folder: Path) -> Path:

@@ -61,7 +61,7 @@ def _note(result: Result, unread: str) -> str:
     unit = task_facts(result.attributes["task"]).length
     parts = [
         f"Reward rises: above {level['reward']:.2g}. All branches begin at an untouched {thing}, and altered actions "
-        "never touch it. In brackets: cases.",
+        f"never touch it. In brackets: cases.{words.short(result, len(result.axes['branch']), 'branches')}",
         f"{marks.DOTS} Lines beside them, thin: {marks.OVER_SEEDS}, wide: {marks.OVER_EPISODES}.",
         "Calibration: each seed's probability of each branch and action, weighted as in the record; lines: 95 % "
         "intervals over episodes, none where there are under five.",

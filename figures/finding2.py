@@ -52,7 +52,7 @@ def _note(result: Result) -> str:
         f"In the corners: step and true reward; {_mark(True)}: dreamed reward within {within:g} of it (beside: in the",
         f"band), {_mark(False)}: not.",
         f"Right: {share:.0f} % of a dream's rewards are. Made up: over {100 - share:.0f} % are higher than that.",
-        f"Low: at most {protocol['level']:.2g}.",
+        f"Low: at most {protocol['level']:.2g}.{words.short(result, len(result.axes['window']), 'windows')}",
         f"Pictures and curves: models of seed {result.axes['seed'][0]}, of each case the window of median difference",
         f"in error; frequencies: over {len(result.axes['seed'])} seeds, with 95 % intervals over them.",
     ]

@@ -39,6 +39,7 @@ def draw(source: Path, out: Path) -> Path:
     note = (
         f"{forest.note(comparison) or marks.DOTS} In the panels, lines: {marks.OVER_SEEDS}. Positions: MLP probe, "
         f"{len(result.axes['episode'])} episodes never trained on."
+        f"{words.short(result, result.notes['protocol']['segments'], 'segments')}"
     )
     style.frame(figure, title, {source: result}, note)
     return style.save(figure, out, source.stem)

@@ -24,6 +24,7 @@ def draw(source: Path, out: Path) -> Path:
     title = f"Reward error with and without observations (E.10), {words.task(result)}"
     episode = result.values("window/episode")
     sizes = f"{len(episode):,} segments of {len(np.unique(episode))} episodes: 35 frames seen, 15 rewards dreamed."
+    sizes += words.short(result, len(episode), "segments")
     note = f"{forest.note(comparison)} {sizes} Diamonds: the paper (no task named; v2, its own buffer)."
     style.frame(figure, title, {source: result}, note, style.handles(result))
     return style.save(figure, out, source.stem)

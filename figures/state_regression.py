@@ -36,6 +36,7 @@ def draw(source: Path, out: Path) -> Path:
     note = (
         f"{marks.DOTS} Lines beside them: {marks.OVER_SEEDS}. MLP probe; {protocol['segments']:,} segments of "
         f"{protocol['length']} steps of {protocol['episodes']} episodes, {protocol['folds']} folds of whole episodes."
+        f"{words.short(result, protocol['segments'], 'segments')}"
     )
     if still := [words.thing(result, str(name)) for name in result.axes["object"][~moving]]:
         note += f" Never moves, so not drawn: {', '.join(still)}."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Result
+from analysis.results import Result, fewer
 from analysis.tasks import task_facts
 
 
@@ -29,6 +29,12 @@ def main_thing(result: Result) -> str:
 def squared_unit(result: Result) -> str:
     """Of squared distances in a result."""
     return f"{task_facts(result.attributes['task']).reported_length}$^2$"
+
+
+def short(result: Result, number: int, name: str) -> str:
+    """A sentence with a space before it, if a result has fewer of something than were asked for; else nothing."""
+    text = fewer(result, number, name)
+    return f" Only {text}." if text else ""
 
 
 def origins(shown: Mapping[Path, Result]) -> list[str]:
@@ -57,11 +63,11 @@ def origin(result: Result) -> str:
 
 def changed(command: str) -> str:
     """Settings that a command changes in its preset, but for those of logs: ``train.steps=4000 eval.episodes=5``."""
-    found, of_set = [], False
+    found, of_set = {}, False  # a command may be several, one after another
     for word in command.split():
         of_set = word == "--set" if word.startswith("--") else of_set
         if of_set and "=" in word and not word.startswith("log."):
-            found.append(word)
+            found[word] = None
     return " ".join(found)
 
 

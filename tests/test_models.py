@@ -50,8 +50,10 @@ def test_segments_are_windows_of_whole_episodes(segments, episodes):
     chosen = segments.take(np.array([3, 3]))
     assert (chosen.rows("reward")[0] == segments.rows("reward")[3]).all()
     assert len(set(zip(segments.episode, segments.start, strict=True))) == 40  # no window twice
-    every = draw("mini_lever", episodes, 10_000, 50, seed=0)
+    every = draw("mini_lever", episodes, None, 50, seed=0)
     assert len(every) == 6 * 2  # 51 rows hold two windows of 50
+    with pytest.raises(ConfigError, match=r"13 windows.* 6 episodes hold 12"):
+        draw("mini_lever", episodes, 13, 50, seed=0)
     with pytest.raises(ConfigError, match="windows of 99 rows"):
         draw("mini_lever", episodes, 4, 99, seed=0)
 
@@ -107,7 +109,7 @@ def test_altered_actions_do_what_they_are_named_for(segments, episodes):
     assert (halt.action == 0).all() and halt.displacement.max() == 0  # a tip at rest pushes nothing
     mirrored = branching.simulate(env, segments, 10, "mirrored")
     assert (mirrored.action[..., 0] == -action[..., 0]).all() and (mirrored.action[..., 1] == action[..., 1]).all()
-    short = branching.simulate(env, draw("mini_lever", episodes, 100, 50, seed=1), 5, "stop_short")
+    short = branching.simulate(env, draw("mini_lever", episodes, None, 50, seed=1), 5, "stop_short")
     assert short.valid.any() and not short.valid.all()  # not every window has a contact to prevent
     assert short.displacement[short.valid].max() == 0
     aside = branching.simulate(env, segments, 10, "displaced").action
@@ -139,7 +141,7 @@ def test_branches_begin_at_an_untouched_object_and_stand_for_the_record(episodes
     start = np.stack([positions("mini_lever", episodes[e]["state"][0])["lever"] for e in branches.episode])
     assert np.linalg.norm(where - start, axis=-1).max() <= task_facts("mini_lever").touched
     rises = (branches.rows("reward")[:, counterfactual.CONTEXT :] > level).any(1)
-    every = draw("mini_lever", episodes, 10**9, counterfactual.LENGTH, seed=0)
+    every = draw("mini_lever", episodes, None, counterfactual.LENGTH, seed=0)
     untouched = [hallucination.untouched_rows("mini_lever", rows) for rows in episodes]
     at = counterfactual.CONTEXT - 1
     all_rest = [untouched[e][s + at] for e, s in zip(every.episode, every.start, strict=True)]

@@ -42,7 +42,7 @@ def windows(tmp_path_factory):
     from analysis.segments import _recorded
 
     job = Build("mini_lever", 6000, workers=1, out=tmp_path_factory.mktemp("b") / "b")
-    return draw("mini_lever", _recorded(build(job, show_progress=False), 0.1, 108, heldout=False), 400, LENGTH, seed=0)
+    return draw("mini_lever", _recorded(build(job, show_progress=False), 0.1, 108, heldout=False), None, LENGTH, seed=0)
 
 
 def test_features_that_tell_the_position_tell_the_motion(windows, monkeypatch):

@@ -59,7 +59,7 @@ def run(name, folder, *more):
 def test_state_regression(folder, capsys):
     found = run("state_regression", folder)
     assert list(found.axes["object"]) == ["tip", "lever"] and list(found.axes["method"]) == ["w_r=1", "w_r=100"]
-    assert found.values("mlp/posterior").shape == (2, 1, 1, 2, 2)  # (method, seed, probe seed, episode, object)
+    assert found.values("mlp/posterior").shape == (2, 1, 1, 10, 2)  # (method, seed, probe seed, episode, object)
     constant = found.values("constant/posterior")
     for probe in ("mlp", "linear", "shuffled", "constant"):
         for kind in ("posterior", "open_loop"):
@@ -76,7 +76,7 @@ def test_state_regression(folder, capsys):
 
 
 def test_counterfactual_and_its_reference_predictors(folder, capsys):
-    found = run("counterfactual", folder, "--episodes", "24", "--branches", "30")
+    found = run("counterfactual", folder, "--episodes", "24", "--branches", "26")
     assert (folder / "out" / "counterfactual_mini_lever_smoke.png").exists()
     assert "reward/hallucination_rate" in capsys.readouterr().out
     simulator, blind, weight = 0, 1, found.values("branch/weight")

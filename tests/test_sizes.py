@@ -1,0 +1,105 @@
+"""A number that is asked for is had or refused before anything is trained; one left to the preset fits, and is told."""
+
+import importlib
+
+import pytest
+
+from analysis.results import asked_for, fewer, load
+from offline_buffers.build import Build, build
+from tests.quoted import ROOT, shipped
+
+WORDS = ["--task", "mini_lever", "--preset", "smoke"]
+HELD = ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    """60 episodes of 51 rows: 24 held out, 36 to train on, each of two windows of 50."""
+    out = tmp_path_factory.mktemp("sizes") / "buffer"
+    return build(Build("mini_lever", 3000, workers=1, out=out), show_progress=False)
+
+
+def run(study, words):
+    importlib.import_module(f"analysis.{study}").main(words)
+
+
+@pytest.mark.parametrize("plan_only", [["--plan-only"], []])
+@pytest.mark.parametrize(
+    ("study", "flag", "asked", "there"),
+    [
+        ("state_regression --data unseen", "--segments", 49, 48),
+        ("state_regression --data unseen", "--episodes", 25, 24),
+        ("state_regression --episodes 50", "--segments", 1000, 100),
+        ("finding2", "--windows", 49, 48),
+        ("finding2", "--episodes", 25, 24),
+        ("finding2 --episodes 3", "--windows", 7, 6),
+        ("finding3", "--segments", 49, 48),
+        ("finding3", "--episodes", 25, 24),
+        ("reward_mse", "--segments", 49, 48),
+        ("counterfactual", "--branches", 49, 48),
+        ("counterfactual", "--episodes", 25, 24),
+        ("counterfactual", "--probe-segments", 73, 72),
+        ("counterfactual", "--probe-episodes", 37, 36),
+        ("demo", "--stretches", 25, 24),
+        ("demo", "--rows", 52, 51),
+    ],
+)
+def test_more_than_there_is_is_refused(buffer, tmp_path, monkeypatch, capsys, study, flag, asked, there, plan_only):
+    monkeypatch.chdir(tmp_path)
+    name, *more = study.split()
+    words = [*WORDS, "--mode", "offline", "--buffer", str(buffer), *more, flag, str(asked), *plan_only]
+    with pytest.raises(SystemExit) as stop:
+        run(name, [*words, *HELD])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.count("\n") == 1
+    assert f"{flag} {asked}" in error and f" {there} " in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_buffer_that_is_still_to_be_built_is_known_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [*WORDS, "--mode", "offline", "--windows", "21", "--set", "eval.heldout_fraction=0.1"]
+    with pytest.raises(SystemExit) as stop:  # 5000 steps, of which 10 episodes of 50 are held out
+        run("finding2", words)
+    assert stop.value.code == 2 and "--windows 21" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_branches_are_counted_before_models_are_trained(buffer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run("counterfactual", [*WORDS, "--mode", "offline", "--buffer", str(buffer), "--branches", "47", *HELD])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "--branches 47: 24 episodes have" in error and not list(tmp_path.iterdir())
+
+
+def test_presets_sizes_fit_the_miniature(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for study, more, told in (
+        ("state_regression", ["--mode", "online", "--segments", "1000"], "--episodes is 500 here, not 42"),
+        ("state_regression", ["--mode", "online"], "--episodes is 1000 here, not 42"),
+        ("finding2", ["--mode", "online"], "--episodes is 200 here, not 50"),
+        ("reward_mse", ["--mode", "offline"], "--segments is 1000 here, not 5000"),
+    ):
+        run(study, ["--task", "mini_lever", "--preset", "cpu", *more, "--plan-only"])
+        assert told in capsys.readouterr().out
+
+
+def test_a_result_tells_what_was_asked_for_and_what_came_of_it(buffer, tmp_path, monkeypatch, capsys):
+    """The preset asks for 20 windows; the buffer holds out 6 episodes, and so 12."""
+    monkeypatch.chdir(tmp_path)
+    held = ["--set", "eval.heldout_fraction=0.1", *HELD[2:]]
+    run("finding2", [*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])
+    assert "--windows is 12 here, not 20" in capsys.readouterr().out
+    found = load("results/finding2_mini_lever_smoke.h5")
+    assert asked_for(found, "windows") == 20 and len(found.axes["window"]) == 12
+    assert found.notes["protocol"]["episodes"] == 6 and "12 of 20 windows" in fewer(found, 12, "windows")
+    run("finding2", [*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])  # again: as it was
+    assert len(load("results/finding2_mini_lever_smoke.h5").axes["window"]) == 12
+
+
+def test_documents_tell_what_the_miniatures_study_has():
+    found = shipped("state_regression_mini_lever_cpu")
+    told = fewer(found, found.notes["protocol"]["segments"], "segments")
+    assert "100 of 1,000" in told
+    rows = [line for line in (ROOT / "docs" / "claims.md").read_text().splitlines() if "state_regression_mini" in line]
+    assert rows and all(told in row for row in rows)
