@@ -118,8 +118,9 @@ def rows_of_episode(plan: Plan, plan_only: bool = False) -> int | None:
         plan_only: whether a machine that cannot render will do.
     """
     config = plan.config
-    if steps := _of_buffer(plan, "total_steps"):
-        each, left = divmod(steps, _of_buffer(plan, "total_episodes"))
+    steps, episodes = (_of_buffer(plan, f"total_{name}") for name in ("steps", "episodes"))
+    if steps and episodes:
+        each, left = divmod(steps, episodes)
         return None if left else each + 1
     folder = plan.runs[0].folder
     try:
