@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from analysis.study import Plan, Study
+from hdream_core.data.environments import make_env
 from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.data.replay import split_episodes
-from hdream_core.data.environments import make_env
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.runs import folder as run_folder
 from hdream_core.spec import Spec
