@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from pydantic import Field
 
-from hdream_core.envs import rendering
+from hdream_core.envs import opengl, rendering
 from hdream_core.envs.opengl import load_mujoco
 from hdream_core.envs.suite import EnvConfig, FrameSize, Suite, whole_number
 from hdream_core.support.settings import settings
@@ -205,18 +205,25 @@ class DMC(gymnasium.Env):
         return {"image": self.render_image(), "state": self._state()}
 
 
+def _dm_control_suite() -> Any:
+    """Imports dm_control's suite without a renderer of its own."""
+    with opengl.lock:  # no other thread is to see the variable
+        backend = os.environ.get("MUJOCO_GL")
+        # Otherwise dm_control opens its own display, and closes it at exit while ours is still in use.
+        os.environ["MUJOCO_GL"] = "off"
+        try:
+            from dm_control import suite
+        finally:
+            del os.environ["MUJOCO_GL"]
+            if backend is not None:
+                os.environ["MUJOCO_GL"] = backend
+    return suite
+
+
 def _load(task: str) -> Any:
     """Makes dm_control's environment of ``task``, e.g. of its domain ``cheetah`` and task ``run``."""
     mujoco = load_mujoco()
-    backend = os.environ.get("MUJOCO_GL")
-    # Otherwise dm_control opens its own display, and closes it at exit while ours is still in use.
-    os.environ["MUJOCO_GL"] = "off"
-    try:
-        from dm_control import suite
-    finally:
-        del os.environ["MUJOCO_GL"]
-        if backend is not None:
-            os.environ["MUJOCO_GL"] = backend
+    suite = _dm_control_suite()
     domain, _, name = task.removeprefix("dmc_").partition("_")
     environment = suite.load(domain, name, task_kwargs={"random": 0})
     if domain == "quadruped":

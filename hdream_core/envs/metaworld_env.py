@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from hdream_core.envs import rendering
+from hdream_core.envs import opengl, rendering
 from hdream_core.envs.metaworld_state import TaskState
 from hdream_core.envs.opengl import load_mujoco
 from hdream_core.envs.suite import whole_number
@@ -134,7 +134,8 @@ class MetaWorld(gymnasium.Env):
 
     def expert_action(self) -> np.ndarray:
         """Returns the action of Meta-world's scripted policy in the current state, float32 ``(4,)`` in [-1, 1]."""
-        with warnings.catch_warnings():  # the policies warn whenever they move at full speed
+        # The policies warn whenever they move at full speed; what is ignored is so in all threads.
+        with opengl.lock, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Constant.s. may be too high", category=UserWarning)
             action = self._policy.get_action(self._task._last_stable_obs)
         return np.clip(action, -1.0, 1.0).astype(np.float32)

@@ -1,17 +1,25 @@
-"""Chooses an OpenGL backend that draws without a display, before mujoco is imported."""
+"""Chooses an OpenGL backend that draws without a display, before mujoco is imported, and makes its context."""
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
 import importlib
 import os
 import sys
+import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from hdream_core.support.errors import UserError
 
 INSTALL = "apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6"
+_EGL_OPENGL_API = 0x30A2
+lock = threading.RLock()
+"""Held by the thread that uses OpenGL, or that changes for a moment what all threads share, such as the variable that
+chooses the backend. A forked process has another one."""
 
 
 class RenderingError(UserError, RuntimeError):
@@ -45,26 +53,91 @@ def load_mujoco() -> ModuleType:
     return mujoco
 
 
-def new_context() -> Any:
-    """Makes an OpenGL context without a window, and makes it current. ``free()`` releases it."""
-    mujoco = load_mujoco()
-    backend = os.environ.get("MUJOCO_GL", "").lower()
-    try:
-        if sys.platform == "linux" and backend in ("egl", "osmesa"):
-            # By name: mujoco.GLContext belongs to another backend if mujoco was imported before the choice.
-            kind = importlib.import_module(f"mujoco.{backend}").GLContext
-        else:
-            kind = mujoco.GLContext
-        context = kind.__new__(kind)
-        context._context = None  # what its destructor looks for, should the next line fail
-        context.__init__(64, 64)  # any size: MuJoCo draws into its own buffers
-        context.make_current()
-        device_name()  # some backends fail silently
-    except Exception as error:  # every backend raises other types
-        raise RenderingError(
-            f"MUJOCO_GL={backend} gives no OpenGL context ({_reason(error)}){_remedy(backend)}"
-        ) from error
-    return context
+class Context:
+    """Makes an OpenGL context without a window; RenderingError if this machine gives none.
+
+    A context is current in one thread at most, and EGL refuses it to another until that one gives it back, though it
+    may have ended. So draw between ``make_current()`` and, in a ``finally``, ``give_back()``; hold ``lock`` meanwhile.
+    """
+
+    device: str
+    """Name of the device that draws, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
+    give_back: Callable[[], object]
+    """Makes no context current in this thread. With EGL and OSMesa it runs no Python code, in which Ctrl-C could come
+    between a frame and the giving back."""
+
+    def __init__(self) -> None:
+        mujoco = load_mujoco()
+        backend = os.environ.get("MUJOCO_GL", "").lower()
+        try:
+            if sys.platform == "linux" and backend in ("egl", "osmesa"):
+                # By name: mujoco.GLContext belongs to another backend if mujoco was imported before the choice.
+                kind = importlib.import_module(f"mujoco.{backend}").GLContext
+            else:
+                kind = mujoco.GLContext
+            self._backend = kind.__module__.rpartition(".")[2]
+            self._context = kind.__new__(kind)
+            self._context._context = None  # what its destructor looks for, should the next line fail
+            self._context.__init__(64, 64)  # any size: MuJoCo draws into its own buffers
+            self._make_current, self.give_back = _calls(self._backend, self._context)
+            try:
+                self.make_current()
+                self.device = _device_name()  # some backends fail silently
+            finally:
+                self.give_back()
+        except Exception as error:  # every backend raises other types
+            raise RenderingError(
+                f"MUJOCO_GL={backend} gives no OpenGL context ({_reason(error)}){_remedy(backend)}"
+            ) from error
+
+    def make_current(self) -> None:
+        """Makes this context the calling thread's, instead of one that another renderer left there."""
+        if not self._make_current():
+            self._context.make_current()  # raises the reason
+
+    def free(self) -> None:
+        """Frees the context, which must be current."""
+        self._context.free()
+
+    def abandon(self) -> None:
+        """Leaves the context to the process that this one was forked from, also when this one ends.
+
+        Mesa would wait forever for threads that the fork did not copy.
+        """
+        self._context._context = None
+        if self._backend == "egl":
+            atexit.unregister(importlib.import_module("mujoco.egl.egl_ext").eglTerminate)
+
+
+def _calls(backend: str, context: Any) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Returns what makes ``context``, which is mujoco's, current (true if it did), and what makes none current.
+
+    EGL's and OSMesa's functions are called past PyOpenGL, whose checks cost more than they do, and tell of Ctrl-C as an
+    ``ArgumentError``.
+    """
+    from OpenGL import GL
+    from OpenGL.platform import PLATFORM
+
+    pointer, number = ctypes.c_void_p, ctypes.c_uint
+    if backend == "egl":
+        display = ctypes.cast(importlib.import_module("mujoco.egl").EGL_DISPLAY, pointer)
+        bind = ctypes.CFUNCTYPE(number, number)(("eglBindAPI", PLATFORM.EGL))
+        make = ctypes.CFUNCTYPE(number, *[pointer] * 4)(("eglMakeCurrent", PLATFORM.EGL))
+        ours = functools.partial(make, display, None, None, ctypes.cast(context._context, pointer))
+        # A new thread's interface is OpenGL ES.
+        return lambda: bind(_EGL_OPENGL_API) and ours(), functools.partial(make, display, None, None, None)
+    if backend == "osmesa":
+        kinds = (pointer, pointer, number, ctypes.c_int, ctypes.c_int)
+        make = ctypes.CFUNCTYPE(ctypes.c_ubyte, *kinds)(("OSMesaMakeCurrent", PLATFORM.OSMesa))
+        height, width, _ = context._buffer.shape
+        ours = (ctypes.cast(context._context, pointer), context._buffer.ctypes.data, int(GL.GL_FLOAT), width, height)
+        return functools.partial(make, *ours), functools.partial(make, None, None, int(GL.GL_FLOAT), 0, 0)
+    module = importlib.import_module(f"mujoco.{backend}")
+    if backend == "glfw":
+        return lambda: context.make_current() or True, functools.partial(module.glfw.make_context_current, None)
+    # On macOS mujoco locks a context whenever it makes it current.
+    unlock, make = module.cgl.CGLUnlockContext, module.cgl.CGLSetCurrentContext
+    return lambda: context.make_current() or True, lambda: (unlock(context._context), make(None))
 
 
 def _reason(error: Exception) -> str:
@@ -88,8 +161,7 @@ def _remedy(backend: str) -> str:
     return f"; run: {INSTALL}" if lacks[backend.lower()] else ""
 
 
-def device_name() -> str:
-    """Returns the current context's name of its device, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
+def _device_name() -> str:
     from OpenGL import GL
 
     name = GL.glGetString(GL.GL_RENDERER)
