@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 from IPython.display import display
 
 import figures.rollout
@@ -28,6 +28,8 @@ def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
 def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widget:
     """Sliders for episode, step, context length and push; whenever one is let go, it plays, dreams and draws anew.
 
+    The controls may be moved from any thread: JupyterLab does so from another than the cells'.
+
     Args:
         explorer: models, recorded stretches and the simulator.
         horizon: steps played and dreamed.
@@ -45,21 +47,20 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
         for axis in "xyz"[: min(3, explorer.stretches[0]["action"].shape[1])]
     ]
     agents = widgets.SelectMultiple(options=list(explorer.agents), value=list(explorer.agents), description="agents")
-    output = widgets.Output()
+    output, one_plays = widgets.Output(), threading.RLock()
 
     def keep_inside(change: dict) -> None:
         start.max = max(rows - horizon - context.value, 0)
 
     def play(_: object = None) -> None:
-        with output:
+        with one_plays, output:
             output.clear_output(wait=True)
-            values = [axis.value for axis in push]
-            found = explorer.rollout(stretch.value, start.value, context.value, horizon, values)
+            seen, values = context.value, [axis.value for axis in push]
+            first = min(start.value, max(rows - horizon - seen, 0))  # another thread may be moving the context
+            found = explorer.rollout(stretch.value, first, seen, horizon, values)
             images, rewards = ({n: d[n] for n in agents.value} for d in (found.dreamed_image, found.dreamed_reward))
             shown = dataclasses.replace(found, dreamed_image=images, dreamed_reward=rewards)
-            figure = figures.rollout.draw(shown)
-            display(figure)
-            plt.close(figure)
+            display(figures.rollout.draw(shown))
 
     context.observe(keep_inside, "value")
     for control in (stretch, start, context, agents, *push):  # a slider that is let go plays anew

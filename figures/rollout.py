@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -19,7 +18,8 @@ def draw(rollout: Rollout, every: int = 5, title: str = "") -> Figure:
     style.apply()
     shown = np.arange(0, len(rollout.true_reward), every)
     rows = {"simulator": rollout.true_image, **rollout.dreamed_image}
-    figure = plt.figure(figsize=(0.85 * len(shown), 0.95 * len(rows) + 1.9), layout="constrained")
+    # Not pyplot's: at the end of a cell a notebook shows and closes all of those, whichever thread is drawing one.
+    figure = Figure(figsize=(0.85 * len(shown), 0.95 * len(rows) + 1.9), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(0.95 * len(rows), 1.9))
     grid = top.subplots(len(rows), len(shown), squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     for line, (name, images) in zip(grid, rows.items(), strict=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import zmq
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
 from analysis import explore, widgets
@@ -37,6 +38,70 @@ def test_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
     Client(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
     assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+
+
+EXPLORER = """
+%matplotlib inline
+from analysis import explore, widgets
+explorer = explore.Explorer.shipped("lever_pull")
+found = explorer.rollout(0, 0, 5, 9)
+controls, output = widgets.spurious_correlations(explorer, horizon=9).children
+(stretch, start, context), push, agents = *(box.children for box in controls.children[:2]), controls.children[2]
+print(*(control.comm.comm_id for control in (stretch, start, context, *push)))
+"""
+AGAIN = "assert (explorer.rollout(0, 0, 5, 9).true_image == found.true_image).all()"
+
+
+def answers(client, *messages: dict) -> list[tuple[str, dict]]:
+    """What the kernel sends of some messages until it is done with all, by type."""
+    waits, found = {message["header"]["msg_id"] for message in messages}, []
+    while waits:
+        sent = client.get_iopub_msg(timeout=120)
+        if sent["parent_header"].get("msg_id") in waits:
+            found.append((sent["msg_type"], sent["content"]))
+            if sent["content"].get("execution_state") == "idle":
+                waits.remove(sent["parent_header"]["msg_id"])
+    return found
+
+
+def executed(client, code: str) -> dict:
+    """A message that asks to execute code."""
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": False}
+    message = client.session.msg("execute_request", content)
+    client.shell_channel.send(message)
+    return message
+
+
+def moved(client, comm: str, value: float, subshell: str) -> dict:
+    """A message that a slider was let go, as JupyterLab sends it: to a thread of the kernel beside the cells'."""
+    data = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+    message = client.session.msg("comm_msg", {"comm_id": comm, "data": data})
+    message["header"]["subshell_id"] = subshell
+    client.shell_channel.send(message)
+    return message
+
+
+@pytest.mark.slow
+@pytest.mark.render
+def test_controls_play_again_and_again_beside_the_cells():
+    manager, client = start_new_kernel(cwd=str(NOTEBOOKS[0].parent.parent))
+    try:
+        shown = answers(client, executed(client, EXPLORER))
+        assert "error" not in dict(shown), shown
+        sliders = next(content["text"] for kind, content in shown if kind == "stream").split()
+        client.control_channel.send(client.session.msg("create_subshell_request"))
+        subshell = client.get_control_msg(timeout=60)["content"]["subshell_id"]
+        for value in (2, 1):  # each control twice, after a cell and beside one
+            for number, slider in enumerate(sliders):
+                messages = [moved(client, slider, value / 2 if number > 2 else value, subshell)]
+                if number % 3 == 1:
+                    messages.append(executed(client, AGAIN))
+                found = answers(client, *messages)
+                assert not [content["evalue"] for kind, content in found if kind == "error"]
+                assert "display_data" in dict(found)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 
-import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
@@ -30,7 +29,6 @@ def picture(found: Rollout, title: str, recorded: np.ndarray | None = None, leve
     axes.legend(ncols=len(axes.get_legend_handles_labels()[0]), fontsize=7)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100)
-    plt.close(figure)
     return smaller(Image.open(buffer))
 
 

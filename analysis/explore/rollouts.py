@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,9 @@ class Rollout:
 class Explorer:
     """Recorded stretches, world models, and the simulator that the stretches came from.
 
+    Any thread may ask for rollouts: a notebook's controls play in another than its cells. One at a time has the
+    simulator.
+
     Args:
         models: name to exported agent or run folder.
         slice_path: of the stretches.
@@ -65,6 +69,7 @@ class Explorer:
         self.task, self.facts, self.stretches = slices.load_slice(slice_path)
         self.agents: dict[str, Agent] = {name: load_agent(path) for name, path in models.items()}
         self._env: Any = None
+        self._one_plays = threading.RLock()
 
     @classmethod
     def shipped(cls, task: str = "lever_pull") -> Explorer:
@@ -79,11 +84,13 @@ class Explorer:
     @property
     def env(self) -> Any:
         """The simulator, made when first asked for: it needs a GL library."""
-        if self._env is None:
-            size = self.stretches[0]["image"].shape[1]
-            env = make_env_like(self.task, self.facts | {"size": size}, seed=0)
-            self._env = envs.require(envs.require(env, envs.Branchable, "the explorer"), envs.Located, "the explorer")
-        return self._env
+        with self._one_plays:
+            if self._env is None:
+                size = self.stretches[0]["image"].shape[1]
+                env = make_env_like(self.task, self.facts | {"size": size}, seed=0)
+                env = envs.require(envs.require(env, envs.Branchable, "the explorer"), envs.Located, "the explorer")
+                self._env = env
+            return self._env
 
     def segments(self, length: int, every: int = 10) -> Segments:
         """All windows of ``length`` rows whose first row is a multiple of ``every``."""
@@ -188,17 +195,18 @@ class Explorer:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frames (none unless asked to look), rewards and the main object's displacement."""
         name = task_facts(self.task).main
-        self.env.restore_state(state)
-        start = self.env.object_positions()[name]
         images, rewards, moved = [], [], []
-        for a in action:
-            if look:
-                obs, reward, *_ = self.env.step(a)
-                images.append(obs["image"])
-            else:
-                reward = self.env.advance(a)
-            rewards.append(reward)
-            moved.append(np.linalg.norm(self.env.object_positions()[name] - start))
+        with self._one_plays:
+            self.env.restore_state(state)
+            start = self.env.object_positions()[name]
+            for a in action:
+                if look:
+                    obs, reward, *_ = self.env.step(a)
+                    images.append(obs["image"])
+                else:
+                    reward = self.env.advance(a)
+                rewards.append(reward)
+                moved.append(np.linalg.norm(self.env.object_positions()[name] - start))
         return np.array(images), np.array(rewards), np.array(moved)
 
 

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+_lock = threading.RLock()  # PyTorch's generators are those of all threads
+
 
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Seeds PyTorch's generators for the block, and restores their state, which is training's, after it."""
+    """Seeds PyTorch's generators for the block, and restores their state, which is training's, after it.
+
+    One thread at a time is in such a block; others wait.
+    """
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
+    with _lock, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a forked process lacks the thread that may have held it
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def rng_state(rng: np.random.Generator) -> dict[str, Any]:
