@@ -20,13 +20,11 @@ import pandas as pd
 from analysis import collect
 from analysis.ledger import LEDGER
 from analysis.ledger_changes import FIRST, SAME, changes_of
-from analysis.results import SCALES, Result, ResultError, load, save, using
+from analysis.results import SCALES, SHIPPED, Result, files_of, load, save, using
 from analysis.verdicts import VERDICTS, Shelf
 from hdream_core.support import commandline
 from hdream_core.support.errors import exit_on_user_error
 from hdream_core.support.files import write_atomically
-
-SHIPPED = Path(__file__).parent.parent / "figures" / "data"
 
 
 @dataclass(frozen=True)
@@ -189,11 +187,9 @@ def judged(folder: Path) -> pd.DataFrame:
     """The ledger's rows, judged from the result files of a folder; those of the preset smoke say nothing and stay out.
 
     Raises:
-        ResultError: if there is no such folder, or a file in it is no result.
+        ResultError: if there is no such folder, a file in it is no result, or one that ships with the code is missing.
     """
-    if not folder.is_dir():
-        raise ResultError(f"{folder}: no such folder of results")
-    found = ((path.name, load(path)) for path in sorted(folder.glob("*.h5")) if path.name != "claims.h5")
+    found = ((path.name, load(path)) for path in files_of(folder) if path.name != "claims.h5")
     return table(Shelf((name, result) for name, result in found if result.attributes["preset"] != "smoke"))
 
 

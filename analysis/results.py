@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ SCHEMA_VERSION = 1
 LARGEST = 2**28  # bytes of all arrays of a result together
 STALE = 3600.0  # seconds after which nobody is still writing a result
 SCALES = ("paper", "reduced", "miniature", "twin")
+SHIPPED = Path(__file__).parent.parent / "figures" / "data"
+CONTENTS = "contents.txt"  # names the result files that a folder must hold, one a line
 PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
 ATTRIBUTES: dict[str, type] = {
     "schema_version": int,
@@ -144,7 +147,8 @@ def load(path: str | Path) -> Result:
     """
     path = Path(path)
     if not path.exists():
-        raise ResultError(f"{path}: no such result file")
+        kind = f"a link to nothing ({os.readlink(path)})" if path.is_symlink() else "no such result file"
+        raise ResultError(f"{path}: {kind}")
     where = f"{path}: not a result file of schema {SCHEMA_VERSION}"
     with untrusted.expecting(where, ResultError), sealed.open_to_read(path) as file:
         found = untrusted.datasets(file)
@@ -159,6 +163,33 @@ def load(path: str | Path) -> Result:
         )
     check(result, str(path))
     return result
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Lists a folder's result files by name; a file that links give several names counts once, by its own.
+
+    Raises:
+        ResultError: if there is no such folder, or a file is missing that its ``contents.txt`` names.
+    """
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: no such folder of results")
+    contents = folder / CONTENTS
+    expected = contents.read_text().split() if contents.exists() or folder == SHIPPED else []
+    if lost := [name for name in expected if not (folder / name).exists()]:
+        raise ResultError(f"{folder}: {', '.join(lost)} is missing, which {CONTENTS} there names")
+    found: dict[object, Path] = {}
+    for path in sorted(folder.glob("*.h5"), key=lambda path: (path.is_symlink(), path.name)):
+        found.setdefault(_identity(path), path)
+    return sorted(found.values())
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file share; of a link that leads to nothing, itself."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 def using(source: str | Path) -> contextlib.AbstractContextManager[None]:

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis.results import ResultError, load, using
+from analysis.results import ResultError, files_of, load, using
 from figures import coefficients
 from figures.page import PAPER
 from hdream_core.support.processes import cores
@@ -38,10 +38,8 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
         ResultError: if the folder does not exist or holds nothing to draw; or, when all others are drawn, naming the
             files in it that are damaged.
     """
-    if not results.is_dir():
-        raise ResultError(f"{results}: no such folder of results")
     pictures, broken = [], []
-    for source in sorted(results.glob("*.h5")):
+    for source in files_of(results):
         try:
             study = load(source).attributes["study"]
         except ResultError as error:  # is no reason to leave the others undrawn

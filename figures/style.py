@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +18,12 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.results import Result, using
+from analysis.results import SHIPPED, Result, files_of, using
 from figures import words
 from hdream_core.support.commandline import OneLineParser
 from hdream_core.support.errors import exit_on_user_error
+from hdream_core.support.files import write_atomically
 
-SHIPPED = Path(__file__).parent / "data"
 WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set
 
 # Okabe and Ito's palette, in the order of the methods that the paper compares.
@@ -157,7 +158,9 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()
-    for file in chosen.files or sorted(SHIPPED.glob(f"{study}*.h5")):
+    with exit_on_user_error():
+        shipped = [] if chosen.files else [path for path in files_of(SHIPPED) if path.name.startswith(study)]
+    for file in chosen.files or shipped:
         with exit_on_user_error("the others are not drawn"), using(file):
             print(draw(file, chosen.out))
 
@@ -166,11 +169,8 @@ def save(figure: Figure, out: Path, stem: str) -> Path:
     """Writes PNG and PDF, each whole or not at all; returns the PNG's path."""
     out.mkdir(parents=True, exist_ok=True)
     for suffix in ("pdf", "png"):
-        temporary = out / f".{stem}.{suffix}.tmp"
-        try:
-            figure.savefig(temporary, format=suffix)
-            temporary.replace(out / f"{stem}.{suffix}")
-        finally:
-            temporary.unlink(missing_ok=True)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=suffix)
+        write_atomically(out / f"{stem}.{suffix}", drawn.getbuffer())
     plt.close(figure)
     return out / f"{stem}.png"

@@ -7,9 +7,8 @@ import h5py
 import pytest
 
 from analysis import claims, ledger, ledger_algebra, ledger_atari, ledger_changes, ledger_missing, ledger_timing
-from analysis.results import load, save
+from analysis.results import ResultError, load, save
 from analysis.verdicts import (
-    MISSING,
     NOT_MEASURED,
     NOT_REPRODUCED,
     NOT_SHOWN,
@@ -61,8 +60,9 @@ def test_algebra_is_judged_against_what_the_paper_says(monkeypatch):
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0099, REPRODUCED), (0.0101, NOT_REPRODUCED)])
 def test_cost_is_judged_where_it_was_measured_whole(share, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger_timing, "DOCS", tmp_path)
-    assert ledger_timing.CLAIMS[0].judge(Shelf([])) == [MISSING]
+    monkeypatch.setattr(ledger_timing, "DATA", tmp_path)
+    with pytest.raises(ResultError, match=r"performance_cpu\.json: is missing"):
+        ledger_timing.CLAIMS[0].judge(Shelf([]))
     for (name, _), preset in zip(ledger_timing.TIMINGS, ("cpu", "paper"), strict=True):
         harmonizers = {"share_of_update": share, "extra_s": 0.001}
         timed = {"harmonizers": harmonizers, "about": {"settings": {"preset": preset}, "device": "a machine"}}

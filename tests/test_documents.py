@@ -66,7 +66,8 @@ def test_documented_files_exist() -> None:
 
 
 def test_performance_page_quotes_its_file() -> None:
-    measured, gpu = (json.loads((ROOT / f"docs/performance_{device}.json").read_text()) for device in ("cpu", "gpu"))
+    files = (ROOT / "analysis/data" / f"performance_{device}.json" for device in ("cpu", "gpu"))
+    measured, gpu = (json.loads(file.read_text()) for file in files)
     text = (ROOT / "docs/performance.md").read_text()
     for found, digits in ((measured, 0), (gpu, 1)):
         for part in (found["update"], *found["update"]["parts"].values()):

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import claims, kinds_of_dreams
 from analysis.explore.probes import NAMES
 from analysis.representation import KINDS
-from analysis.results import Result
+from analysis.results import Result, files_of
 from analysis.stats import SHARE, known, seed_interval, show
 from figures import page
 
@@ -78,7 +78,7 @@ def item(
     files = {picture: folder / f"{picture.stem}.h5" for name, picture in drawn if name == study}
     found, told = [], pd.Series(False, rows.index)
     for picture, own in sorted(files.items(), key=lambda pair: pair[1].exists()):
-        sources = [own] if own.exists() else sorted(folder.glob(f"{study}_*.h5"))
+        sources = [own] if own.exists() else [path for path in files_of(folder) if path.name.startswith(f"{study}_")]
         ours = rows["result"].map(lambda names: any(path.name in names.split(", ") for path in sources))  # noqa: B023
         text = verdicts(rows[ours & ~told]) or f"- {'Verdicts: above.' if ours.any() else 'No claim is judged by it.'}"
         found.append((f"{page.caption(sources)}\n\n{text}", picture))

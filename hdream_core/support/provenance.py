@@ -13,6 +13,7 @@ PACKAGES = ("torch", "numpy", "scipy", "h5py", "gymnasium", "mujoco", "metaworld
 def git_state() -> tuple[str, bool]:
     """Returns the source tree's commit and whether it has uncommitted changes; ``("unknown", False)`` outside git."""
     try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # a copy that pip put into another's repository is not
         commit = _git("rev-parse", "HEAD").strip()
         return commit, bool(_git("status", "--porcelain", "--untracked-files=no").strip())
     except (OSError, subprocess.CalledProcessError):
