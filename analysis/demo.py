@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import tyro
@@ -43,6 +43,7 @@ class Demo(study.Study):
     """and no figure;"""
     replace: Annotated[bool, tyro.conf.Suppress] = True
     """what may be replaced is said by overwrite."""
+    MAKES: ClassVar[tuple[str, ...]] = ("folder",)
     methods: tuple[str, ...] | None = None
     """Methods to export. Default: w_r=1 and the task's balanced weight."""
     stretches: int | None = None
@@ -50,7 +51,8 @@ class Demo(study.Study):
     rows: int | None = None
     """Rows of each. Default: 90."""
     folder: Path = slices.DATA
-    """Where they go. The notebooks look in the default, where those of lever_pull ship."""
+    """Where they go. The notebooks look in the default, where those of lever_pull ship: notebooks/data in the checkout,
+    of an installed package in the current folder, in HDREAM_DATA where it is set."""
     overwrite: bool = False
     """Whether a slice of the task that is there, and the models beside it, may be replaced."""
 

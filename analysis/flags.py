@@ -30,6 +30,7 @@ Job = TypeVar("Job", bound="Study")
 @dataclass(frozen=True)
 class Study:
     CHOOSE: ClassVar[tuple[str, ...]] = ("methods",)  # flags that choose methods; a study's others are its settings
+    MAKES: ClassVar[tuple[str, ...]] = ("results", "out")  # flags that name folders it writes to
 
     task: str = "lever_pull"
     """Task by the paper's name; mini_lever is the miniature."""

@@ -26,7 +26,7 @@ from hdream_core.data.sources import check_source
 from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.load import load_agent
-from hdream_core.support import commandline
+from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.processes import cores
 from hdream_core.support.progress import progress_bar
@@ -120,7 +120,7 @@ def plan(
             f"{job.task} has no script that could fill a buffer; give --buffer FOLDER, made by offline_buffers.build "
             "--source random or run:PATH, or take --mode online"
         )
-    buffer = _shortest(job.buffer or recipe.folder()) if mode == "offline" else None
+    buffer = places.shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     target = _target(job, study, name or study, methods, preset, buffer, fixed)
     planned = target.planned()
     waiting = sum(not run.done for run in planned if target.asks(run))
@@ -224,6 +224,9 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
             words = tuple(sys.argv[1:] if args is None else args)
             module = Path(sys.modules[run.__module__].__file__).stem
             found = commandline.parse(job, launcher.expand(words), f"python -m analysis.{module}")
+            for name in () if found.plan_only else found.MAKES:  # before hours of training, not after
+                made = _figures(found) if name == "out" else getattr(found, name)
+                places.check_folder(made, f"give another --{name}")
             run(replace(found, words=words))
         except sweep.SweepError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -241,9 +244,3 @@ def _print(plan: Plan) -> None:
     if len(plan.asked) < len(plan.runs):
         rest = len(plan.runs) - len(plan.asked)
         print(f"{plan.path} holds {rest} of these runs that were not asked for now; they stay in it")
-
-
-def _shortest(folder: Path) -> Path:
-    """Relative to the current folder where it lies inside: a run's config then holds no path of one machine."""
-    absolute = folder.resolve()
-    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else folder

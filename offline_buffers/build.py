@@ -16,14 +16,14 @@ from hdream_core.config.fields import LARGEST_SEED
 from hdream_core.data.minari_layout import METADATA_FILE, DatasetError, read_metadata
 from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
-from hdream_core.support import commandline, provenance, untrusted
+from hdream_core.support import commandline, places, provenance, untrusted
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.files import write_atomically
 from hdream_core.support.locks import exclusive
 from offline_buffers.parts import merge
 from offline_buffers.sources import PlayedSource, RunSource
 
-DATA = Path(__file__).parent / "data"
+DATA = places.data_folder("offline_buffers", "data")
 PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0}  # defaults
 
 
@@ -52,7 +52,7 @@ class Build:
     """Camera, of tasks that have several: corner2 or corner of Meta-world. Default: corner2."""
     out: Path | None = None
     """The buffer's folder; default offline_buffers/data/<task>_<source>_<steps>_seed<seed>, for a run with its method
-    in it."""
+    in it: in the checkout, of an installed package in the current folder, in HDREAM_DATA where it is set."""
 
     @property
     def run(self) -> Path | None:
@@ -105,6 +105,10 @@ def build(job: Build, show_progress: bool = True) -> Path:
     job = job.settled()
     source = PlayedSource(job) if job.run is None else RunSource(job.run, job.task)
     folder = job.folder()
+    if (folder / "data" / METADATA_FILE).exists() and (folder / "build.json").exists():
+        _claim(folder, source.identity)  # only reads: a complete buffer may lie where nobody can write
+        return folder
+    places.check_folder(folder, f"give --out FOLDER, or --buffer to a study, or set {places.DATA}")
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / "build.lock", "building this buffer"):
         known = _claim(folder, source.identity)

@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
-from hdream_core.support import commandline, untrusted
+from hdream_core.support import commandline, places, untrusted
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
@@ -30,7 +30,7 @@ class Describe:
     folder: tyro.conf.Positional[Path]
     """The buffer's folder."""
     out: Path | None = None
-    """Where the picture goes; default <folder>/describe.png."""
+    """Where the picture goes; default <folder>/describe.png, of a folder that cannot be written <name>.png here."""
 
 
 def summarize(folder: Path) -> dict[str, Any]:
@@ -104,7 +104,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
         job = commandline.parse(Describe, args, "python -m offline_buffers.describe")
-        picture = job.out or job.folder / "describe.png"
+        own = job.folder / "describe.png"
+        picture = job.out or (own if places.can_be_written(own) else Path(f"{job.folder.absolute().name}.png"))
         if picture.suffix not in (".png", ".pdf", ".svg"):
             raise ConfigError(f"--out {picture}: must end in .png, .pdf or .svg")
         with untrusted.expecting(f"{job.folder}: not a buffer of offline_buffers.build", DatasetError):

@@ -19,6 +19,7 @@ from hdream_core.agent import Agent
 from hdream_core.data.environments import make_env_like
 from hdream_core.data.minari_layout import DatasetError
 from hdream_core.runs.load import load_agent
+from hdream_core.support import places
 
 PUSHED = 3  # action dimensions of the hand that can be altered; a gripper does as recorded
 
@@ -76,7 +77,10 @@ class Explorer:
         """The models and the slice in ``notebooks/data``; DatasetError if the task has none there."""
         there = slices.shipped_tasks()
         if task not in there:
-            raise DatasetError(f"{slices.DATA}: holds no models of {task}; there are {', '.join(there) or 'none'}")
+            raise DatasetError(
+                f"{slices.DATA}: holds no models of {task}; there are {', '.join(there) or 'none'}; analysis.demo "
+                f"makes them, and {places.DATA} names the folder in which notebooks/data is"
+            )
         return cls(
             {name: slices.DATA / f"{task}_{name}.safetensors" for name in there[task]}, slices.DATA / f"{task}_slice.h5"
         )

@@ -9,9 +9,9 @@ from typing import Any
 
 from analysis.segments import Rows
 from hdream_core.data.minari_layout import DatasetError
-from hdream_core.support import sealed, untrusted
+from hdream_core.support import places, sealed, untrusted
 
-DATA = Path(__file__).parents[2] / "notebooks" / "data"
+DATA = places.data_folder("notebooks", "data")
 
 
 def save_slice(path: Path, task: str, facts: Mapping[str, Any], stretches: Sequence[Rows]) -> Path:

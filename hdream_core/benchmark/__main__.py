@@ -80,7 +80,7 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     if job.offline_buffer:
         changes["offline_buffer"] = str(job.offline_buffer)
     config = make_config(job.task, job.preset, job.method, changes)
-    if job.json and not job.json.resolve().parent.is_dir():
+    if job.json and not job.json.absolute().parent.is_dir():
         raise ConfigError(f"--json {job.json}: there is no folder {job.json.parent}")
     if job.json and job.json.is_dir():
         raise ConfigError(f"--json {job.json}: is a folder; name a file")

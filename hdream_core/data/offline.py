@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -12,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from hdream_core.data.episodes import TRAINING_FIELDS, Episodes, spec_of
-from hdream_core.data.minari_layout import DatasetError, convert, read_metadata
+from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, convert, read_metadata
 from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.envs.suite import LOOK
 from hdream_core.spec import Spec
-from hdream_core.support import untrusted
+from hdream_core.support import places, untrusted
+from hdream_core.support.errors import PERMANENT
 from hdream_core.support.files import write_atomically
 from hdream_core.support.locks import file_lock
 
@@ -54,18 +57,57 @@ def open_buffer(folder: str | Path) -> OfflineBuffer:
     """Opens a buffer made by ``offline_buffers.build``.
 
     The compressed HDF5 file is unpacked once, to ``<folder>/unpacked`` (12 KB a step at 64 x 64 pixels), and every run
-    reads its windows there. Processes that start together wait for the first.
+    reads its windows there. Processes that start together wait for the first. Of a buffer that cannot be written the
+    frames are unpacked into the user's cache; nothing is written where they are unpacked already.
 
     Raises:
         DatasetError: if the folder holds no complete buffer, or an episode in it is damaged.
     """
     folder = Path(folder)
     metadata = read_metadata(folder)
-    target = folder / "unpacked" / f"{metadata['hdream']['sha256'][:16]}-v{UNPACKED}"
-    with file_lock(folder / "unpacked.lock"):
+    return OfflineBuffer(open_unpacked(_unpacked(folder, metadata)), metadata)
+
+
+def unpacked_places(folder: Path, metadata: dict[str, Any]) -> list[Path]:
+    """Returns where a buffer's unpacked frames may lie: beside it, and in the user's cache, by its hash."""
+    beside = [folder / "unpacked"]
+    with contextlib.suppress(OSError):  # without a home folder there is no cache
+        beside.append(places.cache_folder("buffers", metadata["hdream"]["sha256"][:16], "unpacked"))
+    return beside
+
+
+def _unpacked(folder: Path, metadata: dict[str, Any]) -> Path:
+    """Returns the folder of the unpacked frames, after unpacking them if nobody has."""
+    name = f"{metadata['hdream']['sha256'][:16]}-v{UNPACKED}"
+    beside, *cache = unpacked_places(folder, metadata)
+    for place in (beside, *cache):
+        if os.path.exists(place / name / "episodes.npy"):  # made whole by a rename
+            return place / name
+    (folder / "data" / MAIN_FILE).open("rb").close()  # one that may not be read is another matter
+    try:
+        return _unpack_once(folder, beside / name)
+    except OSError as error:
+        if error.errno not in PERMANENT:
+            raise
+        told = f"{folder}: cannot be written ({error.strerror}), so its frames are unpacked"
+    try:
+        target = (cache or [places.cache_folder()])[0] / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        print(f"{told} in {target.parent}", file=sys.stderr)
+        return _unpack_once(folder, target)
+    except OSError as error:
+        if error.errno not in PERMANENT:
+            raise
+        where = f"which cannot be written either ({error.filename}: {error.strerror})"
+        raise DatasetError(f"{told} in the cache, {where}; set {places.CACHE} to a folder that can be") from None
+
+
+def _unpack_once(folder: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with file_lock(target.parent.with_suffix(".lock")):
         if not (target / "episodes.npy").exists():
             _unpack(folder, target)
-    return OfflineBuffer(open_unpacked(target), metadata)
+    return target
 
 
 def open_unpacked(folder: Path) -> EpisodeStore:

@@ -12,15 +12,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
-import os
-import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hdream_core.support import untrusted
+from hdream_core.support import places, untrusted
 from hdream_core.support.files import write_atomically
 
 if TYPE_CHECKING:
@@ -50,19 +47,6 @@ def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
         if model.mesh_facenum[index] >= WHOLE_BELOW and model.mesh_texcoordnum[index] == 0:
             _overwrite(coarse, index, _cached(*_read(model, index)))
     return coarse
-
-
-def cache_folder() -> Path:
-    """Returns the folder of decimated meshes: ``$HDREAM_CACHE``, else ``hdream`` in the user's cache folder."""
-    if folder := os.environ.get("HDREAM_CACHE"):
-        return Path(folder).expanduser() / "meshes"
-    if sys.platform == "darwin":
-        base = Path("~/Library/Caches")
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / "hdream" / "meshes"
 
 
 def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
@@ -111,18 +95,19 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     digest = hashlib.sha256(repr(recipe).encode())
     digest.update(vertices.tobytes())
     digest.update(faces.tobytes())
-    path = cache_folder() / f"{digest.hexdigest()[:32]}.npz"
+    name = f"{digest.hexdigest()[:32]}.npz"
     try:
-        return Mesh(**untrusted.npz(path))
+        return Mesh(**untrusted.npz(places.cache_folder("meshes") / name))
     except (OSError, TypeError, ValueError):  # absent, or damaged: make it again
         mesh = decimate(vertices, faces)
     try:
+        path = places.cache_folder("meshes") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         data = io.BytesIO()
         np.savez(data, **mesh._asdict())
         write_atomically(path, data.getvalue())  # processes that start together never read half a file
     except OSError as error:
-        message = f"decimated meshes cannot be kept in {path.parent} ({error}); set HDREAM_CACHE to another folder"
+        message = f"decimated meshes cannot be kept ({error}); set {places.CACHE} to a folder that can be written"
         warnings.warn(message, stacklevel=2)
     return mesh
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from hdream_core.support.errors import STOPPED, ConfigError
+from hdream_core.support.errors import PERMANENT, STOPPED, ConfigError
 
 try:
     import fcntl
@@ -40,11 +40,15 @@ def is_held(lock: Path) -> bool:
     """Tells whether another process holds this lock of ``exclusive`` now."""
     if not lock.exists():
         return False
-    guard = file_lock(lock)
     try:
+        guard = file_lock(lock)
         guard.acquire(timeout=0)
     except Timeout:
         return True
+    except OSError as error:
+        if error.errno not in PERMANENT:
+            raise
+        return _seems_held(lock)  # a folder of another user, or a read-only copy
     guard.release()
     return False
 
@@ -69,6 +73,20 @@ def exclusive(lock: Path, what: str) -> Iterator[None]:
         yield
     finally:
         guard.release()
+
+
+def _seems_held(lock: Path) -> bool:
+    """Tells whether a process holds a lock that this one may read but not write."""
+    if _held(lock).exists():
+        return True
+    try:
+        with open(lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (AttributeError, OSError):  # no flock here, or not even to be read
+        return False
+    return False
 
 
 def _held(lock: Path) -> Path:

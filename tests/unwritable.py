@@ -1,0 +1,51 @@
+"""Folders that cannot be written, also for root, and commands that run as a user whom permissions bind."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SMOKE = ["--task", "mini_lever", "--preset", "smoke"]
+# Without these root may no more than the modes of files say.
+BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+
+def command(*words: object, cwd: Path, code: Path = ROOT, **environment: object) -> subprocess.CompletedProcess:
+    """Runs ``python -m`` with the packages of ``code``, as a user whom permissions bind, away from home."""
+    if BOUND and shutil.which(BOUND[0]) is None:
+        pytest.skip("root has no setpriv to give its rights up")
+    taken = ("HDREAM_DATA", "HDREAM_CACHE", "XDG_CACHE_HOME")
+    clean = {name: value for name, value in os.environ.items() if name not in taken}
+    clean |= {"PYTHONPATH": str(code), "HDREAM_CACHE": str(cwd / "cache")}
+    clean |= {name: str(value) for name, value in environment.items()}
+    line = [*BOUND, sys.executable, "-m", *map(str, words)]
+    return subprocess.run(line, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path):
+    """Takes away the right to write anything in a folder while the block runs, which must change nothing in it."""
+    paths = [folder, *folder.rglob("*")]
+    modes = {path: path.stat().st_mode for path in paths}
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        yield
+        assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in (folder, *folder.rglob("*"))} == before
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def refused(done: subprocess.CompletedProcess, *words: object) -> None:
+    """Asserts that a command ended with one line and status 2, and that the line has all words in it."""
+    said = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and said[-1].startswith("error: ") and "Traceback" not in done.stderr, done.stderr
+    assert sum(line.startswith("error: ") for line in said) == 1
+    assert all(str(word) in said[-1] for word in words), (words, said[-1])
