@@ -7,6 +7,7 @@ when all runs of the sweep are done.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.slurm import logs_of
-from analysis.status import folders, state_of
+from analysis.status import runs_beneath, state_of
 from hdream_core.data.minari_layout import MAIN_FILE, open_main, read_metadata
+from hdream_core.data.offline import unpacked_places
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
+from hdream_core.runs.search import elsewhere
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
@@ -29,8 +32,8 @@ UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # of a finished run; the last a
 class Clean:
     """Remove what finished runs no longer need: frames that were played, and the checkpoint before the last.
 
-    Runs that are not finished stay as they are. A finished run whose frames are gone can still be studied, but not be a
-    buffer's `--source run:PATH`.
+    Runs that are not finished stay as they are, and so does what lies behind links in the folder of the runs. A
+    finished run whose frames are gone can still be studied, but not be a buffer's `--source run:PATH`.
     """
 
     runs: Path = Path("runs")
@@ -39,19 +42,26 @@ class Clean:
     """Keep the frames that online runs have played."""
     unpacked: tuple[Path, ...] = ()
     """Buffers whose unpacked frames go, too; the next run on one unpacks them again."""
+    follow_links: bool = False
+    """Remove, too, what lies behind links in the folder of the runs. The folder itself may be a link in any case."""
     yes: bool = False
     """Do not ask."""
 
 
-def unneeded(job: Clean) -> list[Path]:
-    """Files and folders that a call would remove."""
+def unneeded(job: Clean) -> tuple[list[Path], list[Path]]:
+    """Files and folders that a call would remove, and those of runs behind links, which it would leave."""
     names = [name for name in UNNEEDED if not (job.keep_replay and name == "replay")]
-    done, others = [], []
-    for folder in folders(job.runs):
+    done, others, beneath = [], [], runs_beneath(job.runs)
+    for folder in beneath.folders:
         (done if state_of(folder) == "done" and _can_be_read(folder) else others).append(folder)
     found = [path for folder in done for name in names for path in sorted(folder.glob(name))]
-    found += sorted(_logs(done, job.runs) - _logs(others, job.runs))
-    return found + [_unpacked(buffer, others) for buffer in job.unpacked]
+    if not beneath.unseen:  # a run that is not seen may need what runs share
+        found += sorted(_logs(done, job.runs) - _logs(others, job.runs))
+    elif job.unpacked:
+        raise ConfigError(f"--unpacked {job.unpacked[0]}: a run that is not seen may train on it ({beneath.unseen[0]})")
+    left = [] if job.follow_links else [path for path in found if elsewhere(path, job.runs)]
+    going = [path for path in found if path not in left]
+    return going + [path for buffer in job.unpacked for path in _unpacked(buffer, others)], left
 
 
 def _can_be_read(run: Path) -> bool:
@@ -70,17 +80,18 @@ def _logs(folders: Sequence[Path], root: Path) -> set[Path]:
     return {path for path in found if path.is_relative_to(root.absolute()) and any(path.glob("*_submission.sh"))}
 
 
-def _unpacked(buffer: Path, unfinished: Sequence[Path]) -> Path:
+def _unpacked(buffer: Path, unfinished: Sequence[Path]) -> list[Path]:
     """The unpacked frames of a buffer; an error if a run still needs them, or they could not be unpacked again."""
-    read_metadata(buffer)
+    metadata = read_metadata(buffer)
     open_main(buffer / "data" / MAIN_FILE).close()
     for run in unfinished:
         used = run_folder.read_config(run).offline_buffer
-        if used and Path(used).resolve() == buffer.resolve():
+        if used and os.path.realpath(used) == os.path.realpath(buffer):
             raise ConfigError(f"{buffer}: {run} is not finished and trains on it")
-    if not any((buffer / "unpacked").glob("*/episodes.npy")):
+    found = [place for place in unpacked_places(buffer, metadata) if any(place.glob("*/episodes.npy"))]
+    if not found:
         raise ConfigError(f"{buffer}: has no unpacked frames")
-    return buffer / "unpacked"
+    return found
 
 
 def size(path: Path) -> int:
@@ -97,16 +108,28 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
+def line(path: Path, root: Path) -> str:
+    """A file or folder for the list that is shown: its size, and what a link has to do with it."""
+    told = f"{size(path) / 2**20:10.1f} MiB  {path}"
+    if path.is_symlink():
+        told += f"  (the link alone; {os.readlink(path)} stays)"
+    return f"{told}  (lies in {os.path.realpath(path.parent)})" if elsewhere(path, root) else told
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error(interrupted="the same command removes the rest"):
         job = commandline.parse(Clean, args, "python -m analysis.clean")
-        found = unneeded(job)
+        found, left = unneeded(job)
+        if left:
+            print("\n".join(line(path, job.runs) for path in left))
+            print(f"these {len(left)} lie behind links and stay; --follow-links removes them, too")
         if not found:
             print("nothing to remove")
             return
-        for path in found:
-            print(f"{size(path) / 2**20:10.1f} MiB  {path}")
+        if os.path.realpath(job.runs) != os.path.abspath(job.runs):
+            print(f"{job.runs} is {os.path.realpath(job.runs)}")
+        print("\n".join(line(path, job.runs) for path in found))
         total = f"{sum(map(size, found)) / 2**20:.1f} MiB of {len(found)} files and folders"
         if not job.yes:
             print(f"remove {total}? [y/N] ", end="", flush=True)

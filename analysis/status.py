@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hdream_core.runs import folder as run_folder
+from hdream_core.runs.search import Found, find_runs
 from hdream_core.support import commandline
 from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
 from hdream_core.support.locks import is_held
@@ -32,15 +33,17 @@ def state_of(folder: Path) -> str:
     return "failed" if run_folder.has_failed(folder) and run_folder.failure_of(folder) != STOPPED else "waiting"
 
 
-def folders(root: Path) -> list[Path]:
-    """Folders of all runs beneath ``root``.
+def runs_beneath(root: Path) -> Found:
+    """The runs beneath ``root``, with a warning for what could not be looked into: every command sees these.
 
     Raises:
         ConfigError: if there is none.
     """
-    found = sorted(path.parent for path in root.rglob("config.json"))
-    if not found:
-        raise ConfigError(f"{root}: holds no runs")
+    found = find_runs(root)
+    if not found.folders:
+        raise ConfigError(f"{root}: holds no runs{f' ({found.unseen[0]})' if found.unseen else ''}")
+    for told in found.unseen:
+        print(f"warning: {told}; a run there is not seen", file=sys.stderr)
     return found
 
 
@@ -52,7 +55,7 @@ def table(root: Path) -> list[tuple[str, int, int, Path]]:
         ConfigError: if there is none.
     """
     rows = []
-    for folder in folders(root):
+    for folder in runs_beneath(root).folders:
         try:
             config, state = run_folder.read_config(folder), state_of(folder)
             steps = config.train.steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from hdream_core.config import legacy
@@ -64,7 +65,9 @@ def prepare(config: Config, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot make the run's folder ({error.strerror})") from None
+        dead = [path for path in (folder, *folder.parents) if path.is_symlink() and not os.path.exists(path)]
+        reason = f"{dead[0]} is a link to nothing" if dead else error.strerror
+        raise ConfigError(f"{folder}: cannot make the run's folder ({reason})") from None
     commit, dirty = provenance.git_state()
     facts = {
         "git_commit": commit,

@@ -7,15 +7,19 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """Writes a file under a temporary name in the same folder, syncs it, then renames it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Writes a file under a temporary name in the same folder, syncs it, then renames it.
+
+    A link stays one: what it leads to is written.
+    """
+    real = Path(os.path.realpath(path))
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        os.replace(temporary, real)
+        sync_folder(real.parent)
     except OSError as error:  # a full disk's error does not name the file
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
