@@ -112,7 +112,8 @@ def save(result: Result, path: Path) -> Path:
     """
     check(result, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.tmp"):  # of processes that were killed while they wrote
+    real = Path(os.path.realpath(path))  # where a link leads
+    for left in real.parent.glob(f".{real.name}.*.tmp"):  # of processes that were killed while they wrote
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > STALE:
                 left.unlink()
