@@ -63,7 +63,7 @@ class Study:
     """Parameters of the Slurm jobs as name=value, in submitit's names: partition=gpu gpus_per_node=1 time=720 (minutes)
     cpus_per_task=8 mem=32GB account=me ...; --slurm-partition gpu says the same."""
     plan_only: bool = False
-    """Print the plan and stop."""
+    """Print the plan and stop; of Slurm jobs also parameters and script, which needs no Slurm here."""
     words: Annotated[tuple[str, ...] | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
     """The command line that all this was read from; None for a job that was made otherwise."""
     given: Annotated[tuple[str, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from analysis import slurm, sweep
+from analysis import slurm, slurm_options, sweep
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 
@@ -17,7 +17,7 @@ MOST_WORKERS = 4096
 
 
 def pick(
-    name: Literal["local", "slurm", "none"], settings: Sequence[str], asked: int, waiting: int
+    name: Literal["local", "slurm", "none"], settings: Sequence[str], asked: int, waiting: int, plan_only: bool = False
 ) -> tuple[int, Launch]:
     """How many runs go on at once, and what has them trained.
 
@@ -26,9 +26,10 @@ def pick(
         settings: name=value for Slurm.
         asked: workers that the user wants; 0 leaves it to the launcher.
         waiting: runs that are not done.
+        plan_only: whether nothing will be trained, so that Slurm need not be here.
 
     Raises:
-        ConfigError: if there are settings for Slurm without it, or one is not name=value.
+        ConfigError: if there are settings for Slurm without it, one is not name=value, or Slurm refuses them.
     """
     if settings and name != "slurm":
         raise ConfigError(f"{FLAG}{settings[0].partition('=')[0]} is for --launcher slurm")
@@ -38,10 +39,26 @@ def pick(
         case "none":
             return 1, lambda planned, workers, tick: None
         case "slurm":
-            options = slurm.check_options(dict(map(setting, settings)))
+            options = slurm_options.checked(dict(map(setting, settings)))
+            if waiting and not plan_only:
+                slurm.check(options, waiting)
             return asked or max(waiting, 1), functools.partial(slurm.execute, options=options)
         case _:
             return sweep.pick_workers(asked, waiting), sweep.execute
+
+
+def told(settings: Sequence[str], workers: int, planned: Sequence[sweep.Run]) -> str:
+    """Says what ``--launcher slurm`` would submit: parameters, command and script.
+
+    Args:
+        settings: name=value for Slurm.
+        workers: most jobs at once.
+        planned: all runs.
+    """
+    waiting = [run.folder.absolute() for run in planned if not run.done]
+    options = {"array_parallelism": workers} | slurm_options.checked(dict(map(setting, settings)))
+    logs = slurm.logs_of(planned[0].folder)
+    return slurm_options.told(logs, options, len(waiting), sweep.command(waiting[0]) if waiting else [])
 
 
 def setting(text: str) -> tuple[str, Any]:

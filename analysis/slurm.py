@@ -6,16 +6,21 @@ again. What a job has reached is read from the run's folder alone, so it does no
 
 from __future__ import annotations
 
-import getpass
+import contextlib
+import io
+import os
+import re
 import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import sweep
+from tqdm import tqdm
+
+from analysis import slurm_options, sweep
 from analysis.slurm_job import RunJob
 from analysis.sweep import Run
 from hdream_core.runs import folder as run_folder
@@ -24,42 +29,37 @@ from hdream_core.support.files import write_atomically
 from hdream_core.support.locks import exclusive
 
 POLL_SECONDS = 2.0
+ANSWER_SECONDS = 60  # that Slurm has for one answer
 TICKET = "slurm_job"  # file in a run's folder: the job that has it
-# A run that takes longer than a job (minutes) is queued again; the seconds before the job's end at which it is told to
-# save itself leave time for an episode on a slow machine.
-DEFAULTS = {
-    "job_name": "hdream",
-    "time": 24 * 60,
-    "signal_delay_s": 300,
-    "stderr_to_stdout": True,
-    "additional_parameters": {"requeue": True},  # wherever the cluster's own default is not to
-}
-UNITS = {"time": "minutes", "signal_delay_s": "seconds"}
-REQUEUES = 10_000
-PATIENCE = 300  # polls without an answer from Slurm, ten minutes and more, before the command gives up waiting
+PROGRAMS = ("sbatch", "squeue", "srun")
+FIRST_PATIENCE = 3  # polls without an answer at the beginning, when a user looks on
+PATIENCE = 300  # and later: ten minutes and more, before the command gives up waiting
 SURE_AFTER = 3  # polls in a row in which Slurm does not know a job, before it counts as ended
+# Why jobs wait where nothing is amiss; any other reason is said once.
+ORDINARY = ("", "None", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Dependency", "Prolog", "Cleaning")
 
 
-def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Our settings of a job with the user's over them.
+def check(options: Mapping[str, Any], jobs: int) -> None:
+    """Asks Slurm whether it is here and would take the jobs; submits nothing.
+
+    Args:
+        options: of ``slurm_options.checked``.
+        jobs: how many.
 
     Raises:
-        ConfigError: if there is no Slurm here, a name is not submitit's, or the time is no number of minutes or leaves
-            less than half of itself after the warning.
+        ConfigError: if there is no Slurm here, or it refuses the options, with its own words.
     """
-    _queue(patience=3)
-    settings = DEFAULTS | options
-    with tempfile.TemporaryDirectory() as folder:
-        _executor(Path(folder), settings)
-    for name in ("time", "signal_delay_s"):
-        if type(settings[name]) is not int:
-            raise ConfigError(f"--slurm {name}={settings[name]}: must be a whole number of {UNITS[name]}")
-    if 60 * settings["time"] < 2 * settings["signal_delay_s"]:
-        raise ConfigError(
-            f"--slurm time={settings['time']}: is under twice the {settings['signal_delay_s']} seconds before its end "
-            "at which a job saves itself (signal_delay_s)"
-        )
-    return settings
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            raise ConfigError(
+                f"--launcher slurm: there is no {program} here, so this is no Slurm cluster; with --plan-only the jobs "
+                "are shown without one"
+            )
+    _queue(FIRST_PATIENCE)
+    tried = _ask(["sbatch", "--test-only"], slurm_options.script(Path(), options, jobs))
+    # Nodes that are down just now are "not available", too: then sbatch itself decides.
+    if tried is not None and tried.returncode and not re.search("not available|busy", tried.stderr):
+        raise ConfigError(f"Slurm refuses the jobs: {_words(tried.stderr)}")
 
 
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], options: Mapping[str, Any]) -> None:
@@ -72,7 +72,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
         planned: the runs; their folders must be on a file system that the nodes share.
         workers: most jobs at once.
         tick: as of ``sweep.execute``.
-        options: of ``check_options``; parameters of submitit's Slurm executor: partition, gpus_per_node, mem ...
+        options: of ``slurm_options.checked``.
 
     Raises:
         ConfigError: if there is no Slurm here, or it refuses the options.
@@ -85,10 +85,12 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
     retried: dict[Run, int] = {}  # with the step that each had reached
     failed: list[Run] = []
     missing = dict.fromkeys(tickets, 0)
+    told: set[str] = set()
     try:
         while tickets:
             time.sleep(POLL_SECONDS)
             known = _queue()
+            told |= _tell(Counter(known[ticket] for ticket in tickets.values() if ticket in known), told)
             again = []
             for run, ticket in list(tickets.items()):
                 missing[run] = 0 if ticket in known else missing.get(run, 0) + 1
@@ -117,6 +119,14 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
     sweep.conclude(failed, planned)
 
 
+def _tell(reasons: Mapping[str, int], told: Iterable[str]) -> set[str]:
+    """Says why jobs wait, once for each reason that is out of the ordinary; returns these reasons."""
+    new = {reason for reason in reasons if reason not in ORDINARY and reason not in told}
+    for reason in sorted(new):
+        tqdm.write(f"Slurm has {reasons[reason]} of the jobs wait: {reason}")
+    return new
+
+
 def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) -> dict[Run, str]:
     """Submits those runs that no job has yet as one array, notes each one's job in its folder, and returns all jobs."""
     if not waiting:
@@ -130,22 +140,43 @@ def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) ->
         if not chosen:
             return tickets
         new = [run.folder for run in chosen if not run.folder.exists()]
+        marks = {run: run_folder.failure_of(run.folder) for run in chosen}
         for run in chosen:
             run_folder.prepare(run.config, run.folder)
             run_folder.clear_failed(run.folder)
-        executor = _executor(logs, {"array_parallelism": workers} | options)
+        executor = slurm_options.executor(logs, {"array_parallelism": workers} | options)
         try:
-            with executor.batch():
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # submitit repeats what sbatch says
                 warning = options["signal_delay_s"]
                 jobs = [executor.submit(RunJob(run.folder.absolute(), warning)) for run in chosen]
         except Exception as error:  # submitit raises several kinds when sbatch refuses
-            for folder in new:
-                shutil.rmtree(folder)
-            raise ConfigError(f"Slurm refuses the jobs: {_last_line(error)}") from None
+            _undo(logs, new, {run: mark for run, mark in marks.items() if mark is not None})
+            raise ConfigError(f"Slurm refuses the jobs: {_words(str(error))}") from None
         for run, job in zip(chosen, jobs, strict=True):
             tickets[run] = str(job.job_id)
             write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
     return tickets
+
+
+def _undo(logs: Path, new: Sequence[Path], marks: Mapping[Run, int]) -> None:
+    """Leaves no trace of jobs that Slurm has refused.
+
+    Args:
+        logs: where submitit has written what it was about to submit.
+        new: folders of runs that were made for these jobs.
+        marks: exit statuses of the runs that had failed before.
+    """
+    for path in [*logs.glob(f"{'[0-9a-f]' * 32}.pkl"), *logs.glob(".submission_file_*.sh")]:
+        if not path.is_symlink():  # that of a job which was taken
+            path.unlink()
+    for folder in new:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others are in them
+            for above in (above for above in folder.absolute().parents if logs.parent in above.parents):
+                above.rmdir()
+    for run, mark in marks.items():
+        if run.folder not in new:
+            run_folder.mark_failed(run.folder, mark)
 
 
 def logs_of(run: Path) -> Path:
@@ -154,23 +185,10 @@ def logs_of(run: Path) -> Path:
     return above[min(2, len(above) - 1)] / "slurm"
 
 
-def _executor(logs: Path, options: Mapping[str, Any]) -> Any:
-    try:
-        import submitit
-    except ImportError:
-        raise ConfigError("--launcher slurm needs submitit; install hdream[cluster]") from None
-    try:
-        executor = submitit.SlurmExecutor(logs, max_num_timeout=REQUEUES)
-        executor.update_parameters(**options)
-    except RuntimeError as error:
-        raise ConfigError(f"--launcher slurm: {_last_line(error)}") from None
-    except (NameError, TypeError, ValueError) as error:
-        raise ConfigError(f"--slurm: {str(error).strip().splitlines()[0]}") from None
-    return executor
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
+def _words(said: str) -> str:
+    """What a program of Slurm said, as one line."""
+    lines = [re.sub(r"^\w+: (error|fatal): ", "", line.strip()) for line in said.strip().splitlines()]
+    return "; ".join(dict.fromkeys(line for line in lines if line)) or "it does not say why"
 
 
 def _ticket(run: Run) -> str | None:
@@ -180,26 +198,49 @@ def _ticket(run: Run) -> str | None:
         return None
 
 
-def _queue(patience: int = PATIENCE) -> set[str]:
-    """This user's jobs that Slurm has queued or running, as ``array_task`` or ``job``.
+def _ask(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str] | None:
+    """Has a program of Slurm answer, with a text as its input; None if it takes too long.
+
+    Raises:
+        ConfigError: if the program is not here or cannot be run.
+    """
+    # A user's defaults for squeue would hide jobs.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    asked = {
+        "input": given,
+        "capture_output": True,
+        "text": True,
+        "errors": "replace",
+        "timeout": ANSWER_SECONDS,
+        "env": clean,
+    }
+    try:
+        return subprocess.run(command, check=False, **asked)
+    except subprocess.TimeoutExpired:
+        return None
+    except OSError as error:
+        raise ConfigError(f"--launcher slurm: {command[0]} cannot be run here ({error.strerror})") from None
+
+
+def _queue(patience: int = PATIENCE) -> dict[str, str]:
+    """This user's jobs that Slurm has queued or running, as ``array_task`` or ``job``, with why they wait.
 
     Args:
         patience: times that it is asked.
 
     Raises:
-        ConfigError: if there is no Slurm here.
+        ConfigError: if there is no Slurm here, or it does not answer.
     """
-    command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
-    said = "squeue does not answer"
-    for _ in range(patience):  # a busy controller may not answer at once, and one may be started anew
-        try:
-            found = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        except FileNotFoundError:
-            raise ConfigError("--launcher slurm: there is no squeue here, so this is no Slurm cluster") from None
-        except subprocess.TimeoutExpired:
+    command = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%i %r"]
+    said = f"squeue does not answer within {ANSWER_SECONDS} seconds"
+    for attempt in range(patience):  # a busy controller may not answer at once, and one may be started anew
+        if attempt:
+            time.sleep(POLL_SECONDS)
+        found = _ask(command)
+        if found is None:
             continue
         if found.returncode == 0:
-            return set(found.stdout.split())
-        said = (found.stderr.strip().splitlines() or [said])[-1]
-        time.sleep(POLL_SECONDS)
+            pairs = (line.partition(" ") for line in map(str.strip, found.stdout.splitlines()) if line)
+            return {job: reason.strip() for job, _, reason in pairs}
+        said = f"squeue: {_words(found.stderr)}"
     raise ConfigError(f"--launcher slurm: {said}; jobs there are go on, and the same command waits for them again")

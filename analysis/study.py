@@ -127,13 +127,15 @@ def plan(
     there = buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists()  # else it is still to be built
     if there and waiting:
         check_source(planned[0].config)  # says what is wrong with it, before anything starts
-    workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting)
+    workers, launch = launcher.pick(job.launcher, job.slurm, job.workers, waiting, job.plan_only)
     ours = replace(recipe, out=buffer) if buffer and not job.buffer else None
     whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", target, _figures(job))
     _print(whole)
     if job.launcher == "local" and waiting:
         left = sum(1 - run.step / run.config.train.steps for run in whole.asked)
         print(estimate.told(whole.config, left, workers, must_render=not job.plan_only))
+    if job.launcher == "slurm" and job.plan_only:
+        print(launcher.told(job.slurm, workers, whole.asked))
     return whole
 
 

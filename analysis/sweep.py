@@ -137,23 +137,18 @@ def conclude(failed: Sequence[Run], planned: Sequence[Run]) -> None:
         )
 
 
+def command(folder: Path) -> list[str]:
+    """The command line that trains or resumes the run of a folder."""
+    return [sys.executable, "-m", "hdream_core.train", "--config", str(folder), "--folder", str(folder), "--quiet"]
+
+
 def start(run: Run) -> subprocess.Popen:
     """A process that trains or resumes a run, and ends with this one."""
     run_folder.prepare(run.config, run.folder)
     run_folder.clear_failed(run.folder)
-    command = [
-        sys.executable,
-        "-m",
-        "hdream_core.train",
-        "--config",
-        str(run.folder),
-        "--folder",
-        str(run.folder),
-        "--quiet",
-    ]
     threads = str(run.config.train.threads or 0)
     environment = dict(os.environ) | {PARENT: str(os.getpid())}
     if threads != "0":
         environment |= {"OMP_NUM_THREADS": threads}
     with open(run.folder / "log.txt", "a") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        return subprocess.Popen(command(run.folder), stdout=log, stderr=subprocess.STDOUT, env=environment)

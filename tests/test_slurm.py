@@ -161,6 +161,30 @@ def test_a_cancelled_job_is_submitted_once_more_then_given_up(cluster, tmp_path)
 
 
 @needs_slurm
+def test_why_jobs_wait_for_ever_is_said(cluster, tmp_path):
+    """Slurm takes jobs whose time is over the partition's, and has them wait, unless it is told to refuse them."""
+
+    def limit(time: str) -> None:
+        words = ["scontrol", "update", "partition=main", f"MaxTime={time}"]
+        subprocess.run(words, env=cluster.environment, check=True)
+
+    limit("10")
+    try:
+        process = start(cluster, tmp_path, "--w-r", "1", "--slurm-time", "60")
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "PartitionTimeLimit" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=300)
+    finally:
+        limit("UNLIMITED")
+    assert "PartitionTimeLimit" in said[-1] and process.returncode == 130
+    subprocess.run(["scancel", *re.findall(r"scancel (\d+)", out)], env=cluster.environment, check=True)
+
+
+@needs_slurm
 @pytest.mark.parametrize("flags", [["--slurm-partition", "nowhere"], ["--slurm-colour", "red"]])
 def test_slurm_refuses_in_one_line(flags, cluster, tmp_path):
     process = start(cluster, tmp_path, *flags)
@@ -168,14 +192,7 @@ def test_slurm_refuses_in_one_line(flags, cluster, tmp_path):
     last = err.strip().splitlines()[-1]
     assert process.returncode == 2 and last.startswith("error: ") and "Traceback" not in err
     assert flags[1] in last or flags[0].removeprefix("--slurm-") in last
-    assert not run_folders(tmp_path)
-
-
-def test_without_slurm_the_command_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SystemExit) as stop:
-        main(words(tmp_path, "--launcher", "slurm"))
-    assert stop.value.code == 2 and "no squeue here" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_flags_of_slurm_are_gathered():

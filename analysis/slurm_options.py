@@ -1,0 +1,144 @@
+"""Parameters of the Slurm jobs of a sweep: ours with the user's over them, checked, and the script made of them.
+
+Nothing here asks Slurm, so a plan can be shown on a machine without it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hdream_core.support.errors import ConfigError
+
+# A run that takes longer than a job (minutes) is queued again; the seconds before the job's end at which it is told to
+# save itself leave time for an episode on a slow machine.
+DEFAULTS = {
+    "job_name": "hdream",
+    "time": 24 * 60,
+    "signal_delay_s": 300,
+    "stderr_to_stdout": True,
+    "additional_parameters": {"requeue": True},  # wherever the cluster's own default is not to
+}
+UNITS = {"time": "minutes", "signal_delay_s": "seconds"}
+COUNTS = ("array_parallelism", "cpus_per_gpu", "cpus_per_task")
+LISTS = ("setup", "teardown", "srun_args")
+ONES = ("nodes", "ntasks_per_node", "ntasks")  # a run is one process: a second one would find it locked
+OURS = ("array", "output", "error", "open_mode", "signal")
+# What a plan says of a job, and the parameters that it may come from.
+TOLD = {
+    "partition": ("partition",),
+    "time": ("time",),
+    "memory": ("mem", "mem_per_cpu", "mem_per_gpu"),
+    "CPUs": ("cpus_per_task", "cpus_per_gpu"),
+    "GPUs": ("gpus_per_node", "gpus_per_task", "num_gpus", "gres"),
+}
+REQUEUES = 10_000
+
+
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns our settings of a job with the user's over them.
+
+    Raises:
+        ConfigError: naming a parameter that submitit does not know or that has a value of another kind, or if the time
+            leaves less than half of itself after the warning.
+    """
+    settings = DEFAULTS | options
+    if isinstance(further := settings["additional_parameters"], Mapping):
+        settings["additional_parameters"] = DEFAULTS["additional_parameters"] | further
+    for name, value in [*settings.items(), *_further(settings)]:
+        if expected := _expected(name, value):
+            raise ConfigError(f"--slurm {name}={value}: {expected}")
+    if 60 * settings["time"] < 2 * settings["signal_delay_s"]:
+        raise ConfigError(
+            f"--slurm time={settings['time']}: is under twice the {settings['signal_delay_s']} seconds before its end "
+            "at which a job saves itself (signal_delay_s)"
+        )
+    executor(Path(), settings)
+    return settings
+
+
+def _further(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Name, as submitit would spell it, and value of each additional parameter."""
+    further = settings["additional_parameters"]
+    return [(name.replace("-", "_"), value) for name, value in further.items()] if isinstance(further, Mapping) else []
+
+
+def _expected(name: str, value: Any) -> str:
+    """What a parameter must be; empty where it is that, or where Slurm is the one to judge."""
+    count = type(value) is int and value > 0
+    if name in OURS:
+        return "a sweep sets it itself"
+    if name in UNITS:
+        return "" if count else f"must be a whole number of {UNITS[name]}"
+    if name in COUNTS:
+        return "" if count else "must be a whole number, 1 or more"
+    if name in ONES:
+        return "" if count and value == 1 else "must be 1, since a run is one process"
+    if name in LISTS:
+        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return "" if good else 'must be a list of texts in JSON, such as ["module load cuda"]'
+    if name == "additional_parameters":
+        return "" if isinstance(value, Mapping) else 'must be an object in JSON, such as {"qos": "high"}'
+    word = isinstance(value, str) and value != "" and value.isprintable()
+    return "" if word or isinstance(value, int | float) else "must be one value on one line"
+
+
+def executor(logs: Path, settings: Mapping[str, Any]) -> Any:
+    """Makes submitit's executor, which writes the scripts and has Slurm take them; writes nothing itself.
+
+    Args:
+        logs: folder of what it will write.
+        settings: its parameters.
+
+    Raises:
+        ConfigError: if submitit is not installed, or refuses a parameter.
+    """
+    try:
+        import submitit
+    except ImportError:
+        raise ConfigError("--launcher slurm needs submitit; install hdream[cluster]") from None
+
+    class Executor(submitit.SlurmExecutor):
+        @classmethod
+        def affinity(cls) -> int:
+            return 2  # submitit would look for srun, which a plan does not need
+
+    try:
+        made = Executor(logs, max_num_timeout=REQUEUES)
+        made.update_parameters(**settings)
+    except (NameError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f"--slurm: {str(error).strip().splitlines()[0]}") from None
+    return made
+
+
+def script(logs: Path, settings: Mapping[str, Any], jobs: int) -> str:
+    """Returns the text that sbatch is given for an array of ``jobs``; for one job there is no array."""
+    made = executor(logs, settings)
+    if jobs > 1:
+        made.parameters["map_count"] = jobs
+    return made._make_submission_file_text(made._submitit_command_str, "")
+
+
+def told(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[str]) -> str:
+    """Says what Slurm would be given, for a plan.
+
+    Args:
+        logs: folder of the jobs' output.
+        settings: of ``checked``, with ``array_parallelism``.
+        jobs: runs that are not done; one job each.
+        command: of the first of them.
+    """
+    if not jobs:
+        return "Slurm: every run is done, so no job would be submitted"
+    at_once = min(jobs, settings["array_parallelism"])
+    lines = [f"Slurm: {f'an array of {jobs} jobs, at most {at_once} at once' if jobs > 1 else 'one job'}, each:"]
+    given = settings | dict(_further(settings))
+    for label, names in TOLD.items():
+        found = {name: given[name] for name in names if name in given}
+        values = [f"{name}={value}" if len(names) > 1 else f"{value}" for name, value in found.items()]
+        unit = f" {UNITS[label]}" if label in UNITS else ""
+        lines.append(f"  {label:<10} {', '.join(values) or 'as the cluster has it'}{unit}")
+    lines += [f"  {'command':<10} {shlex.join(command)}", "Its script for sbatch:"]
+    return "\n".join(lines + [f"  {line}".rstrip() for line in script(logs, settings, jobs).strip().splitlines()])
