@@ -18,7 +18,10 @@ from hdream_core.envs.suite import MissingExtraError
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.errors import ConfigError
 
-pytestmark = pytest.mark.render
+pytestmark = [
+    pytest.mark.render,
+    pytest.mark.skipif(sys.version_info >= SUITE.before, reason="dm_control's labmaze has no wheel for this Python"),
+]
 ROOT = Path(__file__).parent.parent
 SIZES = {  # of state and action
     "dmc_cheetah_run": (17, 6),
@@ -92,6 +95,13 @@ def test_a_missing_dm_control_is_one_line(monkeypatch):
     ) as caught:
         make("dmc_walker_run")
     assert "\n" not in str(caught.value)
+
+
+def test_a_python_without_dm_control_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dm_control", None)
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    with pytest.raises(MissingExtraError, match=r"before 3\.13"):
+        make("dmc_walker_run")
 
 
 def test_the_choice_of_a_gl_backend_outlives_the_import_of_dm_control():

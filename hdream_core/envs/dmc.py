@@ -52,7 +52,7 @@ class DMCConfig(EnvConfig):
     """Height and width of a frame in pixels."""
 
 
-SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc", scripted=False)
+SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc", before=(3, 13), scripted=False)
 
 
 class DMC(gymnasium.Env):

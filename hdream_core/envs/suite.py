@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -43,6 +44,7 @@ class Suite:
         positions: maps a task and its states ``(..., n)`` to positions by object, ``(..., d)`` each; None if unknown.
         scale: of every result on it, where none can be compared with the paper's (``miniature``, ``twin``).
         extra: of ``pip install hdream[...]``, if it needs one.
+        before: the first Python for which the extra has no builds, as ``(3, 13)``.
         scripted: whether its environments are ``contract.Scripted``: a script can fill a fixed buffer.
     """
 
@@ -53,6 +55,7 @@ class Suite:
     positions: Positions | None = None
     scale: Literal["miniature", "twin"] | None = None
     extra: str | None = None
+    before: tuple[int, int] | None = None
     scripted: bool = True
 
     def make(self, task: str, **options: Any) -> Any:
@@ -63,9 +66,10 @@ class Suite:
         except ModuleNotFoundError as error:
             if self.extra is None or (error.name or "").startswith("hdream_core"):
                 raise
-            raise MissingExtraError(
-                f"{task} needs the package {error.name}; run: pip install 'hdream[{self.extra}]'"
-            ) from None
+            remedy = f"run: pip install 'hdream[{self.extra}]'"
+            if self.before and sys.version_info >= self.before:
+                remedy = f"hdream[{self.extra}] is for Python before {'.'.join(map(str, self.before))}"
+            raise MissingExtraError(f"{task} needs the package {error.name}; {remedy}") from None
 
 
 def whole_number(number: Any, what: str) -> int:
