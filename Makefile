@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Two apt-get runs at once, or two pips, would be in each other's way.
 .NOTPARALLEL:
-.PHONY: help finding1 test lint figures venv gl clean-venv
+.PHONY: help finding1 test test-lowest lint figures venv gl clean-venv
 
 TASK ?= lever_pull
 PRESET ?= auto
@@ -15,6 +15,10 @@ export PYTHON EXTRAS CONSTRAINTS PIP_ARGS
 PY := .venv/bin/python
 # The miniature task is drawn with NumPy and needs no GL library.
 FINDING1_GL := $(if $(filter mini_%,$(TASK)),,gl)
+# What goes through every command, file format and simulator.
+LOWEST := $(addprefix tests/,$(addsuffix .py,test_commandline test_documents test_envs_dmc test_envs_metaworld \
+	test_figures test_finding1 test_inputs test_locks test_logger test_multitask_runs test_notebooks \
+	test_offline_buffers test_resume test_results test_slurm_plan test_studies test_trainer))
 FINDING1 := -m analysis.finding1 --task $(TASK) --preset $(PRESET) $(if $(MODE),--mode $(MODE)) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
@@ -35,6 +39,15 @@ test: gl venv lint ## ruff, then every test
 	@echo "hdream: $(strip pytest -n $(or $(WORKERS),2) $(ARGS))"
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
+# PyTorch stays at the tested version: an older one brings its CUDA libraries, gigabytes of them, wherever pip has no
+# index of CPU builds. What old releases call deprecated by now is no fault of ours.
+test-lowest: gl ## the tests that go through every command, with the lowest version of each requirement
+	@python=$$(tools/setup.sh python lowest) && $$python tools/lowest.py >.venv-lowest.txt && \
+		PYTHON=$$python CONSTRAINTS=.venv-lowest.txt EXTRAS=$(EXTRAS),notebooks tools/setup.sh venv .venv-lowest
+	@echo "hdream: $(strip pytest -n $(or $(WORKERS),2) $(or $(ARGS),$(LOWEST)))"
+	@OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n $(or $(WORKERS),2) --dist loadfile \
+		-W ignore::DeprecationWarning $(or $(ARGS),$(LOWEST))
+
 lint: venv ## ruff alone
 	@echo "hdream: ruff check"
 	@$(PY) -m ruff check --output-format concise .
@@ -49,6 +62,6 @@ venv: ## .venv with everything that the other targets need, installed once
 gl: ## look for a GL library that renders off screen; root on Debian installs it
 	@tools/setup.sh gl
 
-clean-venv: ## remove .venv
-	@echo "hdream: removing .venv"
-	@rm -rf .venv
+clean-venv: ## remove .venv and .venv-lowest
+	@echo "hdream: removing .venv and .venv-lowest"
+	@rm -rf .venv .venv-lowest .venv-lowest.txt

@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.test_project import ROOT
 
@@ -206,3 +208,76 @@ def test_setup_tells_others_which_gl_library_to_install(copy: Path) -> None:
     assert done.returncode != 0
     assert done.stderr == ("hdream: run: sudo apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6\n")
     assert log(copy) == []
+
+
+def test_setup_goes_on_without_slurm(copy: Path) -> None:
+    """Its stand-in apt-get installs nothing, or cannot; what a machine has of Slurm is hidden."""
+    hidden = {"PATH": f"{copy / 'bin'}:{hide(copy, 'munged slurmctld slurmd sbatch squeue'.split())}"}
+    (copy / "tools/setup.sh").write_text((copy / "tools/setup.sh").read_text().replace(":/usr/sbin:/sbin", ""))
+    assert setup(copy, "slurm", **hidden).returncode == 0
+    assert "slurm-wlm munge" in log(copy)[-1]
+    user = setup(copy, "slurm", USER_ID="1000", **hidden)
+    assert user.returncode == 0 and "slurm-wlm munge" in user.stdout and log(copy) == []
+    (copy / "bin/apt-get").write_text("#!/bin/bash\nexit 100\n")
+    failed = setup(copy, "slurm", **hidden)
+    assert failed.returncode == 0 and len(failed.stdout.splitlines()) == 2
+
+
+def hide(copy: Path, names: list[str]) -> Path:
+    """A folder with links to every program of PATH but those."""
+    folder = copy / "programs"
+    folder.mkdir()
+    for path in (path for place in os.environ["PATH"].split(":") for path in Path(place).glob("*")):
+        if path.name not in names and not (folder / path.name).is_symlink():
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def test_the_oldest_python_can_be_asked_for(copy: Path) -> None:
+    for minor in (11, 13):
+        script = copy / f"bin/python3.{minor}"
+        script.write_text(f'#!/bin/bash\nVERSION={minor} exec {copy}/bin/python3 "$@"\n')
+        script.chmod(0o755)
+    ask = ["bash", "tools/setup.sh", "python"]
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    clean["PATH"] = f"{copy / 'bin'}:{os.environ['PATH']}"
+    said = [subprocess.check_output([*ask, *more], cwd=copy, env=clean, text=True).strip() for more in ([], ["lowest"])]
+    assert said == ["python3", "python3.11"]
+
+
+def test_setup_can_make_another_environment(copy: Path) -> None:
+    done = subprocess.run(
+        ["bash", "tools/setup.sh", "venv", ".venv-lowest"], cwd=copy, capture_output=True, text=True, check=True,
+        env=os.environ | {"PATH": f"{copy / 'bin'}:{os.environ['PATH']}", "CONSTRAINTS": "constraints.txt"},
+    )  # fmt: skip
+    assert ".venv-lowest" in done.stdout and not (copy / ".venv").exists()
+    assert (copy / ".venv-lowest/hdream-installed").exists()
+
+
+def test_every_requirement_has_a_lowest_version() -> None:
+    """And PyTorch the tested one, so that no old build with its CUDA libraries is downloaded."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    said = subprocess.check_output([sys.executable, ROOT / "tools/lowest.py"], text=True).splitlines()
+    lowest = {found.name: found for found in map(Requirement, said)}
+    for line in map(Requirement, needed):
+        (version,) = (str(one.version) for one in lowest[line.name].specifier)
+        assert version in line.specifier and lowest[line.name].marker == line.marker
+        assert line.name == "torch" or version in {one.version for one in line.specifier if one.operator == ">="}
+    tested = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
+    assert [line for line in said if line.startswith("torch==")] == tested
+
+
+def test_a_requirement_without_a_lowest_version_is_named(tmp_path: Path) -> None:
+    for name in ("tools/lowest.py", "constraints.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    text = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(re.sub(r'"h5py>=[0-9.]+"', '"h5py"', text))
+    done = subprocess.run(
+        [sys.executable, "tools/lowest.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and "h5py" in done.stderr and "Traceback" not in done.stderr

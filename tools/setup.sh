@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
 # What the Makefile needs before it can run anything. Each command says what it does in one line, changes nothing when
 # there is nothing to do, and may be interrupted and run again.
-#   tools/setup.sh gl       a GL library that renders off screen, installed with apt-get where this is root on Debian
-#   tools/setup.sh venv     .venv with hdream[$EXTRAS] at the versions of $CONSTRAINTS
-#   tools/setup.sh python   print the Python that .venv is made with
+#   tools/setup.sh gl               a GL library that renders off screen, installed with apt-get where this is root on Debian
+#   tools/setup.sh venv [FOLDER]    .venv, or FOLDER, with hdream[$EXTRAS] at the versions of $CONSTRAINTS
+#   tools/setup.sh slurm            Slurm, for the tests that need a cluster, likewise; goes on where that cannot be
+#   tools/setup.sh python [lowest]  print the Python that .venv is made with, or the oldest one here that is supported
 # Environment: PYTHON (an interpreter), EXTRAS, CONSTRAINTS (a file; empty: newest versions), PIP_ARGS (to pip install).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=.venv
+if [ "${1-}" = venv ]; then venv=${2:-.venv}; fi
 stamp=$venv/hdream-installed     # what the last complete install was made from
 marker=$venv/hdream-installing   # there while an install runs; found at the start, that install was interrupted
 extras=${EXTRAS-test,dmc,tensorboard,cluster}
 constraints=${CONSTRAINTS-constraints.txt}
 gl_packages=(libegl1 libgl1-mesa-dri libgl1) # libgl1: MuJoCo's EGL backend takes its GL functions from there
 osmesa_package=libosmesa6                    # where EGL finds no device; newer releases no longer have it
+slurm_packages=(slurm-wlm munge)
 
 say() { printf 'hdream: %s\n' "$*"; }
 die() { printf 'hdream: %s\n' "$*" >&2; exit 1; }
@@ -52,7 +55,13 @@ find_python() {
     if [ -n "${PYTHON:-}" ]; then
         candidates=("$PYTHON")
     else
-        for ((minor = end - 1; minor >= min; minor--)); do candidates+=("python3.$minor"); done
+        for ((minor = end - 1; minor >= min; minor--)); do
+            if [ "${1-}" = lowest ]; then
+                candidates=("python3.$minor" "${candidates[@]}")
+            else
+                candidates+=("python3.$minor")
+            fi
+        done
     fi
     for candidate in "${candidates[@]}"; do
         if supports "$candidate"; then
@@ -143,11 +152,26 @@ ensure_gl() {
     say "renders off screen with $found"
 }
 
+ensure_slurm() {
+    local path=$PATH:/usr/sbin:/sbin program missing=
+    for program in munged slurmctld slurmd sbatch squeue; do
+        PATH=$path command -v $program >/dev/null || missing=$program
+    done
+    if [ -z "$missing" ]; then
+        say "Slurm is here"
+    elif ! have_apt || ! is_root; then
+        say "no Slurm here, so the tests that need it skip (as root on Debian: apt-get install ${slurm_packages[*]})"
+    elif ! (apt_install "${slurm_packages[@]}"); then
+        say "goes on without Slurm; the tests that need it skip"
+    fi
+}
+
 PIP_ARGS=${PIP_ARGS-}
 trap 'exit 130' INT TERM # so that an interrupted install leaves its marker
 case ${1-} in
     gl) ensure_gl ;;
     venv) make_venv ;;
-    python) find_python ;;
-    *) die "usage: tools/setup.sh gl | venv | python" ;;
+    slurm) ensure_slurm ;;
+    python) find_python "${2-}" ;;
+    *) die "usage: tools/setup.sh gl | venv | slurm | python" ;;
 esac
