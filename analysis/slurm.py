@@ -166,7 +166,8 @@ def _undo(logs: Path, new: Sequence[Path], marks: Mapping[Run, int]) -> None:
         new: folders of runs that were made for these jobs.
         marks: exit statuses of the runs that had failed before.
     """
-    for path in [*logs.glob(f"{'[0-9a-f]' * 32}.pkl"), *logs.glob(".submission_file_*.sh")]:
+    word = "[0-9a-f]" * 32
+    for path in [*logs.glob(f"{word}.pkl"), *logs.glob(f"*submission_file_{word}.sh")]:
         if not path.is_symlink():  # that of a job which was taken
             path.unlink()
     for folder in new:
