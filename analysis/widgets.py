@@ -9,8 +9,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 from IPython.display import display
 
-import figures.rollout
-from analysis.explore import Explorer, shipped_tasks
+from analysis.explore import Explorer, picture, shipped_tasks
 
 
 def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
@@ -60,7 +59,7 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
             found = explorer.rollout(stretch.value, first, seen, horizon, values)
             images, rewards = ({n: d[n] for n in agents.value} for d in (found.dreamed_image, found.dreamed_reward))
             shown = dataclasses.replace(found, dreamed_image=images, dreamed_reward=rewards)
-            display(figures.rollout.draw(shown))
+            display(picture(shown))
 
     context.observe(keep_inside, "value")
     for control in (stretch, start, context, agents, *push):  # a slider that is let go plays anew

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from analysis.results import Result, ResultError, load
 from figures import style
+from hdream_core.support.drawing import Axes, Line2D, Patch
 
 STATISTICS = {"mean": "Mean", "median": "Median", "iqm": "Interquartile mean (ours)"}
 HIGHER, WITHIN, LOWER, OTHERS = "#0072B2", "#E69F00", "#D55E00", "0.45"  # Okabe and Ito's, as in style
 SMALL = style.SMALL
-PRINTED = Line2D([], [], linestyle="", marker="|", color="black", markersize=9, label="as printed")
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.atari_table`` to ``<out>/<name>.png`` and ``.pdf``; returns the PNG's path.
 
@@ -28,8 +25,7 @@ def draw(source: Path, out: Path) -> Path:
     result = load(source)
     if result.attributes["study"] != "atari_table":
         raise ResultError(f"{source}: is a result of {result.attributes['study']}, not of atari_table")
-    style.apply()
-    figure = plt.figure(figsize=(style.WIDTH, 5.4), layout="constrained")
+    figure = style.figure(style.WIDTH, 5.4)
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.05))
     for axes, name in zip(left.subplots(len(STATISTICS), 1), STATISTICS, strict=True):
         _aggregates(axes, result, name)
@@ -39,7 +35,8 @@ def draw(source: Path, out: Path) -> Path:
         "(bootstrap), not over seeds."
     )
     title = "Atari 100K (Table 2): human-normalised scores, 0 % random play, 100 % human"
-    style.frame(figure, title, {Path(source): result}, note, [PRINTED])
+    printed = Line2D([], [], linestyle="", marker="|", color="black", markersize=9, label="as printed")
+    style.frame(figure, title, {Path(source): result}, note, [printed])
     return style.save(figure, out, Path(source).stem)
 
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
 from analysis.stats import Interval, seed_interval, show
 from figures import marks, style, words
+from hdream_core.support.drawing import Axes, Line2D
 
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}  # with their dashes
 TASKS = {"lever_pull": "#0072B2", "handle_pull_side": "#E69F00", "hammer": "#009E73"}  # Okabe and Ito's
@@ -25,12 +23,12 @@ NOTE = "Thin lines: seeds; dotted: Eq. 13 for the running mean of the losses, me
 SYMBOLS = {"observation": "s", "reward": "o", "dynamics": "^"}
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.coefficients``, one task's; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
-    figure, panels = plt.subplots(2, 2, figsize=(style.WIDTH, 4.4), layout="constrained")
-    grid = panels.ravel()
+    figure = style.figure(style.WIDTH, 4.4)
+    grid = figure.subplots(2, 2).ravel()
     for axes, loss in zip(grid, LOSSES, strict=False):
         _coefficient(axes, {source: result}, loss)
     _losses(grid[-1], result)
@@ -59,11 +57,12 @@ def _place(task: str) -> int:
     return list(TASKS).index(task) if task in TASKS else len(TASKS)
 
 
+@style.look()
 def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
     """Draws the coefficients of several tasks on one axis, and Fig. 4 (right) with where they end."""
     shown = {source: load(source) for source in sources}
-    style.apply()
-    figure, grid = plt.subplots(2, 2, figsize=(style.WIDTH, 4.9), layout="constrained")
+    figure = style.figure(style.WIDTH, 4.9)
+    grid = figure.subplots(2, 2)
     for axes, loss in zip(grid.flat, ("reward", "observation", "dynamics"), strict=False):
         _coefficient(axes, shown, loss)
     _rectified(grid[1, 1], shown)

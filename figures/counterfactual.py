@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
 from analysis.tasks import task_facts
@@ -17,6 +14,7 @@ from analysis.verdicts import probe_cannot_tell
 from analysis.wrong_dreams import Cases, altered, of_actions, told_apart
 from figures import marks, style, words
 from figures.wrong_dreams import blind, frequencies
+from hdream_core.support.drawing import Axes, Line2D
 
 NAMES = {
     "recorded": "as recorded",
@@ -27,7 +25,7 @@ NAMES = {
 }
 EVENTS = {"reward": "reward rises", "object": "{} moves"}
 HIGH = 3.9  # inches, of an event
-UNSEEING = Line2D([], [], linestyle="", marker="x", color="0.4", markersize=4, label="a model that ignores actions")
+UNSEEING = {"marker": "x", "color": "0.4", "markersize": 4}  # a model that ignores actions
 
 
 class Row(NamedTuple):
@@ -38,13 +36,13 @@ class Row(NamedTuple):
     blind: float = np.nan
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.counterfactual``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
     unread = probe_cannot_tell(result)  # then there is nothing to draw of the object
     events = [event for event in EVENTS if not (event == "object" and unread)]
-    figure = plt.figure(figsize=(style.WIDTH, HIGH * len(events) + 1.1), layout="constrained")
+    figure = style.figure(style.WIDTH, HIGH * len(events) + 1.1)
     for part, event in zip(np.ravel(figure.subfigures(len(events), 1)), events, strict=True):
         left, right = part.subfigures(1, 2, width_ratios=(1, 1))
         _rates(left.subplots(), result, event)
@@ -52,7 +50,8 @@ def draw(source: Path, out: Path) -> Path:
         _made_up(upper, result, event)
         _calibration(lower, result, event)
     title = f"Wrong dreams under altered actions, {words.task(result)}"
-    style.frame(figure, title, {source: result}, _note(result, unread), [*style.handles(result), UNSEEING])
+    unseeing = Line2D([], [], linestyle="", label="a model that ignores actions", **UNSEEING)
+    style.frame(figure, title, {source: result}, _note(result, unread), [*style.handles(result), unseeing])
     return style.save(figure, out, source.stem)
 
 
@@ -131,7 +130,7 @@ def _rows(axes: Axes, result: Result, rows: Sequence[Row], whole: bool = False) 
             span = cases.over_episodes(i)
             marks.spread(axes, place, cases.seeds[i], color, "x", cases.within, span, aside=-0.16)
         if np.isfinite(unseen):
-            axes.plot(unseen, at, "x", color="0.4", markersize=4, clip_on=False)
+            axes.plot(unseen, at, clip_on=False, linestyle="", **UNSEEING)
     texts = [f"{text} ({len(cases.episode):,})" if cases else text for text, cases, _ in rows]
     axes.set_yticks(range(len(rows)), texts)
     for text, row in zip(axes.get_yticklabels(), rows, strict=True):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from analysis.results import Result
 from figures import forest, marks, style, words
+from hdream_core.support.drawing import Axes
 
 # Metric: label of the axis, title.
 PANELS = {
@@ -34,16 +33,16 @@ HIGH, LOW, AROUND = 1.7, 1.5, 1.0  # inches: of a row of panels, where there are
 ROOM = 0.018  # share of the axis between the marks of two methods
 
 
+@style.look()
 def draw(
     result: Result, source: Path, out: Path, title: str, panels: Sequence[str], comparison: forest.Comparison | None
 ) -> Path:
     """Draws those of the panels that have something to show, under the comparison; returns the PNG's path."""
-    style.apply()
     found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
     found = [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
     rows, high = max(1, -(-len(found) // 2)), forest.height(comparison)
     panels_high = rows * (HIGH if rows < 3 else LOW)
-    figure = plt.figure(figsize=(style.WIDTH, panels_high + high + AROUND), layout="constrained")
+    figure = style.figure(style.WIDTH, panels_high + high + AROUND)
     grid = forest.above(figure, comparison, panels_high).subplots(rows, 2, squeeze=False)
     room = ROOM * (len(result.axes["method"]) + 1) / 2 if any(few(result, name) for name in found) else 0.0
     for axes, name in zip(grid.flat, found, strict=False):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from analysis.kinds_of_dreams import SHOWN
 from analysis.results import Result, load
 from figures import style, words
+from hdream_core.support.drawing import Axes, Line2D, MaxNLocator, SubFigure
 
 CORRECT, INCORRECT = "0.25", "#D55E00"  # and a tick or a cross, so that colour alone says nothing
 FRAME, CAPTION = 0.54, 0.26  # inches
@@ -25,20 +21,20 @@ WINDOWS = {
 }
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding2``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
     cases = result.axes["case"]
     height = len(cases) * (FRAME * (1 + len(result.axes["method"])) + CAPTION) + 1.35
-    figure = plt.figure(figsize=(style.WIDTH, height), layout="constrained")
+    figure = style.figure(style.WIDTH, height)
     figure.get_layout_engine().set(h_pad=0.01, w_pad=0.02, hspace=0, wspace=0)
     for i, part in enumerate(np.ravel(figure.subfigures(len(cases), 1))):
         part.suptitle(_caption(result, i), fontsize=7.5, x=0.01, ha="left")
         left, right = part.subfigures(1, 2, width_ratios=(style.WIDTH - REWARDS, REWARDS))
         _frames(left, result, i)
         _rewards(right.subplots(), result, i, last=i == len(cases) - 1)
-    legend = [Line2D([], [], color="k", label="truth"), *style.handles(result)]
+    legend = [Line2D([], [], color=style.INK, label="truth"), *style.handles(result)]
     title = f"Finding 2: dreams on held-out windows, {words.task(result)}"
     style.frame(figure, title, {source: result}, _note(result), legend)
     return style.save(figure, out, source.stem)
@@ -132,7 +128,7 @@ def _rewards(axes: Axes, result: Result, case: int, last: bool) -> None:
     truth = result.values("true_reward")[window]
     steps = protocol["context"] + np.arange(len(truth))
     axes.fill_between(steps, truth - protocol["tolerance"], truth + protocol["tolerance"], color="0.85", linewidth=0)
-    axes.plot(steps, truth, color="k", linewidth=1.5)
+    axes.plot(steps, truth, color=style.INK, linewidth=1.5)
     for i, method in enumerate(map(str, result.axes["method"])):
         axes.plot(steps, result.values("dreamed_reward")[i, 0, window], color=style.color(method, i), linewidth=1)
     axes.set_ylabel("Reward")

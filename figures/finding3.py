@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from analysis.results import Result, load
 from analysis.stats import cluster_interval
 from figures import forest, marks, style, words
+from hdream_core.support.drawing import Axes
 
 IMPLICIT, REFERENCE = "w_o=0,w_r=100", "w_r=100"
 # Measure: title ({} is the object), label of the axis ({} is the unit).
@@ -22,14 +21,14 @@ PANELS = {
 }
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding3``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
     found = [name for name in PANELS if name in result.data]
     rows = -(-len(found) // 2)
     comparison = _comparison(result)
-    figure = plt.figure(figsize=(style.WIDTH, 1.8 * rows + 0.9 + forest.height(comparison)), layout="constrained")
+    figure = style.figure(style.WIDTH, 1.8 * rows + 0.9 + forest.height(comparison))
     grid = forest.above(figure, comparison, 1.8 * rows).subplots(rows, 2, squeeze=False, sharex=True)
     for axes, name in zip(grid.flat, found, strict=False):
         _panel(axes, result, name)

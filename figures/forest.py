@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
 from analysis.results import Result
 from analysis.stats import Interval, cluster_interval, known, seed_interval
 from figures import marks, style
+from hdream_core.support.drawing import Axes, Figure, SubFigure
 
 ROW, AROUND = 0.21, 0.8  # inches
 COLUMNS = (8, 92)  # points right of the panel, of the numbers

@@ -87,3 +87,7 @@ def _draw(picture: Picture, out: Path) -> tuple[Path | None, str]:
             return importlib.import_module(f"figures.{study}").draw(sources[0], out), ""
     except ResultError as error:
         return None, str(error)
+    except OSError:  # a full disk is full for the others, too
+        raise
+    except Exception as error:
+        return None, f"{sources[0]}: cannot be drawn ({type(error).__name__}: {error})"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from analysis.results import Result, load
 from analysis.stats import SHARE
 from figures import marks, style, words
+from hdream_core.support.drawing import Axes
 
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.loss_scales``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
-    figure, ((scales, ratio), shares) = plt.subplots(2, 2, figsize=(style.WIDTH, 5.0), layout="constrained")
+    figure = style.figure(style.WIDTH, 5.0)
+    (scales, ratio), shares = figure.subplots(2, 2)
     _losses(scales, result)
     _ratio(ratio, result)
     values = np.stack([result.values(f"gradient_share/{loss}") for loss in LOSSES], -1)  # (method, seed, stage, loss)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from analysis.results import Result
 from analysis.stats import ANY, Bounds, Interval, known, seed_interval
 from figures import style, words
+from hdream_core.support.drawing import Axes, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 FEW_SEEDS = 5  # so many are drawn each
 GROUP = 0.8  # width of a group of points

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.lines import Line2D
 
 from analysis.results import Result
 from figures import curves, forest, marks, style
+from hdream_core.support.drawing import Line2D
 
 GREY = "0.55"
 OFTEN = 0.5  # success rate above which success tells more than return
 
 
+@style.look()
 def draw(result: Result, source: Path, out: Path, title: str, pairs: list[tuple[str, str]]) -> Path:
     """Draws the policies of a result, each method against the first, and their means over the run as pairs."""
-    style.apply()
     methods = [str(method) for method in result.axes["method"]]
     metric = curves.POLICY[0] if _often(result) else curves.POLICY[1]
     values, steps = result.values(metric), result.axes["step"]  # (method, seed, step)
     comparison = forest.of_area(result, metric, pairs)
     rows, high = -(-(len(methods) - 1) // 2), forest.height(comparison)
-    figure = plt.figure(figsize=(style.WIDTH, curves.HIGH * rows + high + curves.AROUND), layout="constrained")
+    figure = style.figure(style.WIDTH, curves.HIGH * rows + high + curves.AROUND)
     upper, lower = figure.subfigures(2, 1, height_ratios=(curves.HIGH * rows, high or 0.1))
     grid = upper.subplots(rows, 2, squeeze=False, sharex=True, sharey=True)
     for i, axes in enumerate(grid.flat, 1):

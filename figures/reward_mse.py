@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from analysis.results import Result, load
 from figures import forest, marks, style, words
+from hdream_core.support.drawing import Axes
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.reward_mse``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
     comparison = forest.of_dreams(result, str(result.axes["method"][0]))
-    figure = plt.figure(figsize=(style.WIDTH, 2.3 + forest.height(comparison) + 1.0), layout="constrained")
+    figure = style.figure(style.WIDTH, 2.3 + forest.height(comparison) + 1.0)
     left, right = forest.above(figure, comparison, 2.3).subplots(1, 2)
     _means(left, result)
     _tail(right, result)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from figures import style
+from hdream_core.support.drawing import Drawing
 
 if TYPE_CHECKING:
     from analysis.explore import Rollout
 
 
-def draw(rollout: Rollout, every: int = 5, title: str = "") -> Figure:
+@style.look()
+def draw(rollout: Rollout, every: int = 5, title: str = "") -> Drawing:
     """Every few frames of truth and dreams, and rewards against steps; dreamt frames stand right of the line."""
-    style.apply()
     shown = np.arange(0, len(rollout.true_reward), every)
     rows = {"simulator": rollout.true_image, **rollout.dreamed_image}
     # Not pyplot's: at the end of a cell a notebook shows and closes all of those, whichever thread is drawing one.
-    figure = Figure(figsize=(0.85 * len(shown), 0.95 * len(rows) + 1.9), layout="constrained")
+    figure = style.figure(0.85 * len(shown), 0.95 * len(rows) + 1.9)
     top, bottom = figure.subfigures(2, 1, height_ratios=(0.95 * len(rows), 1.9))
     grid = top.subplots(len(rows), len(shown), squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     for line, (name, images) in zip(grid, rows.items(), strict=True):
@@ -34,7 +34,7 @@ def draw(rollout: Rollout, every: int = 5, title: str = "") -> Figure:
     for axes, step in zip(grid[0], shown, strict=True):
         axes.set_title("seen" if step < rollout.context else f"+{step - rollout.context + 1}", fontsize=7)
     axes = bottom.subplots()
-    axes.plot(rollout.true_reward, color="k", label="simulator")
+    axes.plot(rollout.true_reward, color=style.INK, label="simulator")
     for i, (name, reward) in enumerate(rollout.dreamed_reward.items()):
         dreamt = np.arange(rollout.context, len(reward))
         axes.plot(dreamt, reward[dreamt], color=style.color(name, i), label=style.label(name))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from analysis.results import Result, load
 from analysis.stats import FIXED
 from figures import marks, style, words
+from hdream_core.support.drawing import Axes, Line2D
 
 KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}
 LEVELS = {"constant": ("-", "best constant"), "shuffled": (":", "shuffled control")}  # dash, label
@@ -19,11 +17,12 @@ DATA = {"agents": "the agents' own episodes", "unseen": "unseen episodes like th
 LINEAR = {"color": "0.1", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 
 
+@style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.state_regression``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    style.apply()
-    figure, axes = plt.subplots(1, len(KINDS), figsize=(style.WIDTH, 3.3), sharey=True, layout="constrained")
+    figure = style.figure(style.WIDTH, 3.3)
+    axes = figure.subplots(1, len(KINDS), sharey=True)
     moving = np.nanmean(result.values("constant/posterior"), (0, 1, 2)) > FIXED  # (object,)
     shown = [result.values(f"{name}/{kind}")[..., moving] for kind in KINDS for name in ("mlp", "linear", *LEVELS)]
     means = np.concatenate([np.nanmean(values, tuple(range(2, values.ndim - 1))).ravel() for values in shown])

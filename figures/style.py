@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import sys
+import contextlib
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
-
-if "matplotlib.pyplot" not in sys.modules:  # a notebook has chosen its own backend by now
-    matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import seaborn as sns
-from matplotlib.artist import Artist
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
-from analysis.results import SHIPPED, Result, files_of, using
+from analysis.results import SHIPPED, Result, ResultError, files_of, using
 from figures import words
+from hdream_core.support import drawing
 from hdream_core.support.commandline import OneLineParser
+from hdream_core.support.drawing import Artist, Figure, Line2D, matplotlib
 from hdream_core.support.errors import exit_on_user_error
-from hdream_core.support.files import write_atomically
 
 WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set
 
@@ -44,6 +34,7 @@ DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5))
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
 SMALL = 7  # points, of the smallest text
 BESIDE = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": "0.3"}  # a word at a curve's end
+INK = "0.1"  # of what is true
 HEAD, LINE = 0.28, 0.125  # inches: above, of the title; of a line of text
 LABELS = {
     "harmony": "HarmonyDream",
@@ -55,28 +46,49 @@ LABELS = {
     "nashmtl": "NashMTL",
 }
 
+# Fonts and lines by which everything is legible in print at full page width.
+GREY = "0.15"
+CYCLE = "#4C72B0 #DD8452 #55A868 #C44E52 #8172B3 #937860 #DA8BC3 #8C8C8C #CCB974 #64B5CD"
+LOOK = {
+    "axes.axisbelow": True,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), GREY),
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE.split()),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "font.size": 9.6,
+    **{f"{axis}tick.labelsize": 7.5 for axis in "xy"},
+    **{f"{axis}tick.{which}.width": 0.8 for axis in "xy" for which in ("major", "minor")},
+    **{f"{axis}tick.{which}.size": size for axis in "xy" for which, size in (("major", 3), ("minor", 1.5))},
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.8,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
+    "patch.linewidth": 0.8,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+}
+
+
+def look() -> contextlib.AbstractContextManager[None]:
+    """Gives what is drawn in a block, or in a function that it decorates, the look of all figures, and then ends it."""
+    return drawing.look(LOOK)
+
 
 def apply() -> None:
-    """Sets fonts and lines so that everything is legible in print at full page width."""
-    sns.set_theme(context="paper", style="ticks", font_scale=1.0)
-    plt.rcParams.update(
-        {
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": 8.5,
-            "axes.labelsize": 8,
-            "xtick.labelsize": 7.5,
-            "ytick.labelsize": 7.5,
-            "legend.fontsize": 7.5,
-            "legend.frameon": False,
-            "axes.linewidth": 0.8,
-            **{f"{axis}tick.{which}.width": 0.8 for axis in "xy" for which in ("major", "minor")},
-            **{f"{axis}tick.{which}.size": size for axis in "xy" for which, size in (("major", 3), ("minor", 1.5))},
-            "figure.dpi": 100,
-            "savefig.dpi": 200,
-            "pdf.fonttype": 42,
-        }
-    )
+    """Gives the look to all that a notebook draws itself from here on."""
+    matplotlib.rcParams.update(LOOK)
+
+
+def figure(width: float, height: float) -> drawing.Drawing:
+    """Makes an empty figure of so many inches, of constrained layout."""
+    return drawing.Drawing(width, height, LOOK, layout="constrained")
 
 
 def color(method: str, index: int) -> str:
@@ -158,19 +170,21 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
     parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
     chosen = parser.parse_args()
-    with exit_on_user_error():
+    failed = []
+    with exit_on_user_error("the others are not drawn"):
         shipped = [] if chosen.files else [path for path in files_of(SHIPPED) if path.name.startswith(study)]
-    for file in chosen.files or shipped:
-        with exit_on_user_error("the others are not drawn"), using(file):
-            print(draw(file, chosen.out))
+        for file in chosen.files or shipped:
+            try:
+                with using(file):
+                    print(draw(file, chosen.out))
+            except ResultError as error:  # is no reason to leave the others undrawn
+                failed.append(str(error))
+        if failed:
+            raise ResultError("; ".join(failed))
 
 
-def save(figure: Figure, out: Path, stem: str) -> Path:
+def save(figure: drawing.Drawing, out: Path, stem: str) -> Path:
     """Writes PNG and PDF, each whole or not at all; returns the PNG's path."""
     out.mkdir(parents=True, exist_ok=True)
-    for suffix in ("pdf", "png"):
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format=suffix)
-        write_atomically(out / f"{stem}.{suffix}", drawn.getbuffer())
-    plt.close(figure)
-    return out / f"{stem}.png"
+    figure.write(out / f"{stem}.pdf")
+    return figure.write(out / f"{stem}.png")

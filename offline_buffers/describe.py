@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
 from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
-from hdream_core.support import commandline, places, untrusted
+from hdream_core.support import commandline, drawing, places, untrusted
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
@@ -60,11 +56,13 @@ def contact_sheet(folder: Path) -> np.ndarray:
     return np.concatenate(rows, 0)
 
 
+@drawing.look({})
 def draw(folder: Path, out: Path) -> Path:
-    """Draws histogram and contact sheet to a PNG; returns its path."""
+    """Draws histogram and contact sheet to a PNG, PDF or SVG; returns its path."""
     facts = summarize(folder)
     meta = facts["metadata"]["hdream"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 2))
+    figure = drawing.Drawing(11, 3.6, {})
+    left, right = figure.subplots(1, 2, width_ratios=(1, 2))
     bins = np.histogram_bin_edges(facts["returns"], 24)
     for success, color in ((False, "#999999"), (True, "#009E73")):
         chosen = facts["returns"][facts["successes"] == success]
@@ -79,9 +77,7 @@ def draw(folder: Path, out: Path) -> Path:
         f"render {meta.get('render', '-')}, camera {meta.get('camera', '-')}"
     )
     figure.tight_layout()
-    figure.savefig(out, dpi=120)
-    plt.close(figure)
-    return out
+    return figure.write(out, dpi=120)
 
 
 def print_summary(folder: Path) -> None:

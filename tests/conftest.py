@@ -6,7 +6,6 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LP_NUM_THREADS", "1")
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Forked children could not use a GPU that their parent has used, so the tests that need one have a run of their own.
 # A worker of xdist has what the process that started it decided.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import figures
@@ -135,7 +134,6 @@ def _of_commands(folder: Path) -> dict[str, Target]:
             source = f"run:{run}"
             build_main([*FLAGS, "--source", source, "--out", str(folder / "buffer")])
         finally:
-            plt.close("all")
             shutil.rmtree(folder / "buffer", ignore_errors=True)
             status.main(["--runs", str(folder / "runs")])
 
@@ -156,10 +154,7 @@ def _of_results(folder: Path) -> dict[str, Target]:
         alone.mkdir(exist_ok=True)
 
         def read() -> None:
-            try:
-                gallery.redraw(alone, folder / "out")
-            finally:
-                plt.close("all")
+            gallery.redraw(alone, folder / "out")
             judge(Claims(alone, folder / "out"))
 
         path = save(load(source), alone / source.name)

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -286,7 +285,6 @@ def test_a_bar_is_cut_only_if_it_dwarfs_the_rest_and_says_so(tmp_path, monkeypat
     monkeypatch.setattr(figures.style, "save", lambda figure, *_: figure)
     figure = figures.atari_table.draw(path, tmp_path)
     texts = [text.get_text() for text in figure.findobj(Text)]
-    plt.close(figure)
     assert [text for text in texts if "cut" in text] == (["+376.4 (bar cut)"] if outlier else [])
     assert {"19 games: score equal or higher", "3 games: lower by at most 5 %", "+103.6", "−6.6"} <= set(texts)
     assert any("over the 26 games" in text and "Scale: reduced" in text for text in texts)

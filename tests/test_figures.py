@@ -6,9 +6,9 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import figures.finding1
@@ -109,8 +109,7 @@ def drawn(monkeypatch):
         return out / f"{stem}.png"
 
     monkeypatch.setattr(style, "save", keep)
-    yield kept
-    plt.close("all")
+    return kept
 
 
 def texts(figure):
@@ -162,14 +161,13 @@ def test_harmony_is_what_is_judged_among_its_ablations():
 
 
 def test_data_set_an_axis_and_an_arrow_says_where_an_interval_goes_on():
-    _, axes = plt.subplots()
+    axes = Figure().subplots()
     marks.limit(axes, np.array([1.0, 2.0]), spans=[-50.0, 2.2])
     low, high = axes.get_ylim()
     assert 0 < low < 1 and 2.2 < high < 2.5
     marks.whisker(axes, 0, Interval(1.5, -50.0, 2.2), "k")
     line, arrow = axes.lines
     assert tuple(line.get_ydata()) == (low, 2.2) and arrow.get_marker() == "v" and arrow.get_ydata() == [low]
-    plt.close("all")
 
 
 def test_footer_says_how_long_runs_are_and_what_the_command_changes():
@@ -209,7 +207,7 @@ def test_tasks_share_a_figure_of_coefficients(tmp_path, drawn):
 
 def test_curves_of_figure_4_are_the_balancers_analytic_weights():
     """Figures may not load torch, so Eq. 13 is not at hand there."""
-    _, axes = plt.subplots()
+    axes = Figure().subplots()
     coefficients._rectified(axes, {})
     drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
     for label, rectified in (("Eq. 5, rectified", True), ("Eq. 4: $1/L$", False)):
@@ -217,7 +215,6 @@ def test_curves_of_figure_4_are_the_balancers_analytic_weights():
         expected = [analytic_weight(loss, rectified) for loss in curve[:, 0]]
         np.testing.assert_allclose(curve[:, 1], expected, rtol=1e-12)
         np.testing.assert_allclose(curve[[0, -1], 0], [1e-4, 1e4], rtol=0.2)
-    plt.close()
 
 
 def test_every_study_with_a_figure_is_on_the_page():

@@ -9,10 +9,14 @@ from PIL import Image
 
 import figures.rollout
 from analysis.explore.rollouts import Rollout
+from figures import style
 
 
-def picture(found: Rollout, title: str, recorded: np.ndarray | None = None, level: float | None = None) -> Image.Image:
-    """What the controls show of a rollout, as a small image.
+@style.look()
+def picture(
+    found: Rollout, title: str = "", recorded: np.ndarray | None = None, level: float | None = None
+) -> Image.Image:
+    """Draws a rollout as a small image, which a notebook shows with any backend.
 
     Args:
         found: to show.
