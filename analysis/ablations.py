@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import figures.ablations
 from analysis import compare, study, summary
 
 STUDY = "ablations"
@@ -28,7 +27,7 @@ class Ablations(study.Study):
 
 def run(job: Ablations) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
-    return compare.run(job, study.plan(job, STUDY, job.methods), figures.ablations.draw, summary.lines)
+    return compare.run(job, study.plan(job, STUDY, job.methods), summary.lines)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-import figures.atari_table
-from analysis import collect
+from analysis import collect, pictures
 from analysis.atari_checks import checks
 from analysis.atari_scores import (
     BASE,
@@ -152,7 +151,8 @@ def main(args: Sequence[str] | None = None) -> None:
             check_same(path, found)
         save(found, path)
         print("\n".join(lines(found)))
-        print(f"\nresult: {path}\nfigure: {figures.atari_table.draw(path, job.out)}")
+        print(f"\nresult: {path}", flush=True)
+        print(f"figure: {pictures.draw(STUDY, path, job.out)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-import figures.coefficients
 from analysis import compare, study
 from analysis.results import Result
 from analysis.stats import seed_interval, show
@@ -29,7 +28,7 @@ class Coefficients(study.Study):
 
 def run(job: Coefficients) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
-    return compare.run(job, study.plan(job, STUDY, ["harmony"]), figures.coefficients.draw, lines)
+    return compare.run(job, study.plan(job, STUDY, ["harmony"]), lines)
 
 
 def lines(result: Result) -> list[str]:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-import figures.counterfactual
 from analysis import collect, methods, results, sizes, study
 from analysis.branching import ALTERNATIVES, Truth, simulate
 from analysis.hallucination import (
@@ -131,7 +130,7 @@ def run(job: Counterfactual) -> Path:
         "episodes": len(episodes),
         "probe": asdict(probe),
     }
-    return study.finish(result, plan, figures.counterfactual.draw, lines(result))
+    return study.finish(result, plan, lines(result))
 
 
 def _branches(job: Counterfactual, plan: study.Plan) -> tuple[Counterfactual, Segments, np.ndarray, float]:

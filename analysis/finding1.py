@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import figures.finding1
 from analysis import compare, methods, study, summary
 from hdream_core.support.errors import ConfigError
 
@@ -51,7 +50,7 @@ def run(job: Finding1) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
     preset, _ = study.resolve(job)
     plan = study.plan(job, STUDY, methods_of(job, preset))
-    return compare.run(job, plan, figures.finding1.draw, summary.lines)
+    return compare.run(job, plan, summary.lines)
 
 
 def main(args: Sequence[str] | None = None) -> None:

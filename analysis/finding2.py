@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-import figures.finding2
 from analysis import collect, dreams, methods, results, sizes, study
 from analysis.hallucination import reward_level
 from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds
@@ -84,7 +83,7 @@ def run(job: Finding2) -> Path:
     }
     result.notes["final"] = frequencies(result)
     _add_pictures(result, plan, windows)
-    return study.finish(result, plan, figures.finding2.draw, lines(result))
+    return study.finish(result, plan, lines(result))
 
 
 def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -> None:

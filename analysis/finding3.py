@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import figures.finding3
 from analysis import collect, methods, results, sizes, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
@@ -75,7 +74,7 @@ def run(job: Finding3) -> Path:
         "object": task_facts(job.task).main,
         "probe": asdict(probe),
     }
-    return study.finish(result, plan, figures.finding3.draw, lines(result))
+    return study.finish(result, plan, lines(result))
 
 
 def _object_errors(errors: dict[str, np.ndarray], where: int) -> dict[str, np.ndarray]:

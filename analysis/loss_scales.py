@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-import figures.loss_scales
 from analysis import collect, methods, results, sizes, study
 from analysis.segments import draw, unseen_episodes
 from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
@@ -70,7 +69,7 @@ def run(job: LossScales) -> Path:
     result.notes["dimensions"] = {"observation": pixels, "reward": 1}
     result.notes["protocol"] = {"batches": job.batches, "windows": train.batch, "episodes": len(episodes)}
     result.notes["final"] = final(result)
-    return study.finish(result, plan, figures.loss_scales.draw, lines(result))
+    return study.finish(result, plan, lines(result))
 
 
 def _untrained(agent: Agent) -> Agent:

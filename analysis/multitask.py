@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-import figures.multitask
 from analysis import compare, study, summary
 from analysis.results import Result
 
@@ -30,7 +29,7 @@ class MultiTask(study.Study):
 
 def run(job: MultiTask) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
-    return compare.run(job, study.plan(job, STUDY, job.methods), figures.multitask.draw, lines)
+    return compare.run(job, study.plan(job, STUDY, job.methods), lines)
 
 
 def lines(result: Result) -> list[str]:

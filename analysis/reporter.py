@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from tqdm import tqdm
 
-from analysis import collect, results, sweep
+from analysis import collect, pictures, results, sweep
 from analysis.study import Plan
 from hdream_core.support.errors import UserError
 from hdream_core.support.progress import progress_bar
@@ -23,16 +23,14 @@ class Reporter:
     Args:
         plan: of the runs.
         sha256: of the buffer, empty online.
-        draw: makes the figure, ``draw(path, out)``.
     """
 
-    def __init__(self, plan: Plan, sha256: str, draw: Callable[[Path, Path], Path]):
-        self.plan, self.sha256, self.draw = plan, sha256, draw
-        self.figure = plan.out / f"{plan.path.stem}.png"
+    def __init__(self, plan: Plan, sha256: str):
+        self.plan, self.sha256 = plan, sha256
         total, done = sum(run.config.train.steps for run in plan.asked), sweep.reached(plan.asked)
         off = not plan.trains
         self.bar = progress_bar(total=total, initial=done, unit="step", desc=plan.study, smoothing=0.05, disable=off)
-        self.seen, self.drawn = 0, 0.0
+        self.seen, self.drawn, self.told = 0, 0.0, ""
 
     def tick(self) -> None:
         """Called about every second; redraws when there is something new. The runs end if this raises."""
@@ -47,24 +45,30 @@ class Reporter:
         self.bar.update(sweep.reached(self.plan.asked) - self.bar.n)
 
     def try_to_write(self) -> None:
-        """``write``; what is wrong is said and no more, for the runs are worth more than a picture of them."""
+        """Writes the result of what is there and draws it; what is wrong is said once, for the runs are worth more."""
         try:
             self.write()
-        except (UserError, OSError) as error:
-            self.drawn = time.monotonic()
-            tqdm.write(f"cannot write or draw the result yet: {error}")
+            self.told = ""
+        except Exception as error:
+            told = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
+            if told != self.told:
+                with contextlib.suppress(OSError):  # the log may be on the disk that is full
+                    tqdm.write(f"cannot write or draw the result yet: {' '.join(told.split())}", file=sys.stderr)
+            self.told = told
+        self.drawn = time.monotonic()
 
-    def write(self) -> results.Result:
-        """Writes the result of what is there, with what other commands have added to the file meanwhile, and, once
-        there is an evaluation, draws it.
-        """
-        path = self.plan.path
+    def write(self) -> None:
+        """Writes the result of what is there and, once there is an evaluation, draws it."""
         with self.plan.target.writing():
-            plan = replace(self.plan, runs=self.plan.target.planned())
-            result = collect.gather(plan.runs, collect.attributes(plan, self.sha256))
-            self.drawn = time.monotonic()
-            if len(result.axes["step"]):
-                results.save(result, path)
-                with results.using(path):
-                    self.draw(path, self.plan.out)
+            if len(self.save().axes["step"]):
+                pictures.draw(self.plan.study, self.plan.path, self.plan.out)
+
+    def save(self) -> results.Result:
+        """Writes the result of what is there, with what other commands have added to the file meanwhile, once there is
+        an evaluation; to be called while ``target.writing`` keeps others away.
+        """
+        plan = replace(self.plan, runs=self.plan.target.planned())
+        result = collect.gather(plan.runs, collect.attributes(plan, self.sha256))
+        if len(result.axes["step"]):
+            results.save(result, plan.path)
         return result

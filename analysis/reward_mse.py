@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-import figures.reward_mse
 from analysis import collect, methods, results, sizes, study
 from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
 from hdream_core.data.offline import open_buffer
@@ -63,7 +62,7 @@ def run(job: RewardMSE) -> Path:
     result.data["window/episode"] = (("window",), episode.astype(np.int16))
     result.notes["paper"] = PAPER
     result.notes["final"] = intervals(result)
-    return study.finish(result, plan, figures.reward_mse.draw, lines(result))
+    return study.finish(result, plan, lines(result))
 
 
 def _heldout(plan: study.Plan) -> Replay:

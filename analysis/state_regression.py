@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-import figures.state_regression
 from analysis import collect, methods, results, sizes, study
 from analysis.probes import ProbeConfig
 from analysis.representation import KINDS, regress
@@ -96,7 +95,7 @@ def run(job: StateRegression) -> Path:
         "folds": job.folds,
         "probe": asdict(probe),
     }
-    return study.finish(result, plan, figures.state_regression.draw, lines(result))
+    return study.finish(result, plan, lines(result))
 
 
 def _check_folds(job: StateRegression) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from analysis import collect, estimate, launcher, sweep
+from analysis import collect, estimate, launcher, pictures, sweep
 from analysis.flags import FIGURES, RESULTS, Job, OfflineStudy, Study, configs, resolve, seeds_of, sized
 from analysis.held import Target
 from analysis.results import Result, save
@@ -204,18 +204,28 @@ def train(plan: Plan) -> str:
     return sha256
 
 
-def finish(result: Result, plan: Plan, draw: Callable[[Path, Path], Path], lines: Sequence[str]) -> Path:
-    """Writes the result, draws its figure, prints what came and returns the result's path.
+def finish(result: Result, plan: Plan, lines: Sequence[str]) -> Path:
+    """Writes the result, prints what came, draws the figure and returns the result's path.
 
     Raises:
         ConfigError: if another command has meanwhile put something else there.
+        PictureError: if the figure alone fails, at the very end.
     """
     with plan.target.writing():
         plan.target.check_unchanged(plan.runs)
         save(result, plan.path)
-        figure = draw(plan.path, plan.out)
+        return show(plan, lines)
+
+
+def show(plan: Plan, lines: Sequence[str]) -> Path:
+    """Prints what came of a plan whose result is written, draws the figure and returns the result's path.
+
+    Raises:
+        PictureError: if the figure fails.
+    """
     print("\n".join(lines))
-    print(f"result: {plan.path}\nfigure: {figure}")
+    print(f"result: {plan.path}", flush=True)
+    print(f"figure: {pictures.draw(plan.study, plan.path, plan.out)}")
     return plan.path
 
 
