@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import compare, study, summary
+from analysis.results import summary
+from analysis.runs import compare, study
 
 STUDY = "ablations"
 METHODS = ("w_r=1", "harmony", "unrectified", "harmony,w_d=1", "w_r=10", "w_r=100")

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect, pictures
-from analysis.atari_checks import checks
-from analysis.atari_scores import (
+from analysis import collect
+from analysis.results.atari import (
     BASE,
     COLUMNS,
     METHODS,
@@ -32,9 +31,11 @@ from analysis.atari_scores import (
     read_table,
     resampled,
 )
-from analysis.held import REMEDY
-from analysis.results import Result, ResultError, load, save
-from analysis.stats import BOOTSTRAP_SEED, RESAMPLES
+from analysis.results.atari_checks import checks
+from analysis.results.schema import Result, ResultError, load, save
+from analysis.results.stats import BOOTSTRAP_SEED, RESAMPLES
+from analysis.runs import pictures
+from analysis.runs.held import REMEDY
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 

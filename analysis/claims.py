@@ -2,8 +2,8 @@
 
 ``python -m analysis.claims`` reads all results (the shipped ones, or ``--results DIR``) and writes ``claims.md``,
 ``claims.html`` and ``claims.h5``: each claim, its source, the paper's value, ours with interval and scale, and a
-verdict by a written rule (``analysis/ledger.py``, ``analysis/verdicts.py``), with a footnote where the rule was changed
-or set after a result (``analysis/ledger_changes.py``).
+verdict by a written rule (``analysis/ledger/rows.py`` and ``verdicts.py`` there), with a footnote where the rule was
+changed or set after a result (``analysis/ledger/changes.py``).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from analysis import collect
-from analysis.ledger import LEDGER
-from analysis.ledger_changes import FIRST, SAME, changes_of
-from analysis.results import SCALES, SHIPPED, Result, files_of, load, save, using
-from analysis.verdicts import VERDICTS, Shelf
+from analysis.ledger.changes import FIRST, SAME, changes_of
+from analysis.ledger.rows import LEDGER
+from analysis.ledger.verdicts import VERDICTS, Shelf
+from analysis.results.schema import SCALES, SHIPPED, Result, files_of, load, save, using
 from hdream_core.support import commandline
 from hdream_core.support.errors import exit_on_user_error
 from hdream_core.support.files import write_atomically
@@ -91,10 +91,10 @@ def preamble(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     said = [
         f"{rows['name'].nunique()} claims in {len(rows)} rows, one a result that speaks to the claim; {own} claims are "
         "ours or exploratory, as their text says, the others the paper's. By what they are judged from:",
-        "Written by `python -m analysis.claims`; rules in `analysis/verdicts.py` and `analysis/ledger.py`. Brackets: "
-        "95 % intervals, over seeds unless it says otherwise. Results at reduced scale say nothing about the paper's "
-        "scale. A difference is that of the method named first minus the other. Each comparison is at 95 % by itself, "
-        "but where a row says otherwise: of as many as there are here, several may come out by chance.",
+        "Written by `python -m analysis.claims`; rules in `analysis/ledger/verdicts.py` and `analysis/ledger/rows.py`. "
+        "Brackets: 95 % intervals, over seeds unless it says otherwise. Results at reduced scale say nothing about the "
+        "paper's scale. A difference is that of the method named first minus the other. Each comparison is at 95 % by "
+        "itself, but where a row says otherwise: of as many as there are here, several may come out by chance.",
         f"{noted.sum()} of the {len(rows)} rows have a rule, or data, that were changed or set after a result, or a "
         "result that is older than all rules: the numbers beside their rules are those of the footnotes. In "
         f"{rows['differs'].sum()} of them the verdict is another by the earlier rule, or by the paper's protocol.",

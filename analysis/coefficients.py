@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import compare, study
-from analysis.results import Result
-from analysis.stats import seed_interval, show
+from analysis.results.schema import Result
+from analysis.results.stats import seed_interval, show
+from analysis.runs import compare, study
 
 STUDY = "coefficients"
 LOSSES = ("observation", "reward", "dynamics")

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.held import ASKED
-from analysis.results import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
-from analysis.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, bounds_of, cluster_interval, seed_interval
-from analysis.sweep import Run
+from analysis.results.schema import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
+from analysis.results.stats import BOOTSTRAP_SEED, OVER_EPISODES, RESAMPLES, bounds_of, cluster_interval, seed_interval
+from analysis.runs.held import ASKED
+from analysis.runs.sweep import Run
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support import provenance, untrusted
 
 if TYPE_CHECKING:
-    from analysis.study import Plan
+    from analysis.runs.study import Plan
 
 
 def command_line(study: str, words: Sequence[str]) -> str:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import collect, methods, results, sizes, study
-from analysis.branching import ALTERNATIVES, Truth, simulate
-from analysis.hallucination import (
+from analysis import collect
+from analysis.models.branching import ALTERNATIVES, Truth, simulate
+from analysis.models.hallucination import (
     REFERENCES,
     Dreamed,
     dream,
@@ -28,9 +28,9 @@ from analysis.hallucination import (
     thresholds_for,
     untouched_rows,
 )
-from analysis.motion import SMOOTH, MotionProbe
-from analysis.probes import ProbeConfig
-from analysis.segments import (
+from analysis.models.motion import SMOOTH, MotionProbe
+from analysis.models.probes import ProbeConfig
+from analysis.models.segments import (
     CONTEXT,
     HORIZON,
     LENGTH,
@@ -42,8 +42,10 @@ from analysis.segments import (
     other_episodes,
     unseen_episodes,
 )
-from analysis.tasks import task_facts
-from analysis.wrong_dreams import EVENTS, WRONG, intervals, lines
+from analysis.results import schema
+from analysis.results.tasks import task_facts
+from analysis.results.wrong_dreams import EVENTS, WRONG, intervals, lines
+from analysis.runs import methods, sizes, study
 from hdream_core import envs
 from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
@@ -191,7 +193,7 @@ def _dreams(
 
 
 def _add_truth(
-    result: results.Result,
+    result: schema.Result,
     branches: Segments,
     weight: np.ndarray,
     truths: dict[str, Truth],

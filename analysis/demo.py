@@ -13,11 +13,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tyro
 
-from analysis import flags, methods, sizes, study
 from analysis.collect import origin
-from analysis.explore import slices
-from analysis.segments import Rows, unseen_episodes
-from analysis.tasks import task_facts
+from analysis.models.segments import Rows, unseen_episodes
+from analysis.notebook import slices
+from analysis.results.tasks import task_facts
+from analysis.runs import flags, methods, sizes, study
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.envs import positions
 from hdream_core.runs import folder as run_folder

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import compare, methods, study, summary
+from analysis.results import summary
+from analysis.runs import compare, methods, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "finding1"

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import collect, dreams, methods, results, sizes, study
-from analysis.hallucination import reward_level
-from analysis.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds
-from analysis.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
-from analysis.stats import show
-from analysis.tasks import task_facts
+from analysis import collect
+from analysis.models import dreams
+from analysis.models.hallucination import reward_level
+from analysis.models.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
+from analysis.results import schema
+from analysis.results.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds
+from analysis.results.stats import show
+from analysis.results.tasks import task_facts
+from analysis.runs import methods, sizes, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "finding2"
@@ -86,7 +89,7 @@ def run(job: Finding2) -> Path:
     return study.finish(result, plan, lines(result))
 
 
-def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -> None:
+def _add_pictures(result: schema.Result, plan: study.Plan, windows: Segments) -> None:
     """Frames of the chosen windows, true and as the first seed's models see and dream them, from the last seen on."""
     shown = choose(result)
     chosen = windows.take(np.array(list(shown.values())))
@@ -106,7 +109,7 @@ def _add_pictures(result: results.Result, plan: study.Plan, windows: Segments) -
     result.data["case/seeds"] = (("case",), np.array(seeds, np.int64))  # of whose models the window is of this kind
 
 
-def lines(result: results.Result) -> list[str]:
+def lines(result: schema.Result) -> list[str]:
     """How often each case occurs."""
     first, second = (str(method) for method in result.axes["method"])
     protocol = result.notes["protocol"]

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect, methods, results, sizes, study
-from analysis.probes import ProbeConfig
-from analysis.representation import KINDS, regress
-from analysis.segments import CONTEXT, LENGTH, draw, unseen_episodes
-from analysis.stats import OVER_SEEDS, bounds_of, seed_interval, show
-from analysis.tasks import task_facts
+from analysis import collect
+from analysis.models.probes import ProbeConfig
+from analysis.models.representation import KINDS, regress
+from analysis.models.segments import CONTEXT, LENGTH, draw, unseen_episodes
+from analysis.results import schema
+from analysis.results.stats import OVER_SEEDS, bounds_of, seed_interval, show
+from analysis.results.tasks import task_facts
+from analysis.runs import methods, sizes, study
 
 STUDY = "finding3"
 FOLDS = 3
@@ -83,7 +85,7 @@ def _object_errors(errors: dict[str, np.ndarray], where: int) -> dict[str, np.nd
     return {name: values[np.isfinite(values)] for name, values in one.items()}
 
 
-def final(result: results.Result) -> dict[str, Any]:
+def final(result: schema.Result) -> dict[str, Any]:
     """Mean and interval over seeds of every measure, and the standard deviation between seeds."""
     measures = {name: result.values(name)[..., -1] for name in CURVES if name in result.data}
     measures |= {f"mlp/{kind}": result.values(f"mlp/{kind}").mean(-1) for kind in KINDS}
@@ -97,7 +99,7 @@ def final(result: results.Result) -> dict[str, Any]:
     return table
 
 
-def lines(result: results.Result) -> list[str]:
+def lines(result: schema.Result) -> list[str]:
     """Every measure, per method."""
     text = ["at the end of training; [95 % over seeds]; sd: between seeds"]
     for name, row in result.notes["final"].items():

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect, methods, results, sizes, study
-from analysis.segments import draw, unseen_episodes
-from analysis.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
-from analysis.tasks import task_facts
+from analysis import collect
+from analysis.models.segments import draw, unseen_episodes
+from analysis.results import schema
+from analysis.results.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
+from analysis.results.tasks import task_facts
+from analysis.runs import methods, sizes, study
 from hdream_core.agent import Agent, make_agent
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.support.randomness import own_randomness
@@ -85,7 +87,7 @@ def _gradients(stages: Sequence[Agent], batches: list[dict[str, np.ndarray]]) ->
     return {f"gradient_norm/{name}": np.array([[n[name] for n in some] for some in measured]).mean(1) for name in names}
 
 
-def _add_shares(result: results.Result) -> None:
+def _add_shares(result: schema.Result) -> None:
     """Each loss's part of the sum of the weighted norms, ``(method, seed, stage)``, sum 1.
 
     Weighted as last logged, and before training by the constant that the method fixes, or 1, where all learned weights
@@ -106,7 +108,7 @@ def _add_shares(result: results.Result) -> None:
     }
 
 
-def final(result: results.Result) -> dict[str, Any]:
+def final(result: schema.Result) -> dict[str, Any]:
     """Orders of magnitude from reward to observation loss, in the second half of training; and the gradients' shares.
 
     The mean of the ratio's logarithm: a claim about orders of magnitude is about logarithms, and single small reward
@@ -129,7 +131,7 @@ def final(result: results.Result) -> dict[str, Any]:
     return table
 
 
-def lines(result: results.Result) -> list[str]:
+def lines(result: schema.Result) -> list[str]:
     """The ratio of the losses, and the shares of the gradients."""
     text = ["losses in the second half of training, gradients before and after it; [95 % over seeds]"]
     for name, row in result.notes["final"].items():

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import compare, study, summary
-from analysis.results import Result
+from analysis.results import summary
+from analysis.results.schema import Result
+from analysis.runs import compare, study
 
 STUDY = "multitask"
 METHODS = ("w_r=1", "harmony", "uw", "dwa", "nashmtl")

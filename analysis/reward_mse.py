@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect, methods, results, sizes, study
-from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
+from analysis import collect
+from analysis.results import schema
+from analysis.results.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
+from analysis.runs import methods, sizes, study
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
 from hdream_core.runs.evaluate import heldout_predictions
@@ -71,7 +73,7 @@ def _heldout(plan: study.Plan) -> Replay:
     return Replay(buffer.store, heldout)
 
 
-def intervals(result: results.Result) -> dict[str, Any]:
+def intervals(result: schema.Result) -> dict[str, Any]:
     """Mean error of each method over seeds and over held-out episodes, and the paired difference to the first."""
     errors, episode = result.values("window/error").astype(np.float64), result.values("window/episode")
     table: dict[str, Any] = {
@@ -89,7 +91,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
     return table
 
 
-def lines(result: results.Result) -> list[str]:
+def lines(result: schema.Result) -> list[str]:
     """The errors beside the paper's."""
     text = [f"open-loop reward error, {OBSERVED} frames seen, {PREDICTED} dreamed; [95 % over seeds]"]
     for method in map(str, result.axes["method"]):

@@ -14,12 +14,23 @@ from typing import Any, Literal
 
 import numpy as np
 
-from analysis import collect, methods, results, sizes, study
-from analysis.probes import ProbeConfig
-from analysis.representation import KINDS, regress
-from analysis.segments import CONTEXT, LENGTH, PLAYED_SEED, Rows, draw, evaluation_episodes, make_env, unseen_episodes
-from analysis.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
-from analysis.tasks import task_facts
+from analysis import collect
+from analysis.models.probes import ProbeConfig
+from analysis.models.representation import KINDS, regress
+from analysis.models.segments import (
+    CONTEXT,
+    LENGTH,
+    PLAYED_SEED,
+    Rows,
+    draw,
+    evaluation_episodes,
+    make_env,
+    unseen_episodes,
+)
+from analysis.results import schema
+from analysis.results.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
+from analysis.results.tasks import task_facts
+from analysis.runs import methods, sizes, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "state_regression"
@@ -114,7 +125,7 @@ def _episodes(job: StateRegression, plan: study.Plan) -> list[Rows]:
     return found
 
 
-def intervals(result: results.Result) -> dict[str, Any]:
+def intervals(result: schema.Result) -> dict[str, Any]:
     """Per kind of features, object and method: a probe's error over training seeds, and paired to the first method.
 
     The MLP's stands under the kind, the linear probe's under ``linear/<kind>``. Fits of the MLP are averaged first:
@@ -132,7 +143,7 @@ def intervals(result: results.Result) -> dict[str, Any]:
     return table
 
 
-def _compared(result: results.Result, errors: np.ndarray) -> dict[str, Any]:
+def _compared(result: schema.Result, errors: np.ndarray) -> dict[str, Any]:
     """By object and method, from errors ``(method, seed, episode, object)``."""
     known = np.isfinite(errors).all((0, 1, 3))
     table: dict[str, Any] = {}
@@ -148,12 +159,12 @@ def _compared(result: results.Result, errors: np.ndarray) -> dict[str, Any]:
     return table
 
 
-def unit(result: results.Result) -> str:
+def unit(result: schema.Result) -> str:
     """Of the errors."""
     return f"{task_facts(result.attributes['task']).reported_length}^2"
 
 
-def lines(result: results.Result) -> list[str]:
+def lines(result: schema.Result) -> list[str]:
     """The errors as a table."""
     text = [f"mean squared distance, {unit(result)}, MLP probe, episodes not fitted on (constant: no features at all)"]
     for kind in KINDS:

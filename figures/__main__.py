@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from figures import gallery, page, style
+from figures import gallery, page
+from figures.shared import style
 from hdream_core.support.commandline import OneLineParser
 from hdream_core.support.errors import exit_on_user_error
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.results import Result, load
-from figures import curves, forest, style, words
+from analysis.results.schema import Result, load
+from figures.shared import curves, forest, style, words
 
 PANELS = ("success", "reward_error", "return", *curves.BALANCE)
 JUDGED = "harmony"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Result, ResultError, load
-from figures import style
+from analysis.results.schema import Result, ResultError, load
+from figures.shared import style
 from hdream_core.support.drawing import Axes, Line2D, Patch
 
 STATISTICS = {"mean": "Mean", "median": "Median", "iqm": "Interquartile mean (ours)"}

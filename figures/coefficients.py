@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Result, load
-from analysis.stats import Interval, seed_interval, show
-from figures import marks, style, words
+from analysis.results.schema import Result, load
+from analysis.results.stats import Interval, seed_interval, show
+from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes, Line2D
 
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}  # with their dashes

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.results import Result, load
-from analysis.tasks import task_facts
-from analysis.verdicts import probe_cannot_tell
-from analysis.wrong_dreams import Cases, altered, of_actions, told_apart
-from figures import marks, style, words
-from figures.wrong_dreams import blind, frequencies
+from analysis.results.schema import Result, load
+from analysis.results.tasks import task_facts
+from analysis.results.wrong_dreams import Cases, altered, of_actions, probe_cannot_tell, told_apart
+from figures.shared import marks, style, words
+from figures.shared.wrong_dreams import blind, frequencies
 from hdream_core.support.drawing import Axes, Line2D
 
 NAMES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.results import Result, load
-from figures import curves, forest, multiples, style, words
+from analysis.results.schema import Result, load
+from figures.shared import curves, forest, multiples, style, words
 
 PANELS = ("success", "reward_error", "reward_error_median", "return_rank_correlation", "return")
 IMPLICIT = "w_o=0,w_r=100", "w_r=100"  # Finding 3 compares these

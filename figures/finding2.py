@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.kinds_of_dreams import SHOWN
-from analysis.results import Result, load
-from figures import style, words
+from analysis.results.kinds_of_dreams import SHOWN
+from analysis.results.schema import Result, load
+from figures.shared import style, words
 from hdream_core.support.drawing import Axes, Line2D, MaxNLocator, SubFigure
 
 CORRECT, INCORRECT = "0.25", "#D55E00"  # and a tick or a cross, so that colour alone says nothing

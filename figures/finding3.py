@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Result, load
-from analysis.stats import cluster_interval
-from figures import forest, marks, style, words
+from analysis.results.schema import Result, load
+from analysis.results.stats import cluster_interval
+from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
 
 IMPLICIT, REFERENCE = "w_o=0,w_r=100", "w_r=100"

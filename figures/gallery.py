@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis.results import ResultError, files_of, load, using
+from analysis.results.schema import ResultError, files_of, load, using
 from figures import coefficients
 from figures.page import PAPER
 from hdream_core.support.processes import cores

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.results import load
-from figures import ablations, curves, style, words
+from analysis.results.schema import load
+from figures import ablations
+from figures.shared import curves, style, words
 
 
 def draw(source: Path, out: Path) -> Path:

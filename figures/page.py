@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.results import Result, load
-from figures import coefficients, words
+from analysis.results.schema import Result, load
+from figures import coefficients
+from figures.shared import words
 
 # Study: the paper's item, and what it shows there. In the paper's order.
 PAPER = {

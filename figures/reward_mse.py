@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Result, load
-from figures import forest, marks, style, words
+from analysis.results.schema import Result, load
+from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
 
 

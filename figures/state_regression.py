@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Result, load
-from analysis.stats import FIXED
-from figures import marks, style, words
+from analysis.results.schema import Result, load
+from analysis.results.stats import FIXED
+from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes, Line2D
 
 KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis.results import Result
-from analysis.verdicts import Shelf
+from analysis.ledger.verdicts import Shelf
+from analysis.results.schema import Result
 
 
 def result():

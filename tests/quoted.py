@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from analysis.results import Result, load
-from analysis.stats import Interval
+from analysis.results.schema import Result, load
+from analysis.results.stats import Interval
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"

@@ -16,7 +16,7 @@ from analysis import collect, finding1, status
 from analysis.claims import Claims
 from analysis.claims import run as judge
 from analysis.collect import _heldout
-from analysis.results import load, save
+from analysis.results.schema import load, save
 from figures import gallery
 from hdream_core.config.presets import make_config
 from hdream_core.data.minari_layout import read_metadata

@@ -10,18 +10,19 @@ import pytest
 from matplotlib.text import Text
 
 import figures.atari_table
-import figures.style
-from analysis import atari_scores, atari_table
-from analysis.atari_checks import checks
-from analysis.atari_scores import BASE, METHODS, ORIGINAL, OURS, STATISTICS, Table, TableError
+import figures.shared.style
+from analysis import atari_table
 from analysis.atari_table import TABLE
-from analysis.results import ResultError, load, save
+from analysis.results import atari
+from analysis.results.atari import BASE, METHODS, ORIGINAL, OURS, STATISTICS, Table, TableError
+from analysis.results.atari_checks import checks
+from analysis.results.schema import ResultError, load, save
 from tests.made_up import result as other_result
 
 
 @pytest.fixture(scope="module")
 def table():
-    return atari_scores.read_table(TABLE)
+    return atari.read_table(TABLE)
 
 
 @pytest.fixture(scope="module")
@@ -77,30 +78,30 @@ def test_normalised_by_hand(table):
 
 
 def test_percentages_know_their_precision():
-    assert atari_scores.percent("136.5%") == pytest.approx((1.365, 0.0005))
-    assert atari_scores.percent("33%") == pytest.approx((0.33, 0.005))
+    assert atari.percent("136.5%") == pytest.approx((1.365, 0.0005))
+    assert atari.percent("33%") == pytest.approx((0.33, 0.005))
 
 
 def test_differences_are_paired_over_games(table):
     # Ours is everywhere a human's tenth above the base: whichever games are drawn, so are all aggregates.
     tenth = (table.scores["human"] - table.scores["random"]) / 10
     shifted = changed(table, OURS, table.scores[BASE] + tenth)
-    for gain in atari_scores.gains(shifted, OURS, BASE).values():
+    for gain in atari.gains(shifted, OURS, BASE).values():
         assert gain == pytest.approx((0.1, 0.1, 0.1))
-    for gain in atari_scores.gains(table, OURS, BASE).values():
+    for gain in atari.gains(table, OURS, BASE).values():
         assert gain.low < gain.mean < gain.high
-    assert atari_scores.gains(table, OURS, BASE) == atari_scores.gains(table, OURS, BASE)
+    assert atari.gains(table, OURS, BASE) == atari.gains(table, OURS, BASE)
 
 
 def test_bootstrap_has_the_spread_of_a_mean_over_games(table):
     values = table.normalised[[BASE]].to_numpy().T
-    spread = atari_scores.resampled(values)["mean"].std()
+    spread = atari.resampled(values)["mean"].std()
     assert spread == pytest.approx(values.std() / 26**0.5, rel=0.03)
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_rounding_range_holds_whatever_was_rounded(table, statistic):
-    low, high = atari_scores.rounding_range(table, statistic, OURS)
+    low, high = atari.rounding_range(table, statistic, OURS)
     assert low < table.statistic(statistic, OURS) < high
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -108,18 +109,18 @@ def test_rounding_range_holds_whatever_was_rounded(table, statistic):
         assert low - 1e-12 <= Table(scores, table.printed).statistic(statistic, OURS) <= high + 1e-12
     # Above the human, less random play lowers the normalised score; below, it raises it: by hand for one game.
     one = Table(table.scores.loc[["Boxing"]], table.printed)  # random 0, human 12, ours 80
-    assert atari_scores.rounding_range(one, statistic, OURS) == pytest.approx((80 / 13, 80 / 11), rel=0.01)
+    assert atari.rounding_range(one, statistic, OURS) == pytest.approx((80 / 13, 80 / 11), rel=0.01)
 
 
 def test_matches_are_counted_game_by_game(table):
     ours, base = (list(map(int, table.scores[column])) for column in (OURS, BASE))
     for tolerance, expected in ((0.0, 19), (0.05, 22), (0.063, 23), (0.157, 23), (0.158, 24)):
         counted = sum(a >= b - tolerance * b for a, b in zip(ours, base, strict=True))
-        assert atari_scores.matched(table, table.scores[BASE], tolerance) == counted == expected
+        assert atari.matched(table, table.scores[BASE], tolerance) == counted == expected
     # 22274 of 23753 in Kung Fu Master is the fourth greatest shortfall, 203 of 241 in Demon Attack the third.
-    tolerances = atari_scores.tolerances_for(table, table.scores[BASE], 23)
+    tolerances = atari.tolerances_for(table, table.scores[BASE], 23)
     assert tolerances == pytest.approx((1 - 22274 / 23753, 1 - 203 / 241))
-    assert atari_scores.tolerances_for(table, table.scores[BASE], 26)[1] == np.inf
+    assert atari.tolerances_for(table, table.scores[BASE], 26)[1] == np.inf
 
 
 EXPECTED = {
@@ -241,9 +242,9 @@ def test_a_damaged_table_is_one_line_and_status_2(tmp_path, capsys, damage):
 def test_binary_and_missing_tables_are_refused(tmp_path):
     (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00game")
     with pytest.raises(TableError, match="not a CSV table"):
-        atari_scores.read_table(tmp_path / "odd.csv")
+        atari.read_table(tmp_path / "odd.csv")
     with pytest.raises(TableError, match="no such table"):
-        atari_scores.read_table(tmp_path / "none.csv")
+        atari.read_table(tmp_path / "none.csv")
 
 
 def test_command_writes_a_valid_result_and_draws_it_without_torch(tmp_path, capsys, table):
@@ -282,7 +283,7 @@ def test_a_bar_is_cut_only_if_it_dwarfs_the_rest_and_says_so(tmp_path, monkeypat
         table = changed(table, OURS, table.scores[OURS].mask(table.scores.index == "Gopher", 5000.0))
     attributes = other_result().attributes | {"study": "atari_table"}
     path = save(atari_table.result(table, attributes), tmp_path / "atari_table.h5")
-    monkeypatch.setattr(figures.style, "save", lambda figure, *_: figure)
+    monkeypatch.setattr(figures.shared.style, "save", lambda figure, *_: figure)
     figure = figures.atari_table.draw(path, tmp_path)
     texts = [text.get_text() for text in figure.findobj(Text)]
     assert [text for text in texts if "cut" in text] == (["+376.4 (bar cut)"] if outlier else [])

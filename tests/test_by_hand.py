@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import dreams, hallucination, motion, representation, segments
-from analysis.probes import ProbeConfig
+from analysis.models import dreams, hallucination, motion, representation, segments
+from analysis.models.probes import ProbeConfig
 from hdream_core import envs
 from hdream_core.agent import OpenLoop
 from hdream_core.config.fields import Config, EvalConfig

@@ -6,9 +6,10 @@ import re
 import h5py
 import pytest
 
-from analysis import claims, ledger, ledger_algebra, ledger_atari, ledger_changes, ledger_missing, ledger_timing
-from analysis.results import ResultError, load, save
-from analysis.verdicts import (
+from analysis import claims
+from analysis.ledger import algebra, atari, changes, missing, timing
+from analysis.ledger.rows import CLAIMS, LEDGER
+from analysis.ledger.verdicts import (
     NOT_MEASURED,
     NOT_REPRODUCED,
     NOT_SHOWN,
@@ -17,6 +18,7 @@ from analysis.verdicts import (
     VERDICTS,
     Shelf,
 )
+from analysis.results.schema import ResultError, load, save
 from tests.made_up import policies_of
 
 
@@ -28,7 +30,7 @@ def rows():
 
 
 def test_missing_results_are_not_measured():
-    found = {claim.name: claim.judge(Shelf([])) for claim in ledger.CLAIMS}
+    found = {claim.name: claim.judge(Shelf([])) for claim in CLAIMS}
     computed = {name for name, findings in found.items() if findings[0].verdict != NOT_MEASURED}
     assert computed == {"prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale", "fig_4", "cost"}
     assert all(len(found[name]) == 1 for name in found if name not in computed)
@@ -36,9 +38,9 @@ def test_missing_results_are_not_measured():
 
 def test_claims_are_distinct_and_say_their_rule():
     for field in ("name", "text"):
-        assert len({getattr(claim, field) for claim in ledger.CLAIMS}) == len(ledger.CLAIMS)
-    assert all(claim.rule and claim.source and claim.text for claim in ledger.CLAIMS)
-    assert all(claim.rule.startswith("not attempted: ") for claim in ledger_missing.CLAIMS)
+        assert len({getattr(claim, field) for claim in CLAIMS}) == len(CLAIMS)
+    assert all(claim.rule and claim.source and claim.text for claim in CLAIMS)
+    assert all(claim.rule.startswith("not attempted: ") for claim in missing.CLAIMS)
 
 
 def test_verdicts_keep_their_places_in_files():
@@ -48,26 +50,26 @@ def test_verdicts_keep_their_places_in_files():
 
 def test_algebra_is_judged_against_what_the_paper_says(monkeypatch):
     """A balancer that settles elsewhere, or a closed form that is another, is not reproduced."""
-    judged = {claim.name: claim.judge for claim in ledger_algebra.CLAIMS}
+    judged = {claim.name: claim.judge for claim in algebra.CLAIMS}
     assert all(judge(Shelf([]))[0].verdict == REPRODUCED for judge in judged.values())
-    minimised = ledger_algebra._minimised
-    monkeypatch.setattr(ledger_algebra, "_minimised", lambda rectified, loss: minimised(not rectified, loss))
+    minimised = algebra._minimised
+    monkeypatch.setattr(algebra, "_minimised", lambda rectified, loss: minimised(not rectified, loss))
     assert all(judge(Shelf([]))[0].verdict == NOT_REPRODUCED for judge in judged.values())
-    monkeypatch.setattr(ledger_algebra, "_minimised", lambda rectified, loss: 1.05 * minimised(rectified, loss))
+    monkeypatch.setattr(algebra, "_minimised", lambda rectified, loss: 1.05 * minimised(rectified, loss))
     for name in ("prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale"):
         assert judged[name](Shelf([]))[0].verdict == NOT_REPRODUCED
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0099, REPRODUCED), (0.0101, NOT_REPRODUCED)])
 def test_cost_is_judged_where_it_was_measured_whole(share, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger_timing, "DATA", tmp_path)
+    monkeypatch.setattr(timing, "DATA", tmp_path)
     with pytest.raises(ResultError, match=r"performance_cpu\.json: is missing"):
-        ledger_timing.CLAIMS[0].judge(Shelf([]))
-    for (name, _), preset in zip(ledger_timing.TIMINGS, ("cpu", "paper"), strict=True):
+        timing.CLAIMS[0].judge(Shelf([]))
+    for (name, _), preset in zip(timing.TIMINGS, ("cpu", "paper"), strict=True):
         harmonizers = {"share_of_update": share, "extra_s": 0.001}
         timed = {"harmonizers": harmonizers, "about": {"settings": {"preset": preset}, "device": "a machine"}}
         (tmp_path / name).write_text(json.dumps(timed))
-    cpu, gpu = ledger_timing.CLAIMS[0].judge(Shelf([]))
+    cpu, gpu = timing.CLAIMS[0].judge(Shelf([]))
     assert (cpu.verdict, cpu.scale) == (expected, "reduced") and (gpu.verdict, gpu.scale) == (NOT_MEASURED, "paper")
     assert "was not measured" in gpu.ours and "was not measured" not in cpu.ours
 
@@ -75,38 +77,38 @@ def test_cost_is_judged_where_it_was_measured_whole(share, expected, tmp_path, m
 def test_every_check_of_table_2_is_in_the_ledger(rows):
     found = load(claims.SHIPPED / "atari_table.h5").notes["checks"]
     table = rows[rows["kind"] == "arithmetic of Table 2"]
-    assert len(table) == len(found) == len(ledger_atari.CLAIMS)
+    assert len(table) == len(found) == len(atari.CLAIMS)
     assert (table.verdict == UNDECIDABLE).sum() == sum(row["holds"] == "open" for row in found)
     assert NOT_SHOWN not in set(table.verdict) and NOT_MEASURED not in set(table.verdict)
 
 
 def test_changes_are_of_claims_and_rows_that_there_are(rows):
-    names = {claim.name for claim in ledger.CLAIMS}
-    assert all(set(change.claims) <= names for change in ledger_changes.CHANGES)
+    names = {claim.name for claim in CLAIMS}
+    assert all(set(change.claims) <= names for change in changes.CHANGES)
     used = {note for notes in rows["notes"] for note in notes}
-    assert used == {change.footnote for change in ledger_changes.CHANGES}
+    assert used == {change.footnote for change in changes.CHANGES}
 
 
 def test_changes_are_found_by_claim_and_by_file():
     for claim, source, word in (
-        ("fig_2c", ledger_changes.UNSEEN, "data were chosen after"),
-        ("fig_2c", ledger_changes.AGENTS, "widened"),
-        ("finding_3", ledger_changes.MINIATURE, "not shown at this scale"),
+        ("fig_2c", changes.UNSEEN, "data were chosen after"),
+        ("fig_2c", changes.AGENTS, "widened"),
+        ("finding_3", changes.MINIATURE, "not shown at this scale"),
         ("fig_23", "a.h5, b.h5", "in pairs"),
     ):
-        assert any(word in change.footnote for change in ledger_changes.changes_of(claim, source))
+        assert any(word in change.footnote for change in changes.changes_of(claim, source))
     for claim, source in (  # rules that stood before, and a row without a result
         ("fig_2c_state", "state_regression_unseen_hammer_cpu.h5"),
         ("fig_3", "finding2_hammer_cpu.h5"),
         ("d_2_near_zero", "multitask_mini_lever_cpu.h5"),
         ("fig_23", ""),
     ):
-        assert ledger_changes.changes_of(claim, source) == []
+        assert changes.changes_of(claim, source) == []
 
 
 def test_changes_name_results_that_ship(rows):
     shipped = set(", ".join(rows["result"]).split(", "))
-    assert {name for change in ledger_changes.CHANGES for name in change.files} <= shipped
+    assert {name for change in changes.CHANGES for name in change.files} <= shipped
 
 
 def test_rows_that_an_earlier_rule_judges_otherwise_are_counted(rows):
@@ -114,14 +116,14 @@ def test_rows_that_an_earlier_rule_judges_otherwise_are_counted(rows):
     assert {"finding_1_return_others", "finding_3", "fig_9b_nashmtl", "fig_2c"} <= differs
     assert not {"finding_1_return", "fig_3"} & differs
     both = rows[rows["name"] == "fig_2c_state"].set_index("result")["differs"]
-    assert both[ledger_changes.UNSEEN] and not both[ledger_changes.AGENTS]  # not shown, as by the paper's protocol
+    assert both[changes.UNSEEN] and not both[changes.AGENTS]  # not shown, as by the paper's protocol
     _, said = claims.preamble(rows)
     assert f"In {rows['differs'].sum()} of them the verdict is another" in said[-1]
     assert f"{rows['notes'].map(bool).sum()} of the {len(rows)} rows" in said[-1]
 
 
 def test_a_verdict_before_that_is_the_present_one_does_not_differ(monkeypatch):
-    change = ledger_changes.Change("x", earlier=REPRODUCED)
+    change = changes.Change("x", earlier=REPRODUCED)
     monkeypatch.setattr(claims, "changes_of", lambda claim, source: [change] if source == "f.h5" else [])
     for returns, differs in (([[1, 2, 3], [11, 12, 14]], False), ([[1, 2, 3], [3, 1, 3]], True)):
         found = claims.table(Shelf([("f.h5", policies_of(returns))])).set_index("name").loc["finding_1_return"]
@@ -130,8 +132,8 @@ def test_a_verdict_before_that_is_the_present_one_does_not_differ(monkeypatch):
 
 def test_head_counts_by_kind(rows):
     counts, _ = claims.preamble(rows)
-    assert [line.split(":")[0] for line in counts] == list(ledger.LEDGER)
-    for line, (kind, some) in zip(counts, ledger.LEDGER.items(), strict=True):
+    assert [line.split(":")[0] for line in counts] == list(LEDGER)
+    for line, (kind, some) in zip(counts, LEDGER.items(), strict=True):
         of_kind = rows[rows["kind"] == kind]
         assert re.search(rf"{len(some)} claims?, {len(of_kind)} rows", line)
         assert sum(map(int, re.findall(r"(\d+) [rnc]", line.split("rows: ")[1]))) == len(of_kind)
@@ -157,8 +159,8 @@ def test_command_writes_the_ledger_of_the_shipped_results(tmp_path, capsys):
     text, page = (tmp_path / "claims.md").read_text(), (tmp_path / "claims.html").read_text()
     found = load(tmp_path / "claims.h5")
     rows = found.notes["rows"]
-    assert len(rows) == len(found.axes["row"]) >= len(ledger.CLAIMS)
-    for claim in ledger.CLAIMS:
+    assert len(rows) == len(found.axes["row"]) >= len(CLAIMS)
+    for claim in CLAIMS:
         assert claim.text in text
     assert page.count("<tr") == len(rows) + 1
     assert all(set(row) == {"name", "kind", "notes", *claims.PRINTED} for row in rows)

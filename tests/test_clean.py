@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from analysis import clean, collect, finding1, results
+from analysis import clean, collect, finding1
+from analysis.results import schema
 from hdream_core.config.presets import make_config
 from hdream_core.runs import checkpoint
 from hdream_core.runs.load import load_agent
@@ -130,7 +131,7 @@ def test_a_run_whose_checkpoint_is_damaged_stays_whole_and_the_others_go(runs, c
 def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):
     before = files(runs)
     collect.main(["finding1", *FLAGS, "--w-r", "1", "10", *folders(tmp_path)])
-    found = results.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
+    found = schema.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
     assert files(runs) == before and not found.attributes["complete"]
     assert found.attributes["command"].startswith("python -m analysis.finding1 --task mini_lever")
     assert found.attributes["command"].endswith("--launcher none")
@@ -147,7 +148,7 @@ def test_a_result_notes_the_words_of_its_study_and_not_those_of_the_process(runs
         collect.main(["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)])
     else:
         finding1.run(replace(job, launcher="none"))
-    said = results.load(tmp_path / "results/finding1_mini_lever_smoke.h5").attributes["command"]
+    said = schema.load(tmp_path / "results/finding1_mini_lever_smoke.h5").attributes["command"]
     program, _, module, *words = shlex.split(said)
     assert (program, module, sys.argv) == ("python", "analysis.finding1", kernel)
     again = commandline.parse(finding1.Finding1, words, "again")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import counterfactual, loss_scales, results, state_regression
+from analysis import counterfactual, loss_scales, state_regression
+from analysis.results import schema
 from hdream_core import envs
 from hdream_core.agent import make_agent
 from hdream_core.config import agents
@@ -65,7 +66,7 @@ def test_fake_agent_goes_through_studies(tmp_path, fake, study, flags, monkeypat
     words = ["--task", "mini_lever", "--preset", "smoke", "--mode", "online", "--methods", "fake", "--seeds", "0", "1"]
     study.main([*words, "--launcher", "none", *flags])
     (path,) = tmp_path.joinpath("results").glob("*.h5")
-    assert list(results.load(path).axes["method"]) == ["fake"]
+    assert list(schema.load(path).axes["method"]) == ["fake"]
 
 
 def test_constructing_a_trainer_changes_no_file(tmp_path, fake):

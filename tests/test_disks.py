@@ -11,8 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis import collect, results, sweep
-from analysis.results import save
+from analysis import collect
+from analysis.results import schema
+from analysis.results.schema import save
+from analysis.runs import sweep
 from hdream_core.config.presets import make_config
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import sealed, untrusted
@@ -97,7 +99,7 @@ def test_a_result_does_not_fit_and_the_old_one_stays(small_disk):
     large.data["x"] = (("window",), np.random.default_rng(0).random(300_000))
     with pytest.raises(OSError):
         save(large, path)
-    assert path.read_bytes() == before and results.load(path)
+    assert path.read_bytes() == before and schema.load(path)
 
 
 def test_a_folder_that_cannot_be_written(small_disk, tmp_path, capsys):
@@ -135,7 +137,7 @@ def test_a_share_that_does_not_answer_is_not_called_damage(what, buffer, tmp_pat
     np.savez(tmp_path / "heldout.npz", error=np.zeros(3))
     job = Build("mini_lever", 50, workers=1, out=tmp_path / "b")
     readers = {
-        "result": (sealed, "open_to_read", lambda: results.load(path)),
+        "result": (sealed, "open_to_read", lambda: schema.load(path)),
         "buffer": (sealed, "open_to_read", lambda: validate(buffer)),
         "episode": (untrusted, "array", lambda: validate(buffer)),
         "part": (sealed, "open_to_read", lambda: build(job, show_progress=False)),

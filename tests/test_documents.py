@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.results import load
+from analysis.results.schema import load
 from tests.test_project import PACKAGES, ROOT
 
 

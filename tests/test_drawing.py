@@ -15,12 +15,13 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-import figures.curves
 import figures.finding1
 import figures.gallery
-from analysis import finding1, reporter, sweep
-from analysis.results import load, save
-from figures import style
+import figures.shared.curves
+from analysis import finding1
+from analysis.results.schema import load, save
+from analysis.runs import reporter, sweep
+from figures.shared import style
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.drawing import Drawing, look
 from offline_buffers.build import Build, build
@@ -160,7 +161,7 @@ def test_no_failure_of_a_picture_ends_a_sweep(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(reporter, "REDRAW_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "execute", run)
-    monkeypatch.setattr(figures.curves, "draw", fail)
+    monkeypatch.setattr(figures.shared.curves, "draw", fail)
     with pytest.raises(SystemExit) as stop:
         finding1.main([*SWEEP, *(f"--{place}={tmp_path / place}" for place in ("runs", "results", "out"))])
     said = capsys.readouterr()
@@ -227,11 +228,11 @@ def test_a_long_lived_process_does_not_gather_figures(tmp_path, drawn):
 
 CELL = """
 import numpy as np
-from analysis.explore import Rollout
-from figures import rollout
+from analysis.notebook import Rollout
+from analysis.notebook import figure
 frames, reward = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20.0)
 found = Rollout(5, np.zeros((19, 2)), frames, reward, np.zeros(1), {"w_r=1": frames}, {"w_r=1": reward})
-rollout.draw(found)
+figure.draw(found)
 """
 PICTURE = "from analysis import explore\nexplore.picture(found, 'a title')"
 OWN = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"

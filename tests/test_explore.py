@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis import claims, demo, explore, study, widgets
-from analysis.balance import follow
-from analysis.explore import Explorer, Rollout, Setting, load_slice
-from analysis.probes import ProbeConfig
-from analysis.representation import KINDS, regress
-from analysis.results import load
-from figures import rollout
+from analysis import claims, demo, notebook
+from analysis.models.balance import follow
+from analysis.models.probes import ProbeConfig
+from analysis.models.representation import KINDS, regress
+from analysis.notebook import Explorer, Rollout, Setting, load_slice, widgets
+from analysis.notebook import figure as picture_of
+from analysis.results.schema import load
+from analysis.runs import study
 from hdream_core.balancers import Harmony
 from hdream_core.data.minari_layout import DatasetError
 from offline_buffers.build import Build, build
@@ -101,27 +102,27 @@ def test_kinds_say_which_model_is_wrong():
         made(rises, a=rises, b=rises),
         made(flat, a=rises, b=flat),  # its true reward stands still
     ]
-    kinds = explore.right_and_wrong(found, {"tolerance": 1.0, "share": 0.8})
+    kinds = notebook.right_and_wrong(found, {"tolerance": 1.0, "share": 0.8})
     assert {name: np.flatnonzero(of).tolist() for name, of in kinds.items()} == {
         "only b right": [0],
         "only a right": [1],
         "both wrong": [2],
         "both right": [3],
     }
-    anyway = explore.dreamed_anyway([made(flat, a=rises, b=flat), made(flat, a=rises, b=rises)], level=3.0)
+    anyway = notebook.dreamed_anyway([made(flat, a=rises, b=flat), made(flat, a=rises, b=rises)], level=3.0)
     assert [of.tolist() for of in anyway.values()] == [[True, False], [False, False], [False, True], [False, False]]
     assert next(iter(anyway)) == "only a dreams of the reward"
-    assert explore.tally(kinds, ["a", "b"]).endswith("a is wrong in 2, b in 2: about as often.")
-    assert explore.tally(anyway, ["a", "b"]).endswith("a is wrong in 2, b in 1: here **a** is wrong more often.")
-    assert "a dreams of up to 0.0 and is off by 3.33" in explore.in_words(found[0])
-    assert explore.in_words(found[0]).endswith("More wrong here: **a**.")
-    assert explore.in_words(found[2]).endswith("Both are about as wrong.")
+    assert notebook.tally(kinds, ["a", "b"]).endswith("a is wrong in 2, b in 2: about as often.")
+    assert notebook.tally(anyway, ["a", "b"]).endswith("a is wrong in 2, b in 1: here **a** is wrong more often.")
+    assert "a dreams of up to 0.0 and is off by 3.33" in notebook.in_words(found[0])
+    assert notebook.in_words(found[0]).endswith("More wrong here: **a**.")
+    assert notebook.in_words(found[2]).endswith("Both are about as wrong.")
 
 
 def test_the_typical_rollout_is_the_median_of_its_kind():
     found = [made([0, 0, 0], a=[0, far, 0], b=[0, 0, 0]) for far in (9, 1, 5, 2)]
     kinds = {"some": np.array([True, True, True, False]), "none": np.zeros(4, bool)}
-    assert explore.typical(found, kinds) == {"some": 2}
+    assert notebook.typical(found, kinds) == {"some": 2}
 
 
 def test_settings_are_those_of_the_controls():
@@ -131,40 +132,40 @@ def test_settings_are_those_of_the_controls():
 
 def test_pictures_are_small(explorer):
     found = explorer.rollout(0, 0, 5, 20, (1, 0))
-    picture = explore.picture(found, "a title", recorded=explorer.stretches[0]["reward"][:25], level=2.0)
+    picture = notebook.picture(found, "a title", recorded=explorer.stretches[0]["reward"][:25], level=2.0)
     assert picture.mode == "P" and picture.width <= 900
     line = Image.new("RGB", (400, 300), "white")
     line.paste((0x00, 0x9E, 0x73), (0, 100, 400, 102))
-    assert explore.smaller(line).convert("RGB").getpixel((5, 100)) == pytest.approx((0x00, 0x9E, 0x73), abs=8)
+    assert notebook.smaller(line).convert("RGB").getpixel((5, 100)) == pytest.approx((0x00, 0x9E, 0x73), abs=8)
 
 
 def test_positions_are_read_as_the_study_reads_them(explorer):
     windows, small = explorer.segments(25, every=25), ProbeConfig(hidden=8, layers=1, updates=5)
     agent = explorer.agents["w_r=1"]
     errors = regress(agent, windows, 5, small, seeds=1, folds=2)
-    table = explore.probe_errors({"w_r=1": explore.read_positions(agent, windows, small, 2, 5)}, windows, 5)
+    table = notebook.probe_errors({"w_r=1": notebook.read_positions(agent, windows, small, 2, 5)}, windows, 5)
     for kind in KINDS:
         for j, thing in enumerate(windows.positions()):
-            row = table.loc[explore.probes.NAMES[kind], thing]
+            row = table.loc[notebook.probes.NAMES[kind], thing]
             for probe, column in (("mlp", "w_r=1"), ("linear", "w_r=1, linear"), ("constant", "constant")):
                 assert row[column] == pytest.approx(errors[f"{probe}/{kind}"][..., j].mean(), rel=1e-4)
-    averaged = explore.read_positions(agent, windows, small, 2, 5, probes=["linear"], samples=3)
+    averaged = notebook.read_positions(agent, windows, small, 2, 5, probes=["linear"], samples=3)
     assert list(averaged) == ["linear"] and averaged["linear"]["open_loop"]["lever"].shape == (4, 20, 2)
 
 
 def test_words_about_probes_name_what_is_worse():
     rows = pd.DataFrame({"constant": [10.0, 10.0], "a": [4.0, 12.0], "b": [6.0, 9.0]})
     rows.index = pd.MultiIndex.from_tuples([("seen", "hand"), ("imagined", "hand")])
-    told = explore.probes_in_words(rows, ["a", "b"])
+    told = notebook.probes_in_words(rows, ["a", "b"])
     assert "**a**: hand seen." in told and "**b**: hand imagined." in told
     assert "hand imagined with a (12 against 10)" in told and "with b (" not in told
 
 
 def test_the_studies_are_told_from_their_files():
     result = load(claims.SHIPPED / "state_regression_unseen_lever_pull_cpu.h5")
-    table = explore.study_errors(result)
+    table = notebook.study_errors(result)
     for j, thing in enumerate(map(str, result.axes["object"])):
-        row = table.loc[explore.probes.NAMES["posterior"], thing]
+        row = table.loc[notebook.probes.NAMES["posterior"], thing]
         assert float(row["constant"]) == pytest.approx(
             np.nanmean(result.values("constant/posterior")[..., j]), rel=5e-3
         )
@@ -174,7 +175,7 @@ def test_the_studies_are_told_from_their_files():
         ends = [gap[f"paired_over_{over}"][end] for over in ("seeds", "episodes") for end in ("low", "high")]
         assert (row["lower"] == "not shown") == (min(ends) < 0 < max(ends))
     branches, windows = (load(claims.SHIPPED / f"{name}_lever_pull_cpu.h5") for name in ("counterfactual", "finding2"))
-    rates = explore.rates(branches, windows)
+    rates = notebook.rates(branches, windows)
     assert set(rates.columns) == {*map(str, branches.axes["method"]), "of"}
     gap = np.abs(windows.values("dreamed_reward") - windows.values("true_reward")) <= 1
     still = np.ptp(windows.values("true_reward"), axis=-1) <= 1
@@ -184,22 +185,22 @@ def test_the_studies_are_told_from_their_files():
 
 
 def test_every_figure_has_its_verdicts_once(tmp_path):
-    rows = explore.ledger()
+    rows = notebook.ledger()
     names = [path.stem for path in sorted(claims.SHIPPED.glob("coefficients_*.h5"))]
     drawn = [("coefficients", tmp_path / f"{name}.png") for name in names]
     drawn += [("finding2", tmp_path / "finding2_lever_pull_cpu.png"), ("coefficients", tmp_path / "of_all.png")]
-    found = explore.item("coefficients", drawn, rows)
+    found = notebook.item("coefficients", drawn, rows)
     assert [path.stem for _, path in found] == ["of_all", *names]  # what several files share comes first
     shared, *others = (text for text, _ in found)
     for row in rows[rows["result"].str.startswith("coefficients_")].itertuples():
         assert f"**{row.verdict}**. {row.ours}" in shared
     assert all(text.endswith("- Verdicts: above.") for text in others)
-    ((text, _),) = explore.item("finding2", drawn, rows)
+    ((text, _),) = notebook.item("finding2", drawn, rows)
     assert "Fig. 3" in text and "finding2_lever_pull_cpu.h5" in text
 
 
 def test_rollout_is_drawn(explorer, tmp_path):
-    figure = rollout.draw(explorer.rollout(0, 0, 5, 20), title="a title")
+    figure = picture_of.draw(explorer.rollout(0, 0, 5, 20), title="a title")
     figure.savefig(tmp_path / "r.png")
     assert (tmp_path / "r.png").stat().st_size > 10_000
 
@@ -227,10 +228,10 @@ def test_damaged_slices_and_missing_models_are_one_line(tmp_path, monkeypatch):
     (tmp_path / "x.h5").write_bytes(b"junk")
     with pytest.raises(DatasetError, match="not a slice"):
         load_slice(tmp_path / "x.h5")
-    monkeypatch.setattr(explore.slices, "DATA", tmp_path)
+    monkeypatch.setattr(notebook.slices, "DATA", tmp_path)
     (tmp_path / "lever_pull_slice.h5").touch()  # a slice without models
     (tmp_path / "hammer_w_r=1.safetensors").touch()  # a model without a slice
-    assert explore.shipped_tasks() == {}
+    assert notebook.shipped_tasks() == {}
     with pytest.raises(DatasetError, match="holds no models of hammer"):
         Explorer.shipped("hammer")
 

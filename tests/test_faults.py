@@ -21,8 +21,8 @@ import torch
 from tqdm import tqdm
 
 import figures.finding1
-from analysis import results
-from analysis.results import save
+from analysis.results import schema
+from analysis.results.schema import save
 from hdream_core.config.presets import make_config
 from hdream_core.runs import checkpoint
 from hdream_core.runs.metrics import read_metrics
@@ -161,7 +161,7 @@ def test_results_and_figures_killed_while_written(tmp_path, rng, record_property
     figures.finding1.draw(path, tmp_path)  # fonts are read once, in the parent
 
     def check() -> None:
-        results.load(path)
+        schema.load(path)
         picture = (tmp_path / "finding1_x.png").read_bytes()
         assert picture.startswith(b"\x89PNG") and picture.endswith(b"IEND\xaeB`\x82")
 

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import figures.finding1
-from analysis.results import ResultError, load, save
-from analysis.stats import Interval
-from analysis.wrong_dreams import altered
-from figures import coefficients, forest, marks, style, words, wrong_dreams
+from analysis.results.schema import ResultError, load, save
+from analysis.results.stats import Interval
+from analysis.results.wrong_dreams import altered
+from figures import coefficients
 from figures.page import PAPER
+from figures.shared import forest, marks, style, words, wrong_dreams
 from hdream_core.balancers import analytic_weight
 from tests.made_up import result
 from tests.test_project import LIGHT

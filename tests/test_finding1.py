@@ -9,8 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from analysis import finding1, status, study, sweep
-from analysis.results import load
+from analysis import finding1, status
+from analysis.results.schema import load
+from analysis.runs import study, sweep
 from hdream_core import envs
 from hdream_core.config.presets import make_config
 from hdream_core.envs.opengl import RenderingError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import atari_table, finding1, loss_scales
-from analysis.results import load, save
+from analysis.results.schema import load, save
 from tests.quoted import ROOT
 
 NAME = "finding1_mini_lever_smoke"

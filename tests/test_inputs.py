@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from figures import style
+from figures.shared import style
 
 STUDIES = """
     finding1 loss_scales state_regression finding2 counterfactual finding3 reward_mse coefficients ablations multitask

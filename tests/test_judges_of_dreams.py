@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis import judges_of_dreams
-from analysis.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger import judges_of_dreams
+from analysis.ledger.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
 from tests.made_up import SIGNS, judged, of, paired, policies_of, span
 
 

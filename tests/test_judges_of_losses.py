@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis import judges, judges_of_losses
-from analysis.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger import judges, judges_of_losses
+from analysis.ledger.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
 from tests.made_up import errors_of, judged, of
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis import judges_of_models
-from analysis.stats import Interval
-from analysis.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger import judges_of_models
+from analysis.ledger.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.results.stats import Interval
 from tests.made_up import SIGNS, judged, of, paired, span
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import claims, clean, collect, finding1, results, status
+from analysis import claims, clean, collect, finding1, status
+from analysis.results import schema
 from figures import gallery
 from hdream_core.runs import checkpoint
 from hdream_core.runs.search import find_runs
@@ -44,9 +45,9 @@ def seen(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for *_, path in status.table(root)]
 
 
-def collected(root: Path) -> results.Result:
+def collected(root: Path) -> schema.Result:
     collect.main(["finding1", *FLAGS, "--w-r", "1", "10", "--runs", str(root), "--results", "r", "--out", "o"])
-    return results.load("r/finding1_mini_lever_smoke.h5")
+    return schema.load("r/finding1_mini_lever_smoke.h5")
 
 
 LINKED = {
@@ -157,18 +158,18 @@ def test_a_result_behind_a_link_counts_once_and_is_written_where_it_lies(tmp_pat
     made.attributes["study"] = "finding1"
     folder = tmp_path / "results"
     folder.mkdir()
-    results.save(made, place)
+    schema.save(made, place)
     (folder / "finding1_x.h5").symlink_to(place)
     (folder / "second.h5").symlink_to("finding1_x.h5")
     (tmp_path / "link").symlink_to("results")
     for where in (folder, tmp_path / "link"):
-        assert [path.name for path in results.files_of(where)] == ["finding1_x.h5"]
+        assert [path.name for path in schema.files_of(where)] == ["finding1_x.h5"]
     assert [path.stem for _, path in gallery.redraw(folder, tmp_path / "out")] == ["finding1_x"]
     before = place.read_bytes()
     made.attributes["command"] = "another"
-    results.save(made, folder / "finding1_x.h5")
+    schema.save(made, folder / "finding1_x.h5")
     assert (folder / "finding1_x.h5").is_symlink() and place.read_bytes() != before
-    assert results.load(folder / "finding1_x.h5").attributes["command"] == "another"
+    assert schema.load(folder / "finding1_x.h5").attributes["command"] == "another"
     (folder / "lost.h5").symlink_to("nowhere")
     with pytest.raises(SystemExit) as stop:
         claims.main(["--results", str(folder), "--out", str(tmp_path / "ledger")])

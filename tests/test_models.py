@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import branching, counterfactual, hallucination, methods
-from analysis.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
-from analysis.representation import features, folds_of
-from analysis.segments import Segments, _rows, draw
-from analysis.tasks import task_facts
+from analysis import counterfactual
+from analysis.models import branching, hallucination
+from analysis.models.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
+from analysis.models.representation import features, folds_of
+from analysis.models.segments import Segments, _rows, draw
+from analysis.results.tasks import task_facts
+from analysis.runs import methods
 from hdream_core import envs
 from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import motion
-from analysis.probes import ProbeConfig
-from analysis.representation import Features
-from analysis.segments import LENGTH, draw
-from analysis.tasks import task_facts
+from analysis.models import motion
+from analysis.models.probes import ProbeConfig
+from analysis.models.representation import Features
+from analysis.models.segments import LENGTH, draw
+from analysis.results.tasks import task_facts
 from hdream_core.envs import positions
 from offline_buffers.build import Build, build
 
@@ -39,7 +39,7 @@ def test_running_mean_is_the_mean_of_the_last_rows():
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory):
-    from analysis.segments import _recorded
+    from analysis.models.segments import _recorded
 
     job = Build("mini_lever", 6000, workers=1, out=tmp_path_factory.mktemp("b") / "b")
     return draw("mini_lever", _recorded(build(job, show_progress=False), 0.1, 108, heldout=False), None, LENGTH, seed=0)

@@ -8,7 +8,8 @@ import zmq
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
-from analysis import explore, widgets
+from analysis import notebook
+from analysis.notebook import widgets
 from figures.page import PAPER
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -42,8 +43,9 @@ def test_notebook_runs(path):
 
 EXPLORER = """
 %matplotlib inline
-from analysis import explore, widgets
-explorer = explore.Explorer.shipped("lever_pull")
+from analysis import notebook
+from analysis.notebook import widgets
+explorer = notebook.Explorer.shipped("lever_pull")
 found = explorer.rollout(0, 0, 5, 9)
 controls, output = widgets.spurious_correlations(explorer, horizon=9).children
 (stretch, start, context), push, agents = *(box.children for box in controls.children[:2]), controls.children[2]
@@ -133,5 +135,5 @@ def test_every_item_of_the_paper_is_reproduced_in_a_cell_of_its_own():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ipywidgets, on its own classes
 def test_tasks_to_choose_from_are_those_that_models_ship_for():
     chooser, _ = widgets.with_task(lambda explorer: widgets.widgets.Label(explorer.task)).children
-    assert list(chooser.options) == list(explore.shipped_tasks())
-    assert all(len(models) >= 2 for models in explore.shipped_tasks().values())
+    assert list(chooser.options) == list(notebook.shipped_tasks())
+    assert all(len(models) >= 2 for models in notebook.shipped_tasks().values())

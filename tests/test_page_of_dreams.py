@@ -1,6 +1,6 @@
 """The page of results quotes what is shipped: how loud losses are, and how often dreams are wrong."""
 
-from analysis import kinds_of_dreams
+from analysis.results import kinds_of_dreams
 from tests.quoted import PAGE, ends, flowing, percent, quote, shipped
 
 TASKS = {"lever_pull": "", "handle_pull_side": "Handle Pull Side: ", "hammer": "Hammer: "}  # as rows begin

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from analysis.judges_of_models import whole_state
-from analysis.stats import seed_interval
-from analysis.verdicts import REPRODUCED, Shelf
+from analysis.ledger.judges_of_models import whole_state
+from analysis.ledger.verdicts import REPRODUCED, Shelf
+from analysis.results.stats import seed_interval
 from tests.quoted import PAGE, flowing, percent, quote, shipped
 from tests.test_page_of_representation import cells_of
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.stats import cluster_interval, seed_interval
+from analysis.results.stats import cluster_interval, seed_interval
 from tests.quoted import PAGE, ends, flowing, quote, shipped
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis import summary
-from analysis.stats import seed_interval, welch_interval
+from analysis.results import summary
+from analysis.results.stats import seed_interval, welch_interval
 from hdream_core.config.presets import make_config
 from hdream_core.dreamerv2.agent import DreamerV2
 from tests.quoted import PAGE, README, flowing, quote, shipped

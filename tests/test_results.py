@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.results import ResultError, load, save
-from analysis.stats import SHARE, cluster_interval, seed_interval, variance_ratio, welch_interval
+from analysis.results.schema import ResultError, load, save
+from analysis.results.stats import SHARE, cluster_interval, seed_interval, variance_ratio, welch_interval
 from tests.made_up import result
 
 

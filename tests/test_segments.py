@@ -3,10 +3,10 @@
 import pytest
 
 from analysis import demo
-from analysis.explore import load_slice
-from analysis.segments import make_env
-from analysis.study import Plan
-from analysis.sweep import Run
+from analysis.models.segments import make_env
+from analysis.notebook import load_slice
+from analysis.runs.study import Plan
+from analysis.runs.sweep import Run
 from hdream_core.config.presets import make_config
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError

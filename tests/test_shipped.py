@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from analysis import collect, finding3, kinds_of_dreams, loss_scales, reward_mse, state_regression, wrong_dreams
-from analysis.results import _without_nan, load
-from figures.style import SHIPPED
+from analysis import collect, finding3, loss_scales, reward_mse, state_regression
+from analysis.results import kinds_of_dreams, wrong_dreams
+from analysis.results.schema import _without_nan, load
+from figures.shared.style import SHIPPED
 
 FINAL = {
     "finding1": collect.final_intervals,

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from analysis.results import asked_for, fewer, load
+from analysis.results.schema import asked_for, fewer, load
 from offline_buffers.build import Build, build
 from tests.quoted import ROOT, shipped
 

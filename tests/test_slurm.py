@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import launcher, results, slurm, study
 from analysis.finding1 import Finding1, main
+from analysis.results import schema
+from analysis.runs import launcher, slurm, study
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support.errors import ConfigError
 from tests import slurm_cluster
@@ -75,9 +76,7 @@ def steps(folder: Path) -> int:
 def test_the_result_is_that_of_one_machine(cluster, tmp_path):
     finish(start(cluster, tmp_path / "slurm", "--workers", "2", "--slurm-cpus-per-task", "1"))
     main(words(tmp_path / "local"))
-    here, there = (
-        results.load(tmp_path / name / "results/finding1_mini_lever_smoke.h5") for name in ("local", "slurm")
-    )
+    here, there = (schema.load(tmp_path / name / "results/finding1_mini_lever_smoke.h5") for name in ("local", "slurm"))
     assert there.attributes["complete"] and here.config == there.config and set(here.data) == set(there.data)
     assert here.notes == there.notes
     for name in here.data:
@@ -230,6 +229,6 @@ def test_without_a_launcher_the_result_is_what_is_there(tmp_path, capsys):
     main(words(tmp_path, "--w-r", "1"))
     before = metrics(tmp_path)
     main(words(tmp_path, "--w-r", "1", "100", "--launcher", "none"))
-    found = results.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
+    found = schema.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
     assert metrics(tmp_path) == before and not found.attributes["complete"]
     assert np.isfinite(found.values("return")[0]).all() and np.isnan(found.values("return")[1]).all()

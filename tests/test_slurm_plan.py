@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import slurm, slurm_options, study, sweep
 from analysis.finding1 import Finding1, main
+from analysis.runs import slurm, slurm_options, study, sweep
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError
 

@@ -12,16 +12,14 @@ from analysis import (
     counterfactual,
     finding2,
     finding3,
-    kinds_of_dreams,
     loss_scales,
     multitask,
     reward_mse,
     state_regression,
-    study,
-    sweep,
-    wrong_dreams,
 )
-from analysis.results import load
+from analysis.results import kinds_of_dreams, wrong_dreams
+from analysis.results.schema import load
+from analysis.runs import study, sweep
 from hdream_core.runs import folder as run_folder
 from offline_buffers.build import Build, build
 

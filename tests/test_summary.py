@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis import collect, summary
-from analysis.results import load, save
+from analysis import collect
+from analysis.results import summary
+from analysis.results.schema import load, save
 from tests.made_up import result
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from analysis.collect import _heldout
-from analysis.results import ResultError, load, save
+from analysis.results.schema import ResultError, load, save
 from hdream_core.config.presets import make_config
 from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.data.offline import open_buffer

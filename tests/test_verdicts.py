@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.stats import Interval
-from analysis.verdicts import NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, verdict
+from analysis.ledger.verdicts import NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, verdict
+from analysis.results.stats import Interval
 
 
 @pytest.mark.parametrize(

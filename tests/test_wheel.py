@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis import claims, ledger_timing
-from analysis.results import CONTENTS, SHIPPED, load
+from analysis import claims
+from analysis.ledger import timing
+from analysis.results.schema import CONTENTS, SHIPPED, load
 from tests.test_project import PACKAGES
 from tests.unwritable import ROOT, SMOKE, command, read_only, refused
 
@@ -85,7 +86,7 @@ def test_contents_name_what_ships():
 @pytest.mark.parametrize(
     "name",
     [
-        f"analysis/data/{ledger_timing.TIMINGS[-1][0]}",
+        f"analysis/data/{timing.TIMINGS[-1][0]}",
         *(f"figures/data/{name}" for name in (CONTENTS, "finding1_hammer_cpu.h5")),
     ],
 )

@@ -1,0 +1,1 @@
+"""Judges the paper's claims by result files: the claims, the rules, the verdicts."""

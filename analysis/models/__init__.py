@@ -1,0 +1,1 @@
+"""Examines trained models: windows of episodes, dreams, features, probes, branches."""

@@ -1,0 +1,1 @@
+"""Result files, and what is computed from them alone: no torch here, since figures import it."""

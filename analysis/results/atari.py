@@ -1,0 +1,180 @@
+"""Table 2 of the paper (Atari 100K) read from a file, and statistics of its human-normalised scores.
+
+The table holds one mean a game and method, rounded to an integer, so intervals are over games: they answer "would other
+games like these say the same?", not "would other seeds?".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.results.stats import BOOTSTRAP_SEED, RESAMPLES, Interval
+from hdream_core.support.errors import UserError
+
+COLUMNS = {
+    "random": "Random",
+    "human": "Human",
+    "simple": "SimPLe (2020)",
+    "twm": "TWM (2023)",
+    "iris": "IRIS (2023)",
+    "dreamerv3_original": "DreamerV3 (Original)",
+    "dreamerv3_reproduced": "DreamerV3 (Reproduced)",
+    "harmony_dreamerv3": "Harmony DreamerV3",
+}  # as the file names them, and as the paper does
+METHODS = tuple(COLUMNS)[2:]
+OURS, BASE, ORIGINAL = "harmony_dreamerv3", "dreamerv3_reproduced", "dreamerv3_original"  # ours: of the paper
+PRINTED = {"mean": "Human Mean", "median": "Human Median"}  # the table's last rows
+GAMES = 26
+CLIMBER = "Crazy Climber"  # the game that App. E.1 names
+TOLERANCE = 0.05  # of the caption: "within 5% of the best"
+STATISTICS = {
+    "mean": lambda values: values.mean(-1),
+    "median": lambda values: np.median(values, -1),
+    "iqm": lambda values: stats.trim_mean(values, 0.25, axis=-1),  # of 26 games, the middle 14
+}
+
+
+class TableError(UserError, ValueError):
+    """The table's file is damaged; the message says where, and what would be right."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Table 2.
+
+    Attributes:
+        scores: ``(game, column)``, as printed, columns as in ``COLUMNS``.
+        printed: ``(mean or median, column)``, text such as ``136.5%``.
+    """
+
+    scores: pd.DataFrame
+    printed: pd.DataFrame
+
+    @property
+    def normalised(self) -> pd.DataFrame:
+        """``(game, column)``, human-normalised: 0 is random play, 1 a human's."""
+        return normalise(self.scores)
+
+    def statistic(self, name: str, column: str, drop: Sequence[str] = ()) -> float:
+        """Mean, median or IQM over games of a column's human-normalised scores, some games left out."""
+        return float(STATISTICS[name](self.normalised[column].drop(list(drop)).to_numpy()))
+
+
+def read_table(path: Path) -> Table:
+    """Reads a table laid out like the shipped one: a header, a row a game, and the two printed aggregates.
+
+    Raises:
+        TableError: naming file, row and column.
+    """
+    expected = ["game", *COLUMNS]
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except FileNotFoundError:
+        raise TableError(f"{path}: no such table") from None
+    except ValueError as error:  # pandas' parser errors and wrong encodings are among them
+        raise TableError(f"{path}: not a CSV table with a header and {len(expected)} columns ({error})") from None
+    if list(frame.columns) != expected or not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(f"{path}: the header is {','.join(frame.columns)}; expected {','.join(expected)} and no more")
+    frame = frame.fillna("").set_index("game")  # a row that ends early has no text there
+    twice = frame.index[frame.index.duplicated()]
+    if len(twice):
+        raise TableError(f"{path}: row {twice[0]!r} stands twice; expected one row a game")
+    for row in (CLIMBER, *PRINTED.values()):
+        if row not in frame.index:
+            raise TableError(f"{path}: row {row!r} is missing; expected the {GAMES} games, then the aggregates")
+    games = frame.drop(list(PRINTED.values()))
+    if len(games) != GAMES:
+        raise TableError(f"{path}: {len(games)} rows of games; expected {GAMES}")
+    scores = pd.DataFrame(
+        {column: [_number(path, game, column, games.at[game, column]) for game in games.index] for column in COLUMNS},
+        index=games.index,
+    )
+    for game in scores.index[scores["human"] - scores["random"] <= 1]:  # the least that rounding cannot turn around
+        raise TableError(f"{path}: row {game!r}: human is not more than 1 above random, which normalising needs")
+    printed = frame.loc[list(PRINTED.values())].set_axis(list(PRINTED))
+    for name, column in itertools.product(PRINTED, COLUMNS):
+        text = printed.at[name, column]
+        if not text.endswith("%"):
+            raise TableError(f"{path}: row {PRINTED[name]!r}, column {column} is {text!r}; expected a percentage")
+        _number(path, PRINTED[name], column, text[:-1])
+    return Table(scores, printed)
+
+
+def _number(path: Path, row: str, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise TableError(f"{path}: row {row!r}, column {column} is {text!r}; expected a number")
+    return value
+
+
+def normalise(scores: pd.DataFrame) -> pd.DataFrame:
+    """``(score - random) / (human - random)``, a game a row."""
+    return scores.sub(scores["random"], axis=0).div(scores["human"] - scores["random"], axis=0)
+
+
+def percent(text: str) -> tuple[float, float]:
+    """A printed percentage such as ``136.5%`` as a fraction, and half a unit of its last digit."""
+    digits = text.rstrip("%")
+    return float(digits) / 100, 0.5 * 10.0 ** -len(digits.partition(".")[2]) / 100
+
+
+def resampled(normalised: np.ndarray) -> dict[str, np.ndarray]:
+    """Aggregates of games drawn with replacement; the same draws for every method, so that differences are paired.
+
+    Args:
+        normalised: ``(method, game)``.
+
+    Returns:
+        By statistic, ``(method, RESAMPLES)``.
+    """
+    games = normalised.shape[1]
+    drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(0, games, (RESAMPLES, games))
+    return {name: statistic(normalised[:, drawn]) for name, statistic in STATISTICS.items()}
+
+
+def gains(table: Table, method: str, reference: str) -> dict[str, Interval]:
+    """By statistic: how far ``method`` lies above ``reference``, with the percentile bootstrap's 95 % interval."""
+    values = table.normalised[[method, reference]].to_numpy().T
+    found = {}
+    for name, samples in resampled(values).items():
+        low, high = np.quantile(samples[0] - samples[1], [0.025, 0.975])
+        first, second = STATISTICS[name](values)
+        found[name] = Interval(float(first - second), float(low), float(high))
+    return found
+
+
+def rounding_range(table: Table, statistic: str, column: str) -> tuple[float, float]:
+    """Least and greatest aggregate of scores that round to the printed integers, random and human ones included.
+
+    A normalised score is monotone in each of the three, so its extremes lie at corners; the aggregates are monotone in
+    every game.
+    """
+    corners = [
+        (table.scores[column] + a - (table.scores["random"] + b))
+        / ((table.scores["human"] + c) - (table.scores["random"] + b))
+        for a, b, c in itertools.product((-0.5, 0.5), repeat=3)
+    ]
+    aggregate = STATISTICS[statistic]
+    return float(aggregate(np.min(corners, axis=0))), float(aggregate(np.max(corners, axis=0)))
+
+
+def matched(table: Table, reference: pd.Series, tolerance: float = 0.0) -> int:
+    """In how many games Harmony DreamerV3 scores ``reference`` or more, or less by at most this share of it."""
+    return int((table.scores[OURS] >= reference - tolerance * reference.abs()).sum())
+
+
+def tolerances_for(table: Table, reference: pd.Series, count: int) -> tuple[float, float]:
+    """The least tolerance with which ``matched`` gives ``count`` games, and the one from which on it gives more."""
+    shortfall = ((reference - table.scores[OURS]) / reference.abs()).where(reference != table.scores[OURS], 0.0)
+    steps = [*np.sort(shortfall.clip(lower=0).to_numpy()), np.inf]
+    return float(steps[count - 1]), float(steps[count])

@@ -1,0 +1,261 @@
+"""The result files: HDF5, schema version 1, written whole and checked on write and on read.
+
+Every metric is a dense float64 array ``(method, seed, step)`` (or with ``window`` or ``log_step`` in the place of
+``step``), NaN where missing, with HDF5 dimension scales. Raw per-seed values always; intervals are stored beside them
+with their method and the seed of resampling. ``figures`` reads these files and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hdream_core.support import sealed, untrusted
+from hdream_core.support.errors import UserError
+
+SCHEMA_VERSION = 1
+LARGEST = 2**28  # bytes of all arrays of a result together
+STALE = 3600.0  # seconds after which nobody is still writing a result
+SCALES = ("paper", "reduced", "miniature", "twin")
+SHIPPED = Path(__file__).parents[2] / "figures" / "data"
+CONTENTS = "contents.txt"  # names the result files that a folder must hold, one a line
+PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
+ATTRIBUTES: dict[str, type] = {
+    "schema_version": int,
+    "paper": str,
+    "study": str,
+    "command": str,
+    "git_commit": str,
+    "git_dirty": bool,
+    "package_versions": str,
+    "device": str,
+    "created_utc": str,
+    "scale": str,
+    "preset": str,
+    "task": str,
+    "buffer_sha256": str,
+    "wall_seconds": float,
+}
+
+
+# A metric's name, perhaps in groups.
+PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")
+
+
+class ResultError(UserError, ValueError):
+    """A result file breaks the schema; the message names file and field."""
+
+
+@dataclass
+class Result:
+    """One study's result in memory.
+
+    Attributes:
+        attributes: root attributes, all of ``ATTRIBUTES``.
+        axes: coordinates by axis name, e.g. ``method`` (strings), ``seed``, ``step``.
+        data: arrays by metric name, each with the names of its axes.
+        config: full configs by method.
+        notes: further facts of the study, plain values (intervals, protocol).
+    """
+
+    attributes: dict[str, Any]
+    axes: dict[str, np.ndarray]
+    data: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    config: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def values(self, name: str) -> np.ndarray:
+        """The array of a metric."""
+        return self.data[name][1]
+
+
+def asked_for(result: Result, name: str) -> int | None:
+    """How many of something the command that made a result asked for: ``segments``, ``windows`` ...; None if not known.
+
+    Files from before the note ``asked`` tell it only where the command has a flag for it.
+    """
+    noted = result.notes.get("asked")
+    if isinstance(noted, dict) and isinstance(noted.get(name), int):
+        return noted[name]
+    given = re.search(rf"--{re.escape(name)} (\d{{1,9}})\b", result.attributes["command"])
+    return int(given[1]) if given else None
+
+
+def fewer(result: Result, number: int, name: str) -> str:
+    """``100 of 1,000 segments asked for`` where a result has fewer than that; else nothing."""
+    asked = asked_for(result, name)
+    return f"{number:,} of {asked:,} {name} asked for" if asked is not None and number < asked else ""
+
+
+def now_utc() -> str:
+    """The current time for ``created_utc``."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def save(result: Result, path: Path) -> Path:
+    """Checks the result and writes it under a temporary name, then renames.
+
+    Raises:
+        ResultError: naming the field that breaks the schema; nothing is written then.
+    """
+    check(result, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    real = Path(os.path.realpath(path))  # where a link leads
+    for left in real.parent.glob(f".{real.name}.*.tmp"):  # of processes that were killed while they wrote
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+    with sealed.writing(path) as file:
+        _write(result, file)
+    return path
+
+
+def _write(result: Result, file: h5py.File) -> None:
+    file.attrs.update(result.attributes)
+    for name, value in (("config", result.config), ("notes", result.notes)):
+        text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
+        file.create_dataset(name, data=text, dtype=h5py.string_dtype())
+    for name, values in result.axes.items():
+        strings = values.dtype.kind in "UO"
+        data = values.astype(object) if strings else values
+        axis = file.create_dataset(f"axes/{name}", data=data, dtype=h5py.string_dtype() if strings else None)
+        axis.make_scale(name)
+    for name, (axes, values) in result.data.items():
+        packed = {"compression": "gzip", "compression_opts": 9, "shuffle": values.itemsize > 1} if values.size else {}
+        dataset = file.create_dataset(f"data/{name}", data=values, **packed)
+        for dimension, axis in zip(dataset.dims, axes, strict=True):
+            dimension.label = axis
+            dimension.attach_scale(file[f"axes/{axis}"])
+
+
+def load(path: str | Path) -> Result:
+    """Reads and checks a result file.
+
+    Raises:
+        ResultError: naming file and field.
+    """
+    path = Path(path)
+    if not path.exists():
+        kind = f"a link to nothing ({os.readlink(path)})" if path.is_symlink() else "no such result file"
+        raise ResultError(f"{path}: {kind}")
+    where = f"{path}: not a result file of schema {SCHEMA_VERSION}"
+    with untrusted.expecting(where, ResultError), sealed.open_to_read(path) as file:
+        found = untrusted.datasets(file)
+        if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
+            raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
+        result = Result(
+            attributes=untrusted.attributes(file),
+            axes={name: _axis(values) for name, values in _beneath("axes", found)},
+            data={name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)},
+            config=untrusted.json_value(untrusted.text(found["config"])),
+            notes=untrusted.json_value(untrusted.text(found["notes"])),
+        )
+    check(result, str(path))
+    return result
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Lists a folder's result files by name; a file that links give several names counts once, by its own.
+
+    Raises:
+        ResultError: if there is no such folder, or a file is missing that its ``contents.txt`` names.
+    """
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: no such folder of results")
+    contents = folder / CONTENTS
+    expected = contents.read_text().split() if contents.exists() or folder == SHIPPED else []
+    if lost := [name for name in expected if not (folder / name).exists()]:
+        raise ResultError(f"{folder}: {', '.join(lost)} is missing, which {CONTENTS} there names")
+    found: dict[object, Path] = {}
+    for path in sorted(folder.glob("*.h5"), key=lambda path: (path.is_symlink(), path.name)):
+        found.setdefault(_identity(path), path)
+    return sorted(found.values())
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file share; of a link that leads to nothing, itself."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
+
+
+def using(source: str | Path) -> contextlib.AbstractContextManager[None]:
+    """Raises ResultError, naming the file, where what is done with a result needs more of it than the schema asks."""
+    return untrusted.expecting(f"{source}: not what this study writes", ResultError)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _beneath(group: str, found: Mapping[str, h5py.Dataset]) -> list[tuple[str, h5py.Dataset]]:
+    return [(name.removeprefix(f"{group}/"), values) for name, values in found.items() if name.startswith(f"{group}/")]
+
+
+def _axes_of(dataset: h5py.Dataset) -> tuple[str, ...]:
+    return tuple(dimension.label for dimension in dataset.dims)
+
+
+def _axis(values: h5py.Dataset) -> np.ndarray:
+    if h5py.check_string_dtype(values.dtype):
+        return untrusted.strings(values)
+    return untrusted.array(values)
+
+
+def check(result: Result, where: str) -> None:
+    """Raises ResultError, naming ``where`` and the field, unless the result fits the schema."""
+    for name, kind in ATTRIBUTES.items():
+        value = result.attributes.get(name)
+        if value is None:
+            raise ResultError(f"{where}: attribute {name} is missing")
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise ResultError(f"{where}: attribute {name} is {value!r}, not of type {kind.__name__}")
+    if result.attributes["schema_version"] != SCHEMA_VERSION:
+        raise ResultError(
+            f"{where}: schema_version is {result.attributes['schema_version']}, this code reads {SCHEMA_VERSION}"
+        )
+    if result.attributes["scale"] not in SCALES:
+        raise ResultError(f"{where}: scale is {result.attributes['scale']!r}, must be one of {', '.join(SCALES)}")
+    for name, values in result.axes.items():
+        if values.ndim != 1:
+            raise ResultError(f"{where}: axes/{name} has shape {values.shape}, must be a list")
+    for name, value in result.attributes.items():
+        if not isinstance(value, str | int | float):
+            raise ResultError(f"{where}: attribute {name} is {value!r}, must be a text or a number")
+    for name in result.data:
+        if not PLAIN.fullmatch(name) or any(other.startswith(f"{name}/") for other in result.data):
+            raise ResultError(f"{where}: data/{name} cannot be a metric's name")
+    for name, (axes, values) in result.data.items():
+        _check_metric(name, axes, values, result.axes, where)
+
+
+def _check_metric(
+    name: str, axes: tuple[str, ...], values: np.ndarray, known: Mapping[str, np.ndarray], where: str
+) -> None:
+    missing = [axis for axis in axes if axis not in known]
+    if missing:
+        raise ResultError(f"{where}: data/{name} has axis {missing[0]!r}, which is not among {', '.join(known)}")
+    expected = tuple(len(known[axis]) for axis in axes)
+    if values.shape != expected:
+        raise ResultError(f"{where}: data/{name} has shape {values.shape}, its axes {', '.join(axes)} have {expected}")
+    if values.dtype.kind not in "fiu":
+        raise ResultError(f"{where}: data/{name} has dtype {values.dtype}, must be numeric")

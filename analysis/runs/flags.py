@@ -1,0 +1,141 @@
+"""What the command line of a study says: its flags, the sizes of its preset, and the configs of the runs it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+import tyro
+
+from analysis.runs import methods as naming
+from hdream_core import envs
+from hdream_core.config import legacy
+from hdream_core.config.fields import Config
+from hdream_core.config.presets import check_preset, make_config
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.precision import pick_device
+from hdream_core.support.settings import parse_value
+
+# What a preset sweeps unless told otherwise.
+SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
+MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
+OWN = ("task", "method", "seed", "preset", "offline_buffer")  # settings with flags of their own
+RESULTS, FIGURES = Path("results"), Path("figures/out")  # where they go unless told otherwise
+
+Job = TypeVar("Job", bound="Study")
+
+
+@dataclass(frozen=True)
+class Study:
+    CHOOSE: ClassVar[tuple[str, ...]] = ("methods",)  # flags that choose methods; a study's others are its settings
+    MAKES: ClassVar[tuple[str, ...]] = ("results", "out")  # flags that name folders it writes to
+
+    task: str = "lever_pull"
+    """Task by the paper's name; mini_lever is the miniature."""
+    mode: Literal["auto", "online", "offline"] = "auto"
+    """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
+    without a GPU, which is what a small machine can carry, else online; online where no script can fill a buffer."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds of every method. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on mini_lever), 0 to 4 for paper."""
+    preset: str = "auto"
+    """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
+    workers: int = 0
+    """Runs in parallel; 0: one per processor, or all of them with Slurm."""
+    buffer: Path | None = None
+    """Offline: an existing buffer's folder. Default: a scripted one, built first if need be."""
+    runs: Path = Path("runs")
+    """Folder of the runs."""
+    results: Path = RESULTS
+    """Folder of the result file. Methods and seeds are added to a result that is there with the same settings."""
+    replace: bool = False
+    """Whether a result that is there with other settings, or is damaged, may be replaced; else it is refused."""
+    out: Path | None = None
+    """Folder of the figure. Default: figures/out, or with --results that folder."""
+    set: tuple[str, ...] = ()
+    """Further settings of every run, as name=value, e.g. train.steps=20000
+    agent.model.rssm.deter=512."""
+    launcher: Literal["local", "slurm", "none"] = "local"
+    """Where runs are trained: local, side by side on this machine; slurm, as an array of jobs; none, nowhere: the
+    result is made of what the runs have so far."""
+    slurm: tuple[str, ...] = ()
+    """Parameters of the Slurm jobs as name=value, in submitit's names: partition=gpu gpus_per_node=1 time=720 (minutes)
+    cpus_per_task=8 mem=32GB account=me ...; --slurm-partition gpu says the same."""
+    plan_only: bool = False
+    """Print the plan and stop; of Slurm jobs also parameters and script, which needs no Slurm here."""
+    words: Annotated[tuple[str, ...] | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
+    """The command line that all this was read from; None for a job that was made otherwise."""
+    given: Annotated[tuple[str, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()
+    """Those of the study's sizes that were asked for, rather than left to the preset."""
+
+
+@dataclass(frozen=True)
+class OfflineStudy(Study):
+    """A study of C.4's kind: its models are compared on the same data unless told otherwise."""
+
+    mode: Literal["auto", "online", "offline"] = "offline"
+    """offline, as in C.4, or online, where each model has trained on data of its own; auto: online with a GPU and on
+    the miniature, else offline."""
+
+
+def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
+    """The job with what was left open set to the size of its preset.
+
+    Args:
+        job: with None in the fields that were not given.
+        sizes: field to preset to value.
+    """
+    preset, _ = resolve(job)
+    given = tuple(name for name in sizes if getattr(job, name) is not None)
+    for name in given:
+        if getattr(job, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be 1 or more")
+    return replace(job, given=given, **{name: by[preset] for name, by in sizes.items() if name not in given})
+
+
+def resolve(job: Study) -> tuple[str, str]:
+    """Preset and mode for this machine, where they were left to ``auto``."""
+    device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
+    gpu, miniature, scripted = pick_device(device).type == "cuda", _is_miniature(job.task), envs.find(job.task).scripted
+    preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
+    check_preset(job.task, preset)
+    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature or not scripted else "offline"
+    return preset, mode
+
+
+def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:
+    """Every run of the study: each method with each seed."""
+    settings: dict[str, str] = {}
+    for text in job.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: expected name=value")
+        if name in OWN or name.startswith("balancer."):
+            raise ConfigError(f"--set {text}: the sweep sets {name} itself; use its own flag")
+        settings[legacy.setting(name)] = value
+    seeds = seeds_of(job, preset)
+    for flag, values in (("--seeds", seeds), ("the methods", methods)):
+        if not values or len(set(values)) < len(values):
+            raise ConfigError(f"{flag}: one or more different values are needed, got {' '.join(map(str, values))}")
+    found = []
+    for seed in seeds:
+        for method in methods:
+            base, own = naming.parse(method)
+            start = make_config(job.task, preset, base)
+            changes = {name: parse_value(start, name, value) for name, value in settings.items()}
+            changes |= {"offline_buffer": str(buffer) if buffer else None, "seed": seed}
+            found.append(make_config(job.task, preset, base, changes | own))
+    return found
+
+
+def seeds_of(job: Study, preset: str) -> tuple[int, ...]:
+    """The seeds of a job, those of the preset unless it says otherwise."""
+    if job.seeds is not None:
+        return job.seeds
+    return tuple(range((MINIATURE_SEEDS if _is_miniature(job.task) else SEEDS)[preset]))
+
+
+def _is_miniature(task: str) -> bool:
+    """Whether a processor carries the task at its full size."""
+    return envs.find(task).scale == "miniature"

@@ -1,0 +1,210 @@
+"""What a result file holds already, and what a command may make of it: never less or anything else without a word.
+
+A result is a grid of methods and seeds under one set of settings: those of its runs, and the study's own flags. A
+command with the same settings adds its methods and seeds to those of the file, whose runs must lie in the runs folder.
+Every other command is refused before anything is trained, unless it is told to replace the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.results.schema import Result, ResultError, load
+from analysis.runs import sweep
+from hdream_core.config.fields import Config
+from hdream_core.config.files import from_dict
+from hdream_core.data.minari_layout import DatasetError, read_metadata
+from hdream_core.runs.folder import MAY_CHANGE
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.locks import exclusive
+from hdream_core.support.settings import flatten
+
+REMEDY = "it stays as it is: give --results another folder, or add --replace"
+FREE = (*MAY_CHANGE, "seed", "offline_buffer")  # settings that differ between runs of one result; buffers have a hash
+ASKED = "asked"  # the note with the study's own flags
+
+Grid = Callable[[Sequence[str], Sequence[int]], list[Config]]
+Cell = tuple[str, int]  # method and seed
+
+
+@dataclass(frozen=True)
+class Target:
+    """The result file that a command writes.
+
+    Attributes:
+        path: of the file.
+        methods, seeds: that the command asks for.
+        grid: configs of methods and seeds with the command's settings.
+        runs: folder of the runs.
+        own: the study's own flags by name.
+        command: for the file's attribute of that name.
+        replace: whether what the file holds may go.
+        fixed: whether other methods make another result, rather than a larger one.
+    """
+
+    path: Path
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    grid: Grid
+    runs: Path
+    own: Mapping[str, Any]
+    command: str
+    replace: bool = False
+    fixed: bool = False
+
+    def planned(self) -> list[sweep.Run]:
+        """Returns the runs that the file is to be of: those asked for, and those that it holds already.
+
+        Raises:
+            ConfigError: in one line, if the file holds what this command would not make.
+        """
+        found = None if self.replace else read(self.path)
+        if found is None:
+            return sweep.plan(self.grid(self.methods, self.seeds), self.runs)
+        methods = self._methods(found)
+        seeds = sorted({*self.seeds, *map(int, found.axes["seed"])})
+        wanted = self._checked(found, methods, seeds)
+        planned = sweep.plan(wanted, self.runs)
+        self._check_runs(found, planned)
+        return planned
+
+    def asks(self, run: sweep.Run) -> bool:
+        """Whether the command asks for this run."""
+        return run.config.method in self.methods and run.config.seed in self.seeds
+
+    def full_command(self) -> str:
+        """The command that makes the file: with those before it, if it alone asks for less than the file holds."""
+        found = None if self.replace else read(self.path)
+        if found is None or set(cells(found)) <= {(m, s) for m in self.methods for s in self.seeds}:
+            return self.command
+        before = str(found.attributes["command"])
+        return before if self.command in before.split(" && ") else f"{before} && {self.command}"
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keeps other commands from reading or writing the file while the block does."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.path.with_name(f".{self.path.name}.lock"), f"writing {self.path.name}"):
+            yield
+
+    def check_unchanged(self, planned: Sequence[sweep.Run]) -> None:
+        """Raises ConfigError if the file has come to hold more than these runs: another command was at it meanwhile."""
+        if self.replace:
+            return
+        ours = {(run.config.method, run.config.seed) for run in planned}
+        for run in self.planned():
+            if (cell := (run.config.method, run.config.seed)) not in ours:
+                raise ConfigError(
+                    f"{self.path}: another command has added {_named(cell)} meanwhile; give this command again, which "
+                    "makes the result of both"
+                )
+
+    def _methods(self, found: Result) -> list[str]:
+        """Those of the file, and then the others that were asked for."""
+        held = [str(method) for method in found.axes["method"]]
+        merged = list(dict.fromkeys((*held, *self.methods)))
+        places = [merged.index(method) for method in self.methods]
+        if places != sorted(places) or (self.fixed and held != list(self.methods)):
+            self._refuse(f"a result of {' '.join(held)}, in this order, not of {' '.join(self.methods)}")
+        return merged
+
+    def _checked(self, found: Result, methods: Sequence[str], seeds: Sequence[int]) -> list[Config]:
+        """The configs of a grid, if the file's settings are the same."""
+        try:
+            wanted = self.grid(methods, seeds)
+            before = {method: flatten(from_dict(config)) for method, config in found.config.items()}
+        except ConfigError as error:
+            raise ConfigError(
+                f"{self.path}: holds a result that this version cannot add to ({error}); {REMEDY}"
+            ) from None
+        mode = "offline" if wanted[0].offline_buffer else "online"
+        if (held := found.attributes.get("mode", mode)) != mode:
+            self._refuse(f"an {held} result, not an {mode} one")
+        for config in wanted:
+            for name, value in flatten(config).items():
+                saved = before.get(config.method, {}).get(name, value)
+                if name not in FREE and saved != value:
+                    self._refuse(f"a result with {name}={saved}, not {value} (whose runs need another --runs, too)")
+        self._check_buffer(found, wanted[0])
+        self._check_own(found)
+        return wanted
+
+    def _check_buffer(self, found: Result, config: Config) -> None:
+        held = found.attributes["buffer_sha256"]
+        with contextlib.suppress(DatasetError):  # one that is still to be built
+            now = read_metadata(Path(config.offline_buffer))["hdream"]["sha256"] if config.offline_buffer else ""
+            if held and now and held != now:
+                self._refuse(
+                    f"a result on another buffer (sha256 {held[:12]}) than {config.offline_buffer} ({now[:12]})"
+                )
+
+    def _check_own(self, found: Result) -> None:
+        held = found.notes.get(ASKED)
+        if self.own and not isinstance(held, dict):
+            flags = ", ".join(map(_flag, self.own))
+            self._refuse(f"a result of an older version, which does not say what it was made with ({flags})")
+        for name, value in self.own.items():
+            if held.get(name) != value:
+                self._refuse(f"a result with {_flag(name)} {held.get(name)}, not {value}")
+
+    def _check_runs(self, found: Result, planned: Sequence[sweep.Run]) -> None:
+        """What the file holds lies in the runs folder, as far as it has come, and no cell of the grid stays empty."""
+        held = cells(found)
+        for run in planned:
+            cell = run.config.method, run.config.seed
+            if cell in held:
+                needed = run.config.train.steps if found.attributes.get("complete", True) else held[cell]
+                if not (run.done or run.step >= needed):
+                    self._refuse(f"a result of {_named(cell)} at step {needed}, but {run.folder} is at step {run.step}")
+            elif not (self.asks(run) or run.done):
+                self._refuse(
+                    f"a result to which {' '.join(self.methods)} with --seeds {' '.join(map(str, self.seeds))} does "
+                    f"not add a whole row or column: {_named(cell)} would be missing, and is not in {self.runs}"
+                )
+
+    def _refuse(self, holds: str) -> None:
+        raise ConfigError(f"{self.path}: holds {holds}; {REMEDY}")
+
+
+def read(path: Path) -> Result | None:
+    """Reads a result file if it exists.
+
+    Raises:
+        ResultError: if it is damaged or no result of methods and seeds; the message says what to do about it.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = load(path)
+        if missing := [axis for axis in ("method", "seed") if axis not in found.axes]:
+            raise ResultError(f"{path}: has no axis {missing[0]}")
+    except ResultError as error:
+        raise ResultError(f"{error}; {REMEDY}") from None
+    return found
+
+
+def cells(found: Result) -> dict[Cell, int]:
+    """Methods and seeds that a result has numbers of, each with the last step that it has an evaluation at, or 0."""
+    steps, held = found.axes.get("step", np.zeros(0, np.int64)), {}
+    for axes, values in found.data.values():
+        if axes[:2] != ("method", "seed"):
+            continue
+        for i, j in np.argwhere(np.isfinite(values).any(tuple(range(2, values.ndim)))):
+            cell = str(found.axes["method"][i]), int(found.axes["seed"][j])
+            at = np.flatnonzero(np.isfinite(values[i, j])) if axes[2:] == ("step",) else []
+            held[cell] = max(held.get(cell, 0), int(steps[at[-1]]) if len(at) else 0)
+    return held
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell[0]}, seed {cell[1]}"
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

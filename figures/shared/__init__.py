@@ -1,0 +1,1 @@
+"""What several figures share: style, marks, words and panels."""

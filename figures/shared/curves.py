@@ -1,0 +1,113 @@
+"""Learning curves of a sweep: one line a method, above them what sets the methods apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from analysis.results.schema import Result
+from figures.shared import forest, marks, style, words
+from hdream_core.support.drawing import Axes
+
+# Metric: label of the axis, title.
+PANELS = {
+    "success": ("Success rate", "Policy: success"),
+    "return": ("Episode return", "Policy: return"),
+    "reward_error": ("Squared error", "Held-out dreams: mean reward error"),
+    "reward_error_median": ("Squared error", "Held-out dreams: median reward error"),
+    "return_rank_correlation": ("Rank correlation", "Held-out dreams: dreamed vs true return"),
+    "weight/observation": (r"$\exp(-s_o)$ or $w_o$", "Weight of the observation loss"),
+    "weight/reward": (r"$\exp(-s_r)$ or $w_r$", "Weight of the reward loss"),
+    "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss"),
+    "loss/observation": (r"$L_o$, unweighted", "Observation loss"),
+    "loss/reward": (r"$L_r$, unweighted", "Reward loss"),
+    "loss/dynamics": (r"$L_d$, unweighted", "Dynamics loss"),
+}
+POLICY = ("success", "return")
+LOSSES = ("loss/observation", "loss/reward", "loss/dynamics")
+BALANCE = tuple(f"{kind}/{loss}" for loss in ("observation", "reward", "dynamics") for kind in ("weight", "loss"))
+FEW = 5  # evaluations, of which each is drawn as points
+HIGH, LOW, AROUND = 1.7, 1.5, 1.0  # inches: of a row of panels, where there are many, of title and footer
+ROOM = 0.018  # share of the axis between the marks of two methods
+
+
+@style.look()
+def draw(
+    result: Result, source: Path, out: Path, title: str, panels: Sequence[str], comparison: forest.Comparison | None
+) -> Path:
+    """Draws those of the panels that have something to show, under the comparison; returns the PNG's path."""
+    found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
+    found = [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
+    rows, high = max(1, -(-len(found) // 2)), forest.height(comparison)
+    panels_high = rows * (HIGH if rows < 3 else LOW)
+    figure = style.figure(style.WIDTH, panels_high + high + AROUND)
+    grid = forest.above(figure, comparison, panels_high).subplots(rows, 2, squeeze=False)
+    room = ROOM * (len(result.axes["method"]) + 1) / 2 if any(few(result, name) for name in found) else 0.0
+    for axes, name in zip(grid.flat, found, strict=False):
+        panel(axes, result, name, room)
+    for axes in grid.flat[: max(0, len(found) - 2)]:  # all have the same axis
+        axes.set_xlabel("")
+    for axes in grid.flat[len(found) :]:
+        axes.set_visible(False)
+    note = f"{forest.note(comparison)} {_note(result, found)}".strip()
+    style.frame(figure, title, {source: result}, note, style.handles(result))
+    return style.save(figure, out, source.stem)
+
+
+def _note(result: Result, found: Sequence[str]) -> str:
+    """What a reader of the panels must know besides."""
+    parts, seeds = [], len(result.axes["seed"])
+    if seeds > 1:
+        aside = "small dots, thin lines: seeds" if seeds <= marks.FEW_SEEDS else "bands: 95 % intervals over seeds"
+        parts.append(f"Against steps: means over seeds; {aside}.")
+    if "success" in result.data and not np.nanmax(result.values("success")):
+        parts.append("No episode of any evaluation succeeds.")
+    settings = next(iter(result.config.values())).get("eval", {})
+    size, last = settings.get("windows"), settings.get("final_windows")
+    if "reward_error" in found and size != last:
+        parts.append(f"Dreams: {size:,} held-out windows, {last:,} at the end.")
+    if any(constant(values) for name in found if name.startswith("weight/") for values in result.values(name)):
+        parts.append("Weights that are fixed are not drawn.")
+    return " ".join(parts)
+
+
+def few(result: Result, name: str) -> bool:
+    """Whether a metric was evaluated so seldom that each time is a point."""
+    return result.data[name][0][2] == "step" and np.isfinite(result.values(name)).any((0, 1)).sum() <= FEW
+
+
+def constant(values: np.ndarray) -> bool:
+    """Whether a weight never changes."""
+    known = values[np.isfinite(values)]
+    return not len(known) or np.ptp(known) == 0
+
+
+def panel(axes: Axes, result: Result, name: str, room: float = 0.0) -> None:
+    """One metric of all methods against environment steps, with room for marks at both ends."""
+    values, steps = result.values(name).copy(), result.axes[result.data[name][0][2]]  # (method, seed, step)
+    if name.startswith("weight/"):
+        values[[i for i, of in enumerate(values) if constant(of)]] = np.nan
+    log = name.startswith(("reward_error", "loss/", "weight/"))  # these fall by orders of magnitude, or differ by them
+    marks.limit(axes, values, log=log and not (values <= 0).any())
+    if name == "success" and np.nanmax(values) > 0.5:
+        axes.set_ylim(-0.03, 1.03)
+    marks.steps_axis(axes, result, room)
+    for i, method in enumerate(map(str, result.axes["method"])):
+        color = style.color(method, i)
+        if few(result, name):
+            _points(axes, steps + (i - (len(values) - 1) / 2) * ROOM * words.shown(result), values[i], color)
+        else:
+            marks.curve(axes, steps, values[i], color, style.dash(method))
+    text, title = PANELS[name]
+    axes.set_title(title)
+    axes.set_ylabel(text)
+
+
+def _points(axes: Axes, at: np.ndarray, values: np.ndarray, color: str) -> None:
+    """A method's few evaluations: means, joined, and seeds."""
+    seen = np.isfinite(values).any(0)
+    axes.plot(at[seen], np.nanmean(values[:, seen], 0), color=color, linewidth=0.8, marker="o", markersize=4)
+    if len(values) > 1:
+        axes.plot(at, values.T, "o", color=color, markersize=2, markeredgewidth=0, alpha=0.7)

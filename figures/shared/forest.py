@@ -1,0 +1,168 @@
+"""What sets methods apart: paired differences to one of them, with seeds, both intervals, and the numbers beside.
+
+The measure is the ledger's: reward error of dreams of the same held-out windows; of online runs, which have none, the
+mean of a policy's evaluations, that is, the area under its curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.results.schema import Result
+from analysis.results.stats import Interval, cluster_interval, known, seed_interval
+from figures.shared import marks, style
+from hdream_core.support.drawing import Axes, Figure, SubFigure
+
+ROW, AROUND = 0.21, 0.8  # inches
+COLUMNS = (8, 92)  # points right of the panel, of the numbers
+
+
+@dataclass(frozen=True)
+class Row:
+    """One difference.
+
+    Attributes:
+        label: of what to what.
+        color: of the method.
+        seeds: of each seed, NaN where one of the two has none.
+        over_episodes: its interval over held-out episodes, if it was measured on such.
+    """
+
+    label: str
+    color: str
+    seeds: np.ndarray
+    over_episodes: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of one measure, and what it is."""
+
+    title: str
+    measure: str
+    rows: Sequence[Row]
+
+
+def of_dreams(result: Result, reference: str, judged: bool = False) -> Comparison | None:
+    """Reward errors of all other methods minus the reference's, window by window; None where there are none.
+
+    Args:
+        result: of runs that were evaluated on held-out windows.
+        reference: a method; the first, if the result has not got it.
+        judged: whether it is the reference that is judged: then the difference is its error minus the other's.
+    """
+    methods = [str(method) for method in result.axes["method"]]
+    if "window/error" not in result.data or len(methods) < 2:
+        return None
+    judged &= reference in methods
+    base = methods.index(reference) if reference in methods else 0
+    errors, episode = result.values("window/error"), result.values("window/episode")
+    rows = []
+    for i, method in enumerate(methods):
+        gap = (errors[i] - errors[base]) * (-1 if judged else 1)  # (seed, window)
+        if i != base and len(whole := gap[np.isfinite(gap).all(1)]):
+            span = cluster_interval(whole.mean(0), episode)
+            rows.append(Row(style.label(method), style.color(method, i), gap.mean(1), span))
+    name = style.label(methods[base])
+    if judged:
+        words = f"Reward error of dreams: {name}'s minus the other's", f"left of the line: {name} is better"
+    else:
+        words = f"Reward error of dreams minus that of {name}", "left of the line: better"
+    return Comparison(words[0], f"Difference of squared errors ({words[1]})", rows) if rows else None
+
+
+def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judged: bool = False) -> Comparison | None:
+    """Means over all evaluations, each method minus its reference, seed by seed; None where runs are not finished.
+
+    Args:
+        result: of runs.
+        metric: that policies were evaluated by.
+        pairs: of methods and their references.
+        judged: whether it is one method that all others are references of: then the colours are theirs.
+    """
+    methods = [str(method) for method in result.axes["method"]]
+    pairs = [pair for pair in pairs if set(pair) <= set(methods)]
+    if metric not in result.data or not result.attributes.get("complete", True):
+        return None
+    area = result.values(metric).mean(-1)  # (method, seed)
+    rows = []
+    for method, base in pairs:
+        i, j = methods.index(method), methods.index(base)
+        label = f"{style.label(method)} minus {style.label(base)}"
+        if np.isfinite(area[i] - area[j]).any():
+            shown = (base, j) if judged else (method, i)
+            rows.append(Row(label, style.color(*shown), area[i] - area[j]))
+    title = f"Mean {metric} over all evaluations, paired by seed"
+    return Comparison(title, f"Difference of mean {metric} (right of the line: better)", rows) if rows else None
+
+
+def height(comparison: Comparison | None) -> float:
+    """Inches that it takes."""
+    return ROW * len(comparison.rows) + AROUND if comparison else 0.0
+
+
+def above(figure: Figure, comparison: Comparison | None, beneath: float) -> Figure | SubFigure:
+    """Draws it at the top of a figure, if there is one, and returns the part beneath, ``beneath`` inches high."""
+    if not comparison:
+        return figure
+    upper, lower = figure.subfigures(2, 1, height_ratios=(height(comparison), beneath))
+    draw(upper.subplots(), comparison)
+    return lower
+
+
+def draw(axes: Axes, comparison: Comparison) -> None:
+    """A row a difference, the first on top."""
+    rows = comparison.rows
+    episodes = [row.over_episodes for row in rows if row.over_episodes]
+    shown = [0.0], *(row.seeds for row in rows), *(span[1:] for span in episodes)
+    marks.limit(axes, np.concatenate(shown), "x", spans=[end for row in rows for end in marks.span_ends(row.seeds)])
+    axes.axvline(0, color="0.5", linewidth=0.8)
+    digits = 2 if max(map(abs, axes.get_xlim())) < 10 else 1
+    for at, row in enumerate(rows):
+        marks.spread(axes, at, row.seeds, row.color, "x", over_episodes=row.over_episodes, aside=-0.27)
+        _write(axes, at, told(seed_interval(row.seeds), digits), told(row.over_episodes, digits))
+    many = max(np.isfinite(row.seeds).sum() for row in rows) > 1
+    _write(axes, -0.95, "over seeds" if many else "one seed", "over episodes" if episodes else "")
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_title(comparison.title, pad=15)
+    axes.set_xlabel(comparison.measure)
+
+
+def _write(axes: Axes, at: float, *cells: str) -> None:
+    """A row of numbers right of the panel."""
+    for x, text in zip(COLUMNS, cells, strict=True):
+        axes.annotate(
+            text,
+            (1, at),
+            (x, 0),
+            axes.get_yaxis_transform(),
+            textcoords="offset points",
+            fontsize=style.SMALL,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def told(span: Interval | None, digits: int) -> str:
+    """A difference with its interval in few characters."""
+    if not span:
+        return ""
+    mean = f"{span.mean:+.{digits}f}"
+    text = f"{mean} [{span.low:+.{digits}f}, {span.high:+.{digits}f}]" if known(span.low) else mean
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def note(comparison: Comparison | None) -> str:
+    """How to read it."""
+    if not comparison:
+        return ""
+    episodes = any(row.over_episodes for row in comparison.rows)
+    apart = ", not widened for the number of rows" if len(comparison.rows) > 1 else ""
+    if max(np.isfinite(row.seeds).sum() for row in comparison.rows) > 1:
+        lines = f"thin: {marks.OVER_SEEDS}" + (f", wide: {marks.OVER_EPISODES}" if episodes else "")
+        return f"{marks.DOTS} Lines beside them, {lines}{apart}."
+    return f"Wide lines: 95 % intervals {marks.OVER_EPISODES}{apart}." if episodes else ""

@@ -1,0 +1,190 @@
+"""One look for all figures: colours that colour-blind readers can tell apart, print sizes, an honest footer."""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from analysis.results.schema import SHIPPED, Result, ResultError, files_of, using
+from figures.shared import words
+from hdream_core.support import drawing
+from hdream_core.support.commandline import OneLineParser
+from hdream_core.support.drawing import Artist, Figure, Line2D, matplotlib
+from hdream_core.support.errors import exit_on_user_error
+
+WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set
+
+# Okabe and Ito's palette, in the order of the methods that the paper compares.
+COLORS = {
+    "w_r=1": "#0072B2",
+    "w_r=10": "#E69F00",
+    "w_r=100": "#D55E00",
+    "w_o=0,w_r=100": "#CC79A7",
+    "harmony": "#009E73",
+    "unrectified": "#CC79A7",
+    "harmony,w_d=1": "#56B4E9",
+    "uw": "#CC79A7",
+    "dwa": "#56B4E9",
+    "nashmtl": "#000000",
+}
+# Of methods whose curves may lie on those of others.
+DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
+SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
+SMALL = 7  # points, of the smallest text
+BESIDE = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": "0.3"}  # a word at a curve's end
+INK = "0.1"  # of what is true
+HEAD, LINE = 0.28, 0.125  # inches: above, of the title; of a line of text
+LABELS = {
+    "harmony": "HarmonyDream",
+    "unrectified": "Unrectified",
+    "harmony,w_d=1": r"HarmonyDream, $w_d=1$",
+    "w_o=0,w_r=100": r"$w_o=0$, $w_r=100$",
+    "uw": "Uncertainty weighting",
+    "dwa": "DWA",
+    "nashmtl": "NashMTL",
+}
+
+# Fonts and lines by which everything is legible in print at full page width.
+GREY = "0.15"
+CYCLE = "#4C72B0 #DD8452 #55A868 #C44E52 #8172B3 #937860 #DA8BC3 #8C8C8C #CCB974 #64B5CD"
+LOOK = {
+    "axes.axisbelow": True,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), GREY),
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE.split()),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "font.size": 9.6,
+    **{f"{axis}tick.labelsize": 7.5 for axis in "xy"},
+    **{f"{axis}tick.{which}.width": 0.8 for axis in "xy" for which in ("major", "minor")},
+    **{f"{axis}tick.{which}.size": size for axis in "xy" for which, size in (("major", 3), ("minor", 1.5))},
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.8,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
+    "patch.linewidth": 0.8,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+}
+
+
+def look() -> contextlib.AbstractContextManager[None]:
+    """Gives what is drawn in a block, or in a function that it decorates, the look of all figures, and then ends it."""
+    return drawing.look(LOOK)
+
+
+def apply() -> None:
+    """Gives the look to all that a notebook draws itself from here on."""
+    matplotlib.rcParams.update(LOOK)
+
+
+def figure(width: float, height: float) -> drawing.Drawing:
+    """Makes an empty figure of so many inches, of constrained layout."""
+    return drawing.Drawing(width, height, LOOK, layout="constrained")
+
+
+def color(method: str, index: int) -> str:
+    """A method's colour, the same in every figure."""
+    return COLORS.get(method, SPARE[index % len(SPARE)])
+
+
+def dash(method: str) -> str | tuple[int, tuple[float, ...]]:
+    """How a method's curves are dashed."""
+    return DASHES.get(method, "-")
+
+
+def label(method: str) -> str:
+    """A method's name as the paper writes it."""
+    if method in LABELS:
+        return LABELS[method]
+    return f"$w_r={method[4:]}$" if method.startswith("w_r=") else method
+
+
+def handles(result: Result) -> list[Line2D]:
+    """A legend of a result's methods."""
+    methods = [str(method) for method in result.axes["method"]]
+    return [
+        Line2D([], [], color=color(method, i), linestyle=dash(method), marker="o", markersize=3, label=label(method))
+        for i, method in enumerate(methods)
+    ]
+
+
+def frame(
+    figure: Figure,
+    title: str,
+    shown: Mapping[Path, Result],
+    note: str = "",
+    legend: Sequence[Artist] = (),
+) -> None:
+    """Around the panels of a figure of constrained layout: title and legend above; beneath, how to read it, at which
+    scale it was measured, and the files that it comes from.
+
+    Args:
+        figure: whose panels are drawn.
+        title: of the figure.
+        shown: its results by file.
+        note: how to read it, wrapped to the width.
+        legend: its entries.
+    """
+    width, height = figure.get_size_inches()
+    text = "\n".join(
+        textwrap.fill(part, int(width * 72 / (0.52 * SMALL)))  # a letter is about half as wide as high
+        for part in (*note.splitlines(), *words.origins(shown))
+    )
+    rows = _legend(figure, legend, 1 - 0.2 / height) if legend else 0
+    head, foot = HEAD + 0.17 * rows, 0.1 + LINE * (1 + text.count("\n"))
+    figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
+    figure.text(0.5, 1 - 0.05 / height, title, fontsize=9.5, ha="center", va="top")
+    figure.text(0.01, 0.04 / height, text, fontsize=SMALL, color="0.3", va="bottom", ha="left", linespacing=1.15)
+
+
+def _legend(figure: Figure, entries: Sequence[Artist], top: float) -> int:
+    """Draws a legend in as few rows as it fits in; returns how many."""
+    for rows in range(1, len(entries) + 1):
+        found = figure.legend(
+            handles=list(entries),
+            loc="upper center",
+            ncols=-(-len(entries) // rows),
+            bbox_to_anchor=(0.5, top),
+            columnspacing=1.2,
+            handlelength=2.2,
+            labelspacing=0.3,
+        )
+        if found.get_window_extent().width <= figure.bbox.width or rows == len(entries):
+            break
+        found.remove()
+    return rows
+
+
+def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
+    """Entry point of a figure: draws the given result files, or the shipped ones."""
+    parser = OneLineParser(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
+    parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
+    parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
+    chosen = parser.parse_args()
+    failed = []
+    with exit_on_user_error("the others are not drawn"):
+        shipped = [] if chosen.files else [path for path in files_of(SHIPPED) if path.name.startswith(study)]
+        for file in chosen.files or shipped:
+            try:
+                with using(file):
+                    print(draw(file, chosen.out))
+            except ResultError as error:  # is no reason to leave the others undrawn
+                failed.append(str(error))
+        if failed:
+            raise ResultError("; ".join(failed))
+
+
+def save(figure: drawing.Drawing, out: Path, stem: str) -> Path:
+    """Writes PNG and PDF, each whole or not at all; returns the PNG's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    figure.write(out / f"{stem}.pdf")
+    return figure.write(out / f"{stem}.png")

@@ -1,0 +1,101 @@
+"""What titles, labels and footers say of a result: its task, what its objects are, and how it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from analysis.results.schema import Result, fewer
+from analysis.results.tasks import task_facts
+
+
+def task(result: Result) -> str:
+    """A result's task as a title has it."""
+    return result.attributes["task"].replace("_", " ").title()
+
+
+def thing(result: Result, name: str) -> str:
+    """What an object of a result's task is."""
+    return task_facts(result.attributes["task"]).called(name)
+
+
+def main_thing(result: Result) -> str:
+    """What the object is that the task's reward is about."""
+    return thing(result, task_facts(result.attributes["task"]).main)
+
+
+def squared_unit(result: Result) -> str:
+    """Of squared distances in a result."""
+    return f"{task_facts(result.attributes['task']).reported_length}$^2$"
+
+
+def short(result: Result, number: int, name: str) -> str:
+    """A sentence with a space before it, if a result has fewer of something than were asked for; else nothing."""
+    text = fewer(result, number, name)
+    return f" Only {text}." if text else ""
+
+
+def origins(shown: Mapping[Path, Result]) -> list[str]:
+    """How the results of a figure were measured, and the files that they come from."""
+    texts = dict.fromkeys(map(origin, shown.values()))
+    return [*texts, f"Source: {', '.join(path.name for path in shown)}"]
+
+
+def origin(result: Result) -> str:
+    """Scale, size and state of a result in a line."""
+    a, seeds = result.attributes, len(result.axes.get("seed", ()))
+    if not seeds:
+        return f"Scale: {a['scale']}; nothing trained."
+    preset = " with ".join(filter(None, (a["preset"], changed(a["command"]))))
+    parts = [
+        f"Scale: {a['scale']} (preset {preset})",
+        a.get("mode", ""),
+        f"{seeds} seeds" if seeds > 1 else "one seed, so no intervals over seeds",
+        length(result) if a.get("complete", True) else "",
+    ]
+    text = ", ".join(filter(None, parts)) + "."
+    if a.get("complete", True):
+        return text
+    return f"{text} RUNS NOT COMPLETE: at {reached(result):,} of {planned(result):,} steps."
+
+
+def changed(command: str) -> str:
+    """Settings that a command changes in its preset, but for those of logs: ``train.steps=4000 eval.episodes=5``."""
+    found, of_set = {}, False  # a command may be several, one after another
+    for word in command.split():
+        of_set = word == "--set" if word.startswith("--") else of_set
+        if of_set and "=" in word and not word.startswith("log."):
+            found[word] = None
+    return " ".join(found)
+
+
+def length(result: Result) -> str:
+    """How long runs are; offline, updates are what counts, and drive the clock of steps. Empty if it is not known."""
+    if not result.config:
+        return ""
+    steps, updates = f"{planned(result):,} environment steps", 0
+    if "updates" in result.data and np.isfinite(result.values("updates")).any():
+        updates = int(np.nanmax(result.values("updates")))
+    if result.attributes.get("mode") != "offline":
+        return f"{steps}, {updates:,} updates" if updates else steps
+    each = [config["train"].get("train_every") for config in result.config.values()]
+    updates = updates or planned(result) // max(each) if all(each) else updates
+    return f"{updates:,} updates (clock: {planned(result):,} steps)" if updates else steps
+
+
+def planned(result: Result) -> int:
+    """Environment steps that the longest run of a result was to have."""
+    return max(config["train"]["steps"] for config in result.config.values())
+
+
+def reached(result: Result) -> int:
+    """Environment steps of the latest evaluation or line of training metrics in a result; 0 if there is none."""
+    return int(max((steps[-1] for name in ("step", "log_step") if len(steps := result.axes.get(name, ()))), default=0))
+
+
+def shown(result: Result) -> float:
+    """Environment steps that an axis goes to."""
+    whole = planned(result)
+    return whole if result.attributes.get("complete", True) else min(whole, 1.1 * reached(result))

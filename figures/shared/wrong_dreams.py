@@ -1,0 +1,40 @@
+"""What the figure of wrong dreams draws beside the cases that the analysis pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from analysis.results.schema import Result
+from analysis.results.stats import Interval, cluster_interval
+from analysis.results.wrong_dreams import known_cases, weights
+
+BINS = 5  # of dreamed probability
+
+
+def blind(result: Result, event: str, wrong: str, which: Sequence[int]) -> float:
+    """What a model that ignores actions has of a kind of wrong dreams under some alternatives, NaN without a case."""
+    at = list(result.axes["reference"]).index("ignores actions")
+    rates = result.values(f"reference/{event}/{wrong}_rate")[at][which]
+    mass = (known_cases(result, event, wrong)[which] * weights(result, wrong)).sum(-1)
+    some = mass > 0
+    return float(np.average(rates[some], weights=mass[some])) if some.any() else np.nan
+
+
+def frequencies(result: Result, event: str, method: int) -> Iterator[tuple[float, Interval, int]]:
+    """By bins of dreamed probability, over all seeds and actions: its mean, the true frequency with its interval over
+    episodes, both as weighted in the record, and how many dreamed probabilities are in the bin.
+    """
+    probability = result.values(f"{event}/probability")[method]  # (seed, alternative, branch)
+    happened, episode, weight = (
+        np.broadcast_to(result.values(name), probability.shape)
+        for name in (f"{event}/happened", "branch/episode", "branch/weight")
+    )
+    known = np.isfinite(happened) & np.isfinite(probability)
+    bins = np.minimum((np.where(known, probability, 0) * BINS).astype(int), BINS - 1)
+    for k in range(BINS):
+        some = known & (bins == k)
+        if some.any():
+            at = float(np.average(probability[some], weights=weight[some]))
+            yield at, cluster_interval(happened[some], episode[some], weight=weight[some]), int(some.sum())
