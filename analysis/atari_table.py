@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect
 from analysis.results.atari import (
     BASE,
     COLUMNS,
@@ -34,7 +33,7 @@ from analysis.results.atari import (
 from analysis.results.atari_checks import checks
 from analysis.results.schema import Result, ResultError, load, save
 from analysis.results.stats import BOOTSTRAP_SEED, RESAMPLES
-from analysis.runs import pictures
+from analysis.runs import gather, pictures
 from analysis.runs.held import REMEDY
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
@@ -91,7 +90,7 @@ def result(table: Table, root_attributes: dict[str, Any]) -> Result:
 
 def attributes(words: Sequence[str], started: float) -> dict[str, Any]:
     """Root attributes: no run stands behind this result, the paper's table does."""
-    return collect.origin(STUDY, collect.command_line(STUDY, words)) | {
+    return gather.origin(STUDY, gather.command_line(STUDY, words)) | {
         "scale": "paper",
         "preset": "none",
         "task": "atari100k",

@@ -8,8 +8,6 @@ changed or set after a result (``analysis/ledger/changes.py``).
 
 from __future__ import annotations
 
-import html as markup
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import collect
-from analysis.ledger.changes import FIRST, SAME, changes_of
-from analysis.ledger.rows import LEDGER
-from analysis.ledger.verdicts import VERDICTS, Shelf
-from analysis.results.schema import SCALES, SHIPPED, Result, files_of, load, save, using
+from analysis.ledger.judged import judged
+from analysis.ledger.page import PRINTED, brief, html, markdown
+from analysis.ledger.verdicts import VERDICTS
+from analysis.results.schema import SCALES, SHIPPED, Result, save
+from analysis.runs import gather
 from hdream_core.support import commandline
 from hdream_core.support.errors import exit_on_user_error
 from hdream_core.support.files import write_atomically
@@ -39,138 +37,10 @@ class Claims:
     """Print the short table that the README has."""
 
 
-def table(shelf: Shelf) -> pd.DataFrame:
-    """One row for each claim and each result that speaks to it.
-
-    ``notes`` are the footnotes of a row, ``differs`` whether one of them has another verdict.
-    """
-    rows = []
-    for kind, claims in LEDGER.items():
-        for claim in claims:
-            with using(f"results that {claim.name} is judged by"):
-                findings = claim.judge(shelf)
-            for finding in findings:
-                changes = changes_of(claim.name, finding.source)
-                rows.append(
-                    {
-                        "claim": claim.text,
-                        "source": claim.source,
-                        "paper": claim.paper,
-                        "ours": finding.ours,
-                        "scale": finding.scale,
-                        "verdict": finding.verdict,
-                        "rule": claim.rule,
-                        "result": finding.source,
-                        "name": claim.name,
-                        "kind": kind,
-                        "notes": [change.footnote for change in changes],
-                        "differs": any(change.earlier not in ("", SAME, finding.verdict) for change in changes),
-                        **{end: getattr(finding.value, end) for end in ("mean", "low", "high")},
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-PRINTED = ["claim", "source", "paper", "ours", "scale", "verdict", "rule", "result"]
-TITLE = "Claims of the paper, and what came out"
-FOOTNOTES = f"Footnotes; all dates are of 2026, and the first rules are those of {FIRST}:"
-
-
-def counted(rows: pd.DataFrame) -> str:
-    """How many claims and rows there are, and how many rows have each verdict that occurs."""
-    verdicts = [f"{n} {v}" for v in VERDICTS if (n := (rows.verdict == v).sum())]
-    claims = rows["name"].nunique()
-    return f"{claims} claim{'s' * (claims > 1)}, {len(rows)} rows: {', '.join(verdicts)}"
-
-
-def preamble(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """What stands above the table: counts by what a claim is judged from, and what a reader has to know."""
-    counts = [f"{kind}: {counted(some)}" for kind, some in rows.groupby("kind", sort=False)]
-    own = rows[rows["claim"].str.endswith(("(ours)", "(exploratory)"))]["name"].nunique()
-    noted = rows["notes"].map(bool)
-    said = [
-        f"{rows['name'].nunique()} claims in {len(rows)} rows, one a result that speaks to the claim; {own} claims are "
-        "ours or exploratory, as their text says, the others the paper's. By what they are judged from:",
-        "Written by `python -m analysis.claims`; rules in `analysis/ledger/verdicts.py` and `analysis/ledger/rows.py`. "
-        "Brackets: 95 % intervals, over seeds unless it says otherwise. Results at reduced scale say nothing about the "
-        "paper's scale. A difference is that of the method named first minus the other. Each comparison is at 95 % by "
-        "itself, but where a row says otherwise: of as many as there are here, several may come out by chance.",
-        f"{noted.sum()} of the {len(rows)} rows have a rule, or data, that were changed or set after a result, or a "
-        "result that is older than all rules: the numbers beside their rules are those of the footnotes. In "
-        f"{rows['differs'].sum()} of them the verdict is another by the earlier rule, or by the paper's protocol.",
-    ]
-    return counts, said
-
-
-def footnotes(rows: pd.DataFrame) -> dict[str, int]:
-    """The footnotes in the order in which the rows need them, with their numbers."""
-    texts = dict.fromkeys(note for notes in rows["notes"] for note in notes)
-    return {text: number for number, text in enumerate(texts, 1)}
-
-
-def cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """The printed columns, footnotes' numbers beside the rules."""
-    numbers = footnotes(rows)
-    marks = rows["notes"].map(lambda notes: f" {sorted(numbers[note] for note in notes)}" if notes else "")
-    return rows[PRINTED].assign(rule=rows["rule"] + marks)
-
-
-def markdown(rows: pd.DataFrame) -> str:
-    """The ledger as a page."""
-    counts, (head, *rest) = preamble(rows)
-    lines = [f"# {TITLE}", "", head, "", *(f"- {line}" for line in counts)]
-    for paragraph in rest:
-        lines += ["", paragraph]
-    lines += ["", "| " + " | ".join(PRINTED) + " |", "|" + "---|" * len(PRINTED)]
-    for _, row in cells(rows).iterrows():
-        texts = [str(row[name]).replace("|", "\\|") for name in PRINTED]
-        texts[PRINTED.index("verdict")] = f"**{row.verdict}**"
-        lines.append("| " + " | ".join(texts) + " |")
-    lines += ["", FOOTNOTES, "", *(f"{number}. {text}" for text, number in footnotes(rows).items())]
-    return "\n".join(lines) + "\n"
-
-
-def brief(rows: pd.DataFrame) -> str:
-    """A line for each claim, as in the README: its verdict on each task and mode that was measured."""
-    lines = ["| claim | source | verdict |", "|---|---|---|"]
-    for _, some in rows.groupby("name", sort=False):
-        first = some.iloc[0]
-        counts = some.verdict.value_counts()
-        told = counts.index[0] if len(counts) == 1 else ", ".join(f"{v} ({n})" for v, n in counts.items())
-        mark = " \\*" if some["differs"].any() else ""
-        lines.append(f"| {first.claim} | {first.source} | {told}{mark} |")
-    lines += ["", "\\* Another verdict by an earlier rule, or by the paper's protocol: see the ledger's footnotes."]
-    return "\n".join(lines) + "\n"
-
-
-def html(rows: pd.DataFrame) -> str:
-    """The ledger as a page for browsers."""
-    style = (
-        "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}"
-        "th,td{border:1px solid #bbb;padding:.35em .6em;text-align:left;vertical-align:top}th{background:#eee}"
-        "p,li{max-width:60em}"
-    )
-    counts, (head, *rest) = preamble(rows)
-    parts = [f"<p>{_marked_up(head)}</p><ul>", *(f"<li>{_marked_up(line)}</li>" for line in counts), "</ul>"]
-    parts += [f"<p>{_marked_up(paragraph)}</p>" for paragraph in rest]
-    parts += [cells(rows).to_html(index=False, border=0), f"<p>{FOOTNOTES}</p><ol>"]
-    parts += [*(f"<li>{_marked_up(text)}</li>" for text in footnotes(rows)), "</ol>"]
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Claims</title><style>{style}</style>'
-        f"<h1>{TITLE}</h1>{body}</html>\n"
-    )
-
-
-def _marked_up(text: str) -> str:
-    """Text for a browser; what stands between backticks is code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", markup.escape(text, quote=False))
-
-
 def as_result(rows: pd.DataFrame) -> Result:
     """The ledger as a result file: numbers as arrays, words among the notes."""
     smallest = max((SCALES.index(scale) for scale in rows["scale"] if scale in SCALES), default=0)
-    attributes = collect.origin("claims") | {
+    attributes = gather.origin("claims") | {
         "scale": SCALES[smallest],  # the smallest of what was read; each row has its own
         "preset": "none",
         "task": "all",
@@ -181,16 +51,6 @@ def as_result(rows: pd.DataFrame) -> Result:
     data["verdict"] = (("row",), rows["verdict"].map(VERDICTS.index).to_numpy(np.int64))
     notes = {"verdicts": list(VERDICTS), "rows": rows[["name", "kind", *PRINTED, "notes"]].to_dict("records")}
     return Result(attributes, {"row": np.arange(len(rows))}, data, {}, notes)
-
-
-def judged(folder: Path) -> pd.DataFrame:
-    """The ledger's rows, judged from the result files of a folder; those of the preset smoke say nothing and stay out.
-
-    Raises:
-        ResultError: if there is no such folder, a file in it is no result, or one that ships with the code is missing.
-    """
-    found = ((path.name, load(path)) for path in files_of(folder) if path.name != "claims.h5")
-    return table(Shelf((name, result) for name, result in found if result.attributes["preset"] != "smoke"))
 
 
 def run(job: Claims) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import collect
 from analysis.models.branching import ALTERNATIVES, Truth, simulate
 from analysis.models.hallucination import (
     REFERENCES,
@@ -45,7 +44,7 @@ from analysis.models.segments import (
 from analysis.results import schema
 from analysis.results.tasks import task_facts
 from analysis.results.wrong_dreams import EVENTS, WRONG, intervals, lines
-from analysis.runs import methods, sizes, study
+from analysis.runs import gather, methods, sizes, study
 from hdream_core import envs
 from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
@@ -116,7 +115,7 @@ def run(job: Counterfactual) -> Path:
         found[place] |= reader.quality(agent, branches)
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
     layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
-    result = collect.models(plan, sha256, found, axes, layout)
+    result = gather.models(plan, sha256, found, axes, layout)
     _add_truth(result, branches, weight, truths, thresholds)
     result.notes["final"] = intervals(result)
     result.notes["protocol"] = {

@@ -13,11 +13,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tyro
 
-from analysis.collect import origin
 from analysis.models.segments import Rows, unseen_episodes
 from analysis.notebook import slices
 from analysis.results.tasks import task_facts
 from analysis.runs import flags, methods, sizes, study
+from analysis.runs.gather import origin
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.envs import positions
 from hdream_core.runs import folder as run_folder

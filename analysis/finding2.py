@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import collect
 from analysis.models import dreams
 from analysis.models.hallucination import reward_level
 from analysis.models.segments import CONTEXT, HORIZON, LENGTH, Segments, draw, unseen_episodes
@@ -22,7 +21,7 @@ from analysis.results import schema
 from analysis.results.kinds_of_dreams import CASES, MADE_UP, SPLITS, choose, frequencies, kinds
 from analysis.results.stats import show
 from analysis.results.tasks import task_facts
-from analysis.runs import methods, sizes, study
+from analysis.runs import gather, methods, sizes, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "finding2"
@@ -71,7 +70,7 @@ def run(job: Finding2) -> Path:
     truth = windows.rows("reward")[:, CONTEXT:]  # (W, H)
     found = {place: {"dreamed_reward": dreams.rewards(agent, windows, CONTEXT)} for place, agent in plan.agents()}
     axes = {"window": np.arange(len(windows)), "horizon": np.arange(HORIZON)}
-    result = collect.models(plan, sha256, found, axes, {"dreamed_reward": ("window", "horizon")})
+    result = gather.models(plan, sha256, found, axes, {"dreamed_reward": ("window", "horizon")})
     axes_of, dreamed = result.data["dreamed_reward"]
     result.data["dreamed_reward"] = (axes_of, dreamed.astype(np.float32))
     result.data["true_reward"] = (("window", "horizon"), truth.astype(np.float64))

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect
 from analysis.models.probes import ProbeConfig
 from analysis.models.representation import KINDS, regress
 from analysis.models.segments import CONTEXT, LENGTH, draw, unseen_episodes
 from analysis.results import schema
 from analysis.results.stats import OVER_SEEDS, bounds_of, seed_interval, show
 from analysis.results.tasks import task_facts
-from analysis.runs import methods, sizes, study
+from analysis.runs import gather, methods, sizes, study
 
 STUDY = "finding3"
 FOLDS = 3
@@ -64,8 +63,8 @@ def run(job: Finding3) -> Path:
         for place, agent in plan.agents()
     }
     axes = {"episode": np.unique(segments.episode)}
-    result = collect.models(plan, sha256, found, axes, dict.fromkeys(found[0, 0], ("episode",)))
-    curves = collect.gather(plan.runs, result.attributes)
+    result = gather.models(plan, sha256, found, axes, dict.fromkeys(found[0, 0], ("episode",)))
+    curves = gather.gather(plan.runs, result.attributes)
     result.axes["step"] = curves.axes["step"]
     result.data |= {name: curves.data[name] for name in CURVES if name in curves.data}
     result.notes["final"] = final(result)

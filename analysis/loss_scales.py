@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect
 from analysis.models.segments import draw, unseen_episodes
 from analysis.results import schema
 from analysis.results.stats import ANY, OVER_SEEDS, SHARE, seed_interval, show
 from analysis.results.tasks import task_facts
-from analysis.runs import methods, sizes, study
+from analysis.runs import gather, methods, sizes, study
 from hdream_core.agent import Agent, make_agent
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.support.randomness import own_randomness
@@ -62,8 +61,8 @@ def run(job: LossScales) -> Path:
         batches = [draw(job.task, episodes, train.batch, train.length, seed).batch() for seed in range(job.batches)]
         found[place] = _gradients([_untrained(agent), agent], batches)
     layout = {f"gradient_norm/{loss}": ("stage",) for loss in LOSSES}
-    result = collect.models(plan, sha256, found, {"stage": np.array(STAGES)}, layout)
-    curves = collect.gather(plan.runs, result.attributes)
+    result = gather.models(plan, sha256, found, {"stage": np.array(STAGES)}, layout)
+    curves = gather.gather(plan.runs, result.attributes)
     result.axes["log_step"] = curves.axes["log_step"]
     wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in LOSSES]
     result.data |= {name: curves.data[name] for name in wanted if name in curves.data}

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis import collect
 from analysis.results import schema
 from analysis.results.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, show
-from analysis.runs import methods, sizes, study
+from analysis.runs import gather, methods, sizes, study
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
 from hdream_core.runs.evaluate import heldout_predictions
@@ -59,7 +58,7 @@ def run(job: RewardMSE) -> Path:
         dreams = heldout_predictions(agent, heldout, windows, job.segments, seed=0)
         found[place], episode = {"window/error": dreams.error}, dreams.episode
     axes = {"window": np.arange(job.segments)}
-    result = collect.models(plan, sha256, found, axes, {"window/error": ("window",)})
+    result = gather.models(plan, sha256, found, axes, {"window/error": ("window",)})
     result.data["window/error"] = (result.data["window/error"][0], result.values("window/error").astype(np.float32))
     result.data["window/episode"] = (("window",), episode.astype(np.int16))
     result.notes["paper"] = PAPER

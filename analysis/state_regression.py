@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from analysis import collect
 from analysis.models.probes import ProbeConfig
 from analysis.models.representation import KINDS, regress
 from analysis.models.segments import (
@@ -30,7 +29,7 @@ from analysis.models.segments import (
 from analysis.results import schema
 from analysis.results.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, seed_interval, show
 from analysis.results.tasks import task_facts
-from analysis.runs import methods, sizes, study
+from analysis.runs import gather, methods, sizes, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "state_regression"
@@ -95,7 +94,7 @@ def run(job: StateRegression) -> Path:
         "episode": np.arange(len(segments.episodes)),
     }
     layout = {name: ("probe_seed", "episode", "object")[-(values.ndim) :] for name, values in found[0, 0].items()}
-    result = collect.models(plan, sha256, found, axes, layout)
+    result = gather.models(plan, sha256, found, axes, layout)
     result.notes["final"] = intervals(result)
     result.notes["protocol"] = {
         "data": job.data,

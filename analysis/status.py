@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.runs.progress import runs_beneath, state_of
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.search import Found, find_runs
 from hdream_core.support import commandline
-from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
-from hdream_core.support.locks import is_held
+from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 STATES = ("done", "running", "failed", "waiting", "damaged")
 
@@ -22,29 +21,6 @@ class Status:
 
     runs: Path = Path("runs")
     """Folder of the runs."""
-
-
-def state_of(folder: Path) -> str:
-    """``done``, ``running``, ``failed`` or ``waiting``; a run that was told to stop waits."""
-    if run_folder.is_done(folder):
-        return "done"
-    if is_held(folder / "lock"):
-        return "running"
-    return "failed" if run_folder.has_failed(folder) and run_folder.failure_of(folder) != STOPPED else "waiting"
-
-
-def runs_beneath(root: Path) -> Found:
-    """The runs beneath ``root``, with a warning for what could not be looked into: every command sees these.
-
-    Raises:
-        ConfigError: if there is none.
-    """
-    found = find_runs(root)
-    if not found.folders:
-        raise ConfigError(f"{root}: holds no runs{f' ({found.unseen[0]})' if found.unseen else ''}")
-    for told in found.unseen:
-        print(f"warning: {told}; a run there is not seen", file=sys.stderr)
-    return found
 
 
 def table(root: Path) -> list[tuple[str, int, int, Path]]:

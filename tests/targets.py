@@ -15,8 +15,8 @@ import figures
 from analysis import collect, finding1, status
 from analysis.claims import Claims
 from analysis.claims import run as judge
-from analysis.collect import _heldout
 from analysis.results.schema import load, save
+from analysis.runs.gather import _heldout
 from figures import gallery
 from hdream_core.config.presets import make_config
 from hdream_core.data.minari_layout import read_metadata

@@ -7,7 +7,7 @@ import h5py
 import pytest
 
 from analysis import claims
-from analysis.ledger import algebra, atari, changes, missing, timing
+from analysis.ledger import algebra, atari, changes, judged, missing, page, timing
 from analysis.ledger.rows import CLAIMS, LEDGER
 from analysis.ledger.verdicts import (
     NOT_MEASURED,
@@ -26,7 +26,7 @@ from tests.made_up import policies_of
 def rows():
     """The ledger of the shipped results."""
     shelf = Shelf((path.name, load(path)) for path in sorted(claims.SHIPPED.glob("*.h5")))
-    return claims.table(shelf)
+    return judged.table(shelf)
 
 
 def test_missing_results_are_not_measured():
@@ -117,21 +117,21 @@ def test_rows_that_an_earlier_rule_judges_otherwise_are_counted(rows):
     assert not {"finding_1_return", "fig_3"} & differs
     both = rows[rows["name"] == "fig_2c_state"].set_index("result")["differs"]
     assert both[changes.UNSEEN] and not both[changes.AGENTS]  # not shown, as by the paper's protocol
-    _, said = claims.preamble(rows)
+    _, said = page.preamble(rows)
     assert f"In {rows['differs'].sum()} of them the verdict is another" in said[-1]
     assert f"{rows['notes'].map(bool).sum()} of the {len(rows)} rows" in said[-1]
 
 
 def test_a_verdict_before_that_is_the_present_one_does_not_differ(monkeypatch):
     change = changes.Change("x", earlier=REPRODUCED)
-    monkeypatch.setattr(claims, "changes_of", lambda claim, source: [change] if source == "f.h5" else [])
+    monkeypatch.setattr(judged, "changes_of", lambda claim, source: [change] if source == "f.h5" else [])
     for returns, differs in (([[1, 2, 3], [11, 12, 14]], False), ([[1, 2, 3], [3, 1, 3]], True)):
-        found = claims.table(Shelf([("f.h5", policies_of(returns))])).set_index("name").loc["finding_1_return"]
+        found = judged.table(Shelf([("f.h5", policies_of(returns))])).set_index("name").loc["finding_1_return"]
         assert found.differs == differs and found.notes == ["x Verdict before: reproduced."]
 
 
 def test_head_counts_by_kind(rows):
-    counts, _ = claims.preamble(rows)
+    counts, _ = page.preamble(rows)
     assert [line.split(":")[0] for line in counts] == list(LEDGER)
     for line, (kind, some) in zip(counts, LEDGER.items(), strict=True):
         of_kind = rows[rows["kind"] == kind]
@@ -140,12 +140,12 @@ def test_head_counts_by_kind(rows):
 
 
 def test_pages_have_one_preamble_and_one_list_of_footnotes(rows):
-    text, page = claims.markdown(rows), claims.html(rows)
-    plain = re.sub(r"<[^>]*>", "", page)
-    counts, said = claims.preamble(rows)
+    text, browsed = page.markdown(rows), page.html(rows)
+    plain = re.sub(r"<[^>]*>", "", browsed)
+    counts, said = page.preamble(rows)
     for line in (*counts, *said):
         assert line in text and line.replace("`", "") in plain
-    notes = claims.footnotes(rows)
+    notes = page.footnotes(rows)
     for note, number in notes.items():
         assert f"\n{number}. {note}\n" in text
     cited = {int(n) for marks in re.findall(r" \[([\d, ]+)\] \| \S+ \|\n", text) for n in marks.split(", ")}
@@ -156,13 +156,13 @@ def test_pages_have_one_preamble_and_one_list_of_footnotes(rows):
 def test_command_writes_the_ledger_of_the_shipped_results(tmp_path, capsys):
     claims.main(["--out", str(tmp_path)])
     assert "ledger:" in capsys.readouterr().out
-    text, page = (tmp_path / "claims.md").read_text(), (tmp_path / "claims.html").read_text()
+    text, browsed = (tmp_path / "claims.md").read_text(), (tmp_path / "claims.html").read_text()
     found = load(tmp_path / "claims.h5")
     rows = found.notes["rows"]
     assert len(rows) == len(found.axes["row"]) >= len(CLAIMS)
     for claim in CLAIMS:
         assert claim.text in text
-    assert page.count("<tr") == len(rows) + 1
+    assert browsed.count("<tr") == len(rows) + 1
     assert all(set(row) == {"name", "kind", "notes", *claims.PRINTED} for row in rows)
     assert text.count("\n|") == len(rows) + 2  # a row each, head and rule
     with h5py.File(tmp_path / "claims.h5") as file:
@@ -198,4 +198,4 @@ def test_documents_hold_the_ledger_of_the_shipped_results(tmp_path):
     root = claims.SHIPPED.parent.parent
     for name in ("claims.md", "claims.html"):
         assert (root / "docs" / name).read_text() == (tmp_path / name).read_text()
-    assert claims.brief(rows) in (root / "README.md").read_text()
+    assert page.brief(rows) in (root / "README.md").read_text()

@@ -11,10 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis import collect
 from analysis.results import schema
 from analysis.results.schema import save
-from analysis.runs import sweep
+from analysis.runs import gather, sweep
 from hdream_core.config.presets import make_config
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import sealed, untrusted
@@ -142,7 +141,7 @@ def test_a_share_that_does_not_answer_is_not_called_damage(what, buffer, tmp_pat
         "episode": (untrusted, "array", lambda: validate(buffer)),
         "part": (sealed, "open_to_read", lambda: build(job, show_progress=False)),
         "config": (Path, "read_bytes", lambda: run_folder.read_config(tmp_path / "run")),
-        "windows": (Path, "read_bytes", lambda: collect._heldout(tmp_path / "heldout.npz")),
+        "windows": (Path, "read_bytes", lambda: gather._heldout(tmp_path / "heldout.npz")),
     }
     module, name, read = readers[what]
     monkeypatch.setattr(module, name, stale)

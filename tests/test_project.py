@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from analysis.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("hdream_core", "analysis", "offline_buffers", "figures")
 FORBIDDEN: dict[str, set[str]] = {
@@ -81,26 +83,43 @@ def test_import_direction(package: str) -> None:
     assert not wrong, "; ".join(wrong)
 
 
-def parts_of_core() -> dict[str, set[str]]:
-    """Which parts of hdream_core (folders, and modules that stand alone) each of them imports when it runs."""
-    core, graph = ROOT / "hdream_core", {}
-    names = {path.stem if path.is_file() else path.name for path in core.iterdir()}
-    for path in core.rglob("*.py"):
+def parts_of(package: str) -> dict[str, set[str]]:
+    """Which parts of a package (folders, and modules that stand alone) each of them imports when it runs."""
+    root, graph = ROOT / package, {}
+    names = {path.stem if path.is_file() else path.name for path in root.iterdir()}
+    for path in root.rglob("*.py"):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 node.body = [ast.Pass()]
-        part = path.relative_to(core).parts[0].removesuffix(".py")
+        part = path.relative_to(root).parts[0].removesuffix(".py")
         found = {
-            name.split(".")[1] for name in imported_modules(ast.unparse(tree), "") if name.startswith("hdream_core.")
+            name.split(".")[1] for name in imported_modules(ast.unparse(tree), "") if name.startswith(f"{package}.")
         }
         graph.setdefault(part, set()).update(found & names - {part})
     return graph
 
 
-def test_parts_of_the_core_import_in_one_direction() -> None:
-    graph = parts_of_core()
-    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
+@pytest.mark.parametrize("package", PACKAGES)
+def test_parts_of_a_package_import_in_one_direction(package: str) -> None:
+    tuple(graphlib.TopologicalSorter(parts_of(package)).static_order())  # raises CycleError, naming the circle
+
+
+def test_what_stands_directly_in_analysis_can_be_typed() -> None:
+    typed = {name for name, command in COMMANDS.items() if command.module.startswith("analysis.")}
+    assert {path.stem for path in (ROOT / "analysis").glob("[!_]*.py")} == typed
+    for name in typed:
+        assert callable(importlib.import_module(f"analysis.{name}").main)
+
+
+def test_figures_import_only_results_of_analysis() -> None:
+    for path in (ROOT / "figures").rglob("*.py"):
+        names = imported_modules(path.read_text(), "")
+        assert not {name for name in names if name.startswith("analysis.") and name.split(".")[1] != "results"}, path
+
+
+def test_nothing_of_the_core_names_an_agent() -> None:
+    graph = parts_of("hdream_core")
     assert {part for part, imports in graph.items() if "dreamerv2" in imports} == set()  # found by name alone
     assert graph["balancers"] == graph["support"] == set()
 

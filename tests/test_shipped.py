@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from analysis import collect, finding3, loss_scales, reward_mse, state_regression
-from analysis.results import kinds_of_dreams, wrong_dreams
+from analysis import finding3, loss_scales, reward_mse, state_regression
+from analysis.results import curves, kinds_of_dreams, wrong_dreams
 from analysis.results.schema import _without_nan, load
 from figures.shared.style import SHIPPED
 
 FINAL = {
-    "finding1": collect.final_intervals,
-    "coefficients": collect.final_intervals,
-    "ablations": collect.final_intervals,
-    "multitask": collect.final_intervals,
+    "finding1": curves.final_intervals,
+    "coefficients": curves.final_intervals,
+    "ablations": curves.final_intervals,
+    "multitask": curves.final_intervals,
     "loss_scales": loss_scales.final,
     "finding2": kinds_of_dreams.frequencies,
     "finding3": finding3.final,
@@ -52,7 +52,7 @@ def test_notes_follow_from_the_arrays(path):
         return
     assert_alike(plain(FINAL[study](result)), result.notes["final"])
     if "paired" in result.notes:
-        assert_alike(plain(collect.paired_differences(result)), result.notes["paired"])
+        assert_alike(plain(curves.paired_differences(result)), result.notes["paired"])
 
 
 def test_a_regression_read_back_prints_each_object_beside_its_own_constant():

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis import collect
-from analysis.results import summary
+from analysis.results import curves, summary
 from analysis.results.schema import load, save
 from tests.made_up import result
 
@@ -17,7 +16,7 @@ def sweep_result(error, returns):
     curve = np.stack([returns, returns, np.full_like(returns, np.nan)], -1)  # nobody has reached the last step
     r.data = {"return": (("method", "seed", "step"), curve), "window/error": (("method", "seed", "window"), error)}
     r.data["window/episode"] = (("window",), np.repeat(np.arange(error.shape[2] // 2), 2).astype(float))
-    r.notes = {"final": collect.final_intervals(r), "paired": collect.paired_differences(r)}
+    r.notes = {"final": curves.final_intervals(r), "paired": curves.paired_differences(r)}
     return r
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from analysis.collect import _heldout
 from analysis.results.schema import ResultError, load, save
+from analysis.runs.gather import _heldout
 from hdream_core.config.presets import make_config
 from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.data.offline import open_buffer

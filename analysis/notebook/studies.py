@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import claims
+from analysis.ledger.judged import judged
 from analysis.models.representation import KINDS
 from analysis.notebook.probes import NAMES
 from analysis.results import kinds_of_dreams
-from analysis.results.schema import Result, files_of
+from analysis.results.schema import SHIPPED, Result, files_of
 from analysis.results.stats import SHARE, known, seed_interval, show
 from figures import page
 
@@ -50,9 +50,9 @@ def _share(span: Mapping[str, float | None]) -> str:
     return show({end: None if not known(value) else round(100 * value, 1) for end, value in span.items()}) + " %"
 
 
-def ledger(folder: Path = claims.SHIPPED) -> pd.DataFrame:
+def ledger(folder: Path = SHIPPED) -> pd.DataFrame:
     """The ledger's rows, judged now from the result files of a folder."""
-    return claims.judged(folder)
+    return judged(folder)
 
 
 def verdicts(rows: pd.DataFrame) -> str:
@@ -65,7 +65,7 @@ def verdicts(rows: pd.DataFrame) -> str:
 
 
 def item(
-    study: str, drawn: Sequence[tuple[str, Path]], rows: pd.DataFrame, folder: Path = claims.SHIPPED
+    study: str, drawn: Sequence[tuple[str, Path]], rows: pd.DataFrame, folder: Path = SHIPPED
 ) -> list[tuple[str, Path]]:
     """Figures of a study, those that several files share first, each with what ours shows: how it was measured, and the
     ledger's verdicts by its files that do not stand above already; in Markdown.

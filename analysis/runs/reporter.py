@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from analysis import collect
 from analysis.results import schema
-from analysis.runs import pictures, sweep
+from analysis.runs import gather, pictures, sweep
 from analysis.runs.study import Plan
 from hdream_core.support.errors import UserError
 from hdream_core.support.progress import progress_bar
@@ -70,7 +69,7 @@ class Reporter:
         an evaluation; to be called while ``target.writing`` keeps others away.
         """
         plan = replace(self.plan, runs=self.plan.target.planned())
-        result = collect.gather(plan.runs, collect.attributes(plan, self.sha256))
+        result = gather.gather(plan.runs, gather.attributes(plan, self.sha256))
         if len(result.axes["step"]):
             schema.save(result, plan.path)
         return result

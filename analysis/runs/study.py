@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from analysis import collect
 from analysis.results.schema import Result, save
-from analysis.runs import estimate, launcher, pictures, sweep
+from analysis.runs import estimate, gather, launcher, pictures, sweep
 from analysis.runs.flags import FIGURES, RESULTS, Job, OfflineStudy, Study, configs, resolve, seeds_of, sized
 from analysis.runs.held import Target
 from hdream_core import envs
@@ -153,7 +152,7 @@ def _target(
         grid=lambda names, seeds: configs(replace(job, seeds=tuple(seeds)), names, preset, buffer),
         runs=job.runs,
         own=json.loads(json.dumps(own, default=str)),  # as a result file has it
-        command=collect.command_line(
+        command=gather.command_line(
             study, commandline.to_args(replace(job, given=())) if job.words is None else job.words
         ),
         replace=job.replace,
