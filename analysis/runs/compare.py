@@ -36,8 +36,7 @@ def run(job: study.Study, plan: study.Plan, lines: Callable[[Result], Sequence[s
         except Exception:  # a run failed: what the others have reached is worth keeping; Ctrl-C is in a hurry
             reporter.try_to_write()
             raise
+    if not len(reporter.gather().axes["step"]):
+        raise ConfigError(f"{job.runs}: no run has evaluated yet, so there is no result")
     with plan.target.writing():
-        result = reporter.save()
-        if not len(result.axes["step"]):
-            raise ConfigError(f"{job.runs}: no run has evaluated yet, so there is no result")
-        return study.show(plan, lines(result))
+        return study.show(plan, lines(reporter.save()))

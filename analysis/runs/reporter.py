@@ -64,12 +64,14 @@ class Reporter:
             if len(self.save().axes["step"]):
                 pictures.draw(self.plan.study, self.plan.path, self.plan.out)
 
-    def save(self) -> schema.Result:
-        """Writes the result of what is there, with what other commands have added to the file meanwhile, once there is
-        an evaluation; to be called while ``target.writing`` keeps others away.
-        """
+    def gather(self) -> schema.Result:
+        """Makes the result of what is there, with the runs that other commands have added to the file meanwhile."""
         plan = replace(self.plan, runs=self.plan.target.planned())
-        result = gather.gather(plan.runs, gather.attributes(plan, self.sha256))
+        return gather.gather(plan.runs, gather.attributes(plan, self.sha256))
+
+    def save(self) -> schema.Result:
+        """Writes that result once there is an evaluation; to be called while ``target.writing`` keeps others away."""
+        result = self.gather()
         if len(result.axes["step"]):
-            schema.save(result, plan.path)
+            schema.save(result, self.plan.path)
         return result
