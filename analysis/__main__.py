@@ -34,9 +34,7 @@ COMMANDS = dict(
         _study("loss_scales", "Fig. 2b", "Measure the three losses, and their gradients at the shared parameters."),
         _study("state_regression", "Fig. 2c", "Read object positions off the representation."),
         _study("finding2", "Fig. 3", "Lay dreams beside the truth, and count how often they are wrong."),
-        _study(
-            "counterfactual", "Finding 2", "Count wrong dreams under altered actions, from restored states."
-        ),
+        _study("counterfactual", "Finding 2", "Count wrong dreams under altered actions, from restored states."),
         _study("finding3", "Finding 3", "Ask what learning from rewards alone (w_o = 0) is worth."),
         _study("reward_mse", "E.10", "Compare reward error with and without observation modelling."),
         _study("coefficients", "Figs. 4, 23", "Show the coefficients that HarmonyDream learns, beside Eq. 13."),

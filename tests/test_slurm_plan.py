@@ -174,3 +174,22 @@ def test_a_users_defaults_for_squeue_hide_no_jobs(programs, monkeypatch):
     monkeypatch.setenv("SQUEUE_PARTITION", "other")
     put(programs, "squeue", 'if [ -z "$SQUEUE_PARTITION" ]; then echo "7_0 Priority"; echo 8; fi')
     assert slurm._queue() == {"7_0": "Priority", "8": ""}
+
+
+LOGS_FIRST = """
+import logging, sys
+class Closes(logging.StreamHandler):  # as that of absl, which DM Control imports
+    def close(self): sys.exit("a handler of another package was closed")
+logging.getLogger().addHandler(Closes())
+from pathlib import Path
+from %s import slurm_options
+slurm_options.executor(Path("logs"), {})
+logging.getLogger().handlers.clear()
+"""
+
+
+def test_log_handlers_of_others_stay(tmp_path):
+    code = LOGS_FIRST % slurm_options.__name__.rpartition(".")[0]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

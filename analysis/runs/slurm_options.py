@@ -5,9 +5,12 @@ Nothing here asks Slurm, so a plan can be shown on a machine without it.
 
 from __future__ import annotations
 
+import importlib
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hdream_core.support.errors import ConfigError
@@ -35,6 +38,7 @@ TOLD = {
     "GPUs": ("gpus_per_node", "gpus_per_task", "num_gpus", "gres"),
 }
 REQUEUES = 10_000
+LOG_LEVEL = "SUBMITIT_LOG_LEVEL"
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def executor(logs: Path, settings: Mapping[str, Any]) -> Any:
         ConfigError: if submitit is not installed, or refuses a parameter.
     """
     try:
-        import submitit
+        submitit = _import_submitit()
     except ImportError:
         raise ConfigError("--launcher slurm needs submitit; install hdream[cluster]") from None
 
@@ -142,3 +146,17 @@ def told(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[s
         lines.append(f"  {label:<10} {', '.join(values) or 'as the cluster has it'}{unit}")
     lines += [f"  {'command':<10} {shlex.join(command)}", "Its script for sbatch:"]
     return "\n".join(lines + [f"  {line}".rstrip() for line in script(logs, settings, jobs).strip().splitlines()])
+
+
+def _import_submitit() -> ModuleType:
+    """Imports submitit as it is, without its logging.
+
+    By default its import closes the log handlers of all other packages, one of which closes standard error with itself.
+    """
+    given = os.environ.get(LOG_LEVEL)
+    os.environ[LOG_LEVEL] = given or "NOCONFIG"
+    try:
+        return importlib.import_module("submitit")
+    finally:
+        if not given:
+            del os.environ[LOG_LEVEL]  # jobs log as submitit does by itself
