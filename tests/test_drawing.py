@@ -234,7 +234,7 @@ frames, reward = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20.0)
 found = Rollout(5, np.zeros((19, 2)), frames, reward, np.zeros(1), {"w_r=1": frames}, {"w_r=1": reward})
 figure.draw(found)
 """
-PICTURE = "from analysis import explore\nexplore.picture(found, 'a title')"
+PICTURE = "from analysis import notebook\nnotebook.picture(found, 'a title')"
 OWN = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
 
 
