@@ -14,6 +14,7 @@ from hdream_core import envs
 from hdream_core.config import legacy
 from hdream_core.config.fields import Config
 from hdream_core.config.presets import check_preset, make_config
+from hdream_core.support.commandline import flag_of
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.precision import pick_device
 from hdream_core.support.settings import parse_value
@@ -90,7 +91,7 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
     given = tuple(name for name in sizes if getattr(job, name) is not None)
     for name in given:
         if getattr(job, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be 1 or more")
+            raise ConfigError(f"{flag_of(name)} is {getattr(job, name)}; it must be 1 or more")
     return replace(job, given=given, **{name: by[preset] for name, by in sizes.items() if name not in given})
 
 

@@ -21,6 +21,7 @@ from hdream_core.config.fields import Config
 from hdream_core.config.files import from_dict
 from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.runs.folder import MAY_CHANGE
+from hdream_core.support.commandline import flag_of
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.locks import exclusive
 from hdream_core.support.settings import flatten
@@ -147,11 +148,11 @@ class Target:
     def _check_own(self, found: Result) -> None:
         held = found.notes.get(ASKED)
         if self.own and not isinstance(held, dict):
-            flags = ", ".join(map(_flag, self.own))
+            flags = ", ".join(map(flag_of, self.own))
             self._refuse(f"a result of an older version, which does not say what it was made with ({flags})")
         for name, value in self.own.items():
             if held.get(name) != value:
-                self._refuse(f"a result with {_flag(name)} {held.get(name)}, not {value}")
+                self._refuse(f"a result with {flag_of(name)} {held.get(name)}, not {value}")
 
     def _check_runs(self, found: Result, planned: Sequence[sweep.Run]) -> None:
         """What the file holds lies in the runs folder, as far as it has come, and no cell of the grid stays empty."""
@@ -204,7 +205,3 @@ def cells(found: Result) -> dict[Cell, int]:
 
 def _named(cell: Cell) -> str:
     return f"{cell[0]}, seed {cell[1]}"
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

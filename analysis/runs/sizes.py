@@ -17,6 +17,7 @@ from hdream_core.data.replay import split_episodes
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.runs import folder as run_folder
 from hdream_core.spec import Spec
+from hdream_core.support.commandline import flag_of
 from hdream_core.support.errors import ConfigError
 
 Job = TypeVar("Job", bound=Study)
@@ -51,10 +52,10 @@ def settle(job: Job, plan: Plan, windows: str, episodes: str, length: int, part:
         of = of if there is None else min(of, there)
     if count > of * each:
         if windows in job.given:
-            more = f"for more {_flag(episodes)}" if there is None or of < there else "give a larger --buffer"
+            more = f"for more {flag_of(episodes)}" if there is None or of < there else "give a larger --buffer"
             raise ConfigError(
-                f"{_flag(windows)} {count}: {of} episodes of {rows} rows hold {of * each} windows of {length}; ask for "
-                f"{of * each} or fewer, or {more}"
+                f"{flag_of(windows)} {count}: {of} episodes of {rows} rows hold {of * each} windows of {length}; ask "
+                f"for {of * each} or fewer, or {more}"
             )
         count = of * each
     return fitted(job, **{episodes: of, windows: count})
@@ -73,7 +74,7 @@ def settle_windows(job: Job, plan: Plan, windows: str, length: int) -> Job:
         return job
     if windows in job.given or not most:
         raise ConfigError(
-            f"{_flag(windows)} {count}: {plan.config.offline_buffer} has {there} {WORDS['heldout']}, of {rows} rows, "
+            f"{flag_of(windows)} {count}: {plan.config.offline_buffer} has {there} {WORDS['heldout']}, of {rows} rows, "
             f"which hold {most} windows of {length}; ask for {most} or fewer, or give a larger --buffer"
         )
     return fitted(job, **{windows: most})
@@ -85,7 +86,7 @@ def _had(job: Job, plan: Plan, episodes: str, there: int, part: Part) -> Job:
         return job
     if episodes in job.given:
         raise ConfigError(
-            f"{_flag(episodes)} {of}: {plan.config.offline_buffer} has {there} {WORDS[part]}; ask for {there} or "
+            f"{flag_of(episodes)} {of}: {plan.config.offline_buffer} has {there} {WORDS[part]}; ask for {there} or "
             "fewer, or give a larger --buffer"
         )
     return fitted(job, **{episodes: there})
@@ -95,7 +96,7 @@ def fitted(job: Job, **numbers: int) -> Job:
     """The job with other numbers, each of which is said if it differs from what it was."""
     for name, number in numbers.items():
         if number != (before := getattr(job, name)):
-            print(f"{_flag(name)} is {number} here, not {before}: as many as fit what there is")
+            print(f"{flag_of(name)} is {number} here, not {before}: as many as fit what there is")
     return replace(job, **numbers)
 
 
@@ -142,7 +143,3 @@ def _of_buffer(plan: Plan, name: str) -> int | None:
         if plan.recipe is None:
             raise
         return None
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

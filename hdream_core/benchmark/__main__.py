@@ -73,7 +73,7 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     """
     for name in ("rounds", "updates", "curve_updates", "replay_steps", "online_steps"):
         if not 1 <= getattr(job, name) <= 10**7:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(job, name)}; it must be from 1 to {10**7}")
+            raise ConfigError(f"{commandline.flag_of(name)} is {getattr(job, name)}; it must be from 1 to {10**7}")
     changes: dict[str, Any] = {"train.device": job.device}
     if job.render != "auto":
         changes["env.render"] = job.render

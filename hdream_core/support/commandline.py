@@ -27,6 +27,11 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
+def flag_of(name: str) -> str:
+    """Returns the flag of a field: ``--plan-only`` of ``plan_only``."""
+    return f"--{name.replace('_', '-')}"
+
+
 def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) -> T:
     """Parses a command line into a ``kind``; exits with status 2 and a one-line error if it cannot.
 
@@ -71,7 +76,7 @@ def to_args(options: Any) -> list[str]:
     """Formats a dataclass as the arguments that parse to it: one flag for each field that is not at its default."""
     args: list[str] = []
     for field in dataclasses.fields(options):
-        value, flag = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
+        value, flag = getattr(options, field.name), flag_of(field.name)
         if value == field.default:
             continue
         if isinstance(value, bool):
