@@ -32,13 +32,10 @@ def load_mujoco() -> ModuleType:
     mujoco reads ``MUJOCO_GL`` once, on import, so it is set before: the user's own choice, else EGL, else OSMesa.
     """
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
-        # EGL alone is not enough: PyOpenGL also needs libGL or libOpenGL.
-        if _egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0")):
-            os.environ["MUJOCO_GL"] = "egl"
-        elif _loadable("libOSMesa.so.8") or _loadable("libOSMesa.so"):
-            os.environ["MUJOCO_GL"] = "osmesa"
-        else:
+        usable = next((backend for backend in ("egl", "osmesa") if _has_libraries(backend)), None)
+        if usable is None:
             raise RenderingError(f"no OpenGL library can be loaded; run: {INSTALL}")
+        os.environ["MUJOCO_GL"] = usable
     # At 64x64, Mesa's threads cost more than they save, and there is one environment a process. Keep a user's choice.
     os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
@@ -154,11 +151,7 @@ def _remedy(backend: str) -> str:
         return ""
     if backend.lower() not in ("egl", "osmesa"):
         return "; unset MUJOCO_GL, or set it to egl or osmesa"
-    lacks = {
-        "egl": not (_egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0"))),
-        "osmesa": not (_loadable("libOSMesa.so.8") or _loadable("libOSMesa.so")),
-    }
-    return f"; run: {INSTALL}" if lacks[backend.lower()] else ""
+    return "" if _has_libraries(backend.lower()) else f"; run: {INSTALL}"
 
 
 def _device_name() -> str:
@@ -168,6 +161,13 @@ def _device_name() -> str:
     if name is None:
         raise RenderingError("no OpenGL context is current")
     return name.decode()
+
+
+def _has_libraries(backend: str) -> bool:
+    """Tells whether what ``egl`` or ``osmesa`` draws with is installed."""
+    if backend == "egl":  # alone it is not enough: PyOpenGL also needs libGL or libOpenGL
+        return _egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0"))
+    return _loadable("libOSMesa.so.8") or _loadable("libOSMesa.so")
 
 
 def _loadable(library: str) -> bool:
