@@ -10,7 +10,7 @@ import importlib
 import shlex
 from pathlib import Path
 
-from hdream_core.support.errors import UserError
+from hdream_core.support.errors import UserError, in_a_line
 
 
 class PictureError(UserError):
@@ -33,9 +33,8 @@ def draw(study: str, path: Path, out: Path) -> Path:
     try:
         return importlib.import_module(f"figures.{study}").draw(path, out)
     except Exception as error:
-        told = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
         command = shlex.join(["python", "-m", f"figures.{study}", str(path), "--out", str(out)])
-        told = " ".join(told.split()).rstrip(".")
         raise PictureError(
-            f"the picture is not drawn ({told}); the result stands: {path}. Draw it by: {command}"
+            f"the picture is not drawn ({in_a_line(error).rstrip('.')}); the result stands: {path}. "
+            f"Draw it by: {command}"
         ) from error

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from analysis.results import schema
 from analysis.runs import gather, pictures, sweep
 from analysis.runs.study import Plan
-from hdream_core.support.errors import UserError
+from hdream_core.support.errors import in_a_line
 from hdream_core.support.progress import progress_bar
 
 REDRAW_SECONDS = 15.0
@@ -51,10 +51,10 @@ class Reporter:
             self.write()
             self.told = ""
         except Exception as error:
-            told = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
+            told = in_a_line(error)
             if told != self.told:
                 with contextlib.suppress(OSError):  # the log may be on the disk that is full
-                    tqdm.write(f"cannot write or draw the result yet: {' '.join(told.split())}", file=sys.stderr)
+                    tqdm.write(f"cannot write or draw the result yet: {told}", file=sys.stderr)
             self.told = told
         self.drawn = time.monotonic()
 

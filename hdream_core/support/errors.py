@@ -33,6 +33,12 @@ class ConfigError(UserError, ValueError):
     """A setting is unknown or unusable; the message is one line for the user."""
 
 
+def in_a_line(error: Exception) -> str:
+    """Returns an error's message in one line, with its type where no user is expected to know the message."""
+    told = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
+    return " ".join(told.split())
+
+
 @contextlib.contextmanager
 def exit_on_user_error(interrupted: str = "the same command goes on from here") -> Iterator[None]:
     """Turns errors that the user can fix into one line on standard error and an exit status.
