@@ -75,16 +75,16 @@ class PlayedSource:
             All parts in order, and how many of their episodes make the buffer. Episodes that end early leave steps
             missing, so more are played, and some of the last may be more than needed.
         """
-        parts, played, first = [], np.zeros(0, np.int64), 0
-        wanted, total = self.episodes, max(self.job.steps, int(self.identity["steps"]))
+        parts, played, wanted = [], np.zeros(0, np.int64), self.episodes
+        total = self.identity["steps"]
         with progress_bar(
             total=total, unit="step", disable=not show_progress, desc=f"collecting {self.job.task}"
         ) as bar:
             while played.sum() < self.job.steps:
-                new = parts_of(range(first, first + wanted), folder, len(parts))
+                new = parts_of(range(len(played), len(played) + wanted), folder, len(parts))
                 bar.update(self._steps(part for part in new if part.exists()).sum())
                 self._play({part: episodes for part, episodes in new.items() if not part.exists()}, bar.update)
-                parts, first = [*parts, *new], first + wanted
+                parts = [*parts, *new]
                 played = self._steps(parts)
                 wanted = math.ceil(max(self.job.steps - played.sum(), 0) / played.mean())
         return parts, int(np.searchsorted(played.cumsum(), self.job.steps)) + 1
@@ -96,9 +96,9 @@ class PlayedSource:
         return np.where(most < self.spec.time_limit, (lengths - 1) * self.spec.action_repeat + 1, most)
 
     def _play(self, missing: dict[Path, list[int]], done: Callable[[int], object]) -> None:
-        workers = min(self.job.workers or cores(), len(missing))
         if not missing:
             return
+        workers = min(self.job.workers or cores(), len(missing))
         context = multiprocessing.get_context("spawn")  # a forked GL context would be broken
         pool = ProcessPoolExecutor(workers, context, initializer=die_with_parent, initargs=(os.getpid(),))
         try:

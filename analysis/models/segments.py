@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from analysis.runs.study import Plan
-from hdream_core import envs
 from hdream_core.agent import Agent
-from hdream_core.data.environments import env_options
+from hdream_core.data import environments
 from hdream_core.data.episodes import settle
 from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
 from hdream_core.data.replay import split_episodes
@@ -131,7 +130,7 @@ def make_env(plan: Plan, seed: int) -> Any:
         for name, ours in run_folder.read_provenance(run.folder).items():
             if name in LOOK and ours != facts.get(name):
                 raise ConfigError(f"{run.folder}: was trained on frames of {name} {ours}, others on {facts.get(name)}")
-    return envs.make(plan.config.task, seed=seed, **env_options(plan.config, facts))
+    return environments.make_env(plan.config, seed, facts)
 
 
 class _Policy:

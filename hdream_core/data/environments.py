@@ -17,9 +17,9 @@ def env_options(config: Config, look: Mapping[str, Any] | None = None) -> dict[s
     return options | {name: value for name, value in (look or {}).items() if name in options}
 
 
-def make_env(config: Config, seed: int) -> Any:
-    """Makes an environment of the config's task and settings."""
-    return envs.make(config.task, seed=seed, **env_options(config))
+def make_env(config: Config, seed: int, look: Mapping[str, Any] | None = None) -> Any:
+    """Makes an environment of the config's task and settings, with the look of given data if any."""
+    return envs.make(config.task, seed=seed, **env_options(config, look))
 
 
 def make_env_like(task: str, facts: Mapping[str, Any], seed: int) -> Any:

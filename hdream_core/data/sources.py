@@ -146,8 +146,7 @@ class Offline(_EvalEnvs):
         super().__init__(config, buffer.look)
         self.facts["buffer_sha256"] = buffer.facts["sha256"]
         self.store, self.spec, train = buffer.store, buffer.spec, config.train
-        env = envs.make(config.task, seed=config.seed, **env_options(config, self.look))
-        check_spec(self.spec, env, str(config.offline_buffer))
+        check_spec(self.spec, make_env(config, config.seed, self.look), str(config.offline_buffer))
         if self.store.episodes < 2:
             raise ConfigError(f"{config.offline_buffer}: has one episode; training needs two, one of them held out")
         training, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
