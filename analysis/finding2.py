@@ -2,8 +2,8 @@
 
 ``python -m analysis.finding2 --task lever_pull`` shows 15 frames of held-out windows to every model and lets it dream
 the next 35 from the actions alone. It says how often each model's dream is right and how often it makes rewards up
-(``analysis/kinds_of_dreams.py``), and picks the windows to show by a rule, so that no picture stands without its
-frequency.
+(``analysis/results/kinds_of_dreams.py``), and picks the windows to show by a rule, so that no picture stands without
+its frequency.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sentences of the paper about Table 2, as ``analysis/atari_checks.py`` answers them."""
+"""The sentences of the paper about Table 2, as ``analysis/results/atari_checks.py`` answers them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _atari(check: str) -> Judge:
     return judge
 
 
-_TABLE = "computed again from the printed scores (analysis/atari_checks.py)"
+_TABLE = "computed again from the printed scores (analysis/results/atari_checks.py)"
 # Name, what the paper says, where, its value, the check.
 _SENTENCES = (
     ("23", "Matches or surpasses DreamerV3 in 23 of 26 environments", "E.1, Table 2", "23", "matches_or_surpasses"),
