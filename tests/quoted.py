@@ -35,10 +35,10 @@ def ends(span: Span, digits: int, signed: bool = False) -> str:
     return f"[{low}, {high}]"
 
 
-def percent(span: Span) -> str:
+def percent(span: Span, digits: int = 0) -> str:
     """``13 % [5, 22]`` of an interval of shares."""
     mean, low, high = (100 * _fields(span)[end] for end in ("mean", "low", "high"))
-    return f"{mean:.0f} % [{low:.0f}, {high:.0f}]"
+    return f"{mean:.{digits}f} % [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _fields(span: Span) -> Mapping[str, float]:

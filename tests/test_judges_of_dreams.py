@@ -30,6 +30,15 @@ def test_a_model_that_dreams_of_nothing_does_not_win():
     assert finding.verdict == REPRODUCED  # no more misses, within the margin
 
 
+@pytest.mark.parametrize(("missed", "expected"), [((0.99, 0.96), NOT_SHOWN), ((0.99, 0.9), REPRODUCED)])
+def test_models_that_both_miss_nearly_all_do_not_show_that_none_is_lost(missed, expected):
+    found = counterfactual_of((-0.3, -0.1), (-0.1, 0.04))
+    row = found.notes["final"]["reward/miss_rate"]
+    for method, share in zip(("w_r=1", "w_r=100"), missed, strict=True):
+        row[method] = row[method] | {"over_seeds": span(share, share)}
+    assert judged(judges_of_dreams.wrong_dreams("reward", "miss", 0.05), found).verdict == expected
+
+
 def test_the_reverse_counts_only_if_w_r_1_does_not_win_by_dreaming_of_nothing():
     judge = judges_of_dreams.wrong_dreams("reward", "hallucination")
     for misses, expected in (((-0.04, 0.1), NOT_REPRODUCED), ((-0.1, 0.1), NOT_SHOWN), ((-0.4, -0.2), NOT_SHOWN)):

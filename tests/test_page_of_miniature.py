@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis.ledger.judges_of_models import whole_state
-from analysis.ledger.verdicts import REPRODUCED, Shelf
+from analysis.ledger.judges_of_models import regression, whole_state
+from analysis.ledger.verdicts import NOT_SHOWN, REPRODUCED, Shelf
 from analysis.results.stats import seed_interval
 from tests.quoted import PAGE, flowing, percent, quote, shipped
 from tests.test_page_of_representation import cells_of
@@ -92,11 +92,13 @@ def test_page_quotes_the_coefficients_of_the_miniature():
 def test_page_quotes_wrong_dreams_on_the_miniature():
     text, found = flowing(PAGE), shipped("counterfactual_mini_lever_cpu")
     final = found.notes["final"]
-    miss = final["reward/miss_rate"]
-    cells = [percent(miss["w_r=1"]["over_seeds"]), f"{100 * miss['w_r=100']['over_seeds']['mean']:.0f} %"]
-    assert f"they miss {cells[0]} with w_r = 1 and {cells[1]} with w_r = 100" in text
-    told = f"of {len(found.axes['branch'])} recorded branches {miss['cases']} bring a reward"
-    assert told in text and f"in {final['object/miss_rate']['cases']} the lever moves" in text
+    branches = f"of {len(found.axes['branch'])} recorded branches {final['reward/miss_rate']['cases']} bring a reward"
+    assert f"{branches}, and in {final['object/miss_rate']['cases']} the lever moves" in text
+    for rate, words in (("reward/miss_rate", "with w_r = 1 and"), ("object/hallucination_rate", "and")):
+        one, hundred = (percent(final[rate][method]["over_seeds"], 1) for method in ("w_r=1", "w_r=100"))
+        assert f"{one} {words} {hundred}" in text
+    told = quote(final["object/discrimination"]["w_r=100"]["paired_over_seeds"], 2, signed=True)
+    assert f"a difference of {told} in the probability of motion" in text
 
 
 def test_page_quotes_the_regression_on_the_miniature():
@@ -105,15 +107,24 @@ def test_page_quotes_the_regression_on_the_miniature():
         for kind, words in (("posterior", "posterior"), ("open_loop", "open loop")):
             cells = cells_of(found.notes["final"][kind][thing], "w_r=100")
             assert f"| Miniature: {thing}, {words} | {' | '.join(cells)} |" in text, cells
+    protocol = found.notes["protocol"]
+    assert f"{protocol['episodes']} of them with {protocol['segments']:,} segments" in text
     things = [str(thing) for thing in found.axes["object"]]
-    constants = dict(zip(things, np.nanmean(found.values("constant/posterior"), (0, 1, 2)), strict=True))
-    assert f"a constant, which has {constants['lever']:.0f}:" in text
-    assert f"read worse (a constant has {constants['tip']:.0f})" in text
-    lever = found.notes["final"]["posterior"]["lever"]
-    assert lever["w_r=1"]["over_seeds"]["mean"] > constants["lever"]  # "not better than by a constant"
-    errors = found.values("mlp/posterior").mean(2)  # (method, seed, episode, object)
-    gap = errors[1] - errors[0]
-    assert (np.nanmean(gap[..., things.index("lever")], -1) < 0).all()  # "in all five pairs of seeds"
+    constants = dict(zip(things, np.nanmean(found.values("constant/open_loop"), (0, 1, 2)), strict=True))
+    assert f"a constant, which has {constants['lever']:.1f}." in text
+    assert (
+        f"decoded worse (a constant has {np.nanmean(found.values('constant/posterior')[..., things.index('tip')]):.0f})"
+        in text
+    )
+    dreamed = found.notes["final"]["open_loop"]["lever"]
+    assert dreamed["w_r=1"]["over_seeds"]["mean"] > constants["lever"]  # "no better than by a constant"
+    for kind in ("posterior", "open_loop"):
+        errors = found.values(f"mlp/{kind}").mean(2)  # (method, seed, episode, object)
+        gap = errors[1] - errors[0]
+        assert (np.nanmean(gap[..., things.index("lever")], -1) < 0).all()  # "in all five pairs of seeds"
+        (finding,) = regression(kind)(Shelf([("file.h5", found)]))
+        assert finding.verdict == REPRODUCED
     (finding,) = whole_state("posterior")(Shelf([("file.h5", found)]))
-    span = finding.value
-    assert f"{quote(span, 1, signed=True)} over seeds and" in text and finding.verdict == REPRODUCED
+    assert f"{quote(finding.value, 1, signed=True)} over seeds and" in text and finding.verdict == REPRODUCED
+    (finding,) = whole_state("open_loop")(Shelf([("file.h5", found)]))
+    assert finding.verdict == NOT_SHOWN

@@ -6,7 +6,6 @@ import pytest
 
 from analysis.results.schema import asked_for, fewer, load
 from offline_buffers.build import Build, build
-from tests.quoted import ROOT, shipped
 
 WORDS = ["--task", "mini_lever", "--preset", "smoke"]
 HELD = ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
@@ -95,11 +94,3 @@ def test_a_result_tells_what_was_asked_for_and_what_came_of_it(buffer, tmp_path,
     assert found.notes["protocol"]["episodes"] == 6 and "12 of 20 windows" in fewer(found, 12, "windows")
     run("finding2", [*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])  # again: as it was
     assert len(load("results/finding2_mini_lever_smoke.h5").axes["window"]) == 12
-
-
-def test_documents_tell_what_the_miniatures_study_has():
-    found = shipped("state_regression_mini_lever_cpu")
-    told = fewer(found, found.notes["protocol"]["segments"], "segments")
-    assert "100 of 1,000" in told
-    rows = [line for line in (ROOT / "docs" / "claims.md").read_text().splitlines() if "state_regression_mini" in line]
-    assert rows and all(told in row for row in rows)

@@ -26,14 +26,15 @@ from analysis.results.wrong_dreams import probe_cannot_tell
 from analysis.runs.methods import IMPLICIT, ORIGINAL
 
 MISSES = 0.05  # by so much more may the balanced model miss what happens
+ALL = 0.95  # models that miss so many have none left to lose
 
 
 def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
     """Whether the balanced model has fewer wrong dreams, and not by dreaming of nothing.
 
     A model that never dreams of the event has no hallucinations. So fewer of them, with either weight, count only if
-    that model's misses are shown to be no more, within ``MISSES``. A probe that sees motion where there is none cannot
-    tell what a dream has.
+    that model's misses are shown to be no more, within ``MISSES``. Where both models miss nearly ``ALL``, their misses
+    show nothing. A probe that sees motion where there is none cannot tell what a dream has.
     """
 
     def judge(shelf: Shelf) -> list[Finding]:
@@ -50,6 +51,8 @@ def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
             words = f"{', '.join(cells)}, {row['cases']} cases of {row['episodes']} episodes"
             words += _counts_from(result, other) if event == "object" else ""
             finding = compared(name, result, words, spans, -1, margin)
+            if wrong == "miss" and min(row[m]["over_seeds"]["mean"] for m in (other, ORIGINAL)) > ALL:
+                finding = replace(finding, ours=f"{finding.ours}; both miss nearly all", verdict=NOT_SHOWN)
             if wrong != "miss" and finding.verdict in (REPRODUCED, NOT_REPRODUCED):
                 fewer, more = (other, ORIGINAL) if finding.verdict == REPRODUCED else (ORIGINAL, other)
                 if not _no_more_misses(result, event, other, fewer == other):
