@@ -105,19 +105,25 @@ def odd_episodes(episodes: list[dict[str, np.ndarray]], rng: random.Random) -> N
             fields[name].flat[rng.randrange(fields[name].size)] = odd
 
 
+STRUCTURE = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}  # HDF5's own
+
+
 def odd_hdf5(path: Path, rng: random.Random) -> None:
     """Changes one dataset or attribute of a sealed file and seals it again."""
     with h5py.File(path, "a") as file:
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        chosen = rng.choice([*names, "attribute", "config", "notes"])
-        if chosen not in file:
-            attributes = file.attrs if file.attrs else file[rng.choice(list(file))].attrs
-            name = rng.choice(list(attributes))
-            if rng.random() < 0.3:
+        texts = [name for name in ("config", "notes") if name in file.attrs]
+        chosen = rng.choice([*names, "attribute", *texts])
+        if chosen in texts:
+            file.attrs[chosen] = odd_json(file.attrs[chosen], rng)
+        elif chosen not in file:
+            attributes = rng.choice([file, *(file[name] for name in rng.sample(names, min(3, len(names))))]).attrs
+            name = rng.choice([name for name in attributes if name not in STRUCTURE] or ["x"])
+            if rng.random() < 0.3 and name in attributes:
                 del attributes[name]
             else:
-                attributes[name] = rng.choice([-1, 0, "x", 1.5, "../x"])
+                attributes[name] = rng.choice([-1, 0, "x", 1.5, "../x", "{loss}", '["final", "{variant}"]', "[[]]"])
         elif h5py.check_string_dtype(file[chosen].dtype) is None:
             _replace(file, chosen, _odd_array(file[chosen][()], rng))
         elif file[chosen].shape == ():
@@ -129,13 +135,27 @@ def odd_hdf5(path: Path, rng: random.Random) -> None:
 
 
 def _replace(file: h5py.File, name: str, values: Any) -> None:
-    """Puts other values in a dataset's place, with the same names of its axes as far as there are so many."""
-    labels = [dimension.label for dimension in file[name].dims]
+    """Puts other values in a dataset's place, with the same dimensions as far as there are so many."""
+    old = file[name]
+    labels, about = [dimension.label for dimension in old.dims], dict(old.attrs)
+    along = [dimension[0] for dimension in old.dims if len(dimension)]
+    users: list[Any] = []  # the dimensions that this is the scale of
+    if scale := old.is_scale:
+        file.visititems(lambda _, item: users.extend(d for d in getattr(item, "dims", ()) if len(d) and d[0] == old))
+    for dimension in users:
+        dimension.detach_scale(old)
     del file[name]
     strings = isinstance(values, str) or values.dtype.kind == "O"
     made = file.create_dataset(name, data=values, dtype=h5py.string_dtype() if strings else None)
+    made.attrs.update({key: value for key, value in about.items() if key not in STRUCTURE})
     for dimension, label in zip(made.dims, labels, strict=False):
         dimension.label = label
+    if scale:
+        made.make_scale(name.rpartition("/")[2])
+    for dimension in users:
+        dimension.attach_scale(made)
+    for dimension, other in zip(made.dims, () if scale else along, strict=False):
+        dimension.attach_scale(other)
 
 
 def odd_checkpoint(path: Path, rng: random.Random) -> None:

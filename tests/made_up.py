@@ -9,7 +9,7 @@ from analysis.results.schema import Result
 def result():
     """A small result of runs: two methods, two seeds, three evaluations, one of which is missing."""
     attributes = {
-        "schema_version": 1, "paper": "p", "study": "s", "command": "c", "git_commit": "0", "git_dirty": False,
+        "schema_version": 2, "paper": "p", "study": "s", "command": "c", "git_commit": "0", "git_dirty": False,
         "package_versions": "{}", "device": "d", "created_utc": "now", "scale": "reduced", "preset": "smoke",
         "task": "lever_pull", "buffer_sha256": "", "wall_seconds": 1.0, "mode": "offline",
     }  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 import figures
@@ -168,8 +169,9 @@ def _of_results(folder: Path) -> dict[str, Target]:
     example = result()
     example.attributes["study"] = "finding1"
     unsealed = target(save(example, folder / "unsealed.h5"), _bytes, 8)
-    with open(unsealed.path, "r+b") as file:
-        file.write(bytes(sealed.BLOCK))
+    with h5py.File(unsealed.path, "a") as file:  # HDF5 cuts the seal off
+        for name in sealed.TOLD:
+            del file.attrs[name]
     return {
         "result": target(shipped["atari_table"], _bytes, 30),
         "unsealed": unsealed,

@@ -166,7 +166,7 @@ def test_command_writes_the_ledger_of_the_shipped_results(tmp_path, capsys):
     assert all(set(row) == {"name", "kind", "notes", *claims.PRINTED} for row in rows)
     assert text.count("\n|") == len(rows) + 2  # a row each, head and rule
     with h5py.File(tmp_path / "claims.h5") as file:
-        assert json.loads(file["notes"][()])["verdicts"] == list(VERDICTS)
+        assert json.loads(file.attrs["notes"])["verdicts"] == list(VERDICTS)
 
 
 def test_results_of_preset_smoke_are_left_out(tmp_path, capsys):

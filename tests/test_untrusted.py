@@ -30,7 +30,7 @@ from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import flatten
 from offline_buffers.build import Build, build
-from tests.made_up import result
+from tests.made_up import result, span
 from tests.small import MINI
 
 MEMORY = 200 * 2**20  # bytes that reading a small file may take
@@ -56,13 +56,16 @@ def refuses(read, error, match):
 
 @pytest.mark.parametrize(
     "how",
-    """fill gzip chunk external virtual link config text object list attribute twice cycle deep names""".split(),
+    """fill gzip chunk external virtual link config text object list attribute twice cycle deep names scale metrics
+    note""".split(),
 )
 def test_hostile_result_files(how, tmp_path):
-    path = save(result(), tmp_path / "r.h5")
+    good = result()
+    good.notes["final"] = {"interval": "t, 95 %", "success": {"w_r=1": span(0, 1), "w_r=100": span(0, 1)}}
+    path = save(good, tmp_path / "r.h5")
     (tmp_path / "secret").write_bytes(b"x" * 96)
     with h5py.File(path, "a") as file:
-        data = file["data"]
+        data = file
         match how:
             case "fill":  # a shape without values
                 data.create_dataset("x", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000), fillvalue=1.0)
@@ -74,12 +77,12 @@ def test_hostile_result_files(how, tmp_path):
                 data.create_dataset("x", shape=(4,), maxshape=(None,), dtype="f8", chunks=(2**27,), compression="gzip")
                 data["x"][:] = 0
             case "list":  # 2,000 strings take as much as 2,000 times the longest
-                del file["axes/method"]
-                file["axes"].create_dataset("method", data=["x" * 40_000] + ["y"] * 1999, dtype=h5py.string_dtype())
+                del file["variant"]
+                file.create_dataset("variant", data=["x" * 40_000] + ["y"] * 1999, dtype=h5py.string_dtype())
             case "attribute":
                 file.attrs.create("task", ["x" * 100] * 100, dtype=h5py.string_dtype())
             case "names":
-                file.move("data/success", "data/..x")
+                file["success"].attrs["metric"] = "..x"
             case "external":
                 data.create_dataset("x", shape=(12,), dtype="f8", external=[(str(tmp_path / "secret"), 0, 96)])
             case "virtual":
@@ -89,23 +92,50 @@ def test_hostile_result_files(how, tmp_path):
             case "link":
                 data["x"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
             case "config":
-                del file["config"]
-                file["config"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
+                file.attrs["config"] = "x" * 2**25
             case "text":
-                del file["notes"]
-                file.create_dataset("notes", shape=(), dtype="S300000000")
+                file.create_dataset("x", shape=(), dtype="S300000000")
             case "twice":
-                file["axes"].create_dataset("x", data=np.zeros(10), compression="gzip", chunks=(10,))
-                file["axes/y"] = file["axes/x"]
+                file.create_dataset("x", data=np.zeros(10), compression="gzip", chunks=(10,))
+                file["y"] = file["x"]
+            case "scale":  # a dimension that is a link to another file
+                file["success"].dims[0].detach_scale(file["variant"])
+                del file["variant"]
+                file["variant"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
+            case "metrics":  # one variable that stands for more metrics than memory has room for
+                file.create_dataset("x", data=np.arange(2**20)).make_scale("x")
+                file.create_dataset("y", data=np.zeros(2**20), compression="gzip").dims[0].attach_scale(file["x"])
+                file["y"].attrs["metric"] = "{x}"
+            case "note":  # an interval in the place of a text
+                file["intervals/success"].attrs["note"] = '["interval"]'
             case "object":
                 data.create_dataset("x", data=["a"], dtype=h5py.string_dtype())
             case "cycle":
                 data["x"] = data
             case "deep":
                 data.create_group("/".join("x" * 50))
-    refuses(lambda: load(path), ResultError, "has changed")
     sealed.seal(path)  # by whoever made it hostile
     refuses(lambda: load(path), ResultError, r"r\.h5")
+
+
+@pytest.mark.parametrize("how", ["value", "attribute", "cut", "appended", "seal"])
+def test_a_result_that_is_not_what_was_written(how, tmp_path):
+    path = save(result(), tmp_path / "r.h5")
+    data = path.read_bytes()
+    match how:
+        case "cut":
+            path.write_bytes(data[:-200])
+        case "appended":
+            path.write_bytes(data + b"\n")
+        case "seal":
+            path.write_bytes(data[:-3] + b"0\n")
+        case _:  # with HDF5, which cuts the seal off
+            with h5py.File(path, "a") as file:
+                if how == "value":
+                    file["success"][0, 0, 0] = 1.0
+                else:
+                    file.attrs["task"] = "hammer"
+    refuses(lambda: load(path), ResultError, "has changed")
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
-"""The result files: HDF5, schema version 1, written whole and checked on write and on read.
+"""The result files: netCDF 4 in HDF5, schema version 2, written whole and checked on write and on read.
 
-Every metric is a dense float64 array ``(method, seed, step)`` (or with ``window`` or ``log_step`` in the place of
-``step``), NaN where missing, with HDF5 dimension scales. Raw per-seed values always; intervals are stored beside them
-with their method and the seed of resampling. ``figures`` reads these files and nothing else.
+In memory every metric is a dense array ``(method, seed, step)`` (or with ``window`` or ``log_step`` in the place of
+``step``), NaN where missing. ``layout`` says what the file makes of it. Raw per-seed values always; intervals are
+stored beside them with their method and the seed of resampling. ``figures`` reads these files and nothing else. Files
+of schema 1 are read, too (``schema1``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import json
 import math
 import os
@@ -22,10 +24,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from analysis.results import layout, netcdf, schema1
 from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LARGEST = 2**28  # bytes of all arrays of a result together
 STALE = 3600.0  # seconds after which nobody is still writing a result
 SCALES = ("paper", "reduced", "miniature", "twin")
@@ -48,6 +51,7 @@ ATTRIBUTES: dict[str, type] = {
     "buffer_sha256": str,
     "wall_seconds": float,
 }
+FLAGS = {"git_dirty", "complete"}  # attributes that are booleans, which netCDF has not
 
 
 # A metric's name, perhaps in groups.
@@ -117,27 +121,15 @@ def save(result: Result, path: Path) -> Path:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > STALE:
                 left.unlink()
-    with sealed.writing(path) as file:
-        _write(result, file)
+    sealed.write(path, _image(result))
     return path
 
 
-def _write(result: Result, file: h5py.File) -> None:
-    file.attrs.update(result.attributes)
-    for name, value in (("config", result.config), ("notes", result.notes)):
-        text = json.dumps(_without_nan(value), sort_keys=True, allow_nan=False)
-        file.create_dataset(name, data=text, dtype=h5py.string_dtype())
-    for name, values in result.axes.items():
-        strings = values.dtype.kind in "UO"
-        data = values.astype(object) if strings else values
-        axis = file.create_dataset(f"axes/{name}", data=data, dtype=h5py.string_dtype() if strings else None)
-        axis.make_scale(name)
-    for name, (axes, values) in result.data.items():
-        packed = {"compression": "gzip", "compression_opts": 9, "shuffle": values.itemsize > 1} if values.size else {}
-        dataset = file.create_dataset(f"data/{name}", data=values, **packed)
-        for dimension, axis in zip(dataset.dims, axes, strict=True):
-            dimension.label = axis
-            dimension.attach_scale(file[f"axes/{axis}"])
+def _image(result: Result) -> io.BytesIO:
+    groups, notes = layout.pack(result.axes, result.data, result.notes, result.attributes["task"])
+    texts = {"config": result.config, "notes": notes}
+    texts = {name: json.dumps(_without_nan(value), sort_keys=True, allow_nan=False) for name, value in texts.items()}
+    return netcdf.image(groups, result.attributes | texts | sealed.TOLD)
 
 
 def load(path: str | Path) -> Result:
@@ -155,15 +147,23 @@ def load(path: str | Path) -> Result:
         found = untrusted.datasets(file)
         if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
             raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
-        result = Result(
-            attributes=untrusted.attributes(file),
-            axes={name: _axis(values) for name, values in _beneath("axes", found)},
-            data={name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)},
-            config=untrusted.json_value(untrusted.text(found["config"])),
-            notes=untrusted.json_value(untrusted.text(found["notes"])),
-        )
+        about = untrusted.attributes(file, longest=untrusted.LONGEST)
+        result = _read_first(about, found) if about.get("schema_version") == 1 else _read(about, found)
     check(result, str(path))
     return result
+
+
+def _read(about: dict[str, Any], found: Mapping[str, h5py.Dataset]) -> Result:
+    config, notes = (untrusted.json_value(about.pop(name)) for name in ("config", "notes"))
+    for name in FLAGS & about.keys():
+        about[name] = bool(about[name])
+    about = {name: value for name, value in about.items() if name not in sealed.TOLD and not name.startswith("_")}
+    axes, data, notes = layout.unpack(netcdf.read(found), notes)
+    return Result(about, axes, data, config, notes)
+
+
+def _read_first(about: dict[str, Any], found: Mapping[str, h5py.Dataset]) -> Result:
+    return Result(about | {"schema_version": SCHEMA_VERSION}, *schema1.read(found))
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -205,20 +205,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _beneath(group: str, found: Mapping[str, h5py.Dataset]) -> list[tuple[str, h5py.Dataset]]:
-    return [(name.removeprefix(f"{group}/"), values) for name, values in found.items() if name.startswith(f"{group}/")]
-
-
-def _axes_of(dataset: h5py.Dataset) -> tuple[str, ...]:
-    return tuple(dimension.label for dimension in dataset.dims)
-
-
-def _axis(values: h5py.Dataset) -> np.ndarray:
-    if h5py.check_string_dtype(values.dtype):
-        return untrusted.strings(values)
-    return untrusted.array(values)
 
 
 def check(result: Result, where: str) -> None:

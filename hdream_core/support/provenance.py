@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-PACKAGES = ("torch", "numpy", "scipy", "h5py", "gymnasium", "mujoco", "metaworld", "dm_control")
+PACKAGES = ("torch", "numpy", "scipy", "h5py", "h5netcdf", "gymnasium", "mujoco", "metaworld", "dm_control")
 
 
 def git_state() -> tuple[str, bool]:

@@ -2,7 +2,9 @@
 
 libhdf5 hangs, crashes or takes all memory on some damaged files, and Python cannot catch that. So a sealed file is
 compared with its checksum before libhdf5 opens it, and one without a seal is first read in a subprocess, which may
-crash. The checksum is text in HDF5's own user block, which other readers skip.
+crash. The checksum is a line of text after the end of the HDF5 content, which other readers do not look at. HDF5 cuts
+it off where it changes a file, so an attribute of the root tells that there was one. Older files have it in front, in
+HDF5's own user block.
 """
 
 from __future__ import annotations
@@ -11,19 +13,25 @@ import contextlib
 import hashlib
 import io
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 
 from hdream_core.support import untrusted
 from hdream_core.support.files import write_atomically
 
-BLOCK = 512  # bytes of the user block, the fewest that HDF5 allows
 MARK = b"hdream sha256 "
+LINE = len(MARK) + 64 + 1  # bytes of a seal
+TOLD = {"seal": "SHA-256, after the end of the HDF5 content"}  # the root's attribute
+CHANGED = "it has changed since it was written"
+BLOCK = 512  # bytes of the user block of older files
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+END_AT = {0: 40, 1: 44, 2: 28, 3: 28}  # by version of the superblock: where it says at which byte the content ends
 SECONDS = 30  # time limit of the subprocess
 MEMORY = 2**31  # bytes, memory limit of the subprocess
 WHOLE = 2**26  # bytes of a file; in a larger one the subprocess reads the metadata only, no values
@@ -36,24 +44,37 @@ def writing(path: Path, **options: Any) -> Iterator[h5py.File]:
     libhdf5 handles a full disk badly, so it never writes to the disk here.
     """
     image = io.BytesIO()
-    with h5py.File(image, "w", userblock_size=BLOCK, **options) as file:
+    with h5py.File(image, "w", **options) as file:
+        file.attrs.update(TOLD)
         yield file
-    data = image.getbuffer()
-    mark = MARK + hashlib.sha256(data[BLOCK:]).hexdigest().encode() + b"\n"
-    data[: len(mark)] = mark
-    write_atomically(path, data)
+    write(path, image)
+
+
+def write(path: Path, image: io.BytesIO) -> None:
+    """Seals an HDF5 file that is in memory, whose root has the attribute of ``TOLD``, and writes it atomically."""
+    line = _line(hashlib.sha256(image.getbuffer()))
+    image.seek(0, os.SEEK_END)
+    image.write(line)
+    write_atomically(path, image.getbuffer())
 
 
 def create(path: Path, **options: Any) -> h5py.File:
-    """Creates a file on disk, for content too large for memory, with room for a seal."""
-    return h5py.File(path, "w", userblock_size=BLOCK, locking=False, **options)  # renamed into place when it is whole
+    """Creates a file on disk, for content too large for memory; ``seal`` it when it is closed."""
+    file = h5py.File(path, "w", locking=False, **options)  # renamed into place when it is whole
+    file.attrs.update(TOLD)
+    return file
 
 
 def seal(path: Path) -> None:
-    """Seals a file that ``create`` made and the caller has closed."""
-    digest = _digest(path)
+    """Seals a file that is closed; a seal that it has had is replaced."""
     with open(path, "r+b") as file:
-        file.write(MARK + digest + b"\n")
+        end, size = _end(file), file.seek(0, os.SEEK_END)
+        if end is None or end > size:
+            raise ValueError(f"{path}: no HDF5 file that begins at its first byte and is whole")
+        file.truncate(end)
+        digest = _digest(file, 0, end)
+        file.seek(end)
+        file.write(_line(digest))
         file.flush()
         os.fsync(file.fileno())
 
@@ -64,19 +85,56 @@ def open_to_read(path: Path, **options: Any) -> h5py.File:
     Raises:
         OSError, ValueError: with a short reason, if the file has changed or cannot be read.
     """
-    with open(path, "rb") as file:
-        header = file.read(len(MARK) + 64)
-    if not header.startswith(MARK):
+    sealed = _is_sealed(path)
+    if not sealed:
         _read_in_subprocess(path)
-    elif header[len(MARK) :] != _digest(path):
-        raise ValueError("it has changed since it was written: its SHA-256 does not match its seal")
-    return h5py.File(path, "r", locking=False, **options)
+    file = h5py.File(path, "r", locking=False, **options)
+    if not sealed and TOLD.keys() & file.attrs.keys():
+        file.close()
+        raise ValueError(f"{CHANGED}: its seal is missing")
+    return file
 
 
-def _digest(path: Path) -> bytes:
+def _is_sealed(path: Path) -> bool:
+    """Whether a file has a seal; ValueError if it has, and says something else, or if a part of the file is missing."""
     with open(path, "rb") as file:
-        file.seek(BLOCK)
-        return hashlib.file_digest(file, "sha256").hexdigest().encode()
+        front = file.read(LINE - 1)
+        size = file.seek(0, os.SEEK_END)
+        if front.startswith(MARK):
+            line, expected = front + b"\n", _line(_digest(file, BLOCK, size))
+        elif (end := _end(file)) is None or end == size:
+            return False
+        elif end > size:
+            raise ValueError(f"{CHANGED}: its end is missing")
+        else:
+            expected = _line(_digest(file, 0, end))
+            line = file.read(LINE + 1)
+    if line != expected:
+        raise ValueError(f"{CHANGED}: its SHA-256 does not match its seal")
+    return True
+
+
+def _end(file: BinaryIO) -> int | None:
+    """Number of bytes of HDF5 content, as the superblock says; None for what does not begin with one that we know."""
+    file.seek(0)
+    head = file.read(64).ljust(64, b"\0")
+    at = END_AT.get(head[len(SIGNATURE)])
+    return struct.unpack_from("<Q", head, at)[0] if head.startswith(SIGNATURE) and at else None
+
+
+def _digest(file: BinaryIO, start: int, end: int) -> Any:
+    """SHA-256 of a stretch of a file."""
+    digest, left = hashlib.sha256(), end - start
+    file.seek(start)
+    while left > 0 and (piece := file.read(min(left, 2**20))):
+        digest.update(piece)
+        left -= len(piece)
+    return digest
+
+
+def _line(digest: Any) -> bytes:
+    """A seal."""
+    return MARK + digest.hexdigest().encode() + b"\n"
 
 
 def _read_in_subprocess(path: Path) -> None:

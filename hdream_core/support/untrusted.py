@@ -15,7 +15,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,19 +150,27 @@ def strings(dataset: h5py.Dataset) -> np.ndarray:
     return np.array(values, dtype=str)
 
 
-def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """Reads the attributes of a group or dataset; refuses any that is not a single number, boolean or text."""
+def attributes(
+    item: h5py.Group | h5py.Dataset, names: Collection[str] | None = None, longest: int = SMALL
+) -> dict[str, Any]:
+    """Reads attributes of a group or dataset; refuses any that is not a single number, boolean or text.
+
+    Args:
+        item: that has them.
+        names: of those to read, as far as they are there. Default: all.
+        longest: characters of all together.
+    """
     values, size = {}, 0
-    for name in item.attrs:
+    for name in item.attrs if names is None else [name for name in names if name in item.attrs]:
         info = item.attrs.get_id(name)
-        single = info.shape == () and (info.dtype.kind in "biuf" or h5py.check_string_dtype(info.dtype) is not None)
-        if not single:
+        known = info.dtype.kind in "biuf" or h5py.check_string_dtype(info.dtype) is not None
+        if info.shape not in ((), (1,)) or not known:  # netCDF has lists of one
             raise ValueError(f"attribute {name} must be a single number or text")
-        value = item.attrs[name]
+        value = item.attrs[name] if info.shape == () else item.attrs[name][0]
         value = value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value
         size += len(value) if isinstance(value, str) else 8
-        if size > SMALL:
-            raise ValueError(f"the attributes have over {SMALL} characters")
+        if size > longest:
+            raise ValueError(f"the attributes have over {longest} characters")
         values[name] = value
     return values
 

@@ -1,0 +1,73 @@
+"""Result files as netCDF 4, which is HDF5: any reader of either opens them, xarray without being told how.
+
+h5netcdf writes them. They are read with h5py, which lets us check all that is claimed before it takes memory.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import h5netcdf
+import h5py
+import numpy as np
+
+from analysis.results.layout import ROOT, Group, Variable
+from hdream_core.support import untrusted
+
+OWN = ("metric", "note", "measured")  # attributes of variables that a reader needs
+FEW, MANY = 2**10, 2**24  # bytes of a variable: not worth compressing; too many for one piece
+
+
+def image(groups: Mapping[str, Group], attributes: Mapping[str, Any]) -> io.BytesIO:
+    """Writes groups of variables, and the root's attributes, to a file in memory.
+
+    netCDF has no booleans among attributes: they become 0 and 1.
+    """
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w") as file:
+        _annotate(file, attributes)
+        for name, variables in groups.items():
+            group = file if name == ROOT else file.create_group(name)
+            group.dimensions = {
+                dim: len(variable.values) for dim, variable in variables.items() if variable.dims == (dim,)
+            }
+            for key, variable in variables.items():
+                _create(group, key, variable)
+    return buffer
+
+
+def _create(group: h5netcdf.Group, name: str, variable: Variable) -> None:
+    values, options = variable.values, {}
+    strings = values.dtype.kind in "UO"
+    if not strings and values.nbytes > FEW:
+        options = {"compression": "gzip", "compression_opts": 9, "shuffle": values.itemsize > 1}
+        options |= {"chunks": values.shape} if values.nbytes <= MANY else {}
+    made = group.create_variable(
+        name,
+        variable.dims,
+        dtype=h5py.string_dtype() if strings else values.dtype,
+        data=values.astype(object) if strings else values,
+        **options,
+    )
+    _annotate(made, variable.attributes)
+
+
+def _annotate(item: h5netcdf.Group | h5netcdf.Variable, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        item.attrs[name] = np.int8(value) if isinstance(value, bool | np.bool_) else value
+
+
+def read(found: Mapping[str, h5py.Dataset]) -> dict[str, Group]:
+    """Groups of variables from a file's datasets by path; raises ValueError, KeyError, ... if they are none."""
+    groups: dict[str, Group] = {}
+    for path, dataset in found.items():
+        group, _, name = path.rpartition("/")
+        scale = dataset.is_scale
+        dims = (name,) if scale else tuple(dim[0].name.rpartition("/")[2] for dim in dataset.dims)
+        about = {} if scale else untrusted.attributes(dataset, OWN)
+        strings = h5py.check_string_dtype(dataset.dtype) is not None
+        values = untrusted.strings(dataset) if strings else untrusted.array(dataset)
+        groups.setdefault(group, {})[name] = Variable(dims, values, about)
+    return groups
