@@ -1,0 +1,146 @@
+"""Result files as a reader sees them who has xarray, pandas or h5py and none of this project's code."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+from analysis.results.schema import SHIPPED, ResultError, load, save
+from analysis.results.variables import LABELS
+from tests.made_up import result, span
+from tests.test_project import ROOT
+
+PAGE = ROOT / "docs" / "reading_results.md"
+FIRST = sorted((ROOT / "tests/golden/schema1").glob("*.h5"))
+LARGEST_TABLE = 10**6  # rows of all variables of a group together
+GROUPS = ("windows", "branches", "pictures", "intervals")
+
+
+def same(one, other):
+    """Two results hold the same, to the bit and to the dtype."""
+    assert one.attributes == other.attributes and one.config == other.config and one.notes == other.notes
+    for mine, yours in ((one.axes, other.axes), (one.data, other.data)):
+        assert mine.keys() == yours.keys()
+    for name, values in one.axes.items():
+        np.testing.assert_array_equal(values, other.axes[name])
+    for name, (axes, values) in one.data.items():
+        assert (axes, values.dtype) == (other.data[name][0], other.values(name).dtype), name
+        np.testing.assert_array_equal(values, other.values(name))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_examples_of_the_page_run_as_they_stand(number, tmp_path):
+    """Without a display; every one prints a number or leaves a picture."""
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(code) == 5
+    (tmp_path / "figures").symlink_to(ROOT / "figures")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "DISPLAY"))}
+    done = subprocess.run([sys.executable, "-c", code[number]], cwd=tmp_path, env=clean, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"\d", done.stdout) or list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.h5")), ids=lambda path: path.stem)
+def test_xarray_opens_every_shipped_result(path):
+    mine = load(path)
+    with xarray.open_dataset(path) as found:
+        assert found.attrs["schema_version"] == 2 and json.loads(found.attrs["config"]) == mine.config
+        assert "variant" in found.dims
+        if any(name.startswith("weight/") for name in mine.data):
+            assert list(found.loss.values) == list(LABELS["loss"])
+    with xarray.open_datatree(path) as tree:
+        for group in tree.children:
+            assert group in GROUPS
+        for node in tree.subtree:
+            for name, variable in node.to_dataset(inherit=False).variables.items():
+                assert variable.attrs["long_name"], name
+                assert not set(variable.attrs) & {"_FillValue", "scale_factor"}
+            if node.name not in ("windows", "branches", "pictures"):
+                assert np.prod(list(node.to_dataset(inherit=False).sizes.values())) < LARGEST_TABLE
+
+
+def test_the_table_of_a_shipped_result_is_tidy():
+    path = SHIPPED / "finding1_lever_pull_cpu.h5"
+    mine = load(path)
+    with xarray.open_dataset(path) as found:
+        table = found.to_dataframe()
+    assert not table.index.duplicated().any() and set(map(str, table.dtypes)) == {"float64"}
+    at = list(mine.axes["method"]).index("w_r=10")
+    for loss in ("reward", "dynamics"):
+        row = table.xs(("w_r=10", 2, 4000, loss), level=("variant", "seed", "log_step", "loss"))
+        assert set(row["loss_value"]) == {mine.values(f"loss/{loss}")[at, 2, -1]}
+    with xarray.open_dataset(path, group="intervals") as spans:
+        one = spans.success.sel(variant="w_r=10")
+        assert one.attrs["confidence"] == 0.95 and "Student" in one.attrs["method"]
+        stored = mine.notes["final"]["success"]["w_r=10"]
+        expected = [np.nan if stored[bound] is None else stored[bound] for bound in ("mean", "low", "high")]
+        np.testing.assert_array_equal(one.sel(bound=["mean", "low", "high"]), expected)
+
+
+@pytest.mark.parametrize("path", FIRST, ids=lambda path: path.stem)
+def test_a_file_of_schema_1_reads_as_its_successor(path, tmp_path):
+    same(load(path), load(SHIPPED / path.name))
+    same(load(save(load(path), tmp_path / "r.h5")), load(path))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "r.h5").write_bytes(data)
+    with pytest.raises(ResultError, match=r"r\.h5.*has changed"):
+        load(tmp_path / "r.h5")
+
+
+def test_the_seal_stands_behind_the_content(tmp_path):
+    data = save(result(), tmp_path / "r.h5").read_bytes()
+    assert data.startswith(b"\x89HDF") and data.endswith(b"\n")
+    content, _, digest = data.rpartition(b"hdream sha256 ")
+    with h5py.File(io.BytesIO(content)) as file:  # whole without it
+        assert file["success"].shape == (2, 2, 3)
+    assert len(digest) == 65
+
+
+def _odd(found, name):
+    cell = ("method", "seed", "step"), np.full((2, 2, 3), np.nan)
+    match name:
+        case "nothing measured":
+            found.data["weight/reward"] = cell
+        case "other losses":
+            found.data |= {f"loss/{loss}": cell for loss in ("depth", "reward", "actor", "total")}
+        case "no step yet":
+            found.axes["step"] = np.zeros(0, np.int64)
+            found.data = {f"loss/{loss}": (cell[0], np.zeros((2, 2, 0))) for loss in ("reward", "dynamics")}
+        case "names that meet":
+            found.data |= dict.fromkeys(("a/b", "a_b", "seed", "windows", "loss", "weight", "config", "notes"), cell)
+        case "whole numbers":
+            found.data |= {"loss/reward": (("seed",), np.array([1, 2])), "weight/reward": cell}
+            found.data["weight/dynamics"] = (("seed",), np.array([3, 4]))
+        case "other axes":
+            found.data |= {"weight/reward": cell, "weight/dynamics": (("seed",), np.zeros(2))}
+        case "intervals":
+            found.notes = {"final": {"interval": "t, 95 %", "x": {"w_r=1": span(0, 1) | {"sd": 2.0}, "deep": {}}}}
+            found.notes |= {"paired": {"w_r=100": span(1, 2) | {"over_seeds": span(3, 4)}}, "empty": {}, "none": None}
+            found.notes["final"]["w_r=1"] = {"w_r=1": span(0, 5), "success/{loss}": span(0, 6)}
+        case "long texts":
+            found.config, found.notes = {"w_r=1": {"text": "\u00e9" * 200_000}}, {"text": ["x" * 100_000]}
+        case "one variant":
+            found.axes["method"] = np.array(["reward"])
+            found.data = {"loss/reward": (cell[0], np.ones((1, 2, 3)))}
+            found.notes = {"final": {"posterior": {"reward": span(0, 1)}}}
+
+
+ODD = ("nothing measured", "other losses", "no step yet", "names that meet", "whole numbers", "other axes", "intervals")
+
+
+@pytest.mark.parametrize("name", [*ODD, "long texts", "one variant"])
+def test_odd_results_come_back_as_they_were(name, tmp_path):
+    found = result()
+    _odd(found, name)
+    path = save(found, tmp_path / "r.h5")
+    same(load(path), found)
+    with xarray.open_datatree(path) as tree:
+        assert tree.attrs["task"] == "lever_pull"
