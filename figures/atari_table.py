@@ -12,7 +12,6 @@ from hdream_core.support.drawing import Axes, Line2D, Patch
 
 STATISTICS = {"mean": "Mean", "median": "Median", "iqm": "Interquartile mean (ours)"}
 HIGHER, WITHIN, LOWER, OTHERS = "#0072B2", "#E69F00", "#D55E00", "0.45"  # Okabe and Ito's, as in style
-SMALL = style.SMALL
 
 
 @style.look()
@@ -49,13 +48,13 @@ def _aggregates(axes: Axes, result: Result, name: str) -> None:
         color = style.color("harmony", 0) if method == ours else OTHERS
         axes.plot([low[i], high[i]], [i, i], color=color, linewidth=1.6, solid_capstyle="butt")
         axes.plot(values[i], i, "o", color=color, markersize=4.5)
-        axes.text(high[i] + 4, i, f"{values[i]:.1f}", fontsize=SMALL, va="center", color=color)
+        axes.text(high[i] + 4, i, f"{values[i]:.1f}", fontsize=style.small(), va="center", color=color)
     if f"{name}_printed" in result.data:
         printed = 100 * result.values(f"{name}_printed")
         axes.plot(printed, range(len(methods)), "|", color="black", markersize=11)
     axes.axvline(100, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axes.set_title(STATISTICS[name], loc="left")
-    axes.set_yticks(range(len(methods)), [result.notes["labels"][method] for method in methods], fontsize=SMALL)
+    axes.set_yticks(range(len(methods)), [result.notes["labels"][method] for method in methods], fontsize=style.small())
     axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.set_xlim(0, 1.18 * 100 * max(result.values(f"{each}_high").max() for each in STATISTICS))
     if name == list(STATISTICS)[-1]:
@@ -88,11 +87,11 @@ def _games(axes: Axes, result: Result) -> None:
             textcoords="offset points",
             ha="right" if (side > 0) == cut else "left",
             va="center",
-            fontsize=SMALL,
+            fontsize=style.small(),
             color="white" if cut else "0.25",
         )
     axes.axvline(0, color="0.3", linewidth=0.8)
-    axes.set_yticks(range(len(order)), result.axes["game"][order], fontsize=SMALL)
+    axes.set_yticks(range(len(order)), result.axes["game"][order], fontsize=style.small())
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.margins(x=0.17)
     labels = [result.notes["labels"][method] for method in result.notes["compared"]]
@@ -109,7 +108,7 @@ def _legend(axes: Axes, color: np.ndarray, tolerance: float) -> None:
         LOWER: f"lower by more than {100 * tolerance:g} %",
     }
     handles = [Patch(color=key, label=f"{(color == key).sum()} games: {text}") for key, text in texts.items()]
-    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 0.14), fontsize=SMALL)
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 0.14), fontsize=style.small())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from hdream_core.support.drawing import Axes, Line2D
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}  # with their dashes
 TASKS = {"lever_pull": "#0072B2", "handle_pull_side": "#E69F00", "hammer": "#009E73"}  # Okabe and Ito's
 ANALYTIC = (0, (1.5, 1.2))
-NOTE = "Thin lines: seeds; dotted: Eq. 13 for the running mean of the losses, mean over seeds."
+NOTE = "Dotted: Eq. 13 for the running mean of the losses, mean over seeds."
 SYMBOLS = {"observation": "s", "reward": "o", "dynamics": "^"}
 
 
@@ -27,14 +27,16 @@ SYMBOLS = {"observation": "s", "reward": "o", "dynamics": "^"}
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.coefficients``, one task's; returns the PNG's path."""
     source, result = Path(source), load(source)
-    figure = style.figure(style.WIDTH, 4.4)
+    figure = style.figure(style.WIDTH, 4.2)
     grid = figure.subplots(2, 2).ravel()
     for axes, loss in zip(grid, LOSSES, strict=False):
         _coefficient(axes, {source: result}, loss)
     _losses(grid[-1], result)
     title = f"Coefficients that HarmonyDream learns (Fig. 23), {words.task(result)}"
     learned = Line2D([], [], color=_color(result, 0), label="learned")
-    style.frame(figure, title, {source: result}, NOTE, [learned, _analytic(_color(result, 0))])
+    style.frame(
+        figure, title, {source: result}, f"{marks.note(figure)} {NOTE}", [learned, _analytic(_color(result, 0))]
+    )
     return style.save(figure, out, source.stem)
 
 
@@ -61,7 +63,7 @@ def _place(task: str) -> int:
 def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
     """Draws the coefficients of several tasks on one axis, and Fig. 4 (right) with where they end."""
     shown = {source: load(source) for source in sources}
-    figure = style.figure(style.WIDTH, 4.9)
+    figure = style.figure(style.WIDTH, 4.5)
     grid = figure.subplots(2, 2)
     for axes, loss in zip(grid.flat, ("reward", "observation", "dynamics"), strict=False):
         _coefficient(axes, shown, loss)
@@ -69,7 +71,8 @@ def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
     legend = [Line2D([], [], color=_color(result, i), label=words.task(result)) for i, result in _counted(shown)]
     ends = [f"{words.task(result)} {show(_end(result, 'reward')._asdict())}" for result in shown.values()]
     legend.append(_analytic("0.4"))
-    note = f"{NOTE} The reward's coefficient at the end, with its 95 % interval over seeds: {', '.join(ends)}."
+    note = f"{marks.note(figure)} {NOTE} The reward's coefficient at the end, with its 95 % interval over seeds: "
+    note += f"{', '.join(ends)}."
     style.frame(figure, "Coefficients that HarmonyDream learns (Fig. 23)", shown, note, legend)
     return style.save(figure, out, stem)
 
@@ -118,7 +121,9 @@ def _losses(axes: Axes, result: Result) -> None:
     for loss, value in values.items():
         marks.curve(axes, steps, value, "0.3", LOSSES[loss])
         if len(steps):
-            axes.annotate(loss, (steps[-1], marks.mean(value)[-1]), (0, 3), textcoords="offset points", **style.BESIDE)
+            axes.annotate(
+                loss, (steps[-1], marks.mean(value)[-1]), (0, 3), textcoords="offset points", **style.beside()
+            )
     marks.steps_axis(axes, result, 0.03)
     axes.set_title("What they weigh")
     axes.set_ylabel("Loss (unweighted)")
@@ -143,7 +148,7 @@ def _rectified(axes: Axes, shown: Mapping[Path, Result]) -> None:
         axes.plot([], [], symbol, color="0.5", markersize=4, markeredgewidth=0, label=f"runs' end, {name}")
     axes.set(xscale="log", yscale="log", xlabel="Mean loss", ylabel="Weight at the optimum")
     axes.set_title("Rectified and not (Fig. 4, right)")
-    axes.legend(fontsize=style.SMALL, labelspacing=0.25, handlelength=1.5, loc="lower left")
+    axes.legend(fontsize=style.small(), labelspacing=0.25, handlelength=1.5, loc="lower left")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from analysis.results.tasks import task_facts
 from analysis.results.wrong_dreams import Cases, altered, of_actions, probe_cannot_tell, told_apart
 from figures.shared import marks, style, words
 from figures.shared.wrong_dreams import blind, frequencies
-from hdream_core.support.drawing import Axes, Line2D
+from hdream_core.support.drawing import Axes, Figure, Line2D
 
 NAMES = {
     "recorded": "as recorded",
@@ -23,7 +23,7 @@ NAMES = {
     "mirrored": "mirrored",
 }
 EVENTS = {"reward": "reward rises", "object": "{} moves"}
-HIGH = 3.9  # inches, of an event
+HIGH = 2.95  # inches, of an event
 UNSEEING = {"marker": "x", "color": "0.4", "markersize": 4}  # a model that ignores actions
 
 
@@ -41,7 +41,7 @@ def draw(source: Path, out: Path) -> Path:
     source, result = Path(source), load(source)
     unread = probe_cannot_tell(result)  # then there is nothing to draw of the object
     events = [event for event in EVENTS if not (event == "object" and unread)]
-    figure = style.figure(style.WIDTH, HIGH * len(events) + 1.1)
+    figure = style.figure(style.WIDTH, HIGH * len(events) + 0.7)
     for part, event in zip(np.ravel(figure.subfigures(len(events), 1)), events, strict=True):
         left, right = part.subfigures(1, 2, width_ratios=(1, 1))
         _rates(left.subplots(), result, event)
@@ -50,19 +50,19 @@ def draw(source: Path, out: Path) -> Path:
         _calibration(lower, result, event)
     title = f"Wrong dreams under altered actions, {words.task(result)}"
     unseeing = Line2D([], [], linestyle="", label="a model that ignores actions", **UNSEEING)
-    style.frame(figure, title, {source: result}, _note(result, unread), [*style.handles(result), unseeing])
+    style.frame(figure, title, {source: result}, _note(figure, result, unread), [*style.handles(result), unseeing])
     return style.save(figure, out, source.stem)
 
 
-def _note(result: Result, unread: str) -> str:
+def _note(figure: Figure, result: Result, unread: str) -> str:
     level, thing = result.notes["protocol"]["thresholds"], words.main_thing(result)
     unit = task_facts(result.attributes["task"]).length
     parts = [
         f"Reward rises: above {level['reward']:.2g}. All branches begin at an untouched {thing}, and altered actions "
         f"never touch it. In brackets: cases.{words.short(result, len(result.axes['branch']), 'branches')}",
-        f"{marks.DOTS} Lines beside them, thin: {marks.OVER_SEEDS}, wide: {marks.OVER_EPISODES}.",
-        "Calibration: each seed's probability of each branch and action, weighted as in the record; lines: 95 % "
-        "intervals over episodes, none where there are under five.",
+        marks.note(figure),
+        "Calibration: each seed's probability of each branch and action, weighted as in the record; numbers: how "
+        "many; lines: 95 % intervals over episodes, none where there are under five.",
     ]
     if unread:
         parts.append(f"The {thing}'s motion is not drawn: {unread.removeprefix('not judged: ')}.")
@@ -146,10 +146,10 @@ def _calibration(axes: Axes, result: Result, event: str) -> None:
         color = style.color(method, i)
         for at, span, count in frequencies(result, event, i):
             place = at + 0.02 * (2 * i - 1)
-            marks.whisker(axes, place, span, color, linewidth=1)
+            marks.whisker(axes, place, span, color, linewidth=1, label="_calibration")
             axes.plot(place, span.mean, "o", color=color, markersize=3.5)
-            axes.text(at, 1.3 - 0.13 * i, f"{count:,}", color=color, fontsize=style.SMALL, ha="center", va="top")
-    axes.set_xlabel("Dreamed probability (numbers: how many)")
+            axes.text(at, 1.3 - 0.13 * i, f"{count:,}", color=color, fontsize=style.small(), ha="center", va="top")
+    axes.set_xlabel("Dreamed probability")
     axes.set_ylabel("True frequency")
     axes.set_yticks((0, 0.5, 1))
     axes.set_title("Calibration, all actions")

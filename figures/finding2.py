@@ -12,8 +12,7 @@ from figures.shared import style, words
 from hdream_core.support.drawing import Axes, Line2D, MaxNLocator, SubFigure
 
 CORRECT, INCORRECT = "0.25", "#D55E00"  # and a tick or a cross, so that colour alone says nothing
-FRAME, CAPTION = 0.54, 0.26  # inches
-REWARDS = 1.75  # inches of the panel beside the frames
+CAPTION, REWARDS = 0.34, 1.0  # inches: of a case's title, of the panel beneath its frames
 WINDOWS = {
     "all": "windows",
     "moving": "windows with moving reward",
@@ -26,14 +25,15 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding2``; returns the PNG's path."""
     source, result = Path(source), load(source)
     cases = result.axes["case"]
-    height = len(cases) * (FRAME * (1 + len(result.axes["method"])) + CAPTION) + 1.35
-    figure = style.figure(style.WIDTH, height)
+    rows, wide = -(-len(cases) // 2), style.WIDTH / 2 / len(result.axes["frame"])
+    pictures = 0.93 * wide * (1 + len(result.axes["method"]))  # the rest of the width is its labels'
+    figure = style.figure(style.WIDTH, rows * (pictures + CAPTION + REWARDS) + 0.7)
     figure.get_layout_engine().set(h_pad=0.01, w_pad=0.02, hspace=0, wspace=0)
-    for i, part in enumerate(np.ravel(figure.subfigures(len(cases), 1))):
-        part.suptitle(_caption(result, i), fontsize=7.5, x=0.01, ha="left")
-        left, right = part.subfigures(1, 2, width_ratios=(style.WIDTH - REWARDS, REWARDS))
-        _frames(left, result, i)
-        _rewards(right.subplots(), result, i, last=i == len(cases) - 1)
+    for i, part in enumerate(np.ravel(figure.subfigures(rows, 2, wspace=0.02))[: len(cases)]):
+        part.suptitle(_caption(result, i), fontsize=style.small(), x=0.01, ha="left")
+        upper, lower = part.subfigures(2, 1, height_ratios=(pictures, REWARDS))
+        _frames(upper, result, i)
+        _rewards(lower.subplots(), result, i)
     legend = [Line2D([], [], color=style.INK, label="truth"), *style.handles(result)]
     title = f"Finding 2: dreams on held-out windows, {words.task(result)}"
     style.frame(figure, title, {source: result}, _note(result), legend)
@@ -45,16 +45,22 @@ def _note(result: Result) -> str:
     within, share = protocol["tolerance"], 100 * protocol["share"]
     parts = [
         f"{protocol['context']} frames seen, {protocol['horizon']} dreamed; drawn: {', '.join(map(str, frames))}.",
-        f"In the corners: step and true reward; {_mark(True)}: dreamed reward within {within:g} of it (beside: in the",
-        f"band), {_mark(False)}: not.",
-        f"Right: {share:.0f} % of a dream's rewards are. Made up: over {100 - share:.0f} % are higher than that.",
-        f"Low: at most {protocol['level']:.2g}.{words.short(result, len(result.axes['window']), 'windows')}",
-        f"Pictures and curves: models of seed {result.axes['seed'][0]}, of each case the window of median difference",
-        f"in error; frequencies: over {len(result.axes['seed'])} seeds, with 95 % intervals over them.",
+        f"Above: the step; in the corners: the reward. {_mark(True)}: a dreamed reward within {within:g} of the true",
+        f"one, which is in the band beneath; {_mark(False)}: not.",
+        f"Right: {share:.0f} % of a dream's rewards are.",
     ]
+    names, seeds = " ".join(map(str, result.axes["case"])), len(result.axes["seed"])
+    if "made up" in names:
+        parts.append(f"Made up: over {100 - share:.0f} % are higher than that. Low: at most {protocol['level']:.2g}.")
+    parts.append(
+        f"{words.short(result, len(result.axes['window']), 'windows')} Pictures and curves: models of seed "
+        f"{result.axes['seed'][0]}, of each case the window of median difference in error."
+    )
+    if seeds > 1:
+        parts.append(f"Frequencies: over {seeds} seeds, with 95 % intervals over them.")
     if result.attributes["scale"] != "paper":
         parts.append("A small decoder may leave small objects out: what a model dreams, its rewards tell.")
-    return " ".join(parts)
+    return " ".join(" ".join(parts).split())
 
 
 def _mark(correct: bool) -> str:
@@ -69,12 +75,12 @@ def _caption(result: Result, case: int) -> str:
     row = result.notes["final"][split]
     text = name.replace("first", first).replace("second", second)
     text = text[0].upper() + text[1:]
+    if "case/seeds" in result.data and len(result.axes["seed"]) > 1:  # not in older files
+        text += f" (this one: {int(result.values('case/seeds')[case])} of {len(result.axes['seed'])} seeds)"
     if name in row:
         mean, low, high = (100 * (row[name]["over_seeds"][end] or 0) for end in ("mean", "low", "high"))
         interval = "" if row[name]["over_seeds"]["low"] is None else f" [{low:.0f}, {high:.0f}]"
-        text += f": {mean:.0f} %{interval} of {row['windows']} {WINDOWS[split]}"
-    if "case/seeds" in result.data and len(result.axes["seed"]) > 1:  # not in older files
-        text += f" (this one: {int(result.values('case/seeds')[case])} of {len(result.axes['seed'])} seeds)"
+        text += f"\n{mean:.0f} %{interval} of {row['windows']} {WINDOWS[split]}"
     return text
 
 
@@ -86,7 +92,7 @@ def _frames(part: SubFigure, result: Result, case: int) -> None:
     for j in range(len(methods)):
         _row(grid[1 + j], result, case, j)
     for axes, name in zip(grid[:, 0], ["truth", *map(style.label, methods)], strict=True):
-        axes.set_ylabel(name, fontsize=style.SMALL)
+        axes.set_ylabel(name, fontsize=style.small())
 
 
 def _row(grid: np.ndarray, result: Result, case: int, method: int | None) -> None:
@@ -102,27 +108,28 @@ def _row(grid: np.ndarray, result: Result, case: int, method: int | None) -> Non
         axes.set(xticks=[], yticks=[])
         step = int(frame) - protocol["context"]
         if step < 0:
-            _edge(axes, None, "seen" if method is None else "")
+            _edge(axes, None)
         elif method is None:
-            _edge(axes, None, str(frame), f"{truth[step]:z.1f}")
+            _edge(axes, None, f"{truth[step]:z.1f}")
         else:
             correct = bool(abs(rewards[step] - truth[step]) <= protocol["tolerance"])
-            _edge(axes, correct, _mark(correct), f"{rewards[step]:z.1f}")
+            _edge(axes, correct, f"{rewards[step]:z.1f}{_mark(correct)}")
+        if method is None:
+            axes.set_title("seen" if step < 0 else str(frame), fontsize=style.small(), pad=1)
 
 
-def _edge(axes: Axes, correct: bool | None, above: str, beneath: str = "") -> None:
-    """Around a frame: whether its reward is correct, a text in the upper corner and one in the lower."""
+def _edge(axes: Axes, correct: bool | None, reward: str = "") -> None:
+    """Around a frame: whether its reward is correct; in its corner the reward, as in the paper."""
     color = "0.8" if correct is None else CORRECT if correct else INCORRECT
     for spine in axes.spines.values():
         spine.set(visible=True, color=color, linewidth=0.5 if correct is not False else 1.4)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-    for text, at, side in ((above, 0.96, "top"), (beneath, 0.04, "bottom")):
-        if text:
-            place = {"transform": axes.transAxes, "ha": "right", "va": side, "fontsize": style.SMALL}
-            axes.text(0.97, at, text, color="0.3" if correct is None else color, bbox=box, **place)
+    if reward:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+        place = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": style.small()}
+        axes.text(0.98, 0.03, reward, color="0.3" if correct is None else color, bbox=box, **place)
 
 
-def _rewards(axes: Axes, result: Result, case: int, last: bool) -> None:
+def _rewards(axes: Axes, result: Result, case: int) -> None:
     """True and dreamed rewards of one window at every dreamed step."""
     protocol, window = result.notes["protocol"], int(result.values("case/window")[case])
     truth = result.values("true_reward")[window]
@@ -132,10 +139,9 @@ def _rewards(axes: Axes, result: Result, case: int, last: bool) -> None:
     for i, method in enumerate(map(str, result.axes["method"])):
         axes.plot(steps, result.values("dreamed_reward")[i, 0, window], color=style.color(method, i), linewidth=1)
     axes.set_ylabel("Reward")
-    axes.tick_params(labelsize=style.SMALL)
+    axes.tick_params(labelsize=style.small())
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    if last:
-        axes.set_xlabel("Step of the window")
+    axes.set_xlabel("Step of the window", labelpad=1)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def draw(source: Path, out: Path) -> Path:
     found = [name for name in PANELS if name in result.data]
     rows = -(-len(found) // 2)
     comparison = _comparison(result)
-    figure = style.figure(style.WIDTH, 1.8 * rows + 0.9 + forest.height(comparison))
+    figure = style.figure(style.WIDTH, 1.8 * rows + 0.5 + forest.height(comparison))
     grid = forest.above(figure, comparison, 1.8 * rows).subplots(rows, 2, squeeze=False, sharex=True)
     for axes, name in zip(grid.flat, found, strict=False):
         _panel(axes, result, name)
@@ -36,7 +36,7 @@ def draw(source: Path, out: Path) -> Path:
         axes.set_visible(False)
     title = f"Finding 3: without observations, {words.task(result)}"
     note = (
-        f"{forest.note(comparison) or marks.DOTS} In the panels, lines: {marks.OVER_SEEDS}. Positions: MLP probe, "
+        f"{marks.note(figure)} {forest.note(comparison)} Positions: MLP probe, "
         f"{len(result.axes['episode'])} episodes never trained on."
         f"{words.short(result, result.notes['protocol']['segments'], 'segments')}"
     )

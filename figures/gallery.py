@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 from collections.abc import Sequence
@@ -11,9 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.results.schema import ResultError, files_of, load, using
-from figures import coefficients
+from figures import coefficients, fig2, fig3, fig22, fig23
 from figures.page import PAPER
+from figures.shared import options
+from figures.shared.choice import place
 from hdream_core.support.processes import cores
+
+FIGURES = {"fig2": fig2, "fig3": fig3, "fig22": fig22, "fig23": fig23}
+SEVERAL = ("fig22", "fig23")  # have a panel a task
 
 
 class Picture(NamedTuple):
@@ -38,15 +44,11 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
         ResultError: if the folder does not exist or holds nothing to draw; or, when all others are drawn, naming the
             files in it that are damaged.
     """
-    pictures, broken = [], []
-    for source in files_of(results):
-        try:
-            study = load(source).attributes["study"]
-        except ResultError as error:  # is no reason to leave the others undrawn
-            broken.append(str(error))
-            continue
-        if study in PAPER:
-            pictures.append(Picture(study, [source]))
+    told, broken = _told(results)
+    order = list(PAPER)
+    files = sorted((path for path in told if told[path][0] in PAPER),
+                   key=lambda path: (order.index(told[path][0]), place(told[path][1])))  # fmt: skip
+    pictures = [Picture(told[path][0], [path]) for path in files]
     of_each = [source for study, (source,), _ in pictures if study == "coefficients"]
     for stem, sources in coefficients.of_all_tasks(of_each).items():
         pictures.append(Picture("coefficients", sources, stem))
@@ -63,25 +65,58 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
     return drawn
 
 
+def of_the_paper(results: Path, out: Path) -> list[tuple[str, Path]]:
+    """Draws the paper's own arrangements, those that a folder has the results of all panels for.
+
+    Args:
+        results: folder of result files.
+        out: folder of the figures.
+
+    Returns:
+        Name, such as ``fig2``, and picture of each.
+    """
+    told = set(_told(results)[0].values())  # study and task
+    drawn = []
+    for name, module in FIGURES.items():
+        each = [{task for of, task in told if of == study} for study in module.STUDIES]
+        tasks = sorted(set.intersection(*each), key=place)
+        if len(tasks) > (name in SEVERAL):  # one panel is no row
+            with contextlib.suppress(ResultError), using(results):  # of a file that its own figure is a complaint about
+                drawn.append((name, module.draw(results, out, *([] if name in SEVERAL else tasks[:1]))))
+    return drawn
+
+
+def _told(results: Path) -> tuple[dict[Path, tuple[str, str]], list[str]]:
+    """Study and task of each result in a folder, and what is wrong with the files that are damaged."""
+    told, broken = {}, []
+    for path in files_of(results):
+        try:
+            attributes = load(path).attributes
+            told[path] = attributes["study"], attributes["task"]
+        except ResultError as error:  # is no reason to leave the others undrawn
+            broken.append(str(error))
+    return told, broken
+
+
 def _draw_all(pictures: Sequence[Picture], out: Path) -> list[tuple[Path | None, str]]:
     """The PNG of each, or what is wrong with its file; side by side where there are many."""
     if len(pictures) <= 2:
-        return [_draw(picture, out) for picture in pictures]
+        return [_draw(picture, out, options.chosen()) for picture in pictures]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     workers = min(cores(), len(pictures))
     try:
         with ProcessPoolExecutor(workers, context) as pool:
-            return list(pool.map(_draw, pictures, [out] * len(pictures)))
+            return list(pool.map(_draw, pictures, [out] * len(pictures), [options.chosen()] * len(pictures)))
     except BrokenProcessPool:
         raise ResultError("a process that drew figures was killed; is there memory enough? Draw again") from None
 
 
-def _draw(picture: Picture, out: Path) -> tuple[Path | None, str]:
+def _draw(picture: Picture, out: Path, chosen: options.Options) -> tuple[Path | None, str]:
     """The PNG, or what is wrong with the file."""
     study, sources, stem = picture
     try:
-        with using(sources[0]):
+        with using(sources[0]), options.using(chosen):
             if stem:
                 return coefficients.draw_all(list(sources), out, stem), ""
             return importlib.import_module(f"figures.{study}").draw(sources[0], out), ""

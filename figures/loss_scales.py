@@ -18,7 +18,7 @@ LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.loss_scales``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    figure = style.figure(style.WIDTH, 5.0)
+    figure = style.figure(style.WIDTH, 4.7)
     (scales, ratio), shares = figure.subplots(2, 2)
     _losses(scales, result)
     _ratio(ratio, result)
@@ -28,9 +28,8 @@ def draw(source: Path, out: Path) -> Path:
         marks.points(axes, result, values[:, :, at], list(LOSSES), SHARE)
         axes.set_ylabel("Share of weighted norms")
         axes.set_title(f"Gradients at shared parameters, {result.axes['stage'][at]}")
-    note = f"Above: means over seeds; thin lines: seeds. Beneath: {marks.DOTS.lower()} Lines: {marks.OVER_SEEDS}."
     title = f"Loss scales (Fig. 2b), {words.task(result)}"
-    style.frame(figure, title, {source: result}, note, style.handles(result))
+    style.frame(figure, title, {source: result}, marks.note(figure), style.handles(result))
     return style.save(figure, out, source.stem)
 
 
@@ -45,7 +44,9 @@ def _losses(axes: Axes, result: Result) -> None:
     for name, value, shade, dash in [*lines, ("observation, per number of the image", pixel, "0.5", "-")]:
         marks.curve(axes, steps, value, shade, dash)
         if len(steps):
-            axes.annotate(name, (steps[-1], marks.mean(value)[-1]), (0, 3), textcoords="offset points", **style.BESIDE)
+            axes.annotate(
+                name, (steps[-1], marks.mean(value)[-1]), (0, 3), textcoords="offset points", **style.beside()
+            )
     axes.set_title(f"Losses with {style.label(str(result.axes['method'][0]))}")
     axes.set_ylabel("Loss (unweighted)")
     marks.steps_axis(axes, result)

@@ -9,6 +9,21 @@ from analysis.results.schema import Result, load
 from figures import coefficients
 from figures.shared import words
 
+# Figures that are arranged as in the paper, by module: the paper's item, and what it shows there.
+FIGURES = {
+    "fig2": (
+        "Fig. 2",
+        "(a) Policies by weight of the reward loss, (b) the losses on a log axis, (c) errors of state regression with "
+        "the original and the balanced weight, side by side.",
+    ),
+    "fig3": (
+        "Fig. 3",
+        "Frames of one trajectory above the dreams of two models of it, with their rewards marked correct or "
+        "incorrect.",
+    ),
+    "fig22": ("Fig. 22", "Policies by weight of the reward loss, a panel a task; the paper has Hammer there."),
+    "fig23": ("Fig. 23", "Learned coefficients, a panel a task; the paper has Lever Pull and Handle Pull Side."),
+}
 # Study: the paper's item, and what it shows there. In the paper's order.
 PAPER = {
     "finding1": (
@@ -70,6 +85,12 @@ PAPER = {
 }
 
 
+def listing() -> str:
+    """Returns the commands that draw a figure each, a line each."""
+    lines = [f"  python -m figures.{name:<17} {item}" for name, (item, _) in (FIGURES | PAPER).items()]
+    return "\n".join(["one figure, arranged as in the paper, or with all that a study measured:", *lines])
+
+
 def caption(sources: Sequence[Path]) -> str:
     """What a figure of ours shows: tasks, size, and the commands that made its results."""
     results = [load(source) for source in sources]
@@ -91,13 +112,16 @@ def _size(result: Result) -> str:
     return f"{trained}, cut off before their end (scale: {a['scale']})"
 
 
-def write(drawn: Sequence[tuple[str, Path]], out: Path, results: Path) -> Path:
+def write(
+    drawn: Sequence[tuple[str, Path]], out: Path, results: Path, of_the_paper: Sequence[tuple[str, Path]] = ()
+) -> Path:
     """Writes ``README.md`` beside the figures.
 
     Args:
-        drawn: study and PNG of each figure.
+        drawn: study and picture of each figure.
         out: their folder.
         results: folder of the result files that they were drawn from.
+        of_the_paper: name and picture of those that are arranged as in the paper, which come first.
     """
     files = [path for path in (results / f"{picture.stem}.h5" for _, picture in drawn) if path.exists()]
     shared = coefficients.of_all_tasks([path for path in files if path.stem.startswith("coefficients_")])
@@ -108,12 +132,26 @@ def write(drawn: Sequence[tuple[str, Path]], out: Path, results: Path) -> Path:
         "Ours, and what the paper's show. Drawn by `python -m figures` from the result files.",
         "",
     ]
+    for name, picture in of_the_paper:
+        item, text = FIGURES[name]
+        lines += [f"## {item}: `figures.{name}`", "", f"*In the paper:* {text}", ""]
+        lines += [_shown(picture), "", f"*Ours:* arranged as in the paper.{_beside(picture)}", ""]
     for study, (item, text) in PAPER.items():
         pictures = sorted((path for name, path in drawn if name == study), key=lambda path: path.stem not in shared)
         if pictures:
             lines += [f"## {item}: `analysis.{study}`", "", f"*In the paper:* {text}", ""]
             for path in pictures:
-                lines += [f"![{path.stem}]({path.name})", "", caption(sources[path.stem]), ""]
+                lines += [_shown(path), "", caption(sources[path.stem]) + _beside(path), ""]
     page = out / "README.md"
     page.write_text("\n".join(lines).rstrip() + "\n")
     return page
+
+
+def _shown(picture: Path) -> str:
+    return f"![{picture.stem}]({picture.name})"
+
+
+def _beside(picture: Path) -> str:
+    """A link to the caption's file, if there is one."""
+    text = picture.with_suffix(".txt")
+    return f" [How to read it]({text.name})" if text.exists() else ""

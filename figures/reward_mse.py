@@ -16,7 +16,7 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.reward_mse``; returns the PNG's path."""
     source, result = Path(source), load(source)
     comparison = forest.of_dreams(result, str(result.axes["method"][0]))
-    figure = style.figure(style.WIDTH, 2.3 + forest.height(comparison) + 1.0)
+    figure = style.figure(style.WIDTH, 2.3 + forest.height(comparison) + 0.7)
     left, right = forest.above(figure, comparison, 2.3).subplots(1, 2)
     _means(left, result)
     _tail(right, result)
@@ -24,7 +24,9 @@ def draw(source: Path, out: Path) -> Path:
     episode = result.values("window/episode")
     sizes = f"{len(episode):,} segments of {len(np.unique(episode))} episodes: 35 frames seen, 15 rewards dreamed."
     sizes += words.short(result, len(episode), "segments")
-    note = f"{forest.note(comparison)} {sizes} Diamonds: the paper (no task named; v2, its own buffer)."
+    note = f"{marks.note(figure)} {forest.note(comparison)} {sizes}"
+    if set(result.notes["paper"]) & set(map(str, result.axes["method"])):
+        note += " Diamonds: the paper (no task named; v2, its own buffer)."
     style.frame(figure, title, {source: result}, note, style.handles(result))
     return style.save(figure, out, source.stem)
 

@@ -21,7 +21,7 @@ LINEAR = {"color": "0.1", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.state_regression``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    figure = style.figure(style.WIDTH, 3.3)
+    figure = style.figure(style.WIDTH, 3.1)
     axes = figure.subplots(1, len(KINDS), sharey=True)
     moving = np.nanmean(result.values("constant/posterior"), (0, 1, 2)) > FIXED  # (object,)
     shown = [result.values(f"{name}/{kind}")[..., moving] for kind in KINDS for name in ("mlp", "linear", *LEVELS)]
@@ -33,7 +33,7 @@ def draw(source: Path, out: Path) -> Path:
     protocol = result.notes["protocol"]
     data = protocol["data"]
     note = (
-        f"{marks.DOTS} Lines beside them: {marks.OVER_SEEDS}. MLP probe; {protocol['segments']:,} segments of "
+        f"{marks.note(figure)} MLP probe; {protocol['segments']:,} segments of "
         f"{protocol['length']} steps of {protocol['episodes']} episodes, {protocol['folds']} folds of whole episodes."
         f"{words.short(result, protocol['segments'], 'segments')}"
     )

@@ -29,7 +29,8 @@ POLICY = ("success", "return")
 LOSSES = ("loss/observation", "loss/reward", "loss/dynamics")
 BALANCE = tuple(f"{kind}/{loss}" for loss in ("observation", "reward", "dynamics") for kind in ("weight", "loss"))
 FEW = 5  # evaluations, of which each is drawn as points
-HIGH, LOW, AROUND = 1.7, 1.5, 1.0  # inches: of a row of panels, where there are many, of title and footer
+MANY = 6  # panels, above which there are three in a row
+HIGH, LOW, LEAST, AROUND = 1.7, 1.4, 1.3, 0.7  # inches: of a row of panels, where there are many, of title and footer
 ROOM = 0.018  # share of the axis between the marks of two methods
 
 
@@ -40,28 +41,40 @@ def draw(
     """Draws those of the panels that have something to show, under the comparison; returns the PNG's path."""
     found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
     found = [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
-    rows, high = max(1, -(-len(found) // 2)), forest.height(comparison)
-    panels_high = rows * (HIGH if rows < 3 else LOW)
+    places = _places(found)
+    rows, columns = (1 + max(numbers, default=0) for numbers in zip(*places, strict=True)) if found else (1, 1)
+    high, panels_high = forest.height(comparison), rows * (HIGH if rows < 3 else LOW if columns < 3 else LEAST)
     figure = style.figure(style.WIDTH, panels_high + high + AROUND)
-    grid = forest.above(figure, comparison, panels_high).subplots(rows, 2, squeeze=False)
+    grid = forest.above(figure, comparison, panels_high).subplots(rows, columns, squeeze=False)
     room = ROOM * (len(result.axes["method"]) + 1) / 2 if any(few(result, name) for name in found) else 0.0
-    for axes, name in zip(grid.flat, found, strict=False):
-        panel(axes, result, name, room)
-    for axes in grid.flat[: max(0, len(found) - 2)]:  # all have the same axis
-        axes.set_xlabel("")
-    for axes in grid.flat[len(found) :]:
+    for axes in grid.flat:
         axes.set_visible(False)
-    note = f"{forest.note(comparison)} {_note(result, found)}".strip()
+    for (row, column), name in zip(places, found, strict=True):
+        grid[row, column].set_visible(True)
+        panel(grid[row, column], result, name, room)
+        if (row + 1, column) in places:  # all have the same axis
+            grid[row, column].set_xlabel("")
+    note = " ".join(filter(None, (marks.note(figure), forest.note(comparison), _note(result, found))))
     style.frame(figure, title, {source: result}, note, style.handles(result))
     return style.save(figure, out, source.stem)
 
 
+def _places(found: Sequence[str]) -> list[tuple[int, int]]:
+    """Row and column of each panel: two in a row, or where they are many, three, with weights above their losses."""
+    if len(found) <= MANY:
+        return [divmod(i, 2) for i in range(len(found))]
+    rows, places = -1, {}
+    for kind in ("", "weight/", "loss/"):
+        of = [name for name in found if (name in BALANCE and name.startswith(kind)) == bool(kind)]
+        for i, name in enumerate(of):
+            rows += i % 3 == 0
+            places[name] = rows, i % 3
+    return [places[name] for name in found]
+
+
 def _note(result: Result, found: Sequence[str]) -> str:
     """What a reader of the panels must know besides."""
-    parts, seeds = [], len(result.axes["seed"])
-    if seeds > 1:
-        aside = "small dots, thin lines: seeds" if seeds <= marks.FEW_SEEDS else "bands: 95 % intervals over seeds"
-        parts.append(f"Against steps: means over seeds; {aside}.")
+    parts = []
     if "success" in result.data and not np.nanmax(result.values("success")):
         parts.append("No episode of any evaluation succeeds.")
     settings = next(iter(result.config.values())).get("eval", {})
@@ -110,4 +123,4 @@ def _points(axes: Axes, at: np.ndarray, values: np.ndarray, color: str) -> None:
     seen = np.isfinite(values).any(0)
     axes.plot(at[seen], np.nanmean(values[:, seen], 0), color=color, linewidth=0.8, marker="o", markersize=4)
     if len(values) > 1:
-        axes.plot(at, values.T, "o", color=color, markersize=2, markeredgewidth=0, alpha=0.7)
+        axes.plot(at, values.T, "o", color=color, markersize=2, markeredgewidth=0, alpha=0.7, label=marks.SEED)

@@ -141,7 +141,7 @@ def _write(axes: Axes, at: float, *cells: str) -> None:
             (x, 0),
             axes.get_yaxis_transform(),
             textcoords="offset points",
-            fontsize=style.SMALL,
+            fontsize=style.small(),
             va="center",
             annotation_clip=False,
         )
@@ -157,12 +157,9 @@ def told(span: Interval | None, digits: int) -> str:
 
 
 def note(comparison: Comparison | None) -> str:
-    """How to read it."""
-    if not comparison:
+    """What its intervals leave out."""
+    if not comparison or len(comparison.rows) < 2:
         return ""
-    episodes = any(row.over_episodes for row in comparison.rows)
-    apart = ", not widened for the number of rows" if len(comparison.rows) > 1 else ""
-    if max(np.isfinite(row.seeds).sum() for row in comparison.rows) > 1:
-        lines = f"thin: {marks.OVER_SEEDS}" + (f", wide: {marks.OVER_EPISODES}" if episodes else "")
-        return f"{marks.DOTS} Lines beside them, {lines}{apart}."
-    return f"Wide lines: 95 % intervals {marks.OVER_EPISODES}{apart}." if episodes else ""
+    several = max(np.isfinite(row.seeds).sum() for row in comparison.rows) > 1
+    found = several or any(row.over_episodes for row in comparison.rows)
+    return "Intervals of differences are not widened for the number of rows." if found else ""

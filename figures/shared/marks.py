@@ -7,20 +7,33 @@ edge, and an arrow says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from analysis.results.schema import Result
 from analysis.results.stats import ANY, Bounds, Interval, known, seed_interval
 from figures.shared import style, words
-from hdream_core.support.drawing import Axes, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from hdream_core.support.drawing import (
+    Axes,
+    Collection,
+    Figure,
+    FuncFormatter,
+    Line2D,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    SubFigure,
+)
 
 FEW_SEEDS = 5  # so many are drawn each
 GROUP = 0.8  # width of a group of points
 ROOM, FAR = 0.07, 0.5  # shares of an axis: left free at both ends; that intervals may add at each
-DOTS = "Large dots: means over seeds; small dots: seeds."
-OVER_SEEDS = "95 % intervals over seeds (Student t; an arrow: it goes on)"
+OVER_SEEDS = "95 % intervals over seeds (Student t)"
 OVER_EPISODES = "over held-out episodes (bootstrap)"
+# Labels of what is drawn, which no legend shows: a caption explains these marks alone.
+SEED, SEEDS_LINE, BAND, BAR = "_seed", "_seed's line", "_band", "_bar"
+THIN, WIDE, ARROW = "_thin", "_wide", "_arrow"
 
 
 def limit(axes: Axes, values: np.ndarray, along: str = "y", log: bool = False, spans: Sequence[float] = ()) -> None:
@@ -68,20 +81,22 @@ def plain_log(axes: Axes, along: str = "y") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def whisker(axes: Axes, at: float, span: Interval, color: str, along: str = "y", **line: float) -> None:
+def whisker(axes: Axes, at: float, span: Interval, color: str, along: str = "y", **line: Any) -> None:
     """An interval, cut where it leaves the axis; the limits must have been set."""
     if not known(span.low):
         return
     low, high = getattr(axes, f"get_{along}lim")()
     ends = np.clip((span.low, span.high), low, high)
     place = (ends, (at, at)) if along == "x" else ((at, at), ends)
-    axes.plot(*place, color=color, solid_capstyle="butt", **line)
-    if line.get("linewidth", 1) > 2:
+    wide = line.get("linewidth", 1) > 2
+    axes.plot(*place, color=color, solid_capstyle="butt", **{"label": WIDE if wide else THIN} | line)
+    if wide:
         return
     for end, beyond, mark in ((low, span.low < low, "<v"), (high, span.high > high, ">^")):
         if beyond:
             tip = (end, at) if along == "x" else (at, end)
-            axes.plot(*tip, mark["xy".index(along)], color=color, markersize=3.5, markeredgewidth=0, clip_on=False)
+            dress = {"color": color, "markersize": 3.5, "markeredgewidth": 0, "clip_on": False, "label": ARROW}
+            axes.plot(*tip, mark["xy".index(along)], **dress)
 
 
 def spread(
@@ -115,7 +130,23 @@ def spread(
     whisker(axes, at, span, color, along, linewidth=1)
     for value, place, size in ((span.mean, at, 4.5), *((seed, at + aside, 2.2) for seed in found if len(found) > 1)):
         point = (value, place) if along == "x" else (place, value)
-        axes.plot(*point, "o", color=color, markersize=size, markeredgewidth=0, alpha=1 if size > 3 else 0.7)
+        dress = {"alpha": 1} if size > 3 else {"alpha": 0.7, "label": SEED}
+        axes.plot(*point, "o", color=color, markersize=size, markeredgewidth=0, **dress)
+
+
+def note(figure: Figure | SubFigure) -> str:
+    """How to read the means, seeds and intervals that a figure's panels have; nothing of marks that are not there."""
+    drawn = {artist.get_label() for artist in figure.findobj(Line2D) + figure.findobj(Collection)}
+    arrow = "; an arrow: it goes on" if ARROW in drawn else ""
+    sides = {
+        SEED: "Large dots: means over seeds; small dots: seeds.",
+        THIN: f"Thin lines beside dots: {OVER_SEEDS}{arrow}.",
+        WIDE: f"Wide lines: 95 % intervals {OVER_EPISODES}.",
+        BAR: f"Lines on bars: {OVER_SEEDS}{arrow}.",
+        SEEDS_LINE: "Curves: means over seeds; thin curves: seeds.",
+        BAND: "Curves: means over seeds; bands: 95 % intervals over seeds.",
+    }
+    return " ".join(text for mark, text in sides.items() if mark in drawn)
 
 
 def points(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str], within: Bounds = ANY) -> None:
@@ -165,10 +196,10 @@ def curve(
     spans = np.array([seed_interval(values[:, t]) for t in np.flatnonzero(seen)])  # (steps, 3)
     axes.plot(steps[seen], spans[:, 0], color=color, linestyle=dash, linewidth=width)
     if len(values) > FEW_SEEDS:
-        axes.fill_between(steps[seen], spans[:, 1], spans[:, 2], color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(steps[seen], spans[:, 1], spans[:, 2], color=color, alpha=0.15, linewidth=0, label=BAND)
     elif len(values) > 1:
         for seed in values:
-            axes.plot(steps, seed, color=color, linewidth=0.5, alpha=0.6)
+            axes.plot(steps, seed, color=color, linewidth=0.5, alpha=0.6, label=SEEDS_LINE)
 
 
 def steps_axis(axes: Axes, result: Result, room: float = 0.0) -> None:
@@ -182,6 +213,6 @@ def steps_axis(axes: Axes, result: Result, room: float = 0.0) -> None:
     last = max(words.shown(result), 1)
     axes.set_xlim(-room * last, (1 + room) * last)
     offline = result.attributes.get("mode") == "offline"
-    axes.set_xlabel("Environment steps (offline: clock)" if offline else "Environment steps")
+    axes.set_xlabel("Steps (offline: clock)" if offline else "Environment steps")
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))

@@ -40,8 +40,7 @@ def draw(result: Result, source: Path, out: Path, title: str, pairs: list[tuple[
     if comparison:
         forest.draw(lower.subplots(), comparison)
     legend = [Line2D([], [], color=GREY, linewidth=1.5, label=f"{style.label(methods[0])}, in every panel")]
-    aside = "thin lines: seeds" if values.shape[1] <= marks.FEW_SEEDS else "bands: 95 % intervals over seeds"
-    note = f"Curves: means over seeds; {aside}. {forest.note(comparison)} {_other(result, metric)}"
+    note = " ".join(filter(None, (marks.note(figure), forest.note(comparison), _other(result, metric))))
     style.frame(figure, title, {source: result}, note, legend)
     return style.save(figure, out, source.stem)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from analysis.results.schema import SHIPPED, Result, ResultError, files_of, using
-from figures.shared import words
+from figures.shared import options, words
 from hdream_core.support import drawing
 from hdream_core.support.commandline import OneLineParser
 from hdream_core.support.drawing import Artist, Figure, Line2D, matplotlib
 from hdream_core.support.errors import exit_on_user_error
+from hdream_core.support.files import write_atomically
 
+OUT = Path("figures/out")
 WIDTH = 6.8  # inches: both columns of a journal's page, so that fonts are printed as large as they are set
 
 # Okabe and Ito's palette, in the order of the methods that the paper compares.
@@ -33,7 +36,7 @@ COLORS = {
 DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
 SMALL = 7  # points, of the smallest text
-BESIDE = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": "0.3"}  # a word at a curve's end
+LABEL = 8  # points, of the axes' labels
 INK = "0.1"  # of what is true
 HEAD, LINE = 0.28, 0.125  # inches: above, of the title; of a line of text
 LABELS = {
@@ -48,6 +51,7 @@ LABELS = {
 
 # Fonts and lines by which everything is legible in print at full page width.
 GREY = "0.15"
+DATELESS = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same picture is the same file
 CYCLE = "#4C72B0 #DD8452 #55A868 #C44E52 #8172B3 #937860 #DA8BC3 #8C8C8C #CCB974 #64B5CD"
 LOOK = {
     "axes.axisbelow": True,
@@ -57,7 +61,7 @@ LOOK = {
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
     "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
+    "axes.labelsize": LABEL,
     "font.size": 9.6,
     **{f"{axis}tick.labelsize": 7.5 for axis in "xy"},
     **{f"{axis}tick.{which}.width": 0.8 for axis in "xy" for which in ("major", "minor")},
@@ -71,14 +75,18 @@ LOOK = {
     "patch.force_edgecolor": True,
     "patch.linewidth": 0.8,
     "figure.dpi": 100,
-    "savefig.dpi": 200,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "hdream",
     "pdf.fonttype": 42,
 }
+LETTERS = [name for name in LOOK if name.endswith(("titlesize", "labelsize", "fontsize", "font.size"))]
 
 
-def look() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def look() -> Iterator[None]:
     """Gives what is drawn in a block, or in a function that it decorates, the look of all figures, and then ends it."""
-    return drawing.look(LOOK)
+    with drawing.look(_settings()):
+        yield
 
 
 def apply() -> None:
@@ -86,9 +94,39 @@ def apply() -> None:
     matplotlib.rcParams.update(LOOK)
 
 
+def scale() -> float:
+    """Returns how many times their usual size letters have."""
+    return (options.chosen().font_size or LABEL) / LABEL
+
+
+def small() -> float:
+    """Returns the size of the smallest letters in points."""
+    return SMALL * scale()
+
+
+def beside() -> dict[str, Any]:
+    """Returns how a word at a curve's end is written."""
+    return {"ha": "right", "va": "bottom", "fontsize": small(), "color": "0.3"}
+
+
+def _settings() -> dict[str, Any]:
+    """The look with letters of the chosen size."""
+    return LOOK | {name: scale() * LOOK[name] for name in LETTERS}
+
+
+def chosen_width(width: float) -> float:
+    """Returns a figure's width in inches: the given one, unless the options say another."""
+    return options.chosen().width or width
+
+
 def figure(width: float, height: float) -> drawing.Drawing:
-    """Makes an empty figure of so many inches, of constrained layout."""
-    return drawing.Drawing(width, height, LOOK, layout="constrained")
+    """Makes an empty figure of constrained layout.
+
+    Args:
+        width: in inches, unless the options say another.
+        height: in inches, for letters of the usual size; larger ones make it higher.
+    """
+    return drawing.Drawing(chosen_width(width), height * max(1.0, scale()), _settings(), layout="constrained")
 
 
 def color(method: str, index: int) -> str:
@@ -118,32 +156,35 @@ def handles(result: Result) -> list[Line2D]:
 
 
 def frame(
-    figure: Figure,
+    figure: drawing.Drawing,
     title: str,
     shown: Mapping[Path, Result],
     note: str = "",
     legend: Sequence[Artist] = (),
 ) -> None:
-    """Around the panels of a figure of constrained layout: title and legend above; beneath, how to read it, at which
-    scale it was measured, and the files that it comes from.
+    """Around the panels of a figure of constrained layout: title and legend above; beneath, at which scale it was
+    measured. Its caption also says how to read it, and which files it comes from, by which commands.
 
     Args:
         figure: whose panels are drawn.
         title: of the figure.
         shown: its results by file.
-        note: how to read it, wrapped to the width.
+        note: how to read it.
         legend: its entries.
     """
+    figure.caption = words.caption(title, shown, note)
     width, height = figure.get_size_inches()
-    text = "\n".join(
-        textwrap.fill(part, int(width * 72 / (0.52 * SMALL)))  # a letter is about half as wide as high
-        for part in (*note.splitlines(), *words.origins(shown))
-    )
-    rows = _legend(figure, legend, 1 - 0.2 / height) if legend else 0
-    head, foot = HEAD + 0.17 * rows, 0.1 + LINE * (1 + text.count("\n"))
+    letters = int(width * 72 / (0.52 * small()))  # a letter is about half as wide as high
+    inside = options.chosen().caption == "inside"
+    lines = [*note.splitlines(), *words.origins(shown)] if inside else [words.short_origins(shown)]
+    text = "\n".join(textwrap.fill(part, letters) for part in lines)
+    height += LINE * scale() * text.count("\n")
+    figure.set_size_inches(width, height)
+    rows = _legend(figure, legend, 1 - 0.2 * scale() / height) if legend else 0
+    head, foot = (HEAD + 0.17 * rows) * scale(), 0.1 + LINE * scale() * (1 + text.count("\n"))
     figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
-    figure.text(0.5, 1 - 0.05 / height, title, fontsize=9.5, ha="center", va="top")
-    figure.text(0.01, 0.04 / height, text, fontsize=SMALL, color="0.3", va="bottom", ha="left", linespacing=1.15)
+    figure.text(0.5, 1 - 0.05 / height, title, fontsize=9.5 * scale(), ha="center", va="top")
+    figure.text(0.01, 0.04 / height, text, fontsize=small(), color="0.3", va="bottom", ha="left", linespacing=1.15)
 
 
 def _legend(figure: Figure, entries: Sequence[Artist], top: float) -> int:
@@ -168,10 +209,11 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     """Entry point of a figure: draws the given result files, or the shipped ones."""
     parser = OneLineParser(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
-    parser.add_argument("--out", type=Path, default=Path("figures/out"), help="folder of the figures (%(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the figures (%(default)s)")
+    options.add_flags(parser, WIDTH, LABEL)
     chosen = parser.parse_args()
     failed = []
-    with exit_on_user_error("the others are not drawn"):
+    with exit_on_user_error("the others are not drawn"), options.using(options.read(chosen)):
         shipped = [] if chosen.files else [path for path in files_of(SHIPPED) if path.name.startswith(study)]
         for file in chosen.files or shipped:
             try:
@@ -184,7 +226,16 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
 
 
 def save(figure: drawing.Drawing, out: Path, stem: str) -> Path:
-    """Writes PNG and PDF, each whole or not at all; returns the PNG's path."""
+    """Writes a figure in the chosen formats, and its caption where it is to be a file, each whole or not at all.
+
+    Returns:
+        The first of the pictures.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    figure.write(out / f"{stem}.pdf")
-    return figure.write(out / f"{stem}.png")
+    chosen = options.chosen()
+    paths = [out / f"{stem}.{kind}" for kind in chosen.formats]
+    for path in paths:
+        figure.write(path, metadata=DATELESS.get(path.suffix))
+    if chosen.caption == "file":
+        write_atomically(out / f"{stem}.txt", figure.caption.encode())
+    return paths[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from analysis.results.tasks import task_facts
 
 def task(result: Result) -> str:
     """A result's task as a title has it."""
-    return result.attributes["task"].replace("_", " ").title()
+    return name(result.attributes["task"])
+
+
+def name(task: str) -> str:
+    """A task as a title has it."""
+    return task.replace("_", " ").title()
 
 
 def thing(result: Result, name: str) -> str:
@@ -37,10 +43,38 @@ def short(result: Result, number: int, name: str) -> str:
     return f" Only {text}." if text else ""
 
 
+def caption(title: str, shown: Mapping[Path, Result], note: str) -> str:
+    """A figure's caption: what it shows, how to read it, how and by what it was measured."""
+    made = (f"Made by: {result.attributes['command']}" for result in shown.values())
+    return plain("\n".join([title, "", *note.splitlines(), *origins(shown), *dict.fromkeys(made)]) + "\n")
+
+
+def plain(text: str) -> str:
+    """A text without the signs by which matplotlib sets formulas."""
+    return re.sub(r"\$([^$]*)\$", lambda formula: formula[1].replace("\\", ""), text)
+
+
 def origins(shown: Mapping[Path, Result]) -> list[str]:
     """How the results of a figure were measured, and the files that they come from."""
     texts = dict.fromkeys(map(origin, shown.values()))
     return [*texts, f"Source: {', '.join(path.name for path in shown)}"]
+
+
+def short_origins(shown: Mapping[Path, Result]) -> str:
+    """At which scale the results of a figure were measured, in as few words as may stand in it."""
+    return "; ".join(dict.fromkeys(map(_short_origin, shown.values())))
+
+
+def _short_origin(result: Result) -> str:
+    a, seeds = result.attributes, len(result.axes.get("seed", ()))
+    if not seeds:
+        return f"Scale: {a['scale']}; nothing trained"
+    how = ", ".join(
+        filter(None, (f"Scale: {a['scale']}", a.get("mode", ""), "one seed" if seeds == 1 else f"{seeds} seeds"))
+    )
+    if not a.get("complete", True):
+        return f"{how}. RUNS NOT COMPLETE: at {reached(result):,} of {planned(result):,} steps"
+    return f"{how}, {length(result)}" if length(result) else how
 
 
 def origin(result: Result) -> str:

@@ -55,6 +55,7 @@ import matplotlib  # noqa: E402
 from matplotlib.artist import Artist  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.collections import Collection  # noqa: E402
 from matplotlib.figure import Figure, SubFigure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
@@ -63,6 +64,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 __all__ = [
     "Artist",
     "Axes",
+    "Collection",
     "Drawing",
     "Figure",
     "FuncFormatter",
@@ -107,7 +109,12 @@ class Drawing(Figure):
         height: in inches.
         settings: of ``matplotlib.rcParams``, in place of its defaults.
         options: of matplotlib's ``Figure``.
+
+    Attributes:
+        caption: text to be read with it.
     """
+
+    caption = ""
 
     def __init__(self, width: float, height: float, settings: Mapping[str, Any], **options: Any):
         self._look = dict(settings)

@@ -1,0 +1,52 @@
+"""Fig. 23: coefficients of the three losses that HarmonyDream learns, a panel a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from figures.shared import marks, paper, style, words
+from hdream_core.support.drawing import Line2D
+
+STUDIES = ("coefficients",)
+
+
+@paper.look()
+def draw(results: Path, out: Path, tasks: Sequence[str] | None = None, preset: str | None = None) -> Path:
+    """Draws the figure from the results of a folder; returns the picture's path.
+
+    Args:
+        results: folder of result files.
+        out: folder of the figure.
+        tasks: a panel each; None takes all of the largest scale that the folder has.
+        preset: of the runs; None takes those of the fullest result of each task.
+
+    Raises:
+        ResultError: if a task has no result of the learned coefficients.
+    """
+    stem = "_".join(["fig23", *(tasks or ())])
+    pairs = paper.a_task_each(results, *STUDIES, tasks, preset)
+    shown = dict(pairs)
+    figure, grid = paper.row(len(pairs))
+    learned = [result.values(f"weight/{loss}")[0].ravel() for result in shown.values() for loss in paper.LOSSES
+               if f"weight/{loss}" in result.data]  # fmt: skip
+    for axes, result in zip(grid, shown.values(), strict=True):
+        marks.limit(axes, np.concatenate([np.zeros(0), *learned]), log=True)  # the same for all tasks
+        paper.steps_axis(axes, result)
+        for loss, color in paper.LOSSES.items():
+            if f"weight/{loss}" in result.data:  # not before the first log
+                marks.curve(axes, result.axes["log_step"], result.values(f"weight/{loss}")[0], color)
+        axes.set_title(words.task(result))
+        axes.set_ylabel(r"Coefficient $\exp(-s)$" if axes is grid[0] else "")
+    tasks = [result.attributes["task"] for result in shown.values()]
+    note = f"Learned coefficients exp(-s) of the three losses, on a logarithmic axis. {marks.note(figure)}"
+    note += f"\n{paper.drawn_by('fig23', tasks, preset)}"
+    legend = [Line2D([], [], color=color, label=f"{loss} loss") for loss, color in paper.LOSSES.items()]
+    style.frame(figure, "Fig. 23: coefficients that HarmonyDream learns", shown, note, legend)
+    return style.save(figure, out, stem)
+
+
+if __name__ == "__main__":
+    paper.main("fig23", __doc__, draw, "all of one scale")
