@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -19,6 +19,7 @@ from figures.shared.choice import place
 from hdream_core.support.processes import cores
 
 FIGURES = {"fig2": fig2, "fig3": fig3, "fig22": fig22, "fig23": fig23}
+Tell = Callable[[int, int], None]
 SEVERAL = ("fig22", "fig23")  # have a panel a task
 
 
@@ -30,12 +31,13 @@ class Picture(NamedTuple):
     stem: str = ""
 
 
-def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
+def redraw(results: Path, out: Path, tell: Tell | None = None) -> list[tuple[str, Path]]:
     """Draws every result file of a folder that there is a figure for, and the figures that several share.
 
     Args:
         results: folder of result files.
         out: folder of the figures.
+        tell: is called with how many figures are drawn and of how many, after each.
 
     Returns:
         Study and PNG of each.
@@ -53,7 +55,9 @@ def redraw(results: Path, out: Path) -> list[tuple[str, Path]]:
     for stem, sources in coefficients.of_all_tasks(of_each).items():
         pictures.append(Picture("coefficients", sources, stem))
     drawn = []
-    for picture, (path, error) in zip(pictures, _draw_all(pictures, out), strict=True):
+    for done, (picture, (path, error)) in enumerate(zip(pictures, _draw_all(pictures, out), strict=True), 1):
+        if tell:
+            tell(done, len(pictures))
         if path:
             drawn.append((picture.study, path))
         elif error not in broken:
@@ -98,16 +102,17 @@ def _told(results: Path) -> tuple[dict[Path, tuple[str, str]], list[str]]:
     return told, broken
 
 
-def _draw_all(pictures: Sequence[Picture], out: Path) -> list[tuple[Path | None, str]]:
+def _draw_all(pictures: Sequence[Picture], out: Path) -> Iterator[tuple[Path | None, str]]:
     """The PNG of each, or what is wrong with its file; side by side where there are many."""
     if len(pictures) <= 2:
-        return [_draw(picture, out, options.chosen()) for picture in pictures]
+        yield from (_draw(picture, out, options.chosen()) for picture in pictures)
+        return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     workers = min(cores(), len(pictures))
     try:
         with ProcessPoolExecutor(workers, context) as pool:
-            return list(pool.map(_draw, pictures, [out] * len(pictures), [options.chosen()] * len(pictures)))
+            yield from pool.map(_draw, pictures, [out] * len(pictures), [options.chosen()] * len(pictures))
     except BrokenProcessPool:
         raise ResultError("a process that drew figures was killed; is there memory enough? Draw again") from None
 

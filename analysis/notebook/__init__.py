@@ -6,21 +6,24 @@ measured; how often it is so comes from the result files, and its verdict from t
 """
 
 from analysis.notebook.kinds import dreamed_anyway, in_words, right_and_wrong, tally, typical
-from analysis.notebook.pictures import picture, smaller
+from analysis.notebook.pictures import bar, moment, picture, smaller
 from analysis.notebook.probes import probe_errors, probes_in_words, read_positions, true_positions
-from analysis.notebook.rollouts import Explorer, Rollout, Setting
+from analysis.notebook.rollouts import Explorer, Record, Rollout, Setting
 from analysis.notebook.slices import load_slice, save_slice, shipped_tasks
 from analysis.notebook.studies import item, ledger, rates, study_errors, verdicts
 
 __all__ = [
     "Explorer",
+    "Record",
     "Rollout",
     "Setting",
+    "bar",
     "dreamed_anyway",
     "in_words",
     "item",
     "ledger",
     "load_slice",
+    "moment",
     "picture",
     "probe_errors",
     "probes_in_words",

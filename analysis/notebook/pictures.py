@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from IPython.display import ProgressBar
 from PIL import Image
 
 from analysis.notebook.figure import draw
-from analysis.notebook.rollouts import Rollout
+from analysis.notebook.rollouts import Record, Rollout
+from analysis.results.tasks import task_facts
 from figures.shared import style
 
 
 @style.look()
 def picture(
-    found: Rollout, title: str = "", recorded: np.ndarray | None = None, level: float | None = None
+    found: Rollout,
+    title: str = "",
+    recorded: np.ndarray | None = None,
+    level: float | None = None,
+    record: Record | None = None,
 ) -> Image.Image:
     """Draws a rollout as a small image, which a notebook shows with any backend.
 
@@ -23,8 +32,9 @@ def picture(
         title: of the picture.
         recorded: reward of the record, to draw beside that under altered actions.
         level: to draw, that a reward rises above.
+        record: of the same steps, whose frames and paths are shown beside those of altered actions.
     """
-    figure = draw(found, title=title)
+    figure = draw(found, title=title, record=record)
     axes = figure.axes[-1]
     if recorded is not None:
         axes.plot(recorded, ":", color="0.4", linewidth=1, label="simulator, as recorded")
@@ -34,6 +44,62 @@ def picture(
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100)
     return smaller(Image.open(buffer))
+
+
+def moment(task: str, found: Rollout, record: Record, step: int) -> str:
+    """One step of a rollout as a table in HTML: the frames side by side, reward and positions beneath each.
+
+    Args:
+        task: whose positions they are.
+        found: the rollout.
+        record: what was recorded of the same steps.
+        step: of all T, the context's among them.
+    """
+    facts = task_facts(task)
+    frames = {"recorded": record.image, "pushed": found.true_image, **found.dreamed_image}
+    rewards = {"recorded": record.reward, "pushed": found.true_reward, **found.dreamed_reward}
+    rows = {"reward": {name: f"{values[step]:.2f}" for name, values in rewards.items()}}
+    for thing in record.where:
+        both = {"recorded": record.where, "pushed": found.where}
+        rows[f"{thing} ({facts.reported_length})"] = {
+            name: ", ".join(f"{value * facts.reported_per_length:.1f}" for value in where[thing][step])
+            for name, where in both.items()
+            if thing in where
+        }
+    after = step - found.context + 1
+    shown = "seen by the models" if after <= 0 else f"dreamed, +{after}"
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in frames)
+    pictures = "".join(f"<td>{_tag(images[step])}</td>" for images in frames.values())
+    lines = "".join(f"<tr><th>{html.escape(name)}</th>{_cells(row, frames)}</tr>" for name, row in rows.items())
+    style_of = "border-collapse: collapse; text-align: center; font-size: 13px"
+    return (
+        f'<table style="{style_of}"><tr><th>step {step}<br>({shown})</th>{head}</tr>'
+        f"<tr><th></th>{pictures}</tr>{lines}</table>"
+    )
+
+
+def _cells(row: Mapping[str, str], names: Mapping[str, object]) -> str:
+    return "".join(f"<td>{row.get(name, '')}</td>" for name in names)
+
+
+def _tag(frame: np.ndarray) -> str:
+    """A frame within a page, its pixels visible."""
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "png")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img width="150" style="image-rendering: pixelated" src="data:image/png;base64,{data}">'
+
+
+def bar(total: int) -> Callable[[int, int], None]:
+    """Shows a progress bar of so many steps, and returns what moves it: to a number of steps, out of how many."""
+    shown = ProgressBar(total)
+    shown.display()
+
+    def tell(done: int, of: int) -> None:
+        shown.total = of
+        shown.progress = done
+
+    return tell
 
 
 def smaller(image: Image.Image, width: int = 900) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,16 @@ class Rollout:
     displacement: np.ndarray  # (H,) of the main object in truth, in units of ``positions``
     dreamed_image: dict[str, np.ndarray]  # by model, (T, H, W, C) uint8
     dreamed_reward: dict[str, np.ndarray]  # by model, (T,)
+    where: dict[str, np.ndarray] = field(default_factory=dict)  # true positions of hand and main object, (T, d)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was recorded of the same T steps, whose actions nobody altered."""
+
+    image: np.ndarray  # (T, H, W, C) uint8
+    reward: np.ndarray  # (T,)
+    where: dict[str, np.ndarray]  # positions of hand and main object, (T, d)
 
 
 class Explorer:
@@ -149,7 +159,9 @@ class Explorer:
             aside = (-push if at[i] > hand[i] else push, 0.0, 0.0)
             stretch, start = int(windows.episode[i]), int(windows.start[i])
             action = _pushed(windows.rows("action")[i, context:], aside)
-            _, true, _ = self._simulate(self.stretches[stretch]["sim_state"][start + context - 1], action, look=False)
+            _, true, _, _ = self._simulate(
+                self.stretches[stretch]["sim_state"][start + context - 1], action, look=False
+            )
             if true.max() <= level:
                 found.append(Setting(stretch, start, context, windows.length - context, aside))
         return found
@@ -181,7 +193,7 @@ class Explorer:
             )
         window = Segments(self.task, self.stretches, np.array([stretch]), np.array([start]), context + horizon)
         action = _pushed(window.rows("action")[0, context:], push)  # (H, A)
-        image, reward, displacement = self._simulate(rows["sim_state"][start + context - 1], action)
+        image, reward, displacement, where = self._simulate(rows["sim_state"][start + context - 1], action)
         seen = slice(start, start + context)
         dreams = {name: frames_and_rewards(agent, window, context, action[None]) for name, agent in self.agents.items()}
         return Rollout(
@@ -192,14 +204,42 @@ class Explorer:
             displacement,
             {name: image[0] for name, (image, _) in dreams.items()},
             {name: np.concatenate([rows["reward"][seen], reward[0]]) for name, (_, reward) in dreams.items()},
+            {name: np.concatenate([before[:context], where[name]]) for name, before in self._where(window).items()},
         )
+
+    def record(self, stretch: int, start: int, length: int) -> Record:
+        """What was recorded from a moment on, to lay beside a ``rollout``; nothing is simulated.
+
+        Args:
+            stretch: which one.
+            start: its first row.
+            length: rows.
+        """
+        window = Segments(self.task, self.stretches, np.array([stretch]), np.array([start]), length)
+        return Record(window.rows("image")[0], window.rows("reward")[0], self._where(window))
+
+    def eventful(self, context: int = CONTEXT, horizon: int = HORIZON, push: float = 0.8) -> Setting:
+        """A setting to begin with: where the recorded reward rises most, with the hand pushed away from the object."""
+        windows = self.segments(context + horizon, every=5)
+        reward = windows.rows("reward")
+        i = int((reward[:, context:].max(1) - reward[:, context - 1]).argmax())
+        where = {name: at[i, context - 1, 0] for name, at in windows.positions().items()}
+        facts = task_facts(self.task)
+        aside = -push if where[facts.main] > where[facts.hand] else push
+        return Setting(int(windows.episode[i]), int(windows.start[i]), context, horizon, (aside, 0.0, 0.0))
+
+    def _where(self, window: Segments) -> dict[str, np.ndarray]:
+        """Recorded positions of hand and main object in a single window, ``(T, d)``."""
+        facts = task_facts(self.task)
+        return {facts.called(n): at[0] for n, at in window.positions().items() if n in (facts.hand, facts.main)}
 
     def _simulate(
         self, state: np.ndarray, action: np.ndarray, look: bool = True
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Frames (none unless asked to look), rewards and the main object's displacement."""
-        name = task_facts(self.task).main
-        images, rewards, moved = [], [], []
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Frames (none unless asked to look), rewards, the main object's displacement, its positions and the hand's."""
+        facts = task_facts(self.task)
+        name = facts.main
+        images, rewards, moved, where = [], [], [], {name: [], facts.hand: []}
         with self._one_plays:
             self.env.restore_state(state)
             start = self.env.object_positions()[name]
@@ -210,8 +250,12 @@ class Explorer:
                 else:
                     reward = self.env.advance(a)
                 rewards.append(reward)
-                moved.append(np.linalg.norm(self.env.object_positions()[name] - start))
-        return np.array(images), np.array(rewards), np.array(moved)
+                now = self.env.object_positions()
+                moved.append(np.linalg.norm(now[name] - start))
+                for thing, path in where.items():
+                    path.append(now[thing])
+        places = {facts.called(thing): np.array(at) for thing, at in where.items()}
+        return np.array(images), np.array(rewards), np.array(moved), places
 
 
 def _pushed(action: np.ndarray, push: Sequence[float]) -> np.ndarray:

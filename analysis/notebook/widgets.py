@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 
 import ipywidgets as widgets
+import numpy as np
 from IPython.display import display
 
-from analysis.notebook import Explorer, picture, shipped_tasks
+from analysis.models.segments import CONTEXT
+from analysis.notebook import Explorer, Record, Rollout, moment, picture, shipped_tasks
 
 
 def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
@@ -25,8 +27,10 @@ def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
 
 
 def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widget:
-    """Sliders for episode, step, context length and push; whenever one is let go, it plays, dreams and draws anew.
+    """Controls of episode, step, context and push, and beneath them what comes of it: a moment to play, and the whole.
 
+    It begins where the recorded reward rises most, the hand pushed aside. Whenever a slider is let go, simulator and
+    models play anew. The play button runs through the steps, with reward and positions beneath the frames.
     The controls may be moved from any thread: JupyterLab does so from another than the cells'.
 
     Args:
@@ -34,18 +38,22 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
         horizon: steps played and dreamed.
     """
     rows = min(len(stretch["reward"]) for stretch in explorer.stretches)
+    begin = explorer.eventful(min(CONTEXT, rows - horizon), horizon)
 
     def slider(name: str, low: int, high: int, value: int) -> widgets.IntSlider:
         return widgets.IntSlider(value, low, high, description=name, continuous_update=False)
 
-    stretch = slider("episode", 0, len(explorer.stretches) - 1, 0)
-    context = slider("context", 1, min(30, rows - horizon), 15)
-    start = slider("step", 0, max(rows - horizon - context.value, 0), 0)
+    stretch = slider("episode", 0, len(explorer.stretches) - 1, begin.stretch)
+    context = slider("context", 1, min(30, rows - horizon), begin.context)
+    start = slider("step", 0, max(rows - horizon - context.value, 0), begin.start)
     push = [
-        widgets.FloatSlider(0, min=-1, max=1, step=0.1, description=f"push {axis}", continuous_update=False)
-        for axis in "xyz"[: min(3, explorer.stretches[0]["action"].shape[1])]
+        widgets.FloatSlider(value, min=-1, max=1, step=0.1, description=f"push {axis}", continuous_update=False)
+        for axis, value in zip("xyz"[: min(3, explorer.stretches[0]["action"].shape[1])], begin.push, strict=False)
     ]
-    agents = widgets.SelectMultiple(options=list(explorer.agents), value=list(explorer.agents), description="agents")
+    agents = widgets.SelectMultiple(
+        options=list(explorer.agents), value=list(explorer.agents), description="agents", rows=len(explorer.agents)
+    )
+    player, table, show = _player(explorer.task)
     output, one_plays = widgets.Output(), threading.RLock()
 
     def keep_inside(change: dict) -> None:
@@ -59,11 +67,43 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
             found = explorer.rollout(stretch.value, first, seen, horizon, values)
             images, rewards = ({n: d[n] for n in agents.value} for d in (found.dreamed_image, found.dreamed_reward))
             shown = dataclasses.replace(found, dreamed_image=images, dreamed_reward=rewards)
-            display(picture(shown))
+            record = explorer.record(stretch.value, first, seen + horizon)
+            show(shown, record)
+            display(picture(shown, record=record))
 
     context.observe(keep_inside, "value")
     for control in (stretch, start, context, agents, *push):  # a slider that is let go plays anew
         control.observe(play, "value")
     play()
     controls = widgets.VBox([widgets.HBox([stretch, start, context]), widgets.HBox(push), agents])
-    return widgets.VBox([controls, output])
+    return widgets.VBox([controls, widgets.VBox([player, table, output])])
+
+
+def _player(task: str) -> tuple[widgets.Widget, widgets.HTML, Callable[[Rollout, Record], None]]:
+    """A play button with its slider, the table that they move, and what gives it another rollout.
+
+    The first rollout begins at the step at which pushed and recorded reward differ most.
+    """
+    button = widgets.Play(min=0, max=1, interval=250, description="play")
+    frame = widgets.IntSlider(0, 0, 1, description="frame")
+    table, held = widgets.HTML(), []
+
+    def draw(_: object = None) -> None:
+        if held:
+            found, record = held[-1]
+            table.value = moment(task, found, record, min(frame.value, len(found.true_reward) - 1))
+
+    def show(found: Rollout, record: Record) -> None:
+        first = not held
+        held[:] = [(found, record)]
+        button.max = frame.max = len(found.true_reward) - 1
+        if first:
+            apart = np.abs(found.true_reward - record.reward)
+            frame.value = button.value = int(apart.argmax()) if apart.any() else found.context
+        draw()
+
+    frame.observe(draw, "value")
+    link = widgets.jslink((button, "value"), (frame, "value"))
+    row = widgets.HBox([button, frame])
+    row.link = link  # lives as long as the row does
+    return row, table, show
