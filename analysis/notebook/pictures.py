@@ -90,9 +90,9 @@ def _tag(frame: np.ndarray) -> str:
     return f'<img width="150" style="image-rendering: pixelated" src="data:image/png;base64,{data}">'
 
 
-def bar(total: int) -> Callable[[int, int], None]:
-    """Shows a progress bar of so many steps, and returns what moves it: to a number of steps, out of how many."""
-    shown = ProgressBar(total)
+def bar() -> Callable[[int, int], None]:
+    """Shows a progress bar, and returns what moves it: to a number of steps, out of how many."""
+    shown = ProgressBar(1)
     shown.display()
 
     def tell(done: int, of: int) -> None:
