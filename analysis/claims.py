@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analysis.ledger.judged import judged
 from analysis.ledger.page import PRINTED, brief, html, markdown
@@ -23,6 +23,9 @@ from analysis.runs import gather
 from hdream_core.support import commandline
 from hdream_core.support.errors import exit_on_user_error
 from hdream_core.support.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -66,6 +67,8 @@ EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where 
 class Counterfactual(study.OfflineStudy):
     """Count dreamed rewards and motions that the simulator contradicts (Finding 2), per reward-loss weight."""
 
+    POSITIONS: ClassVar[bool] = True
+
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""
     branches: int | None = None
@@ -90,7 +93,7 @@ def run(job: Counterfactual) -> Path:
     """Trains, branches, dreams, counts, writes and draws; returns the result file."""
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
-    plan = study.plan(job, STUDY, names, positions=True)
+    plan = study.plan(job, STUDY, names)
     job = sizes.settle(job, plan, "branches", "episodes", LENGTH)
     job = sizes.settle(job, plan, "probe_segments", "probe_episodes", LENGTH, "training")
     if job.plan_only:

@@ -14,17 +14,17 @@ import numpy as np
 import tyro
 
 from analysis.models.segments import Rows, unseen_episodes
-from analysis.notebook import slices
 from analysis.results.tasks import task_facts
 from analysis.runs import flags, methods, sizes, study
 from analysis.runs.gather import origin
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.envs import positions
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.load import export
+from hdream_core.support import places
 from hdream_core.support.errors import ConfigError
 
 STUDY = "demo"
+DATA = places.data_folder("notebooks", "data")
 SIZES = {
     "stretches": dict.fromkeys(flags.SEEDS, 8),
     "rows": dict.fromkeys(flags.SEEDS, 90),
@@ -50,7 +50,7 @@ class Demo(study.Study):
     """Recorded stretches to take, each from an episode of its own. Default: 8."""
     rows: int | None = None
     """Rows of each. Default: 90."""
-    folder: Path = slices.DATA
+    folder: Path = DATA
     """Where they go. The notebooks look in the default, where those of lever_pull ship: notebooks/data in the checkout,
     of an installed package in the current folder, in HDREAM_DATA where it is set."""
     overwrite: bool = False
@@ -59,6 +59,8 @@ class Demo(study.Study):
 
 def run(job: Demo) -> Path:
     """Exports the models and the slice; returns the slice's path."""
+    from analysis.notebook import slices  # and torch
+
     job = job if job.seeds else replace(job, seeds=(0,))  # one model of each method is enough to look at
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
@@ -71,6 +73,8 @@ def run(job: Demo) -> Path:
         _, facts, _ = slices.load_slice(path)
         raise ConfigError(f"{path}: exists, made by: {facts['command']}; add --overwrite, or choose another --folder")
     study.train(plan)
+    from hdream_core.runs.load import export
+
     for (method, _), agent in plan.agents(first_seed=True):
         print(export(agent, job.folder / f"{job.task}_{plan.methods[method]}.safetensors"))
     episodes = unseen_episodes(plan, job.stretches)

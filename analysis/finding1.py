@@ -39,8 +39,6 @@ class Finding1(study.Study):
 
 def methods_of(job: Finding1, preset: str) -> list[str]:
     """The methods that the flags ask for."""
-    if not job.w_r or len(set(job.w_r)) < len(job.w_r):
-        raise ConfigError("--w-r needs one or more different values")
     fuller = preset in FULLER and not job.only_w_r
     names = [methods.weight_name(w_r) for w_r in job.w_r]
     names += [methods.IMPLICIT] if job.implicit or fuller else []
@@ -49,6 +47,8 @@ def methods_of(job: Finding1, preset: str) -> list[str]:
 
 def run(job: Finding1) -> Path:
     """Plans, runs, collects and draws; returns the result file."""
+    if not job.w_r or len(set(job.w_r)) < len(job.w_r):
+        raise ConfigError("--w-r needs one or more different values")
     preset, _ = study.resolve(job)
     plan = study.plan(job, STUDY, methods_of(job, preset))
     return compare.run(job, plan, summary.lines)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,8 @@ LEVELS = 4  # dreamed pixels are stored in steps of so many, which no eye sees a
 class Finding2(study.OfflineStudy):
     """Compare the dreams of two models with different reward-loss weights on held-out windows (Finding 2, Fig. 3)."""
 
+    POSITIONS: ClassVar[bool] = True
+
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""
     windows: int | None = None
@@ -54,13 +57,13 @@ class Finding2(study.OfflineStudy):
 
 def run(job: Finding2) -> Path:
     """Trains, dreams, counts, writes and draws; returns the result file."""
-    job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     if len(names) != 2:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
     if not (job.tolerance > 0 and 0 < job.share <= 1):
         raise ConfigError(f"--tolerance {job.tolerance:g} --share {job.share:g}: above 0, and a share is at most 1")
-    plan = study.plan(job, STUDY, names, positions=True, fixed=True)
+    job = study.sized(job, SIZES)
+    plan = study.plan(job, STUDY, names, fixed=True)
     job = sizes.settle(job, plan, "windows", "episodes", LENGTH)
     if job.plan_only:
         return plan.path

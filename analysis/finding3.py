@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ CURVES = ("return", "success", "reward_error", "return_rank_correlation")
 class Finding3(study.Study):
     """Compare the decoder-free model, w_o = 0, with models that learn observations too (Finding 3)."""
 
+    POSITIONS: ClassVar[bool] = True
+
     methods: tuple[str, ...] = ("w_r=1", "w_r=10", "w_r=100", methods.IMPLICIT)
     """Methods to compare."""
     segments: int | None = None
@@ -50,7 +52,7 @@ class Finding3(study.Study):
 def run(job: Finding3) -> Path:
     """Trains, regresses, collects and draws; returns the result file."""
     job = study.sized(job, SIZES)
-    plan = study.plan(job, STUDY, job.methods, positions=True)
+    plan = study.plan(job, STUDY, job.methods)
     job = sizes.settle(job, plan, "segments", "episodes", LENGTH)
     if job.plan_only:
         return plan.path

@@ -19,7 +19,6 @@ from analysis.results.stats import OVER_EPISODES, OVER_SEEDS, both_intervals, sh
 from analysis.runs import gather, methods, sizes, study
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.replay import Replay, split_episodes
-from hdream_core.runs.evaluate import heldout_predictions
 from hdream_core.support.errors import ConfigError
 
 STUDY = "reward_mse"
@@ -50,6 +49,8 @@ def run(job: RewardMSE) -> Path:
     if job.plan_only:
         return plan.path
     sha256 = study.train(plan)
+    from hdream_core.runs.evaluate import heldout_predictions  # and torch
+
     heldout = _heldout(plan)
     found: dict[tuple[int, int], dict[str, np.ndarray]] = {}
     episode = np.zeros(0, np.int64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class StateRegression(study.OfflineStudy):
     (square pixels on the miniature), on episodes that the probe was not fitted on.
     """
 
+    POSITIONS: ClassVar[bool] = True
+
     methods: tuple[str, ...] | None = None
     """Methods to compare, e.g. w_r=1 w_r=100 harmony w_o=0,w_r=100. Default: w_r=1 and the task's balanced weight."""
     data: Literal["agents", "unseen"] = "agents"
@@ -75,7 +77,7 @@ def run(job: StateRegression) -> Path:
     _check_folds(job)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     name = STUDY if job.data == "agents" else f"{STUDY}_unseen"
-    plan = study.plan(job, STUDY, names, positions=True, name=name)
+    plan = study.plan(job, STUDY, names, name=name)
     job = sizes.settle(job, plan, "segments", "episodes", LENGTH, "played" if job.data == "agents" else "heldout")
     if job.data == "agents":  # in equal shares
         job = sizes.fitted(job, episodes=len(plan.runs) * -(-job.episodes // len(plan.runs)))

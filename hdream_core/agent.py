@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import torch
-
 from hdream_core.config.agents import has_module, module_of
 from hdream_core.config.fields import Config
 from hdream_core.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor, nn
 
     from hdream_core.balancers import Balancer
@@ -121,6 +120,8 @@ def make_agent(config: Config, spec: Spec, device: torch.device | str | None = N
     """
     agent = module_of(config.agent.name, "agent").AGENT(config, spec, device)
     if agent.device.type == "cuda":
+        import torch
+
         torch.cuda.set_device(agent.device)  # streams, graphs and random numbers are the current device's
     return agent
 

@@ -18,9 +18,8 @@ from hdream_core.config.fields import Config
 from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.data.sources import check_source
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.trainer import Stopped, Trainer
 from hdream_core.support import commandline
-from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
+from hdream_core.support.errors import STOPPED, ConfigError, Stopped, exit_on_user_error
 from hdream_core.support.locks import exclusive
 from hdream_core.support.processes import die_with_parent, keep_freed_memory
 from hdream_core.support.progress import on_terminal, progress_bar
@@ -96,6 +95,7 @@ def train(config: Config, folder: Path, show_progress: bool = False, stop: threa
     if run_folder.check_same(config, folder) and run_folder.is_done(folder):
         return
     check_source(config)
+    from hdream_core.runs.trainer import Trainer  # and torch, which takes seconds: only once nothing is to be refused
 
     def progress(step: int, latest: Mapping[str, float]) -> None:
         still = step == bar.n  # while the prefill is learned from

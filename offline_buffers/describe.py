@@ -12,7 +12,7 @@ import numpy as np
 import tyro
 
 from hdream_core.data.minari_layout import MAIN_FILE, DatasetError, open_main, read_episode, read_metadata
-from hdream_core.support import commandline, drawing, places, untrusted
+from hdream_core.support import commandline, places, untrusted
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
@@ -56,28 +56,30 @@ def contact_sheet(folder: Path) -> np.ndarray:
     return np.concatenate(rows, 0)
 
 
-@drawing.look({})
 def draw(folder: Path, out: Path) -> Path:
     """Draws histogram and contact sheet to a PNG, PDF or SVG; returns its path."""
-    facts = summarize(folder)
-    meta = facts["metadata"]["hdream"]
-    figure = drawing.Drawing(11, 3.6, {})
-    left, right = figure.subplots(1, 2, width_ratios=(1, 2))
-    bins = np.histogram_bin_edges(facts["returns"], 24)
-    for success, color in ((False, "#999999"), (True, "#009E73")):
-        chosen = facts["returns"][facts["successes"] == success]
-        left.hist(chosen, bins, color=color, alpha=0.8, label="success" if success else "no success")
-    left.set(xlabel="Episode return", ylabel="Episodes", title="Returns")
-    left.legend(frameon=False)
-    right.imshow(contact_sheet(folder), interpolation="nearest")
-    right.set(title="Lowest to highest return (rows), start to end (columns)", xticks=[], yticks=[])
-    figure.suptitle(
-        f"{meta['task']}, {meta['source']}: {facts['metadata']['total_steps']:,} steps, "
-        f"{100 * meta['success_share']:.0f} % successes, "
-        f"render {meta.get('render', '-')}, camera {meta.get('camera', '-')}"
-    )
-    figure.tight_layout()
-    return figure.write(out, dpi=120)
+    from hdream_core.support import drawing  # and matplotlib
+
+    with drawing.look({}):
+        facts = summarize(folder)
+        meta = facts["metadata"]["hdream"]
+        figure = drawing.Drawing(11, 3.6, {})
+        left, right = figure.subplots(1, 2, width_ratios=(1, 2))
+        bins = np.histogram_bin_edges(facts["returns"], 24)
+        for success, color in ((False, "#999999"), (True, "#009E73")):
+            chosen = facts["returns"][facts["successes"] == success]
+            left.hist(chosen, bins, color=color, alpha=0.8, label="success" if success else "no success")
+        left.set(xlabel="Episode return", ylabel="Episodes", title="Returns")
+        left.legend(frameon=False)
+        right.imshow(contact_sheet(folder), interpolation="nearest")
+        right.set(title="Lowest to highest return (rows), start to end (columns)", xticks=[], yticks=[])
+        figure.suptitle(
+            f"{meta['task']}, {meta['source']}: {facts['metadata']['total_steps']:,} steps, "
+            f"{100 * meta['success_share']:.0f} % successes, "
+            f"render {meta.get('render', '-')}, camera {meta.get('camera', '-')}"
+        )
+        figure.tight_layout()
+        return figure.write(out, dpi=120)
 
 
 def print_summary(folder: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from analysis.ledger.changes import SAME, changes_of
-from analysis.ledger.rows import LEDGER
 from analysis.ledger.verdicts import Shelf
 from analysis.results.schema import files_of, load, using
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def table(shelf: Shelf) -> pd.DataFrame:
@@ -17,6 +18,10 @@ def table(shelf: Shelf) -> pd.DataFrame:
 
     ``notes`` are the footnotes of a row, ``differs`` whether one of them has another verdict.
     """
+    import pandas as pd
+
+    from analysis.ledger.rows import LEDGER  # and torch: a bad file is refused before
+
     rows = []
     for kind, claims in LEDGER.items():
         for claim in claims:
@@ -50,5 +55,5 @@ def judged(folder: Path) -> pd.DataFrame:
     Raises:
         ResultError: if there is no such folder, a file in it is no result, or one that ships with the code is missing.
     """
-    found = ((path.name, load(path)) for path in files_of(folder) if path.name != "claims.h5")
+    found = [(path.name, load(path)) for path in files_of(folder) if path.name != "claims.h5"]
     return table(Shelf((name, result) for name, result in found if result.attributes["preset"] != "smoke"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html as markup
 import re
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from analysis.ledger.changes import FIRST
 from analysis.ledger.verdicts import VERDICTS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRINTED = ["claim", "source", "paper", "ours", "scale", "verdict", "rule", "result"]
 TITLE = "Claims of the paper, and what came out"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from analysis.models.segments import Segments
 from hdream_core.agent import Agent
-from hdream_core.runs.evaluate import WINDOWS_AT_ONCE
-from hdream_core.support.batch import to_device
 from hdream_core.support.randomness import own_randomness
+
+if TYPE_CHECKING:  # a study's command line is read before torch is imported
+    from torch import Tensor
 
 
 def batches(
@@ -27,6 +27,9 @@ def batches(
         action: ``(N, T - context, A)`` to dream instead, or None.
         seed: of the latents' samples.
     """
+    from hdream_core.runs.evaluate import WINDOWS_AT_ONCE
+    from hdream_core.support.batch import to_device
+
     with own_randomness(seed):
         for some in np.split(np.arange(len(windows)), range(WINDOWS_AT_ONCE, len(windows), WINDOWS_AT_ONCE)):
             batch = windows.take(some).batch()
@@ -35,14 +38,15 @@ def batches(
             yield some, to_device(batch, agent.device)
 
 
-@torch.no_grad()
 def rewards(agent: Agent, windows: Segments, context: int) -> np.ndarray:
     """One dream of each window: its rewards, ``(N, T - context)``."""
-    dreams = [agent.open_loop(batch, context).reward for _, batch in batches(agent, windows)]
+    import torch
+
+    with torch.no_grad():
+        dreams = [agent.open_loop(batch, context).reward for _, batch in batches(agent, windows)]
     return torch.cat(dreams).float().cpu().numpy()
 
 
-@torch.no_grad()
 def frames_and_rewards(
     agent: Agent, windows: Segments, context: int, action: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -57,11 +61,13 @@ def frames_and_rewards(
     Returns:
         uint8 ``(N, T, H, W, C)``, and float32 ``(N, T - context)``.
     """
+    import torch
+
     images, dreamed = [], []
     for _, batch in batches(agent, windows, context, action):
-        dream = agent.open_loop(batch, context)
-        feat = torch.cat([dream.observed, dream.feat], 1)
-        frames = agent.decode(feat)
+        with torch.no_grad():
+            dream = agent.open_loop(batch, context)
+            frames = agent.decode(torch.cat([dream.observed, dream.feat], 1))
         images.append(torch.full(batch["image"].shape, 0.5) if frames is None else frames.float().cpu())
         dreamed.append(dream.reward.float().cpu())
     return (torch.cat(images).numpy() * 255).round().astype(np.uint8), torch.cat(dreamed).numpy()

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from analysis.models.branching import Truth
 from analysis.models.dreams import batches
@@ -65,7 +64,6 @@ def thresholds_for(task: str, level: float) -> dict[str, float]:
     return {"reward": level, "object": task_facts(task).moved}
 
 
-@torch.no_grad()
 def dream(
     agent: Agent, branches: Segments, context: int, action: np.ndarray, probe: MotionProbe, samples: int
 ) -> Dreamed:
@@ -79,9 +77,12 @@ def dream(
         probe: reads the main object's displacement off features.
         samples: dreams of each branch.
     """
+    import torch
+
     rewards, displacement = [], []
     for some, batch in batches(agent, branches, context, action):
-        found = agent.open_loop(batch, context, samples)
+        with torch.no_grad():
+            found = agent.open_loop(batch, context, samples)
         feat = torch.cat([found.observed[:, -SMOOTH:], found.feat], 1)  # (S * B, SMOOTH + H, F)
         moved = probe.read(feat.float().cpu().numpy())
         shape = (samples, len(some), -1)

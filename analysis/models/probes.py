@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from sklearn.linear_model import Ridge
-from torch.nn import functional as F
 
-from hdream_core.nets.mlp import MLP
 from hdream_core.support.precision import pick_device
 from hdream_core.support.randomness import own_randomness
 
@@ -60,6 +56,11 @@ class MLPProbe:
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, config: ProbeConfig, seed: int):
+        import torch
+        from torch.nn import functional as F
+
+        from hdream_core.nets.mlp import MLP
+
         self.x_scale, self.y_scale = Scale(x), Scale(y)
         self.device = pick_device()
         inputs, targets = (torch.from_numpy(a).to(self.device) for a in (self.x_scale(x), self.y_scale(y)))
@@ -76,10 +77,11 @@ class MLPProbe:
             optimizer.step()
             schedule.step()
 
-    @torch.no_grad()
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """``(..., F)`` features to ``(..., D)`` predictions; in float32, in which it was fitted, whoever asks."""
-        with torch.autocast(self.device.type, enabled=False):
+        import torch
+
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return self.y_scale.back(self.net(torch.from_numpy(self.x_scale(x)).to(self.device)).cpu().numpy())
 
 
@@ -87,6 +89,8 @@ class LinearProbe:
     """Ridge regression on standardised features; same interface as ``MLPProbe``."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
+        from sklearn.linear_model import Ridge
+
         self.x_scale = Scale(x)
         # In float32 it is ill-conditioned. One copy will do: C.4's segments at full size are 15 GB.
         self.ridge = Ridge(RIDGE, copy_X=False).fit(self.x_scale(x).astype(np.float64), y)

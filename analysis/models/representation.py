@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from analysis.models.dreams import batches
 from analysis.models.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
@@ -27,12 +26,14 @@ class Features:
     open_loop: np.ndarray  # (N, T - context, F) the first ``context`` frames seen, the rest imagined
 
 
-@torch.no_grad()
 def features(agent: Agent, segments: Segments, context: int, seed: int = 0) -> Features:
     """Posterior and open-loop features of the same windows, one sample of the latents each."""
+    import torch
+
     posterior = open_loop = np.empty(0)
     for some, batch in batches(agent, segments, seed=seed):
-        found = agent.features(batch), agent.open_loop(batch, context).feat
+        with torch.no_grad():
+            found = agent.features(batch), agent.open_loop(batch, context).feat
         if not posterior.size:  # filled in place: at full size it is 8 GB
             posterior, open_loop = (np.empty((len(segments), *x.shape[1:]), np.float32) for x in found)
         posterior[some], open_loop[some] = (x.float().cpu().numpy() for x in found)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # which imports scipy.stats when it is first used
 
 from analysis.results.stats import BOOTSTRAP_SEED, RESAMPLES, Interval
 from hdream_core.support.errors import UserError
@@ -37,7 +37,7 @@ TOLERANCE = 0.05  # of the caption: "within 5% of the best"
 STATISTICS = {
     "mean": lambda values: values.mean(-1),
     "median": lambda values: np.median(values, -1),
-    "iqm": lambda values: stats.trim_mean(values, 0.25, axis=-1),  # of 26 games, the middle 14
+    "iqm": lambda values: scipy.stats.trim_mean(values, 0.25, axis=-1),  # of 26 games, the middle 14
 }
 
 

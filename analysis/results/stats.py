@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # which imports scipy.stats when it is first used
 
 BOOTSTRAP_SEED = 0
 RESAMPLES = 10_000
@@ -64,7 +64,7 @@ def seed_interval(values: np.ndarray, confidence: float = 0.95, within: Bounds =
         return Interval(mean, np.nan, np.nan)
     if np.ptp(finite) == 0:
         return Interval(mean, np.nan, np.nan)
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(finite) - 1) * finite.std(ddof=1) / np.sqrt(len(finite)))
+    half = float(scipy.stats.t.ppf(0.5 + confidence / 2, len(finite) - 1) * finite.std(ddof=1) / np.sqrt(len(finite)))
     return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]))
 
 
@@ -84,7 +84,7 @@ def welch_interval(values: np.ndarray, reference: np.ndarray, confidence: float 
     mean = float(sides[0].mean() - sides[1].mean())
     if min(map(len, sides)) < 2 or max(map(np.ptp, sides)) == 0:
         return Interval(mean, np.nan, np.nan)
-    span = stats.ttest_ind(*sides, equal_var=False).confidence_interval(confidence)
+    span = scipy.stats.ttest_ind(*sides, equal_var=False).confidence_interval(confidence)
     return Interval(mean, float(span.low), float(span.high))
 
 
@@ -113,7 +113,7 @@ def cluster_interval(
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = rng.integers(0, n, (RESAMPLES, n))
     means = sums[drawn].sum(1) / weights[drawn].sum(1)
-    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.5 - confidence / 2, n - 1))
+    tail = scipy.stats.norm.cdf(np.sqrt(n / (n - 1)) * scipy.stats.t.ppf(0.5 - confidence / 2, n - 1))
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(mean, float(low), float(high))
 
@@ -133,7 +133,7 @@ def variance_ratio(values: np.ndarray, reference: np.ndarray, confidence: float 
         return Interval(np.nan, np.nan, np.nan)
     ratio = float(sides[0].var(ddof=1) / sides[1].var(ddof=1))
     freedom = [len(side) - 1 for side in sides]
-    low, high = (float(ratio / stats.f.ppf(p, *freedom)) for p in (0.5 + confidence / 2, 0.5 - confidence / 2))
+    low, high = (float(ratio / scipy.stats.f.ppf(p, *freedom)) for p in (0.5 + confidence / 2, 0.5 - confidence / 2))
     return Interval(ratio, low, high)
 
 

@@ -32,6 +32,7 @@ Job = TypeVar("Job", bound="Study")
 class Study:
     CHOOSE: ClassVar[tuple[str, ...]] = ("methods",)  # flags that choose methods; a study's others are its settings
     MAKES: ClassVar[tuple[str, ...]] = ("results", "out")  # flags that name folders it writes to
+    POSITIONS: ClassVar[bool] = False  # whether it needs to know where the task's objects are in the state
 
     task: str = "lever_pull"
     """Task by the paper's name; mini_lever is the miniature."""
@@ -87,22 +88,44 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
         job: with None in the fields that were not given.
         sizes: field to preset to value.
     """
-    preset, _ = resolve(job)
     given = tuple(name for name in sizes if getattr(job, name) is not None)
     for name in given:
         if getattr(job, name) < 1:
             raise ConfigError(f"{flag_of(name)} is {getattr(job, name)}; it must be 1 or more")
+    preset, _ = resolve(job)
     return replace(job, given=given, **{name: by[preset] for name, by in sizes.items() if name not in given})
 
 
 def resolve(job: Study) -> tuple[str, str]:
     """Preset and mode for this machine, where they were left to ``auto``."""
-    device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
-    gpu, miniature, scripted = pick_device(device).type == "cuda", _is_miniature(job.task), envs.find(job.task).scripted
-    preset = job.preset if job.preset != "auto" else "paper" if gpu and not miniature else "quick"
+    suite, preset, mode = envs.find(job.task), job.preset, job.mode
+    if preset == "auto":
+        preset = "paper" if suite.scale != "miniature" and _on_gpu(job) else "quick"
     check_preset(job.task, preset)
-    mode = job.mode if job.mode != "auto" else "online" if gpu or miniature or not scripted else "offline"
+    if mode == "auto":
+        mode = "online" if suite.scale == "miniature" or not suite.scripted or _on_gpu(job) else "offline"
     return preset, mode
+
+
+def _on_gpu(job: Study) -> bool:
+    """Whether runs train on a GPU; asking imports torch, which takes seconds."""
+    device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
+    return pick_device(device).type == "cuda"
+
+
+def check_words(job: Study) -> None:
+    """Refuses names, seeds and settings that cannot be, before anything asks for a GPU and so imports torch.
+
+    Raises:
+        ConfigError: naming the first of them.
+    """
+    preset = "quick" if job.preset == "auto" else job.preset
+    check_preset(job.task, preset)
+    if job.POSITIONS and envs.find(job.task).positions is None:
+        raise ConfigError(
+            f"where {job.task}'s objects are in its state is not known, which this study needs; take another task"
+        )
+    configs(job, getattr(job, "methods", None) or (naming.ORIGINAL,), preset, None)
 
 
 def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:

@@ -9,28 +9,38 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from analysis.results.schema import Result, save
-from analysis.runs import estimate, gather, launcher, pictures, sweep
-from analysis.runs.flags import FIGURES, RESULTS, Job, OfflineStudy, Study, configs, resolve, seeds_of, sized
+from analysis.runs import gather, launcher, pictures, sweep
+from analysis.runs.flags import (
+    FIGURES,
+    RESULTS,
+    Job,
+    OfflineStudy,
+    Study,
+    check_words,
+    configs,
+    resolve,
+    seeds_of,
+    sized,
+)
 from analysis.runs.held import Target
 from hdream_core import envs
-from hdream_core.agent import Agent
 from hdream_core.config.fields import Config
 from hdream_core.data.minari_layout import METADATA_FILE, read_metadata
 from hdream_core.data.offline import open_buffer
 from hdream_core.data.sources import check_source
 from hdream_core.envs.suite import LOOK
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.load import load_agent
 from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.processes import cores
 from hdream_core.support.progress import progress_bar
 from offline_buffers.build import Build, build
+
+if TYPE_CHECKING:
+    from hdream_core.agent import Agent
 
 __all__ = ["OfflineStudy", "Study", "configs", "resolve", "sized"]  # of flags
 BUFFER_STEPS = {"paper": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
@@ -81,6 +91,10 @@ class Plan:
         """Every trained agent, or those of the first seed, with its place on the axes of methods and seeds; loaded one
         at a time.
         """
+        import torch
+
+        from hdream_core.runs.load import load_agent
+
         if self.config.train.threads and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(cores())  # nothing trains now
         chosen = [run for run in self.runs if not first_seed or run.config.seed == self.seeds[0]]
@@ -92,24 +106,18 @@ class Plan:
         return self.methods.index(run.config.method), self.seeds.index(run.config.seed)
 
 
-def plan(
-    job: Study, study: str, methods: Sequence[str], positions: bool = False, name: str = "", fixed: bool = False
-) -> Plan:
+def plan(job: Study, study: str, methods: Sequence[str], name: str = "", fixed: bool = False) -> Plan:
     """Plans the runs of a study and prints the plan; starts nothing and builds nothing.
 
     Args:
         job: the study's flags.
         study: its name.
         methods: to train.
-        positions: whether it needs to know where the task's objects are.
         name: of the result file, without task and preset. Default: the study's.
         fixed: whether other methods make another result, rather than a larger one.
     """
+    check_words(job)
     preset, mode = resolve(job)
-    if envs.find(job.task).positions is None and positions:
-        raise ConfigError(
-            f"where {job.task}'s objects are in its state is not known, which {study} needs; take another task"
-        )
     frames = configs(job, methods, preset, None)[0].env  # the buffer's are to be rendered as the runs ask
     look = {name: getattr(frames, name) for name in LOOK if hasattr(frames, name)}
     recipe = Build(job.task, BUFFER_STEPS[preset], **look)
@@ -132,6 +140,8 @@ def plan(
     whole = Plan(study, planned, workers, ours, launch, job.launcher != "none", target, _figures(job))
     _print(whole)
     if job.launcher == "local" and waiting:
+        from analysis.runs import estimate  # and torch
+
         left = sum(1 - run.step / run.config.train.steps for run in whole.asked)
         print(estimate.told(whole.config, left, workers, must_render=not job.plan_only))
     if job.launcher == "slurm" and job.plan_only:
@@ -236,6 +246,7 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
             words = tuple(sys.argv[1:] if args is None else args)
             module = Path(sys.modules[run.__module__].__file__).stem
             found = commandline.parse(job, launcher.expand(words), f"python -m analysis.{module}")
+            check_words(found)
             for name in () if found.plan_only else found.MAKES:  # before hours of training, not after
                 made = _figures(found) if name == "out" else getattr(found, name)
                 places.check_folder(made, f"give another --{name}")

@@ -11,10 +11,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from hdream_core.benchmark.curves import measure_curves
-from hdream_core.benchmark.experience import measure_environment, measure_replay
-from hdream_core.benchmark.online import measure_online
-from hdream_core.benchmark.update import measure, measure_kernels, measure_threads
 from hdream_core.config.presets import make_config
 from hdream_core.data.environments import check_buffer, make_env
 from hdream_core.data.offline import open_buffer
@@ -87,25 +83,28 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
     if job.offline_buffer:
         check_buffer(config, open_buffer(job.offline_buffer).facts)
     spec = Spec.of(make_env(config, seed=0))
+    from hdream_core.benchmark import curves, experience, online, update  # and torch
+
     numbers: dict[str, float] = {}
     for part in dict.fromkeys(job.parts):
         print(f"measuring: {part}", file=sys.stderr)
         match part:
             case "update":
-                numbers |= measure(config, spec, job.rounds, job.updates)
+                numbers |= update.measure(config, spec, job.rounds, job.updates)
             case "kernels":
-                numbers |= measure_kernels(config, spec, job.rounds, job.updates)
+                numbers |= update.measure_kernels(config, spec, job.rounds, job.updates)
             case "threads":
-                numbers |= measure_threads(config, spec, job.rounds, job.updates)
+                numbers |= update.measure_threads(config, spec, job.rounds, job.updates)
             case "curves":
                 folder = open_buffer(job.offline_buffer).store.folder if job.offline_buffer else None
-                numbers |= measure_curves(config, spec, job.curve_updates, folder)
+                numbers |= curves.measure_curves(config, spec, job.curve_updates, folder)
             case "replay":
-                numbers |= measure_replay(config, spec, job.rounds, job.replay_steps, numbers.get("update.tuned_s"))
+                whole = numbers.get("update.tuned_s")
+                numbers |= experience.measure_replay(config, spec, job.rounds, job.replay_steps, whole)
             case "env":
-                numbers |= measure_environment(config, job.rounds)
+                numbers |= experience.measure_environment(config, job.rounds)
             case "online":
-                numbers |= measure_online(replace(config, offline_buffer=None), job.online_steps)
+                numbers |= online.measure_online(replace(config, offline_buffer=None), job.online_steps)
     return nested(numbers) | {"about": _about(job)}
 
 

@@ -189,7 +189,6 @@ def check_windows(config: Config, rows: int, heldout_rows: int | None = None) ->
 def check_source(config: Config) -> None:
     """Raises what is wrong with a config's task, buffer or prefill, before anything is made for it."""
     envs.find(config.task)
-    pick_device(config.train.device)
     train = config.train
     if config.offline_buffer:
         check_buffer(config, read_metadata(Path(config.offline_buffer))["hdream"])
@@ -197,6 +196,7 @@ def check_source(config: Config) -> None:
         raise ConfigError(
             f"train.prefill is {train.prefill}, but the run ends at step {train.steps}, so nothing would be learned"
         )
+    pick_device(train.device)
 
 
 def _clock_end(config: Config) -> int:

@@ -9,21 +9,20 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from hdream_core.support import untrusted
 from hdream_core.support.errors import UserError
 from hdream_core.support.files import sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    import torch
 
 LATEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 NEXT = "checkpoint.next.pt"  # complete, but not yet renamed: exists only after a kill between two renames
 # After torch's own bytes come a mark and the SHA-256 of those bytes: torch.load would load flipped bits as weights.
 MARK = b"hdream-sha256:"
 DIGEST = hashlib.sha256().digest_size
-# RuntimeErrors that are not the file's fault: the device is out of memory or, as newer versions report, has failed.
-DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 
 
 class CheckpointError(UserError, ValueError):
@@ -34,8 +33,17 @@ class DamagedError(CheckpointError):
     """A checkpoint's file is not what was written: no later attempt can read it."""
 
 
+def device_errors() -> tuple[type[Exception], ...]:
+    """Returns RuntimeErrors that are no file's fault: the device is out of memory or, as newer versions say, failed."""
+    import torch
+
+    return torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError)
+
+
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Writes a run's latest checkpoint, of tensors, numbers, strings and containers of them; keeps the one before."""
+    import torch
+
     data = io.BytesIO()
     torch.save(state, data)
     body = data.getvalue()
@@ -52,8 +60,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     Raises:
         DamagedError: naming the file, if it is not what was written.
         CheckpointError: if it does not exist, or is intact but cannot be loaded here.
-        OSError, MemoryError: unchanged, as ``DEVICE_ERRORS``, since the file is not at fault.
+        OSError, MemoryError: unchanged, as ``device_errors()``, since the file is not at fault.
     """
+    import torch
+
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -62,7 +72,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         untrusted.check_zip(body)
         return torch.load(io.BytesIO(body), map_location=device, weights_only=True)
-    except (MemoryError, *DEVICE_ERRORS):
+    except (MemoryError, *device_errors()):
         raise
     except Exception as error:  # torch raises many types for a damaged file; all of them mean the same to a user
         if verified:
@@ -109,7 +119,7 @@ def restoring(folder: Path) -> Iterator[None]:
     """Turns errors while a run's state is restored into CheckpointError."""
     try:
         yield
-    except DEVICE_ERRORS:
+    except device_errors():
         raise
     except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]

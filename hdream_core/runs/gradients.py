@@ -6,7 +6,6 @@ The paper argues from the scale of the losses; what the shared representation fe
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from hdream_core.agent import Agent
 from hdream_core.support.randomness import own_randomness
@@ -23,6 +22,8 @@ def gradient_norms(agent: Agent, batch: dict[str, np.ndarray], seed: int = 0) ->
     Returns:
         By loss name. Times the loss's weight it is the pull that the loss has in Eq. 3.
     """
+    import torch
+
     shared = agent.shared_parameters()
     with own_randomness(seed):
         losses = agent.losses(batch)

@@ -19,7 +19,7 @@ from hdream_core.config.fields import Config
 from hdream_core.config.files import from_dict, to_dict
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.checkpoint import DEVICE_ERRORS, CheckpointError
+from hdream_core.runs.checkpoint import CheckpointError, device_errors
 from hdream_core.spec import Spec
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
@@ -52,7 +52,7 @@ def load_agent(path: str | Path, device: torch.device | str | None = None) -> Ag
         odd = beyond + [name for name in missing if not name.startswith(agent.training_only)]
         if odd:
             raise ValueError(f"{odd[0]} is in one and not in the other")
-    except DEVICE_ERRORS:
+    except device_errors():
         raise
     except (IndexError, KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -25,7 +25,7 @@ from hdream_core.runs.evaluate import heldout_predictions, policy_episodes
 from hdream_core.runs.metrics import Metrics
 from hdream_core.runs.update_window import UpdateWindow, analytic_weights
 from hdream_core.support.cuda_graph import Throttle, capture
-from hdream_core.support.errors import ConfigError, UserError
+from hdream_core.support.errors import ConfigError, Stopped, UserError
 from hdream_core.support.files import write_atomically
 from hdream_core.support.randomness import rng_state, set_rng_state
 
@@ -35,10 +35,6 @@ SKIPPED_IN_A_ROW = 100  # updates that were not finite, after which a run stops
 
 class DivergedError(UserError, RuntimeError):
     """Losses stay non-finite; the message is one line for the user."""
-
-
-class Stopped(Exception):
-    """The run was asked to save itself and end."""
 
 
 Progress = Callable[[int, Mapping[str, float]], None]

@@ -33,6 +33,10 @@ class ConfigError(UserError, ValueError):
     """A setting is unknown or unusable; the message is one line for the user."""
 
 
+class Stopped(Exception):
+    """A run was asked to save itself and end, and did."""
+
+
 def in_a_line(error: Exception) -> str:
     """Returns an error's message in one line, with its type where no user is expected to know the message."""
     told = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-
-import torch
+from typing import TYPE_CHECKING
 
 from hdream_core.support.errors import ConfigError
+
+if TYPE_CHECKING:  # command lines are read before torch is imported
+    import torch
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -15,6 +17,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         ConfigError: if it names a GPU that this machine does not have.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
@@ -33,6 +37,8 @@ def available_device(name: str) -> torch.device:
 
 def native_bfloat16(device: torch.device) -> bool:
     """Tells whether the device multiplies bfloat16 natively; if it does not, autocast is slower than float32."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     has_products = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # torch has no public name for it
@@ -48,11 +54,15 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 def product_dtype(x: torch.Tensor) -> torch.dtype:
     """Returns the dtype in which autocast multiplies ``x`` here; without autocast, that of ``x``."""
+    import torch
+
     device_type = x.device.type
     return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else x.dtype
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
     """Makes the autocast context of a run's networks; in float32 it does nothing."""
+    import torch
+
     enabled = resolve_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

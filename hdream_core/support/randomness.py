@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 _lock = threading.RLock()  # PyTorch's generators are those of all threads
 
@@ -20,6 +19,8 @@ def own_randomness(seed: int) -> Iterator[None]:
 
     One thread at a time is in such a block; others wait.
     """
+    import torch
+
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with _lock, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

@@ -1,0 +1,80 @@
+"""Help and refusals come before anything heavy is imported: PyTorch alone takes seconds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from analysis.__main__ import COMMANDS
+
+HEAVY = ("torch", "mujoco", "metaworld", "scipy.stats", "scipy.optimize", "sklearn")
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = [f"figures.{path.stem}" for path in (ROOT / "figures").glob("[!_]*.py") if "style.main(" in path.read_text()]
+MODULES = ["analysis", *(command.module for command in COMMANDS.values()), *FIGURES]
+BAD = [
+    ("analysis.finding1", "--task nope"),
+    ("analysis.finding1", "--preset nope"),
+    ("analysis.finding1", "--seeds nope"),
+    ("analysis.finding1", "--w-r 1 1"),
+    ("analysis.finding1", "--set train.stepz=1"),
+    ("analysis.finding1", "--preset quick --mode offline --buffer {tmp}"),
+    ("analysis.multitask", "--methods nope"),
+    ("analysis.finding2", "--methods harmony"),
+    ("analysis.counterfactual", "--task dmc_walker_run"),
+    ("analysis.state_regression", "--segments 0"),
+    ("analysis.reward_mse", "--results /dev/null/there"),
+    ("analysis.collect", "nope"),
+    ("analysis.claims", "--results {tmp}/nope"),
+    ("analysis.status", "--runs {tmp}"),
+    ("analysis.clean", "--runs {tmp}"),
+    ("analysis.demo", "--task nope"),
+    ("hdream_core.train", "--task nope"),
+    ("hdream_core.train", "--method nope"),
+    ("hdream_core.train", "--train.batch 0"),
+    ("hdream_core.train", "--offline-buffer {tmp}"),
+    ("hdream_core.benchmark", "--rounds 0"),
+    ("offline_buffers.build", "--task nope"),
+    ("offline_buffers.build", "--source nope"),
+    ("offline_buffers.validate", "{tmp}"),
+    ("offline_buffers.describe", "{tmp}"),
+    ("figures", "--results {tmp}/nope"),
+    ("analysis", "nope"),
+]
+CODE = """
+import json, runpy, sys
+found = []
+for module, words in json.loads(sys.argv[1]):
+    sys.argv = [module, *words]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as stop:
+        status = stop.code or 0
+    found.append([module, words, status, [name for name in json.loads(HEAVY) if name in sys.modules]])
+print("FOUND" + json.dumps(found))
+"""
+
+
+def outcomes(calls: list[tuple[str, list[str]]], heavy: tuple[str, ...] = HEAVY) -> list:
+    """Module, words, exit status and heavy imports of calls, one after another in one fresh process."""
+    code = f"HEAVY = {json.dumps(json.dumps(heavy))}\n{CODE}"
+    command = [sys.executable, "-W", "ignore", "-c", code, json.dumps(calls)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.rpartition("FOUND")[2])
+
+
+def test_help_of_every_command_imports_nothing_heavy():
+    assert outcomes([(module, ["--help"]) for module in MODULES]) == [[name, ["--help"], 0, []] for name in MODULES]
+
+
+def test_help_imports_matplotlib_for_figures_alone():
+    others = [module for module in MODULES if module not in FIGURES]
+    assert not any(loaded for *_, loaded in outcomes([(name, ["--help"]) for name in others], ("matplotlib",)))
+
+
+def test_refusals_import_nothing_heavy(tmp_path):
+    calls = [(module, words.format(tmp=tmp_path).split()) for module, words in BAD]
+    for module, words, status, loaded in outcomes(calls):
+        assert (status, loaded) == (2, []), f"{module} {' '.join(words)}"
