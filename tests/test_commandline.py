@@ -40,3 +40,69 @@ def test_words_of_a_command_line_are_those_it_is_parsed_from():
     words = ["--depth", "3"]
     assert commandline.to_args(commandline.parse(Inner, words, "job")) == words
     assert commandline.to_args(Inner()) == []
+
+
+@dataclass(frozen=True)
+class Numbers:
+    seeds: tuple[int, ...] | None = None
+    """Whole numbers, or nothing."""
+    weights: tuple[float, ...] = (1.0, 10.0)
+    """Numbers."""
+    count: int = 1
+    """One."""
+    level: float | None = None
+    """One, or nothing."""
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("--seeds 0 1 2", Numbers(seeds=(0, 1, 2))),
+        ("--seeds 0,1,2", Numbers(seeds=(0, 1, 2))),
+        ("--seeds=0-2", Numbers(seeds=(0, 1, 2))),
+        ("--seeds 7 0-1,4, 9 --count 2", Numbers(seeds=(7, 0, 1, 4, 9), count=2)),
+        ("--seeds -1", Numbers(seeds=(-1,))),
+        ("--seeds None", Numbers()),
+        ("--weights 1,10 1e2", Numbers(weights=(1.0, 10.0, 100.0))),
+        ("--level 3 --count -4", Numbers(level=3.0, count=-4)),
+        ("--level None", Numbers()),
+    ],
+)
+def test_lists_of_numbers_take_spaces_commas_and_ranges(words, found):
+    read = commandline.parse(Numbers, words.split(), "job")
+    assert read == found and commandline.parse(Numbers, commandline.to_args(read), "job") == found
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--seeds x", "'x'"),
+        ("--seeds 0,,1", "''"),
+        ("--seeds ,", "''"),
+        ("--seeds 2-0", "'2-0'"),
+        ("--seeds 0-999999999", "'0-999999999'"),
+        ("--seeds 1.5", "'1.5'"),
+        ("--seeds 1_0", "'1_0'"),
+        ("--seeds", "0-2"),
+        ("--seeds 1 None", "'None'"),
+        ("--weights 1;10", "'1;10'"),
+        ("--weights 1-3", "'1-3'"),
+        ("--weights", "1,10,100"),
+        ("--count 1,2", "'1,2'"),
+        ("--count १२", "'१२'"),
+        ("--level low", "'low'"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_one_short_line(words, named, capsys):
+    with pytest.raises(SystemExit) as stop:
+        commandline.parse(Numbers, words.split(), "job")
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.count("\n") == 1 and len(said) < 160
+    assert words.split()[0] in said and named in said
+
+
+def test_a_flag_that_is_misspelled_is_named_with_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        commandline.parse(Numbers, ["--weigths", "1"], "job")
+    said = capsys.readouterr().err
+    assert "--weigths" in said and "--weights" in said and len(said) < 160

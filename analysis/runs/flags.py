@@ -40,7 +40,8 @@ class Study:
     """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
     without a GPU, which is what a small machine can carry, else online; online where no script can fill a buffer."""
     seeds: tuple[int, ...] | None = None
-    """Seeds of every method. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on mini_lever), 0 to 4 for paper."""
+    """Seeds of every method, as 0 1 2, 0,1,2 or 0-2. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on
+    mini_lever), 0 to 4 for paper."""
     preset: str = "auto"
     """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
     workers: int = 0

@@ -15,8 +15,10 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 import docstring_parser
 import tyro
 
+from hdream_core.support.numbers import REGISTRY
+
 T = TypeVar("T")
-BOX = re.compile(r"[─-╿]+")  # the characters of the frames around tyro's messages
+BOX = re.compile(r"[─-╿]+|-{5,}")  # the characters of the frames around tyro's messages
 HINT = re.compile(r"For full helptext.*")
 
 
@@ -42,10 +44,11 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
         options: passed on to ``tyro.cli``.
     """
     _set_help(kind)
+    words = sys.argv[1:] if args is None else list(args)
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(kind, args=sys.argv[1:] if args is None else list(args), prog=prog, **options)
+            return tyro.cli(kind, args=words, prog=prog, registry=REGISTRY, **options)
     except SystemExit as stop:
         if stop.code:
             print(f"error: {one_line(stderr.getvalue())}; see {prog} --help", file=sys.stderr)
@@ -90,10 +93,20 @@ def one_line(text: str) -> str:
     """Turns tyro's message into one line, without frames, titles and hints."""
     line = " ".join(HINT.sub("", BOX.sub(" ", text)).split()).partition(" Argument helptext:")[0]
     line = line.replace("Invalid choice invalid choice", "invalid choice")
-    for title in ("Parsing error ", "Unrecognized options ", "Value error "):
+    for title in ("Parsing error ", "Unrecognized options ", "Value error ", "Missing argument ", "Required options "):
         line = line.removeprefix(title)
     # An error of a settings group (``support.settings``) begins with the field's own name, so the group's path goes
     # before it. Without ``run.``, the command's field that holds the config: flags do not have it either.
     if match := re.search(r"Error parsing (?:run\.)?([\w.]+): (\w+ is .*?)[ -]*$", line):
         return ".".join(match.groups())
+    line = _similar(line.removeprefix("Error parsing "))
+    if match := re.match(r"Missing from .*?: (\S+) ", line):
+        return f"{match[1]} is missing"
     return line.rstrip(". ") or "cannot be read"
+
+
+def _similar(line: str) -> str:
+    """The line with the names of similar flags alone, in place of their whole help."""
+    told, *_ = re.split(r" (?:Perhaps you meant:|Arguments similar to)", line)
+    near = re.findall(r"(?:Perhaps you meant:|Arguments similar to \S+:) (--[\w.-]+)", line)
+    return f"{told} (did you mean {' '.join(dict.fromkeys(near))}?)" if near else line
