@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.settings import nearest
 
 
@@ -66,13 +67,13 @@ def listing() -> str:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     words = sys.argv[1:] if args is None else list(args)
-    if not words or words[0] in ("-h", "--help"):
-        print(listing())
-        return
-    name, *rest = words
-    if name not in COMMANDS:
-        print(f"error: no command {name!r}{nearest(name, COMMANDS)}; hdream lists them", file=sys.stderr)
-        sys.exit(2)
+    with exit_on_user_error():
+        if not words or words[0] in ("-h", "--help"):
+            print(listing())
+            return
+        name, *rest = words
+        if name not in COMMANDS:
+            raise ConfigError(f"no command {name!r}{nearest(name, COMMANDS)}; hdream lists them")
     module = COMMANDS[name].module
     sys.argv = [f"hdream {name}", *rest]
     importlib.import_module(f"{module}.__main__" if module in ("figures", "hdream_core.benchmark") else module).main()

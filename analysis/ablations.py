@@ -21,6 +21,8 @@ METHODS = ("w_r=1", "harmony", "unrectified", "harmony,w_d=1", "w_r=10", "w_r=10
 class Ablations(study.Study):
     """Train HarmonyDream, its ablations and tuned weights (Eq. 4, E.4, E.5)."""
 
+    READS = "curves"
+
     methods: tuple[str, ...] = METHODS
     """Methods; the first is the one that the others are compared with. The paper's tuned weight is the better of w_r=10
     and w_r=100."""

@@ -25,6 +25,8 @@ LOSSES = ("observation", "reward", "dynamics")
 class Coefficients(study.Study):
     """Train HarmonyDream and compare its coefficients with Eq. 13 (Fig. 23)."""
 
+    READS = "curves"
+
 
 def run(job: Coefficients) -> Path:
     """Plans, runs, collects and draws; returns the result file."""

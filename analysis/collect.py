@@ -1,4 +1,8 @@
-"""``python -m analysis.collect STUDY [FLAGS]``: a study's result from what its runs have so far; it starts nothing."""
+"""``python -m analysis.collect STUDY [FLAGS]``: a study's result from what its runs have so far; it starts nothing.
+
+A study of the runs' own curves takes all that they have logged. One that reads trained models takes the seeds of which
+every method is finished, and says which.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,30 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-STUDIES = ("finding1", "coefficients", "ablations", "multitask")  # those that read the runs' own curves
+from analysis.__main__ import COMMANDS
+from hdream_core.support.errors import ConfigError, exit_on_user_error
+from hdream_core.support.settings import nearest
+
+ITEMS = {name: command for name, command in COMMANDS.items() if command.item}
+WITHOUT_RUNS = ("atari_table", "claims")  # of these
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     words = sys.argv[1:] if args is None else list(args)
-    usage = f"python -m analysis.collect {{{','.join(STUDIES)}}} [the study's own flags]"
-    if words and words[0] in ("-h", "--help"):
-        print(f"usage: {usage}")
-        sys.exit(0)
-    if not words or words[0] not in STUDIES:
-        print(f"error: no study {words[0] if words else 'given'!r} to collect; {usage}", file=sys.stderr)
-        sys.exit(2)
+    usage = "python -m analysis.collect STUDY [the study's own flags]"
+    studies = [name for name in ITEMS if name not in WITHOUT_RUNS]
+    with exit_on_user_error():
+        if words and words[0] in ("-h", "--help"):
+            print(f"usage: {usage}\n\n{__doc__}\n\nStudies: {', '.join(studies)}")
+            return
+        if not words or words[0] not in ITEMS:
+            what = f"no study {words[0]!r}{nearest(words[0], studies)}" if words else "no study is given"
+            raise ConfigError(f"{what}; {usage}; studies: {', '.join(studies)}")
+        if words[0] in WITHOUT_RUNS:
+            raise ConfigError(
+                f"{words[0]} reads no runs, so there is nothing to collect; python -m analysis.{words[0]}"
+            )
     importlib.import_module(f"analysis.{words[0]}").main([*words[1:], "--launcher", "none"])
 
 

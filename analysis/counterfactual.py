@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -67,7 +66,7 @@ EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where 
 class Counterfactual(study.OfflineStudy):
     """Count dreamed rewards and motions that the simulator contradicts (Finding 2), per reward-loss weight."""
 
-    POSITIONS: ClassVar[bool] = True
+    POSITIONS = True
 
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""

@@ -26,6 +26,7 @@ class Finding1(study.Study):
     """
 
     CHOOSE = ("w_r", "implicit", "harmony", "only_w_r")
+    READS = "curves"
 
     w_r: tuple[float, ...] = (1.0, 10.0, 100.0)
     """Reward-loss weights."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -38,7 +37,7 @@ LEVELS = 4  # dreamed pixels are stored in steps of so many, which no eye sees a
 class Finding2(study.OfflineStudy):
     """Compare the dreams of two models with different reward-loss weights on held-out windows (Finding 2, Fig. 3)."""
 
-    POSITIONS: ClassVar[bool] = True
+    POSITIONS = True
 
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ CURVES = ("return", "success", "reward_error", "return_rank_correlation")
 class Finding3(study.Study):
     """Compare the decoder-free model, w_o = 0, with models that learn observations too (Finding 3)."""
 
-    POSITIONS: ClassVar[bool] = True
+    POSITIONS = True
 
     methods: tuple[str, ...] = ("w_r=1", "w_r=10", "w_r=100", methods.IMPLICIT)
     """Methods to compare."""

@@ -24,6 +24,8 @@ METHODS = ("w_r=1", "harmony", "uw", "dwa", "nashmtl")
 class MultiTask(study.Study):
     """Train HarmonyDream and the multi-task balancers that the paper compares it with (Fig. 9b)."""
 
+    READS = "curves"
+
     methods: tuple[str, ...] = METHODS
     """Methods; the first is the one that the others are compared with."""
 

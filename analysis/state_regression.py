@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class StateRegression(study.OfflineStudy):
     (square pixels on the miniature), on episodes that the probe was not fitted on.
     """
 
-    POSITIONS: ClassVar[bool] = True
+    POSITIONS = True
 
     methods: tuple[str, ...] | None = None
     """Methods to compare, e.g. w_r=1 w_r=100 harmony w_o=0,w_r=100. Default: w_r=1 and the task's balanced weight."""

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from analysis.runs.progress import runs_beneath, state_of
 from hdream_core.runs import folder as run_folder
+from hdream_core.runs.metrics import read_last
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
+from hdream_core.support.words import duration
 
 STATES = ("done", "running", "failed", "waiting", "damaged")
+HEAD = ("state", "step", "last line", "left", "return", "host", "folder")
 
 
 @dataclass(frozen=True)
 class Status:
-    """List runs with their state and progress."""
+    """List runs with their state and progress.
+
+    Of each: environment steps, the age of the last line of metrics, how long it needs at its mean pace so far if it is
+    running, the return of the last evaluation, and the machine that it began on.
+    """
 
     runs: Path = Path("runs")
     """Folder of the runs."""
+    json: bool = False
+    """Print a list of objects, one a run, for programs; times are in seconds, and null is not known."""
 
 
-def table(root: Path) -> list[tuple[str, int, int, Path]]:
-    """State, environment steps reached, steps in all and folder of every run beneath ``root``; ``damaged`` is a
-    state, too.
+@dataclass(frozen=True)
+class Row:
+    """How a run stands. Times are in seconds; None is not known."""
+
+    state: str
+    step: int
+    steps: int
+    folder: str
+    age: float | None = None  # of the last line of metrics
+    left: float | None = None  # until it is done, of a running one
+    last_return: float | None = None  # of the last evaluation
+    host: str | None = None  # that it began on
+
+
+def table(root: Path) -> list[Row]:
+    """Every run beneath ``root``; ``damaged`` is a state, too.
 
     Raises:
         ConfigError: if there is none.
@@ -33,14 +57,39 @@ def table(root: Path) -> list[tuple[str, int, int, Path]]:
     rows = []
     for folder in runs_beneath(root).folders:
         try:
-            config, state = run_folder.read_config(folder), state_of(folder)
-            steps = config.train.steps
-            reached = steps if state == "done" else min(run_folder.progress_of(folder), steps)
-            rows.append((state, reached, steps, folder))
+            rows.append(_row(folder))
         except ConfigError as error:
             print(f"warning: {error}", file=sys.stderr)
-            rows.append(("damaged", 0, 0, folder))
+            rows.append(Row("damaged", 0, 0, str(folder)))
     return rows
+
+
+def _row(folder: Path) -> Row:
+    config, state, metrics = run_folder.read_config(folder), state_of(folder), folder / "metrics.jsonl"
+    steps = config.train.steps
+    step = steps if state == "done" else min(run_folder.progress_of(folder), steps)
+    written = metrics.stat().st_mtime if step and metrics.exists() else None
+    age = None if written is None else max(time.time() - written, 0.0)
+    left = None
+    if state == "running" and written is not None:
+        took = max(written - (folder / "config.json").stat().st_mtime, 0.0)
+        left = took / step * (steps - step)
+    last = read_last(metrics, "eval") or {}
+    host = run_folder.read_provenance(folder).get("host") if (folder / "provenance.json").exists() else None
+    return Row(state, step, steps, str(folder), age, left, last.get("return"), host)
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """The rows as a table, and how many runs are in each state."""
+    cells = [HEAD]
+    for row in rows:
+        ago = "-" if row.age is None else f"{duration(row.age)} ago"
+        left = "-" if row.left is None else f"about {duration(row.left)}"
+        last = "-" if row.last_return is None else f"{row.last_return:.4g}"
+        cells.append((row.state, f"{row.step} of {row.steps}", ago, left, last, row.host or "-", row.folder))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    text = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [*text, ", ".join(f"{sum(row.state == state for row in rows)} {state}" for state in STATES)]
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -48,10 +97,7 @@ def main(args: Sequence[str] | None = None) -> None:
     with exit_on_user_error():
         job = commandline.parse(Status, args, "python -m analysis.status")
         rows = table(job.runs)
-        for state, reached, steps, folder in rows:
-            print(f"{state:<8} {reached:>8} of {steps:<8} {folder}")
-        counts = {state: sum(row[0] == state for row in rows) for state in STATES}
-        print(", ".join(f"{count} {state}" for state, count in counts.items()))
+        print(json.dumps([asdict(row) for row in rows], indent=1) if job.json else "\n".join(lines(rows)))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=style.SHIPPED, help="folder of result files (the shipped ones)")
     parser.add_argument("--out", type=Path, default=style.OUT, help="folder of the figures (%(default)s)")
     options.add_flags(parser, style.WIDTH, style.LABEL)
-    chosen = parser.parse_args()
-    with exit_on_user_error("the others are not drawn"), options.using(options.read(chosen)):
-        drawn = gallery.redraw(chosen.results, chosen.out)
-        of_the_paper = gallery.of_the_paper(chosen.results, chosen.out)
+    with exit_on_user_error("the others are not drawn"):
+        chosen = parser.parse_args()
+        with options.using(options.read(chosen)):
+            drawn = gallery.redraw(chosen.results, chosen.out)
+            of_the_paper = gallery.of_the_paper(chosen.results, chosen.out)
         print("\n".join(str(picture) for _, picture in of_the_paper + drawn))
         print(page.write(drawn, chosen.out, chosen.results, of_the_paper))
 

@@ -2,9 +2,12 @@
 
 import importlib
 import json
+import os
+import platform
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from hdream_core.config.presets import make_config
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support.errors import ConfigError
+from hdream_core.support.locks import exclusive
+from hdream_core.support.settings import override
 from offline_buffers.build import Build, build
 
 
@@ -256,7 +261,7 @@ def test_status_tells_states_apart(tmp_path, capsys):
         [sys.executable, "-c", code, str(folders["running"] / "lock")], stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout.readline() == "in\n"
-    assert {row[3].name: row[0] for row in status.table(tmp_path)} == {name: name for name in folders}
+    assert {Path(row.folder).name: row.state for row in status.table(tmp_path)} == {name: name for name in folders}
     holder.kill()
     holder.wait()
     holder.stdout.close()
@@ -264,6 +269,29 @@ def test_status_tells_states_apart(tmp_path, capsys):
     with pytest.raises(SystemExit):
         status.main(["--runs", str(tmp_path / "none")])
     assert "holds no runs" in capsys.readouterr().err
+
+
+def test_status_says_age_pace_return_and_host_in_words_and_as_json(tmp_path, capsys):
+    """A run set up 100 seconds before its last line, at a fourth of its steps then, needs 300 seconds more."""
+    run = tmp_path / "one"
+    config = override(make_config("mini_lever", "smoke"), {"train.steps": 400})
+    sweep.run_folder.prepare(config, run)
+    kinds = [("eval", 0, 3.0), ("eval", 50, 7.5), *(("train", step, None) for step in range(51, 101))]
+    with open(run / "metrics.jsonl", "w") as file:
+        for kind, step, value in kinds:
+            file.write(json.dumps({"step": step, "kind": kind, "return": value, "filler": 0.123456789}) + "\n")
+    now = time.time()
+    os.utime(run / "config.json", (now - 160, now - 160))
+    os.utime(run / "metrics.jsonl", (now - 60, now - 60))
+    with exclusive(run / "lock", "training"):
+        status.main(["--runs", str(tmp_path), "--json"])
+        (found,) = json.loads(capsys.readouterr().out)
+        status.main(["--runs", str(tmp_path)])
+    text = capsys.readouterr().out
+    assert (found["state"], found["step"], found["steps"], found["last_return"]) == ("running", 100, 400, 7.5)
+    assert found["host"] == platform.node() and found["left"] == pytest.approx(300, abs=1)
+    assert found["age"] == pytest.approx(60, abs=5)
+    assert "100 of 400" in text and "5 minutes" in text and "1 minute ago" in text and "7.5" in text
 
 
 def test_workers(monkeypatch):

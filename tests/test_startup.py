@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from analysis.__main__ import COMMANDS
+from hdream_core.config.presets import make_config
+from hdream_core.runs import folder as run_folder
 
 HEAVY = ("torch", "mujoco", "metaworld", "scipy.stats", "scipy.optimize", "sklearn")
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,3 +84,22 @@ def test_refusals_import_nothing_heavy(tmp_path):
     calls = [(module, words.format(tmp=tmp_path).split()) for module, words in BAD]
     for module, words, status, loaded in outcomes(calls):
         assert (status, loaded) == (2, []), f"{module} {' '.join(words)}"
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stderr too"])
+def test_output_that_nobody_reads_ends_a_command_quietly(both, tmp_path):
+    """As in ``... | head -1``: the reader is gone before anything is written."""
+    run = tmp_path / "runs"
+    run_folder.prepare(make_config("mini_lever", "smoke"), run)
+    calls = ["analysis", "analysis nope", "analysis.status --runs {run}", "analysis.status --help", "figures --help"]
+    calls += ["analysis.status --runs {run} --json", "analysis.collect --help", "analysis.collect nope"]
+    calls += ["hdream_core.train --help", "offline_buffers.validate {tmp}"]
+    for call in calls:
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", *call.format(run=run, tmp=tmp_path).split()]
+        done = subprocess.run(command, stdout=writer, stderr=writer if both else subprocess.PIPE, text=True)
+        os.close(writer)
+        said = done.stderr or ""
+        assert done.returncode in (0, 2, 128 + signal.SIGPIPE), call
+        assert "roken pipe" not in said and said.count("\n") == (done.returncode == 2 and not both), call

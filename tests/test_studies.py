@@ -9,6 +9,7 @@ import pytest
 from analysis import (
     ablations,
     coefficients,
+    collect,
     counterfactual,
     finding2,
     finding3,
@@ -277,3 +278,26 @@ def test_the_other_mode_does_not_replace_a_result(folder, capsys):
     with pytest.raises(SystemExit) as stop:
         study.main(finding2.Finding2, finding2.run, [*command, "--runs", str(folder / "elsewhere")])
     assert stop.value.code == 2 and "holds an offline result" in capsys.readouterr().err
+
+
+def test_collect_reads_the_seeds_that_are_finished(folder, tmp_path, capsys):
+    run("loss_scales", folder, "--methods", "w_r=1", "w_r=100")
+    words = ["--task", "mini_lever", "--preset", "smoke", "--mode", "offline", "--buffer", str(folder / "buffer")]
+    words += ["--runs", str(folder / "runs"), "--results", str(tmp_path), "--methods", "w_r=1", "w_r=100"]
+    words += ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
+    capsys.readouterr()
+    collect.main(["loss_scales", *words, "--seeds", "0,7"])
+    assert list(load(tmp_path / "loss_scales_mini_lever_smoke.h5").axes["seed"]) == [0]
+    assert "seeds 7" in capsys.readouterr().out and not list((folder / "runs").rglob("w_r=1/7"))
+    with pytest.raises(SystemExit) as stop:
+        collect.main(["loss_scales", *words, "--seeds", "7"])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and "w_r=1, seed 7" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["nope"], ["atari_table"], ["claims"], ["finding1", "--seeds", "x"]])
+def test_collect_refuses_in_one_line_what_it_cannot_collect(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        collect.main(words)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.startswith("error: ") and said.count("\n") == 1

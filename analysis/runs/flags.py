@@ -32,6 +32,7 @@ Job = TypeVar("Job", bound="Study")
 class Study:
     CHOOSE: ClassVar[tuple[str, ...]] = ("methods",)  # flags that choose methods; a study's others are its settings
     MAKES: ClassVar[tuple[str, ...]] = ("results", "out")  # flags that name folders it writes to
+    READS: ClassVar[Literal["curves", "models"]] = "models"  # of the runs: of models only finished ones can be read
     POSITIONS: ClassVar[bool] = False  # whether it needs to know where the task's objects are in the state
 
     task: str = "lever_pull"

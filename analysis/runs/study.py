@@ -131,6 +131,9 @@ def plan(job: Study, study: str, methods: Sequence[str], name: str = "", fixed: 
     buffer = places.shortest(job.buffer or recipe.folder()) if mode == "offline" else None
     target = _target(job, study, name or study, methods, preset, buffer, fixed)
     planned = target.planned()
+    if job.launcher == "none" and job.READS == "models" and not job.plan_only:
+        target = replace(target, seeds=_finished(planned, target))
+        planned = target.planned()
     waiting = sum(not run.done for run in planned if target.asks(run))
     there = buffer is None or job.buffer or (buffer / "data" / METADATA_FILE).exists()  # else it is still to be built
     if there and waiting:
@@ -168,6 +171,27 @@ def _target(
         replace=job.replace,
         fixed=fixed,
     )
+
+
+def _finished(planned: Sequence[sweep.Run], target: Target) -> tuple[int, ...]:
+    """Those of the seeds asked for of which every method is finished; says which are left out.
+
+    Raises:
+        ConfigError: if there is none, naming what is finished.
+    """
+    asked = [run for run in planned if target.asks(run)]
+    left = [run for run in asked if not run.done]
+    seeds = tuple(seed for seed in target.seeds if seed not in {run.config.seed for run in left})
+    if not seeds:
+        done = "; ".join(run.label for run in asked if run.done) or "none"
+        raise ConfigError(
+            f"{target.runs}: this study reads trained models, and no seed is finished with all of its methods "
+            f"(finished: {done}); first to go on: {left[0].label} ({left[0].folder})"
+        )
+    if left:
+        kept, out = (" ".join(map(str, some)) for some in (seeds, sorted(set(target.seeds) - set(seeds))))
+        print(f"made of --seeds {kept}; seeds {out} are left out, as not all of their runs are finished")
+    return seeds
 
 
 def _figures(job: Study) -> Path:

@@ -40,9 +40,10 @@ def main(name: str, text: str, draw: Callable[..., Path], tasks: str) -> None:
     )
     parser.add_argument("--preset", help="preset of the runs (that of the fullest result)")
     options.add_flags(parser, WIDTH, LETTERS)
-    given = parser.parse_args()
-    with exit_on_user_error("nothing is drawn"), options.using(options.read(given)), using(given.results):
-        print(draw(given.results, given.out, given.task, given.preset))
+    with exit_on_user_error("nothing is drawn"):
+        given = parser.parse_args()
+        with options.using(options.read(given)), using(given.results):
+            print(draw(given.results, given.out, given.task, given.preset))
 
 
 @contextlib.contextmanager

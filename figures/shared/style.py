@@ -211,18 +211,27 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the figures (%(default)s)")
     options.add_flags(parser, WIDTH, LABEL)
-    chosen = parser.parse_args()
+    with exit_on_user_error("the others are not drawn"):
+        chosen = parser.parse_args()
+        with options.using(options.read(chosen)):
+            _draw_each(chosen.files or _shipped(study), draw, chosen.out)
+
+
+def _shipped(study: str) -> list[Path]:
+    return [path for path in files_of(SHIPPED) if path.name.startswith(study)]
+
+
+def _draw_each(files: Sequence[Path], draw: Callable[[Path, Path], Path], out: Path) -> None:
+    """Draws every file that can be drawn, and then tells of the others."""
     failed = []
-    with exit_on_user_error("the others are not drawn"), options.using(options.read(chosen)):
-        shipped = [] if chosen.files else [path for path in files_of(SHIPPED) if path.name.startswith(study)]
-        for file in chosen.files or shipped:
-            try:
-                with using(file):
-                    print(draw(file, chosen.out))
-            except ResultError as error:  # is no reason to leave the others undrawn
-                failed.append(str(error))
-        if failed:
-            raise ResultError("; ".join(failed))
+    for file in files:
+        try:
+            with using(file):
+                print(draw(file, out))
+        except ResultError as error:
+            failed.append(str(error))
+    if failed:
+        raise ResultError("; ".join(failed))
 
 
 def save(figure: drawing.Drawing, out: Path, stem: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from pathlib import Path
 
 from hdream_core.config import legacy
@@ -74,6 +75,7 @@ def prepare(config: Config, folder: Path) -> Path:
         "git_dirty": dirty,
         "package_versions": provenance.package_versions(),
         "device": provenance.device_name(config.train.device),
+        "host": platform.node(),
         "precision": resolve_precision(config.train.precision, pick_device(config.train.device)),
     }
     write_atomically(folder / "provenance.json", json.dumps(facts, indent=2).encode())

@@ -92,8 +92,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [_read_line(line, f"{path}: line {number}") for number, line in enumerate(lines[:-1], 1) if line]
 
 
-def read_last(path: Path) -> dict[str, Any] | None:
+def read_last(path: Path, kind: str | None = None) -> dict[str, Any] | None:
     """Reads the last complete line of a ``metrics.jsonl``, from the file's tail alone; None before the first.
+
+    Args:
+        path: of the file.
+        kind: of the line, ``train`` or ``eval``; None takes any.
 
     Raises:
         ConfigError: if it is not what was written.
@@ -104,9 +108,11 @@ def read_last(path: Path) -> dict[str, Any] | None:
         start, tail = file.seek(0, os.SEEK_END), b""
         while True:
             lines = tail.split(b"\n")[1 if start else 0 : -1]  # without an incomplete first or last line
-            last = next((line for line in reversed(lines) if line), None)
-            if last is not None:
-                return _read_line(last, f"{path}: the last line")
+            for line in filter(None, reversed(lines)):
+                where = "the last line" if kind is None else f"a line near the last of kind {kind}"
+                record = _read_line(line, f"{path}: {where}")
+                if kind in (None, record["kind"]):
+                    return record
             if start == 0:
                 return None
             end, start = start, max(start - TAIL, 0)

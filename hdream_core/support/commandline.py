@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 import docstring_parser
 import tyro
 
+from hdream_core.support.errors import BAD_INPUT, end
 from hdream_core.support.numbers import REGISTRY
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class OneLineParser(argparse.ArgumentParser):
     """An ``argparse`` parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+        end(BAD_INPUT, f"error: {message}; see {self.prog} --help")
 
 
 def flag_of(name: str) -> str:
@@ -51,7 +52,7 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
             return tyro.cli(kind, args=words, prog=prog, registry=REGISTRY, **options)
     except SystemExit as stop:
         if stop.code:
-            print(f"error: {one_line(stderr.getvalue())}; see {prog} --help", file=sys.stderr)
+            end(BAD_INPUT, f"error: {one_line(stderr.getvalue())}; see {prog} --help")
         raise
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 # Exit statuses; the last two are EX_IOERR and EX_TEMPFAIL of sysexits. After an I/O error a retry may succeed. STOPPED
 # is no failure: the run saved itself when asked to stop, or another process is working on it.
@@ -51,17 +52,27 @@ def exit_on_user_error(interrupted: str = "the same command goes on from here") 
         interrupted: message after Ctrl-C.
     """
     try:
-        yield
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, not as the interpreter ends, where nobody could catch what is raised
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(error.status)
+        end(error.status, f"error: {' '.join(str(error).split())}")
     except BrokenPipeError:  # whoever read the output, such as `head`, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it once more
-        sys.exit(128 + signal.SIGPIPE)
+        end(128 + signal.SIGPIPE)
     except OSError as error:  # full disk, no permission, a file where a folder should be
         message = f"{error.filename or 'input or output'}: {error.strerror or error}"
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT if error.errno in PERMANENT else IO_ERROR)
+        end(BAD_INPUT if error.errno in PERMANENT else IO_ERROR, f"error: {' '.join(message.split())}")
     except KeyboardInterrupt:
-        print(f"\nstopped; {interrupted}", file=sys.stderr)
-        sys.exit(130)
+        end(130, f"\nstopped; {interrupted}")
+
+
+def end(status: int, message: str = "") -> NoReturn:
+    """Ends the command with a status and a line on standard error, also where nobody reads its output any more."""
+    for stream, text in ((sys.stderr, message), (sys.stdout, "")):
+        try:
+            print(text, file=stream, end="\n" if text else "", flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the interpreter flushes it once more
+    sys.exit(status)
