@@ -14,6 +14,8 @@ from analysis.results import summary
 from analysis.runs import compare, study
 
 STUDY = "ablations"
+ITEM = "Figs. 15-18"
+ABOUT = "Compare HarmonyDream with its ablations and with tuned weights."
 METHODS = ("w_r=1", "harmony", "unrectified", "harmony,w_d=1", "w_r=10", "w_r=100")
 
 

@@ -39,6 +39,8 @@ from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 STUDY = "atari_table"
+ITEM = "Table 2"
+ABOUT = "Compute the Atari table's aggregates again and check what is said of it."
 TABLE = Path(__file__).parent / "data" / "atari100k.csv"
 
 

@@ -27,6 +27,9 @@ from hdream_core.support.files import write_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
+ITEM = "all"
+ABOUT = "Judge every claim by the results, and write the ledger."
+
 
 @dataclass(frozen=True)
 class Claims:

@@ -25,6 +25,7 @@ from hdream_core.runs.search import elsewhere
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
+ABOUT = "Remove what finished runs no longer need, after asking."
 UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # of a finished run; the last are of processes killed while they wrote
 
 

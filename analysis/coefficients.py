@@ -18,6 +18,8 @@ from analysis.results.stats import seed_interval, show
 from analysis.runs import compare, study
 
 STUDY = "coefficients"
+ITEM = "Figs. 4, 23"
+ABOUT = "Show the coefficients that HarmonyDream learns, beside Eq. 13."
 LOSSES = ("observation", "reward", "dynamics")
 
 

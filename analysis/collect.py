@@ -14,6 +14,7 @@ from analysis.__main__ import COMMANDS
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.settings import nearest
 
+ABOUT = "Make a study's result from what its runs have so far."
 ITEMS = {name: command for name, command in COMMANDS.items() if command.item}
 WITHOUT_RUNS = ("atari_table", "claims")  # of these
 

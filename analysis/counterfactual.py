@@ -50,6 +50,8 @@ from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
 
 STUDY = "counterfactual"
+ITEM = "Finding 2"
+ABOUT = "Count wrong dreams under altered actions, from restored states."
 SIZES = {
     "branches": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 12},
     "samples": {"paper": 10, "cpu": 5, "quick": 3, "smoke": 2},

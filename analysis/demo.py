@@ -24,6 +24,7 @@ from hdream_core.support import places
 from hdream_core.support.errors import ConfigError
 
 STUDY = "demo"
+ABOUT = "Make small models and recordings for the notebooks."
 DATA = places.data_folder("notebooks", "data")
 SIZES = {
     "stretches": dict.fromkeys(flags.SEEDS, 8),

@@ -15,6 +15,8 @@ from analysis.runs import compare, methods, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "finding1"
+ITEM = "Figs. 2a, 22"
+ABOUT = "Compare reward-loss weights: curves of policies and dreams."
 FULLER = ("paper", "cpu")  # presets whose sweep includes w_o = 0 and HarmonyDream
 
 

@@ -25,6 +25,8 @@ from analysis.runs import gather, methods, sizes, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "finding2"
+ITEM = "Fig. 3"
+ABOUT = "Lay dreams beside the truth, and count how often they are wrong."
 EVERY = 5  # frames between two that are drawn (C.4)
 SIZES = {
     "windows": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 20},

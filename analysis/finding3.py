@@ -22,6 +22,8 @@ from analysis.results.tasks import task_facts
 from analysis.runs import gather, methods, sizes, study
 
 STUDY = "finding3"
+ITEM = "Finding 3"
+ABOUT = "Ask what learning from rewards alone (w_o = 0) is worth."
 FOLDS = 3
 SIZES = {
     "segments": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 20},

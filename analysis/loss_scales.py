@@ -25,6 +25,8 @@ from hdream_core.runs.gradients import gradient_norms
 from hdream_core.support.randomness import own_randomness
 
 STUDY = "loss_scales"
+ITEM = "Fig. 2b"
+ABOUT = "Measure the three losses, and their gradients at the shared parameters."
 SIZES = {
     "batches": {"paper": 16, "cpu": 8, "quick": 4, "smoke": 2},
 }

@@ -17,6 +17,8 @@ from analysis.results.schema import Result
 from analysis.runs import compare, study
 
 STUDY = "multitask"
+ITEM = "Fig. 9b"
+ABOUT = "Compare HarmonyDream with other balancers of several losses."
 METHODS = ("w_r=1", "harmony", "uw", "dwa", "nashmtl")
 
 

@@ -22,6 +22,8 @@ from hdream_core.data.replay import Replay, split_episodes
 from hdream_core.support.errors import ConfigError
 
 STUDY = "reward_mse"
+ITEM = "E.10"
+ABOUT = "Compare reward error with and without observation modelling."
 OBSERVED, PREDICTED = 35, 15  # E.10
 SIZES = {
     "segments": {"paper": 20000, "cpu": 5000, "quick": 1000, "smoke": 20},

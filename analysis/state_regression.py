@@ -33,6 +33,8 @@ from analysis.runs import gather, methods, sizes, study
 from hdream_core.support.errors import ConfigError
 
 STUDY = "state_regression"
+ITEM = "Fig. 2c"
+ABOUT = "Read object positions off the representation."
 SIZES = {
     "segments": {"paper": 20_000, "cpu": 2000, "quick": 500, "smoke": 20},
     "episodes": {"paper": 200, "cpu": 42, "quick": 16, "smoke": 2},

@@ -16,6 +16,7 @@ from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.words import duration
 
+ABOUT = "List the runs of a folder with their state and progress."
 STATES = ("done", "running", "failed", "waiting", "damaged")
 HEAD = ("state", "step", "last line", "left", "return", "host", "folder")
 

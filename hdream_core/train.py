@@ -24,6 +24,7 @@ from hdream_core.support.locks import exclusive
 from hdream_core.support.processes import die_with_parent, keep_freed_memory
 from hdream_core.support.progress import on_terminal, progress_bar
 
+ABOUT = "Train one agent."
 DEFAULT_PRESET = "cpu"
 PARENT = "HDREAM_PARENT_PID"  # environment variable with the process that a run must not outlive
 

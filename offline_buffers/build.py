@@ -23,6 +23,7 @@ from hdream_core.support.locks import exclusive
 from offline_buffers.parts import merge
 from offline_buffers.sources import PlayedSource, RunSource
 
+ABOUT = "Collect a fixed buffer."
 DATA = places.data_folder("offline_buffers", "data")
 PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0}  # defaults
 

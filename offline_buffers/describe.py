@@ -18,6 +18,8 @@ from hdream_core.support.errors import ConfigError, exit_on_user_error
 SHEET_ROWS, SHEET_COLUMNS = 4, 8
 BINS = 10
 
+ABOUT = "Show what a fixed buffer holds."
+
 
 @dataclass(frozen=True)
 class Describe:

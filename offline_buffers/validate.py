@@ -16,6 +16,8 @@ from hdream_core.support import commandline, untrusted
 from hdream_core.support.errors import exit_on_user_error
 from offline_buffers.parts import digest, total_digest
 
+ABOUT = "Check a fixed buffer."
+
 
 @dataclass(frozen=True)
 class Validate:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import COMMANDS
-from hdream_core.config.presets import make_config
+from hdream_core import envs
+from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.runs import folder as run_folder
 
 HEAVY = ("torch", "mujoco", "metaworld", "scipy.stats", "scipy.optimize", "sklearn")
@@ -103,3 +104,29 @@ def test_output_that_nobody_reads_ends_a_command_quietly(both, tmp_path):
         said = done.stderr or ""
         assert done.returncode in (0, 2, 128 + signal.SIGPIPE), call
         assert "roken pipe" not in said and said.count("\n") == (done.returncode == 2 and not both), call
+
+
+@pytest.mark.parametrize("package", ["analysis", "hdream_core", "offline_buffers"])
+def test_a_package_lists_its_commands(package):
+    done = subprocess.run([sys.executable, "-m", package], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr
+    for name, command in COMMANDS.items():
+        if command.module.startswith(package):
+            (line,) = (line for line in done.stdout.splitlines() if line.split()[:1] in ([name], [command.module]))
+            assert command.text and line.endswith(command.text) and command.item in line
+
+
+def test_tasks_presets_and_methods_are_listed_on_the_command_line():
+    def said(*words, status=0):
+        done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
+        assert done.returncode == status
+        return " ".join((done.stdout + done.stderr).split())
+
+    listed = set(said("hdream_core.tasks").replace(",", " ").replace(";", " ").split())
+    assert listed >= {*envs.tasks(), *METHODS, *presets_for("mini_lever"), *presets_for("lever_pull")}
+    told = said("analysis.finding1", "--help")
+    for name, (text, _) in presets_for("lever_pull").items():
+        assert f"{name} {text[:40]}" in told
+    assert all(method in told for method in METHODS)
+    for command in ("analysis.finding1", "hdream_core.train", "offline_buffers.build"):
+        assert "hdream_core.tasks" in said(command, "--task", "nope", status=2)

@@ -13,7 +13,7 @@ from analysis.runs import methods as naming
 from hdream_core import envs
 from hdream_core.config import legacy
 from hdream_core.config.fields import Config
-from hdream_core.config.presets import check_preset, make_config
+from hdream_core.config.presets import METHODS, check_preset, make_config, presets_for
 from hdream_core.support.commandline import flag_of
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.precision import pick_device
@@ -113,6 +113,17 @@ def _on_gpu(job: Study) -> bool:
     """Whether runs train on a GPU; asking imports torch, which takes seconds."""
     device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
     return pick_device(device).type == "cuda"
+
+
+def choices() -> str:
+    """What stands for a name among the flags: presets with what they are, methods, and where tasks are listed."""
+    presets = "\n".join(f"  {name:<6} {told}" for name, (told, _) in presets_for(Study.task).items())
+    names = ", ".join((*METHODS, *naming.VARIANTS))
+    return (
+        f"Presets (these of {Study.task}; auto takes one):\n{presets}\n\n"
+        f"Methods: {names}, fixed weights such as w_r=100 or w_o=0,w_r=100, and both, such as harmony,w_d=1.\n\n"
+        "Tasks: python -m hdream_core.tasks lists them, with the presets of each suite."
+    )
 
 
 def check_words(job: Study) -> None:

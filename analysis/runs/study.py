@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from analysis.runs.flags import (
     OfflineStudy,
     Study,
     check_words,
+    choices,
     configs,
     resolve,
     seeds_of,
@@ -269,7 +271,8 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
         try:
             words = tuple(sys.argv[1:] if args is None else args)
             module = Path(sys.modules[run.__module__].__file__).stem
-            found = commandline.parse(job, launcher.expand(words), f"python -m analysis.{module}")
+            told = f"{inspect.getdoc(job)}\n\n{choices()}"
+            found = commandline.parse(job, launcher.expand(words), f"python -m analysis.{module}", description=told)
             check_words(found)
             for name in () if found.plan_only else found.MAKES:  # before hours of training, not after
                 made = _figures(found) if name == "out" else getattr(found, name)

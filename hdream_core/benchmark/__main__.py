@@ -21,6 +21,8 @@ from hdream_core.support.files import write_atomically
 
 Part = Literal["update", "kernels", "threads", "curves", "replay", "env", "online"]
 
+ABOUT = "Time updates, kernels, frames and whole runs."
+
 
 @dataclass(frozen=True)
 class Benchmark:

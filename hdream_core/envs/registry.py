@@ -49,7 +49,7 @@ def find(task: str) -> Suite:
     spelled = task.lower().replace("-", "_").removesuffix("_v3").removesuffix("_v2")
     near = difflib.get_close_matches(spelled, tasks(), n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}" if near else f"for example {', '.join(tasks()[:3])}"
-    raise UnknownTaskError(f"unknown task {task!r}; {hint}? (hdream_core.envs.tasks() lists {len(tasks())})")
+    raise UnknownTaskError(f"unknown task {task!r}; {hint}? (python -m hdream_core.tasks lists all {len(tasks())})")
 
 
 def make(task: str, **options: Any) -> Any:

@@ -1,0 +1,41 @@
+"""``python -m hdream_core.tasks``: the tasks of every suite, the presets of each, and the methods."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hdream_core import envs
+from hdream_core.config.presets import METHODS, presets_for
+from hdream_core.support import commandline
+from hdream_core.support.errors import exit_on_user_error
+
+ABOUT = "List the tasks of every suite, the presets of each, and the methods."
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """List the tasks of every suite, the presets of each, and the methods."""
+
+
+def lines() -> list[str]:
+    """The lists as text."""
+    text = []
+    for suite in envs.suites():
+        needs = f"; needs: pip install 'hdream[{suite.extra}]'" if suite.extra else ""
+        text.append(f"{suite.name} ({len(suite.tasks)}{needs})")
+        text += textwrap.wrap(" ".join(suite.tasks), 100, initial_indent="  ", subsequent_indent="  ")
+        text += [f"  --preset {name:<6} {told}" for name, (told, _) in presets_for(suite.tasks[0]).items()]
+    return [*text, f"methods: {', '.join(METHODS)}; studies take fixed weights, too, such as w_r=100"]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    with exit_on_user_error():
+        commandline.parse(Tasks, args, "python -m hdream_core.tasks")
+        print("\n".join(lines()))
+
+
+if __name__ == "__main__":
+    main()
