@@ -44,7 +44,7 @@ def lines(result: Result) -> list[str]:
         learned, analytic = (result.values(f"{kind}/{loss}")[0, :, -1] for kind in ("weight", "analytic_weight"))
         apart = np.abs(np.log(learned / analytic)).mean()
         spans = [show(seed_interval(values)._asdict()) for values in (learned, analytic)]
-        text.append(f"  {loss:<12} learned {spans[0]}, Eq. 13 {spans[1]}; apart by {apart:.2f} in log")
+        text.append(f"  {loss:<12} learned {spans[0]}, Eq. 13 {spans[1]}; a factor of {np.exp(apart):.3g} apart")
     return text
 
 

@@ -117,13 +117,14 @@ def lines(result: schema.Result) -> list[str]:
     first, second = (str(method) for method in result.axes["method"])
     protocol = result.notes["protocol"]
     text = [
-        f"first: {first}, second: {second}; right: {100 * protocol['share']:.0f} % of {HORIZON} dreamed rewards within "
+        f"right: {100 * protocol['share']:.0f} % of {HORIZON} dreamed rewards within "
         f"{protocol['tolerance']:g}; made up: over {100 - 100 * protocol['share']:.0f} % higher; low: up to "
         f"{protocol['level']:.2g}; [95 % over seeds]"
     ]
     for split in SPLITS:
         row = result.notes["final"][split]
-        cells = [f"{name} {show(row[name]['over_seeds'])}" for name in (*CASES, *MADE_UP) if name in row]
+        named = {name: name.replace("first", first).replace("second", second) for name in (*CASES, *MADE_UP)}
+        cells = [f"{told} {show(row[name]['over_seeds'])}" for name, told in named.items() if name in row]
         text.append(f"  {split} windows ({row['windows']}): " + "; ".join(cells))
     return text
 

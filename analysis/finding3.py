@@ -17,7 +17,7 @@ from analysis.models.probes import ProbeConfig
 from analysis.models.representation import KINDS, regress
 from analysis.models.segments import CONTEXT, LENGTH, draw, unseen_episodes
 from analysis.results import schema
-from analysis.results.stats import OVER_SEEDS, bounds_of, seed_interval, show
+from analysis.results.stats import OVER_SEEDS, bounds_of, known, seed_interval, show
 from analysis.results.tasks import task_facts
 from analysis.runs import gather, methods, sizes, study
 
@@ -30,6 +30,7 @@ SIZES = {
     "episodes": {"paper": 50, "cpu": 50, "quick": 8, "smoke": 4},
     "probe_updates": {"paper": 20_000, "cpu": 800, "quick": 400, "smoke": 10},
 }
+WORDS = {"mlp/posterior": "position error, frames seen", "mlp/open_loop": "position error, open loop"}
 CURVES = ("return", "success", "reward_error", "return_rank_correlation")
 
 
@@ -107,9 +108,14 @@ def lines(result: schema.Result) -> list[str]:
     text = ["at the end of training; [95 % over seeds]; sd: between seeds"]
     for name, row in result.notes["final"].items():
         if isinstance(row, dict):
-            cells = [f"{method} {show(found)} (sd {found['sd_over_seeds']:.2g})" for method, found in row.items()]
-            text.append(f"  {name:<24} " + "; ".join(cells))
+            cells = [f"{method} {show(found)}{_between_seeds(found)}" for method, found in row.items()]
+            text.append(f"  {WORDS.get(name, name.replace('_', ' ')):<32} " + "; ".join(cells))
     return text
+
+
+def _between_seeds(found: dict[str, Any]) -> str:
+    deviation = found["sd_over_seeds"]
+    return f" (sd {deviation:.2g})" if known(deviation) else ""
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -35,6 +35,7 @@ from hdream_core.support.errors import ConfigError
 STUDY = "state_regression"
 ITEM = "Fig. 2c"
 ABOUT = "Read object positions off the representation."
+WORDS = {"posterior": "frames seen", "open_loop": "open loop"}
 SIZES = {
     "segments": {"paper": 20_000, "cpu": 2000, "quick": 500, "smoke": 20},
     "episodes": {"paper": 200, "cpu": 42, "quick": 16, "smoke": 2},
@@ -175,10 +176,10 @@ def lines(result: schema.Result) -> list[str]:
         for name, best in zip(map(str, result.axes["object"]), constant, strict=True):
             row = result.notes["final"][kind][name]
             cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in row.items()]
-            text.append(f"  {kind:<10} {name:<8} constant {best:.3g}; " + "; ".join(cells))
+            text.append(f"  {WORDS[kind]:<11} {name:<8} constant {best:.3g}; " + "; ".join(cells))
             linear = result.notes["final"][f"linear/{kind}"][name]
             cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in linear.items()]
-            text.append(f"  {'':<10} {'':<8} linear probe: " + "; ".join(cells))
+            text.append(f"  {'':<11} {'':<8} linear probe: " + "; ".join(cells))
     return text
 
 

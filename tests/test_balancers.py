@@ -238,3 +238,9 @@ def test_package_of_balancers_loads_torch_alone():
     package = "hdream_core.balancers"
     files = {f"{package}.{path.stem}" for path in (ROOT / "hdream_core" / "balancers").glob("[!_]*.py")}
     assert loaded == {"hdream_core", package, *files}
+
+
+@pytest.mark.parametrize("loss", [torch.tensor(3), torch.tensor(True), torch.tensor(1j)])
+def test_losses_must_be_of_floating_point(loss):
+    with pytest.raises(BalancerError, match=str(loss.dtype)):
+        Harmony(["reward", "dynamics"])({"reward": torch.tensor(1.0), "dynamics": loss})

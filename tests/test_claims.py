@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import h5py
 import pytest
@@ -18,7 +19,7 @@ from analysis.ledger.verdicts import (
     VERDICTS,
     Shelf,
 )
-from analysis.results.schema import ResultError, load, save
+from analysis.results.schema import SHIPPED, ResultError, load, save
 from tests.made_up import policies_of
 
 
@@ -199,3 +200,15 @@ def test_documents_hold_the_ledger_of_the_shipped_results(tmp_path):
     for name in ("claims.md", "claims.html"):
         assert (root / "docs" / name).read_text() == (tmp_path / name).read_text()
     assert page.brief(rows) in (root / "README.md").read_text()
+
+
+def test_results_of_preset_smoke_are_left_out_and_named(tmp_path, capsys):
+    shutil.copytree(SHIPPED, tmp_path / "results")
+    whole = len(judged.judged(tmp_path / "results"))
+    assert not capsys.readouterr().err
+    found = load(tmp_path / "results" / "finding1_mini_lever_cpu.h5")
+    found.attributes["preset"] = "smoke"
+    save(found, tmp_path / "results" / "finding1_mini_lever_smoke.h5")
+    assert len(judged.judged(tmp_path / "results")) == whole
+    said = capsys.readouterr().err
+    assert "1 file" in said and "finding1_mini_lever_smoke.h5" in said and said.count("\n") == 1

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from analysis import finding1, status
 from analysis.results.schema import load
-from analysis.runs import study, sweep
+from analysis.runs import estimate, study, sweep
 from hdream_core import envs
 from hdream_core.config.presets import make_config
 from hdream_core.envs.opengl import RenderingError
@@ -269,6 +270,44 @@ def test_status_tells_states_apart(tmp_path, capsys):
     with pytest.raises(SystemExit):
         status.main(["--runs", str(tmp_path / "none")])
     assert "holds no runs" in capsys.readouterr().err
+
+
+def test_runs_on_another_buffer_are_refused_with_the_flag_that_gives_room(tmp_path, capsys):
+    changes = {"method": "w_r=1", "balancer.w_r": 1.0, "offline_buffer": str(tmp_path / "one")}
+    folder = tmp_path / "runs/offline_smoke/mini_lever/w_r=1/0"
+    sweep.run_folder.prepare(make_config("mini_lever", "smoke", changes=changes), folder)
+    words = ["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", "--mode", "offline", *folders(tmp_path)]
+    with pytest.raises(SystemExit) as stop:
+        finding1.main([*words, "--buffer", str(tmp_path / "other")])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.count("\n") == 1
+    assert "--runs" in said and str(tmp_path / "one") in said and str(tmp_path / "other") in said
+
+
+def test_full_size_without_a_gpu_is_planned_with_a_warning_in_hours(monkeypatch):
+    monkeypatch.setattr(estimate, "seconds_per_run", lambda config: float("nan"))
+    told = estimate.told(make_config("lever_pull", "paper"), 2.0, 2, must_render=True)
+    assert told.startswith("warning: ") and "\n" not in told
+    assert re.search(r"\d+ days", told) and "--preset" in told
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(10.0, "10 seconds"), (60.0, "1 minute "), (5400.0, "1.5 hours")])
+def test_an_estimate_is_in_the_unit_that_fits(seconds, said, monkeypatch):
+    monkeypatch.setattr(estimate, "seconds_per_run", lambda config: seconds)
+    told = estimate.told(make_config("mini_lever", "smoke"), 1.0, 1, must_render=True)
+    assert said in told and "nan" not in told
+
+
+def test_a_bar_says_what_takes_the_time_before_the_first_step(tmp_path):
+    (run,) = sweep.plan([make_config("mini_lever", "smoke")], tmp_path)
+    told = [sweep.doing([run])]
+    sweep.run_folder.prepare(run.config, run.folder)
+    (run.folder / "metrics.jsonl").write_text("")
+    told.append(sweep.doing([run]))
+    (run.folder / "metrics.jsonl").write_text('{"step": 20, "kind": "train"}\n')
+    told.append(sweep.doing([run]))
+    sweep.run_folder.mark_done(run.folder, 1.0)
+    assert len({*told, sweep.doing([run])}) == 4 and "0 of 1" in told[2] and "1 of 1" in sweep.doing([run])
 
 
 def test_status_says_age_pace_return_and_host_in_words_and_as_json(tmp_path, capsys):

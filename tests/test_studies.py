@@ -77,7 +77,7 @@ def test_state_regression(folder, capsys):
 def test_counterfactual_and_its_reference_predictors(folder, capsys):
     found = run("counterfactual", folder, "--episodes", "24", "--branches", "26")
     assert (folder / "out" / "counterfactual_mini_lever_smoke.png").exists()
-    assert "reward/hallucination_rate" in capsys.readouterr().out
+    assert wrong_dreams.in_words("reward/hallucination_rate") in capsys.readouterr().out
     simulator, blind, weight = 0, 1, found.values("branch/weight")
     assert weight.mean() == pytest.approx(1)
     recorded = list(found.axes["alternative"]).index("recorded")

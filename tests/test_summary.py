@@ -54,3 +54,9 @@ def test_verdict_of_one_seed_says_so():
 def test_summary_of_a_file_is_that_of_the_result(tmp_path):
     one = sweep_result(np.stack([np.ones((1, 40)), np.full((1, 40), 0.5)]), [[1], [2]])
     assert summary.lines(load(save(one, tmp_path / "r.h5"))) == summary.lines(one)
+
+
+def test_no_line_of_a_summary_says_nan():
+    """Four windows of two episodes are too few for an interval, as is one seed."""
+    few = sweep_result(np.stack([np.ones((1, 4)), np.full((1, 4), 0.5)]), [[1], [2]])
+    assert "nan" not in "\n".join(summary.lines(few)).lower() and "_" not in summary.lines(few)[0].replace("w_r", "")

@@ -22,7 +22,7 @@ def lines(result: Result) -> list[str]:
     """The final table and, per metric, the verdict on Finding 1."""
     final = result.notes.get("final", {})
     methods = [str(m) for m in result.axes["method"]]
-    text = [_row(["method", *(name for name in final if name != "interval")])]
+    text = [_row(["method", *(name.replace("_", " ") for name in final if name != "interval")])]
     for method in methods:
         text.append(_row([method, *(show(row[method]) for name, row in final.items() if name != "interval")]))
     text += [f"{method}: {verdict(result, method)}" for method in methods[1:]]
@@ -43,7 +43,8 @@ def verdict(result: Result, method: str) -> str:
     if paired:
         span = read_interval(paired)
         parts.append(
-            f"held-out reward error differs by {span.mean:+.3g} [{span.low:+.3g}, {span.high:+.3g}] "
+            f"held-out reward error differs by {span.mean:+.3g} "
+            f"{f'[{span.low:+.3g}, {span.high:+.3g}]' if known(span.low) else '(no interval: too few episodes)'} "
             f"(lower in {100 * paired['share_of_windows_better']:.0f} % of windows, median {paired['median']:+.2g}), "
             f"{_paired_verdict(paired, len(result.axes['seed']))}"
         )

@@ -150,6 +150,21 @@ def intervals(result: schema.Result) -> dict[str, Any]:
     return table
 
 
+MEASURES = {
+    "averted_rate": "dreamed although averted",
+    "hallucination_rate": "dreamed, does not come",
+    "miss_rate": "comes, not dreamed",
+    "brier": "Brier score",
+    "discrimination": "told apart by the actions",
+}
+
+
+def in_words(name: str) -> str:
+    """A measure of ``intervals`` in plain words: ``reward/miss_rate`` is ``reward: comes, not dreamed``."""
+    event, _, measure = name.partition("/")
+    return f"{'motion' if event == 'object' else event}: {MEASURES.get(measure, measure)}"
+
+
 def lines(result: schema.Result) -> list[str]:
     """The rates as a table."""
     text = ["wrong dreams over all altered actions (misses: under the recorded ones), per method; [95 % over seeds]"]
@@ -158,7 +173,7 @@ def lines(result: schema.Result) -> list[str]:
     for name, row in result.notes["final"].items():
         if isinstance(row, dict):
             cells = [f"{m} {show(spans['over_seeds'])}" for m, spans in row.items() if isinstance(spans, dict)]
-            text.append(f"  {name:<26} ({row['cases']} cases): " + "; ".join(cells))
+            text.append(f"  {in_words(name):<40} ({row['cases']} cases): " + "; ".join(cells))
     names = list(map(str, result.axes["method"]))
     for key, words in (("floor", "where there is none"), ("seen", "where there is some")):
         cells = [f"{m} {x:.2g}" for m, x in zip(names, result.values(f"object/{key}").mean(1), strict=True)]

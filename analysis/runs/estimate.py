@@ -18,9 +18,11 @@ from hdream_core.spec import Spec
 from hdream_core.support.cuda_graph import WARM_UP, capture
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
+from hdream_core.support.words import duration
 
 UPDATES = 2
 ENV_STEPS = 20
+FULL_UPDATE = 45.0  # seconds of an update at full size on a CPU, roughly
 LARGE = 10**10  # parameters times steps of a batch; 2 * 10**9 for the preset cpu, 5 * 10**10 at full size
 
 
@@ -37,13 +39,19 @@ def told(config: Config, left: float, workers: int, must_render: bool) -> str:
         RenderingError: if nothing renders here and must; the runs would say the same, each in its log.
     """
     try:
-        minutes = seconds_per_run(config) * left / min(workers, cores()) / 60
-        known = "no estimate for full size on a CPU" if math.isnan(minutes) else f"about {max(minutes, 1):.0f} minutes"
+        seconds = seconds_per_run(config) * left / min(workers, cores())
+        if math.isnan(seconds):
+            guess = duration(config.train.steps / config.train.train_every * FULL_UPDATE * left)
+            return (
+                f"warning: a model of full size without a GPU takes about {guess} for what is left, at some "
+                f"{FULL_UPDATE:.0f} seconds an update, not timed here; --preset cpu is made for such a machine"
+            )
+        known = f"about {duration(seconds)}"
     except RenderingError as error:
         if must_render:
             raise
         known = f"no estimate, since nothing renders here ({error}),"
-    return f"{known} for what is left, {workers} at a time"
+    return f"{known} for what is left, {workers} at a time, with this machine as busy as it is now"
 
 
 def seconds_per_run(config: Config) -> float:

@@ -13,7 +13,7 @@ from analysis.results import schema
 from analysis.runs import gather, pictures, sweep
 from analysis.runs.study import Plan
 from hdream_core.support.errors import in_a_line
-from hdream_core.support.progress import progress_bar
+from hdream_core.support.progress import on_terminal, progress_bar
 
 REDRAW_SECONDS = 15.0
 
@@ -35,6 +35,8 @@ class Reporter:
 
     def tick(self) -> None:
         """Called about every second; redraws when there is something new. The runs end if this raises."""
+        self.bar.set_postfix_str(sweep.doing(self.plan.asked), refresh=on_terminal())
+        self.bar.update(sweep.reached(self.plan.asked) - self.bar.n)
         try:
             size = sum(p.stat().st_size for run in self.plan.runs if (p := run.folder / "metrics.jsonl").exists())
         except OSError:  # a share that does not answer
@@ -43,7 +45,6 @@ class Reporter:
             return
         self.seen = size
         self.try_to_write()
-        self.bar.update(sweep.reached(self.plan.asked) - self.bar.n)
 
     def try_to_write(self) -> None:
         """Writes the result of what is there and draws it; what is wrong is said once, for the runs are worth more."""

@@ -38,7 +38,8 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.processes import cores
-from hdream_core.support.progress import progress_bar
+from hdream_core.support.progress import on_terminal, progress_bar
+from hdream_core.support.words import counted
 from offline_buffers.build import Build, build
 
 if TYPE_CHECKING:
@@ -231,7 +232,12 @@ def train(plan: Plan) -> str:
         with progress_bar(
             total=total, initial=sweep.reached(asked), unit="step", desc="training", smoothing=0.05
         ) as bar:
-            plan.launch(asked, plan.workers, lambda: bar.update(sweep.reached(asked) - bar.n))
+
+            def tick() -> None:
+                bar.set_postfix_str(sweep.doing(asked), refresh=on_terminal())
+                bar.update(sweep.reached(asked) - bar.n)
+
+            plan.launch(asked, plan.workers, tick)
     if left := sum(not run.done for run in plan.runs):
         raise ConfigError(
             f"{left} of {len(plan.runs)} runs are not finished, and this study reads trained models; have them "
@@ -260,6 +266,8 @@ def show(plan: Plan, lines: Sequence[str]) -> Path:
         PictureError: if the figure fails.
     """
     print("\n".join(lines))
+    if plan.config.preset == "smoke":
+        print("preset smoke is a test of the machinery: these numbers mean nothing")
     print(f"result: {plan.path}", flush=True)
     print(f"figure: {pictures.draw(plan.study, plan.path, plan.out)}")
     return plan.path
@@ -287,7 +295,8 @@ def _print(plan: Plan) -> None:
     """The runs, and what is done of each."""
     config = plan.config
     mode = f"offline on {config.offline_buffer}" if config.offline_buffer else "online"
-    size = f"preset {config.preset} (scale: {config.scale}), {len(plan.runs)} runs of {config.train.steps} steps"
+    runs = f"{counted(len(plan.runs), 'run')} of {config.train.steps} steps"
+    size = f"preset {config.preset} (scale: {config.scale}), {runs}"
     print(f"{plan.study}: {config.task}, {mode}, {size}")
     for run in plan.runs:
         print(f"  {run.label:<28} {'done' if run.done else f'at step {run.step}':<16} {run.folder}")

@@ -67,7 +67,7 @@ def plan(configs: Sequence[Config], root: Path) -> list[Run]:
     ordered = sorted(configs, key=lambda config: config.seed)
     planned = [Run(config, default_folder(config, root)) for config in ordered]
     for run in planned:
-        run_folder.check_same(run.config, run.folder)  # says what differs, before anything starts
+        run_folder.check_same(run.config, run.folder, "give --runs another folder")  # before anything starts
     return planned
 
 
@@ -81,6 +81,17 @@ def pick_workers(asked: int, waiting: int) -> int:
     if pick_device().type == "cuda":
         return max(min(GPU_WORKERS, waiting), 1)
     return waiting if cores() < waiting < 2 * cores() else max(min(cores(), waiting), 1)
+
+
+def doing(planned: Sequence[Run]) -> str:
+    """What takes the time, in words for a bar: runs that have not come to their first step are being set up."""
+    with contextlib.suppress(ConfigError, OSError):
+        waiting = [run for run in planned if not run.done]
+        started = [run for run in waiting if run.started]
+        if not waiting or any(run.step for run in started):
+            return f"{len(planned) - len(waiting)} of {len(planned)} done"
+        return "compiling, first evaluation" if started else "loading PyTorch, unpacking the buffer"
+    return ""
 
 
 class SweepError(RuntimeError):

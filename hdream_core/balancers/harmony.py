@@ -58,13 +58,16 @@ class Balancer(nn.Module, abc.ABC):
         """Returns the scalar to minimise and each loss's effective weight.
 
         Args:
-            losses: one scalar tensor, of shape ``()``, for each of ``names``. It may be NaN.
+            losses: one scalar tensor of floating point, of shape ``()``, for each of ``names``. That a value is not
+                finite is not looked for, as a GPU would have to be waited for: the total is not finite then, and the
+                trainer leaves such an update out.
 
         Returns:
             The total, and the weights in the order of ``names``, detached. All have shape ``()``.
 
         Raises:
-            BalancerError: if the keys of ``losses`` are not exactly ``names``, or a loss is not a scalar tensor.
+            BalancerError: if the keys of ``losses`` are not exactly ``names``, or a loss is not a scalar tensor of
+                floating point.
         """
         self._check(losses)
         total, weights = self.combine({name: losses[name] for name in self.balanced})
@@ -85,6 +88,8 @@ class Balancer(nn.Module, abc.ABC):
                 raise BalancerError(f"loss {name!r} must be a scalar tensor, got {article} {kind}")
             if loss.ndim:
                 raise BalancerError(f"loss {name!r} must be a scalar tensor, got shape {tuple(loss.shape)}")
+            if not loss.is_floating_point():
+                raise BalancerError(f"loss {name!r} must be a scalar tensor of floating point, got {loss.dtype}")
 
     @abc.abstractmethod
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -22,8 +22,13 @@ from hdream_core.support.settings import flatten
 MAY_CHANGE = ("train.device",)  # settings that a run may go on with another value of
 
 
-def check_same(config: Config, folder: Path) -> bool:
+def check_same(config: Config, folder: Path, remedy: str = "choose another --folder") -> bool:
     """Returns whether the folder holds a run; changes nothing.
+
+    Args:
+        config: that it should be of.
+        folder: of the run.
+        remedy: what would be right if it is another, for the message.
 
     Raises:
         ConfigError: if it is a run with other settings, naming the first that differs.
@@ -35,9 +40,7 @@ def check_same(config: Config, folder: Path) -> bool:
         if name == "offline_buffer" and _same_buffer(folder, saved[name], value):
             continue
         if name not in MAY_CHANGE and saved.get(name) != value:
-            raise ConfigError(
-                f"{folder}: holds a run with {name}={saved.get(name)}, not {value}; choose another folder"
-            )
+            raise ConfigError(f"{folder}: holds a run with {name}={saved.get(name)}, not {value}; {remedy}")
     return True
 
 
