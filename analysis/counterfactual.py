@@ -73,21 +73,21 @@ class Counterfactual(study.OfflineStudy):
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""
     branches: int | None = None
-    """Recorded states to branch from. Default: 2000 for paper, 400 for cpu, 100 for quick."""
+    """Recorded states to branch from."""
     samples: int | None = None
-    """Dreams of each branch and alternative. Default: 10 for paper, 5 for cpu, 3 for quick."""
+    """Dreams of each branch and alternative."""
     episodes: int | None = None
-    """Episodes never trained on that branches are drawn from. Default: 50 for paper and cpu, 8 for quick."""
+    """Episodes never trained on that branches are drawn from."""
     threshold: float | None = None
     """Level that a reward rises above. Default: a quarter of the way from the best reward with an untouched object to
     the best reward in those episodes."""
     probe_episodes: int | None = None
     """Other episodes (offline: those trained on), for the probe of the object's motion: it is fitted on two thirds of
-    them, its threshold is set on the rest. Default: 400 for paper, 150 for cpu, 40 for quick."""
+    them, its threshold is set on the rest."""
     probe_segments: int | None = None
-    """Segments of 50 steps of them. Default: 4000 for paper, 1500 for cpu, 200 for quick."""
+    """Segments of 50 steps of them."""
     probe_updates: int | None = None
-    """Updates of the probe. Default: 5000 for paper, 1000 for cpu, 300 for quick."""
+    """Updates of the probe."""
 
 
 def run(job: Counterfactual) -> Path:

@@ -48,9 +48,9 @@ class Demo(study.Study):
     methods: tuple[str, ...] | None = None
     """Methods to export. Default: w_r=1 and the task's balanced weight."""
     stretches: int | None = None
-    """Recorded stretches to take, each from an episode of its own. Default: 8."""
+    """Recorded stretches to take, each from an episode of its own."""
     rows: int | None = None
-    """Rows of each. Default: 90."""
+    """Rows of each."""
     folder: Path = DATA
     """Where they go. The notebooks look in the default, where those of lever_pull ship: notebooks/data in the checkout,
     of an installed package in the current folder, in HDREAM_DATA where it is set."""

@@ -44,9 +44,9 @@ class Finding2(study.OfflineStudy):
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""
     windows: int | None = None
-    """Held-out windows of 50 frames. Default: 2000 for paper, 400 for cpu, 100 for quick."""
+    """Held-out windows of 50 frames."""
     episodes: int | None = None
-    """Episodes never trained on that they are drawn from. Default: 50 for paper and cpu, 8 for quick."""
+    """Episodes never trained on that they are drawn from."""
     tolerance: float = 1.0
     """A dreamed reward is correct if it is this near to the true one (rewards go from 0 to 10)."""
     share: float = 0.8

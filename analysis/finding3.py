@@ -43,13 +43,11 @@ class Finding3(study.Study):
     methods: tuple[str, ...] = ("w_r=1", "w_r=10", "w_r=100", methods.IMPLICIT)
     """Methods to compare."""
     segments: int | None = None
-    """Segments of 50 steps for the probes, from episodes never trained on. Default: 5000 for paper, 1000 for cpu, 300
-    for quick."""
+    """Segments of 50 steps for the probes, from episodes never trained on."""
     episodes: int | None = None
-    """Episodes that they are drawn from. Default: 50 for paper and cpu, 8 for quick."""
+    """Episodes that they are drawn from."""
     probe_updates: int | None = None
-    """Updates of the MLP that reads positions off the representation. Default: 20,000 for paper, 800 for cpu, 400 for
-    quick."""
+    """Updates of the MLP that reads positions off the representation."""
 
 
 def run(job: Finding3) -> Path:

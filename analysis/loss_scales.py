@@ -42,8 +42,7 @@ class LossScales(study.Study):
     methods: tuple[str, ...] | None = None
     """Methods. Default: w_r=1, the task's balanced weight and harmony."""
     batches: int | None = None
-    """Batches of unseen windows, in the size of training, that gradients are measured on. Default: 16 for paper, 8 for
-    cpu, 4 for quick."""
+    """Batches of unseen windows, in the size of training, that gradients are measured on."""
 
 
 def run(job: LossScales) -> Path:

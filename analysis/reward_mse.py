@@ -38,7 +38,7 @@ class RewardMSE(study.OfflineStudy):
     methods: tuple[str, ...] = tuple(PAPER)
     """Methods; the first is the one that the others are compared with."""
     segments: int | None = None
-    """Held-out segments of 50 steps. Default: 20,000 (E.10) for paper, 5000 for cpu, 1000 for quick."""
+    """Held-out segments of 50 steps."""
 
 
 def run(job: RewardMSE) -> Path:

@@ -61,17 +61,16 @@ class StateRegression(study.OfflineStudy):
     """agents: evaluation episodes of the agents, in equal shares (C.4). unseen: episodes of the buffer's kind that no
     model has trained on, in which objects move however good the policies are."""
     segments: int | None = None
-    """Segments of 50 steps in all. Default: 20,000 (C.4) for paper, 2000 for cpu, 500 for quick."""
+    """Segments of 50 steps in all."""
     episodes: int | None = None
-    """Episodes that they are drawn from, each with its own goal. Default: 200 for paper, 42 for cpu, 16 for quick, or
-    more where episodes are short; 1000 segments of the miniature need 500."""
+    """Episodes that they are drawn from, each with its own goal; more where they are short: 1000 segments of
+    the miniature need 500."""
     folds: int | None = None
-    """Parts of the episodes, each in turn left out of the fit. Default: 10 for paper (C.4 fits on nine tenths), 3 for
-    cpu, 2 for quick."""
+    """Parts of the episodes, each in turn left out of the fit; C.4 fits on nine tenths."""
     probe_seeds: int | None = None
-    """Fits of the MLP, each with its own weights and batches. Default: 3 for paper, 2 for cpu, 1 for quick."""
+    """Fits of the MLP, each with its own weights and batches."""
     probe_updates: int | None = None
-    """Updates of the MLP. Default: 20,000 for paper, 800 for cpu, 400 for quick."""
+    """Updates of the MLP."""
 
 
 def run(job: StateRegression) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -130,3 +131,11 @@ def test_tasks_presets_and_methods_are_listed_on_the_command_line():
     assert all(method in told for method in METHODS)
     for command in ("analysis.finding1", "hdream_core.train", "offline_buffers.build"):
         assert "hdream_core.tasks" in said(command, "--task", "nope", status=2)
+
+
+def test_sizes_in_the_help_are_those_of_the_table():
+    for name in ("counterfactual", "state_regression", "reward_mse", "loss_scales"):
+        command = [sys.executable, "-m", f"analysis.{name}", "--help"]
+        said = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "1000"})
+        for by in importlib.import_module(f"analysis.{name}").SIZES.values():
+            assert ", ".join(f"{size} for {preset}" for preset, size in by.items()) in " ".join(said.stdout.split())

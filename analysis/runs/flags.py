@@ -98,6 +98,15 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
     return replace(job, given=given, **{name: by[preset] for name, by in sizes.items() if name not in given})
 
 
+def sizes_in_words(sizes: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """By field, the sizes of the presets as the help shows them: ``2000 for paper, 400 for cpu``."""
+    told = {}
+    for name, by in sizes.items():
+        each = ", ".join(f"{size} for {preset}" for preset, size in by.items())
+        told[name] = str(next(iter(by.values()))) if len(set(by.values())) == 1 else each
+    return told
+
+
 def resolve(job: Study) -> tuple[str, str]:
     """Preset and mode for this machine, where they were left to ``auto``."""
     suite, preset, mode = envs.find(job.task), job.preset, job.mode

@@ -26,6 +26,7 @@ from analysis.runs.flags import (
     resolve,
     seeds_of,
     sized,
+    sizes_in_words,
 )
 from analysis.runs.held import Target
 from hdream_core import envs
@@ -279,8 +280,11 @@ def main(job: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None =
         try:
             words = tuple(sys.argv[1:] if args is None else args)
             module = Path(sys.modules[run.__module__].__file__).stem
+            sizes = sizes_in_words(getattr(sys.modules[run.__module__], "SIZES", {}))
             told = f"{inspect.getdoc(job)}\n\n{choices()}"
-            found = commandline.parse(job, launcher.expand(words), f"python -m analysis.{module}", description=told)
+            found = commandline.parse(
+                job, launcher.expand(words), f"python -m analysis.{module}", sizes, description=told
+            )
             check_words(found)
             for name in () if found.plan_only else found.MAKES:  # before hours of training, not after
                 made = _figures(found) if name == "out" else getattr(found, name)

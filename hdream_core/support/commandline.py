@@ -8,7 +8,7 @@ import dataclasses
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
@@ -35,16 +35,19 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) -> T:
+def parse(
+    kind: type[T], args: Sequence[str] | None, prog: str, defaults: Mapping[str, str] | None = None, **options: Any
+) -> T:
     """Parses a command line into a ``kind``; exits with status 2 and a one-line error if it cannot.
 
     Args:
         kind: dataclass whose fields are the flags.
         args: the arguments; None takes this process's.
         prog: the program's name in messages.
+        defaults: by field, what a None stands for, if the field's docstring does not say it.
         options: passed on to ``tyro.cli``.
     """
-    _set_help(kind)
+    _set_help(kind, defaults or {})
     words = sys.argv[1:] if args is None else list(args)
     stderr = io.StringIO()
     try:
@@ -56,7 +59,7 @@ def parse(kind: type[T], args: Sequence[str] | None, prog: str, **options: Any) 
         raise
 
 
-def _set_help(kind: type) -> None:
+def _set_help(kind: type, defaults: Mapping[str, str]) -> None:
     """Sets each field's docstring, joined to one line, as its help: tyro would break it before an indented line.
 
     Where a field defaults to None, ``Default: x`` in its docstring becomes ``None: x``, since tyro itself adds that
@@ -70,10 +73,11 @@ def _set_help(kind: type) -> None:
     types = get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if field.name in docs:
+            docs[field.name] += f" Default: {defaults[field.name]}." if field.name in defaults else ""
             text = docs[field.name].replace("Default: ", "None: ") if field.default is None else docs[field.name]
             field.metadata = MappingProxyType({**field.metadata, "help": text})
         if dataclasses.is_dataclass(types[field.name]):
-            _set_help(types[field.name])
+            _set_help(types[field.name], {})
 
 
 def to_args(options: Any) -> list[str]:
