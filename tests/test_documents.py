@@ -38,7 +38,7 @@ def runs_as_command(module: str) -> bool:
 
 @pytest.mark.parametrize(
     ("module", "expected"),
-    [("pytest", True), ("venv", True), ("hdream_core", False), ("analysis.no_such_study", False)],
+    [("pytest", True), ("venv", True), ("hdream_core.nets", False), ("analysis.no_such_study", False)],
 )
 def test_commands_are_told_from_other_modules(module: str, expected: bool) -> None:
     assert runs_as_command(module) is expected

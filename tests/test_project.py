@@ -29,7 +29,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "analysis": set(),
 }
 # Of hdream_core, what a figure may load: readers of files without trust and of command lines, and the count of cores.
-LIGHT_NAMES = ("commandline", "drawing", "errors", "files", "processes", "sealed", "untrusted")
+LIGHT_NAMES = ("commandline", "drawing", "errors", "files", "numbers", "processes", "sealed", "untrusted")
 LIGHT = {"hdream_core", "hdream_core.support", *(f"hdream_core.support.{name}" for name in LIGHT_NAMES)}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]

@@ -140,7 +140,7 @@ def test_finding2_counts_windows_as_a_naive_loop_does(folder, capsys):
     chosen, every = kinds_of_dreams.choose(found), kinds_of_dreams.kinds(found)
     assert chosen and list(found.axes["case"]) == list(chosen)
     assert all(every[name][0, window] for name, window in chosen.items())
-    assert "only second right" in capsys.readouterr().out
+    assert "only w_r=100 right" in capsys.readouterr().out
 
 
 def test_case_of_is_the_table_of_four():
