@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.results import comparisons
 from analysis.results.schema import Result
-from analysis.results.stats import seed_interval, show
+from analysis.results.stats import show
 from analysis.runs import compare, study
 
 STUDY = "coefficients"
@@ -43,7 +44,8 @@ def lines(result: Result) -> list[str]:
     for loss in LOSSES:
         learned, analytic = (result.values(f"{kind}/{loss}")[0, :, -1] for kind in ("weight", "analytic_weight"))
         apart = np.abs(np.log(learned / analytic)).mean()
-        spans = [show(seed_interval(values)._asdict()) for values in (learned, analytic)]
+        ends = (comparisons.end_of(result, f"{kind}/{loss}", "harmony") for kind in ("weight", "analytic_weight"))
+        spans = [show(end._asdict()) if end else "-" for end in ends]
         text.append(f"  {loss:<12} learned {spans[0]}, Eq. 13 {spans[1]}; a factor of {np.exp(apart):.3g} apart")
     return text
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.results import comparisons
 from analysis.results.schema import Result, load
-from analysis.results.stats import Interval, seed_interval, show
+from analysis.results.stats import Interval, show
 from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes, Line2D
 
@@ -91,9 +92,8 @@ def _analytic(color: str) -> Line2D:
 
 def _end(result: Result, loss: str) -> Interval:
     """A coefficient in the last line of training metrics, mean and interval over seeds."""
-    if f"weight/{loss}" not in result.data:
-        return seed_interval(np.zeros(0))
-    return seed_interval(result.values(f"weight/{loss}")[0, :, -1])
+    span = comparisons.end_of(result, f"weight/{loss}", str(result.axes["method"][0]))
+    return span or Interval(np.nan, np.nan, np.nan)
 
 
 def _coefficient(axes: Axes, shown: Mapping[Path, Result], loss: str) -> None:

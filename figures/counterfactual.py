@@ -120,14 +120,15 @@ def _rows(axes: Axes, result: Result, rows: Sequence[Row], whole: bool = False) 
     unseeing = [row.blind for row in rows if np.isfinite(row.blind)]
     seeds = (cases.seeds.ravel() for cases in found)
     shown = np.concatenate([[0.0, 1.0 if whole else 0.0], unseeing, *seeds, *episodes])
-    marks.limit(axes, shown, "x", spans=[end for cases in found for end in marks.span_ends(cases.seeds, cases.within)])
+    spans = marks.ends(cases.over_seeds(i) for cases in found for i in range(len(cases.wrong)))
+    marks.limit(axes, shown, "x", spans=spans)
     axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
     methods = [str(method) for method in result.axes["method"]]
     for at, (_, cases, unseen) in enumerate(rows):
         for i, method in enumerate(methods if cases else []):
             place, color = at + (i - (len(methods) - 1) / 2) * 0.36, style.color(method, i)
-            span = cases.over_episodes(i)
-            marks.spread(axes, place, cases.seeds[i], color, "x", cases.within, span, aside=-0.16)
+            spans = cases.over_seeds(i), cases.over_episodes(i)
+            marks.spread(axes, place, cases.seeds[i], spans[0], color, "x", spans[1], aside=-0.16)
         if np.isfinite(unseen):
             axes.plot(unseen, at, clip_on=False, linestyle="", **UNSEEING)
     texts = [f"{text} ({len(cases.episode):,})" if cases else text for text, cases, _ in rows]

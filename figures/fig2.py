@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.results import comparisons
+from analysis.results.comparisons import moving
 from analysis.results.schema import Result
-from analysis.results.stats import FIXED, seed_interval
 from figures.shared import choice, curves, marks, paper, style, words
 from hdream_core.support.drawing import Axes, Line2D, Patch
 
 STUDIES = ("finding1", "loss_scales", "state_regression")
+MOVING = moving("posterior")
 OFTEN = 0.1  # success rate above which success is drawn, and not return
 DASHES = {"observation": "-", "reward": "--", "dynamics": ":"}
 BARS = {"original": "0.7", "balanced": "#009E73"}  # weights, as C.4 calls them
@@ -100,15 +102,16 @@ def _regressed(found: choice.Found, task: str) -> list[tuple[Path, Result]]:
 
 def _regression(axes: Axes, *shown: Result) -> tuple[str, list[Patch]]:
     """Bars of two weights, a group a task: error of an MLP on positions, mean over the objects that move."""
-    values = [_errors(result) for result in shown]  # (2, seed) each
-    spans = [end for errors in values for end in marks.span_ends(errors, (0, np.inf))]
-    marks.limit(axes, np.concatenate([np.zeros(1), *(errors.ravel() for errors in values)]), spans=spans)
+    values = [comparisons.measures(result)[MOVING].values[:2] for result in shown]  # (2, seed) each
+    spans = [[comparisons.mean_of(r, MOVING, m) for m in map(str, r.axes["method"][:2])] for r in shown]
+    shows = np.concatenate([np.zeros(1), *(errors.ravel() for errors in values)])
+    marks.limit(axes, shows, spans=marks.ends(span for two in spans for span in two))
     axes.set_ylim(0, axes.get_ylim()[1])
-    for at, errors in enumerate(values):
-        for i, (seeds, color) in enumerate(zip(errors, BARS.values(), strict=True)):
+    for at, two in enumerate(spans):
+        for i, (span, color) in enumerate(zip(two, BARS.values(), strict=True)):
             place = at + (i - 0.5) * 0.36
-            axes.bar(place, seed_interval(seeds).mean, 0.34, color=color)
-            marks.whisker(axes, place, seed_interval(seeds, within=(0, np.inf)), "0.15", linewidth=1, label=marks.BAR)
+            axes.bar(place, span.mean, 0.34, color=color)
+            marks.whisker(axes, place, span, "0.15", linewidth=1, label=marks.BAR)
     axes.set_xticks(range(len(shown)), [words.task(result).replace(" ", "\n") for result in shown])
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel(f"Squared distance ({words.squared_unit(shown[0])})")
@@ -121,12 +124,6 @@ def _regression(axes: Axes, *shown: Result) -> tuple[str, list[Patch]]:
         f"that it was not fitted on. Original and balanced weight: {weights}."
     )
     return text, [Patch(color=color, label=f"{name} weight") for name, color in BARS.items()]
-
-
-def _errors(result: Result) -> np.ndarray:
-    """``(2, seed)``: of two weights."""
-    moving = np.nanmean(result.values("constant/posterior"), (0, 1, 2)) > FIXED  # (object,)
-    return np.nanmean(result.values("mlp/posterior")[:2][..., moving], (2, 3, 4))
 
 
 if __name__ == "__main__":

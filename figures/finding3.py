@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from analysis.results import comparisons
 from analysis.results.schema import Result, load
-from analysis.results.stats import cluster_interval
+from analysis.results.stats import read_interval
 from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
 
@@ -53,8 +52,8 @@ def _comparison(result: Result) -> forest.Comparison | None:
     for name, features in (("mlp/posterior", "seen frames"), ("mlp/open_loop", "open loop")):
         if name in result.data:
             gap = result.values(name)[methods.index(IMPLICIT)] - result.values(name)[methods.index(REFERENCE)]
-            span = cluster_interval(gap.mean(0), np.arange(gap.shape[1]))
-            rows.append(forest.Row(features, style.color(IMPLICIT, methods.index(IMPLICIT)), gap.mean(1), span))
+            spans = comparisons.difference(result, name, IMPLICIT, REFERENCE)
+            rows.append(forest.Row(features, style.color(IMPLICIT, methods.index(IMPLICIT)), gap.mean(1), *spans))
     title = f"Position of the {words.main_thing(result)}: {style.label(IMPLICIT)} minus {style.label(REFERENCE)}"
     label = f"Difference of errors in {words.squared_unit(result)} (right of the line: poorer without observations)"
     return forest.Comparison(title, label, rows) if rows else None
@@ -64,8 +63,10 @@ def _panel(axes: Axes, result: Result, name: str) -> None:
     """A measure of every method at the end of training."""
     values = result.values(name)  # (method, seed, episode) of probes, (method, seed, step) of runs
     values = values.mean(-1) if name.startswith("mlp/") else values[..., -1]
-    marks.limit(axes, values, spans=marks.span_ends(values))
-    marks.methods(axes, result, values)
+    row = result.notes["final"][name]
+    spans = [read_interval(row[method]) for method in map(str, result.axes["method"])]
+    marks.limit(axes, values, spans=marks.ends(spans))
+    marks.methods(axes, result, values, spans)
     title, label = PANELS[name]
     axes.set_title(title.format(words.main_thing(result)))
     label = label.format(words.squared_unit(result))

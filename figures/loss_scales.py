@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results.schema import Result, load
-from analysis.results.stats import SHARE
+from analysis.results.stats import Interval, read_interval
 from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes
 
@@ -25,12 +25,18 @@ def draw(source: Path, out: Path) -> Path:
     values = np.stack([result.values(f"gradient_share/{loss}") for loss in LOSSES], -1)  # (method, seed, stage, loss)
     for at, axes in enumerate(shares):
         axes.set_ylim(-0.03, 1.03)
-        marks.points(axes, result, values[:, :, at], list(LOSSES), SHARE)
+        marks.points(axes, result, values[:, :, at], _shares(result, str(result.axes["stage"][at])), list(LOSSES))
         axes.set_ylabel("Share of weighted norms")
         axes.set_title(f"Gradients at shared parameters, {result.axes['stage'][at]}")
     title = f"Loss scales (Fig. 2b), {words.task(result)}"
     style.frame(figure, title, {source: result}, marks.note(figure), style.handles(result))
     return style.save(figure, out, source.stem)
+
+
+def _shares(result: Result, stage: str) -> list[list[Interval]]:
+    """Intervals of the gradients' shares, for each method and loss."""
+    rows = [result.notes["final"][f"gradient share of {loss}, {stage}"] for loss in LOSSES]
+    return [[read_interval(row[method]) for row in rows] for method in map(str, result.axes["method"])]
 
 
 def _losses(axes: Axes, result: Result) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.results import comparisons
+from analysis.results.comparisons import DREAMS
 from analysis.results.schema import Result, load
 from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
@@ -33,8 +35,9 @@ def draw(source: Path, out: Path) -> Path:
 
 def _means(axes: Axes, result: Result) -> None:
     means, paper = result.values("window/error").mean(-1), result.notes["paper"]  # (method, seed)
-    marks.limit(axes, np.append(means, [0, *paper.values()]), spans=marks.span_ends(means))
-    marks.methods(axes, result, means)
+    spans = [comparisons.mean_of(result, DREAMS, method) for method in map(str, result.axes["method"])]
+    marks.limit(axes, np.append(means, [0, *paper.values()]), spans=marks.ends(spans))
+    marks.methods(axes, result, means, spans)
     for i, method in enumerate(map(str, result.axes["method"])):
         if method in paper:
             axes.plot(i, paper[method], "D", color="white", markeredgecolor=style.color(method, i), markersize=4.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results.schema import Result, load
-from analysis.results.stats import FIXED
+from analysis.results.stats import FIXED, read_interval
 from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes, Line2D
 
@@ -54,7 +54,10 @@ def draw(source: Path, out: Path) -> Path:
 def _points(axes: Axes, result: Result, kind: str, moving: np.ndarray) -> None:
     names = [words.thing(result, str(name)) for name in result.axes["object"][moving]]
     mlp = np.nanmean(result.values(f"mlp/{kind}")[..., moving], (2, 3))  # over probe seeds, episodes
-    marks.points(axes, result, mlp, names)
+    rows = [result.notes["final"][kind][name] for name in map(str, result.axes["object"][moving])]
+    methods = map(str, result.axes["method"])
+    spans = [[read_interval(row[method]["over_seeds"]) for row in rows] for method in methods]
+    marks.points(axes, result, mlp, spans, names)
     linear = np.nanmean(result.values(f"linear/{kind}")[..., moving], (1, 2))  # (method, object)
     for i, level in enumerate(linear):
         half = 0.45 * marks.GROUP / len(linear)

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 import figures.finding1
+from analysis.results import comparisons
 from analysis.results.schema import ResultError, load, save
 from analysis.results.stats import Interval
 from analysis.results.wrong_dreams import altered
@@ -22,6 +23,7 @@ from figures.shared import forest, marks, style, words, wrong_dreams
 from hdream_core.balancers import analytic_weight
 from tests.made_up import result
 from tests.test_project import LIGHT
+from tests.test_shipped import FINAL
 
 # Of hdream_core a figure needs what reads result files without trust and command lines; none needs torch or mujoco.
 FREE = (
@@ -39,7 +41,7 @@ def test_figure_is_drawn_without_torch(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "finding1_lever_pull_smoke.png").stat().st_size > 10_000
-    assert not (tmp_path / "finding1_lever_pull_smoke.pdf").exists()  # which is asked for by --format
+    assert (tmp_path / "finding1_lever_pull_smoke.pdf").exists() and not list(tmp_path.glob("*.svg"))
 
 
 def test_draw_needs_a_result_file(tmp_path):
@@ -130,13 +132,15 @@ def texts(figure):
 
 
 def cut(found, seeds):
-    """A result with some of its seeds."""
+    """A result with some of its seeds, as the study would make it."""
     axes = found.axes | {"seed": found.axes["seed"][seeds]}
     data = {
         name: (of, np.take(values, seeds, of.index("seed")) if "seed" in of else values)
         for name, (of, values) in found.data.items()
     }
-    return replace(found, axes=axes, data=data)
+    found = comparisons.add(replace(found, axes=axes, data=data, notes=dict(found.notes)))
+    found.notes["final"] = FINAL[found.attributes["study"]](found)
+    return found
 
 
 @pytest.mark.parametrize("path", sorted(style.SHIPPED.glob("*.h5")), ids=lambda path: path.stem)
@@ -160,10 +164,9 @@ def test_a_panel_of_nothing_gives_way_to_the_comparison(tmp_path, drawn):
     (figure,) = drawn
     found = texts(figure)
     assert "Policy: success" not in found and "No episode of any evaluation succeeds" in figure.caption
-    rows = load(path).notes["paired"]
     for method in ("w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"):
-        for span in (rows[method], rows[method]["over_seeds"]):
-            assert forest.told(Interval(span["mean"], span["low"], span["high"]), 2) in found
+        for span in comparisons.difference(load(path), "window/error", method, "w_r=1"):
+            assert forest.told(span, 2) in found
 
 
 def test_harmony_is_what_is_judged_among_its_ablations():

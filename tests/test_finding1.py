@@ -70,7 +70,7 @@ def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_pa
     if mode == "offline":
         assert written.attributes["buffer_sha256"]
         assert np.isfinite(written.values("window/error")).all()
-        assert set(written.notes["paired"]) >= {"w_r=100", "harmony", "reference"}
+        assert set(written.notes["differences"]["window/error"]) >= {"w_r=100", "harmony"}
     else:
         assert "window/error" not in written.data
     assert (tmp_path / "out" / "finding1_mini_lever_smoke.png").exists()

@@ -42,7 +42,7 @@ def moved(path: Path, target: str) -> Path:
 
 
 def seen(root: Path) -> list[str]:
-    return [str(path.relative_to(root)) for *_, path in status.table(root)]
+    return [os.path.relpath(row.folder, root) for row in status.table(root)]
 
 
 def collected(root: Path) -> schema.Result:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.results import curves, summary
+from analysis.results import comparisons, curves, summary
 from analysis.results.schema import load, save
+from analysis.results.stats import Interval, seed_interval
 from tests.made_up import result
 
 
@@ -16,8 +17,8 @@ def sweep_result(error, returns):
     curve = np.stack([returns, returns, np.full_like(returns, np.nan)], -1)  # nobody has reached the last step
     r.data = {"return": (("method", "seed", "step"), curve), "window/error": (("method", "seed", "window"), error)}
     r.data["window/episode"] = (("window",), np.repeat(np.arange(error.shape[2] // 2), 2).astype(float))
-    r.notes = {"final": curves.final_intervals(r), "paired": curves.paired_differences(r)}
-    return r
+    r.notes = {"final": curves.final_intervals(r)}
+    return comparisons.add(r)
 
 
 def test_final_intervals_take_the_last_step_that_every_run_reached():
@@ -31,16 +32,17 @@ def test_verdict_needs_both_episodes_and_seeds():
     base = rng.gamma(1.0, 1.0, (1, 3, 200))
     better = np.concatenate([base, base - 0.3 + rng.normal(0, 0.1, base.shape)])
     shown = sweep_result(better, [[1, 2, 3], [10, 11, 13]])
-    paired = shown.notes["paired"]["w_r=100"]
-    assert paired["mean"] == pytest.approx((better[1] - better[0]).mean())
-    assert paired["per_seed"] == pytest.approx((better[1] - better[0]).mean(1).tolist())
-    assert paired["high"] < 0 and paired["share_of_windows_better"] > 0.9
+    seeds, episodes = comparisons.difference(shown, "window/error", "w_r=100", "w_r=1")
+    assert [seeds.mean, episodes.mean] == pytest.approx([(better[1] - better[0]).mean()] * 2) and episodes.high < 0
+    assert seeds == seed_interval((better[1] - better[0]).mean(1))
+    back = comparisons.difference(shown, "window/error", "w_r=1", "w_r=100")
+    assert back == [Interval(-span.mean, -span.high, -span.low) for span in (seeds, episodes)]
     text = summary.verdict(shown, "w_r=100")
     assert text.startswith("against w_r=1: return higher") and text.endswith(", lower")
     # The same mean difference, but the seeds disagree wildly: episodes alone would call it lower.
     seeds = np.array([-2.0, 0.2, 0.9])[None, :, None]
     torn = sweep_result(np.concatenate([base, base + seeds + rng.normal(0, 0.1, base.shape)]), [[1, 5, 9], [2, 5, 11]])
-    assert torn.notes["paired"]["w_r=100"]["high"] < 0
+    assert comparisons.difference(torn, "window/error", "w_r=100", "w_r=1")[1].high < 0
     text = summary.verdict(torn, "w_r=100")
     assert "return not shown to differ" in text and text.endswith("not shown to differ at this scale")
 

@@ -6,30 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis.ledger.verdicts import (
-    LEVEL,
-    MISSING,
-    Finding,
-    Judge,
-    Shelf,
-    balanced,
-    compared,
-    has,
-    methods_of,
-    ranged,
-    told,
-)
+from analysis.ledger.verdicts import LEVEL, MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, ranged
+from analysis.results import comparisons
+from analysis.results.comparisons import DREAMS, area
 from analysis.results.schema import Result
-from analysis.results.stats import bounds_of, cluster_interval, seed_interval, show, variance_ratio
-from analysis.runs.methods import ORIGINAL
+from analysis.results.stats import show
 
 OTHERS = "other weights"  # stands for each reward weight above 1 that is not the task's balanced one
-
-
-def larger_weights(result: Result) -> list[str]:
-    """Methods of a result that are DreamerV2 with a reward weight above 1."""
-    weights = [method for method in methods_of(result) if method.startswith("w_r=") and method != ORIGINAL]
-    return [method for method in weights if float(method[4:]) > 1]
 
 
 def subjects(result: Result, method: str | None) -> tuple[list[str], float]:
@@ -39,8 +22,8 @@ def subjects(result: Result, method: str | None) -> tuple[list[str], float]:
     """
     chosen = balanced(result)
     if method == OTHERS:
-        weights = larger_weights(result)
-        return [weight for weight in weights if weight != chosen], 1 - (1 - LEVEL) / max(len(weights), 1)
+        weights = comparisons.larger_weights(result)
+        return [weight for weight in weights if weight != chosen], comparisons.corrected_level(result)
     return [one for one in (method or chosen,) if one in methods_of(result)], LEVEL
 
 
@@ -71,15 +54,14 @@ def curves(
             references = reference.split("|")
             if metric not in result.data or not has(result, *references):
                 continue
-            area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
-            best = max(references, key=lambda m: area[m].mean())
-            within, (others, level) = bounds_of(metric), subjects(result, method)
+            found = {m: comparisons.mean_of(result, area(metric), m) for m in methods_of(result)}
+            best = max(references, key=lambda m: found[m].mean)
+            others, level = subjects(result, method)
             for other in others:
-                gap = seed_interval(area[other] - area[best], level)
-                cells = [f"{m} {told(area[m], within)}" for m in (other, best)]
+                spans = comparisons.difference(result, area(metric), other, best, correct=level != LEVEL)
+                cells = [f"{m} {show(found[m]._asdict())}" for m in (other, best)]
                 words = f"online, mean {metric} over all evaluations: {', '.join(cells)}"
-                allowed = margin * abs(float(area[best].mean()))
-                findings.append(compared(name, result, words, [gap], want, allowed, level))
+                findings.append(compared(name, result, words, spans, want, margin * abs(found[best].mean), level))
         return findings or [MISSING]
 
     return judge
@@ -93,8 +75,7 @@ def more_variable(metric: str, method: str, reference: str) -> Judge:
         for name, result in shelf.of("finding1", mode="online"):
             if metric not in result.data or not has(result, method, reference):
                 continue
-            area = dict(zip(methods_of(result), result.values(metric).mean(-1), strict=True))  # (seed,) each
-            ratio = variance_ratio(area[method], area[reference])
+            ratio = comparisons.ratio(result, f"variance/{area(metric)}", method, reference)
             words = f"online, variance over seeds {show(ratio._asdict())} times as large"
             findings.append(ranged(name, result, words, ratio, 1.0, np.inf))
         return findings or [MISSING]
@@ -116,17 +97,16 @@ def dreams(
         findings = []
         for name, result in shelf.of(study, mode="offline", **attributes):
             references = reference.split("|")
-            if "window/error" not in result.data or not has(result, *references):
+            if DREAMS not in result.data or not has(result, *references):
                 continue
-            error = dict(zip(methods_of(result), result.values("window/error"), strict=True))  # (seed, window) each
-            best, episode = min(references, key=lambda m: error[m].mean()), result.values("window/episode")
+            found = {m: comparisons.mean_of(result, DREAMS, m) for m in methods_of(result)}
+            best = min(references, key=lambda m: found[m].mean)
             others, level = subjects(result, method)
             for other in others:
-                gap = error[other] - error[best]
-                spans = [seed_interval(gap.mean(1), level), cluster_interval(gap.mean(0), episode, level)]
-                cells = ", ".join(f"{m} {told(error[m].mean(1))}" for m in (other, best))
-                words, allowed = f"offline, reward error of dreams: {cells}", margin * float(error[best].mean())
-                findings.append(compared(name, result, words, spans, want, allowed, level))
+                spans = comparisons.difference(result, DREAMS, other, best, correct=level != LEVEL)
+                cells = ", ".join(f"{m} {show(found[m]._asdict())}" for m in (other, best))
+                words = f"offline, reward error of dreams: {cells}"
+                findings.append(compared(name, result, words, spans, want, margin * found[best].mean, level))
         return findings or [MISSING]
 
     return judge

@@ -17,14 +17,14 @@ from analysis.ledger.verdicts import (
     has,
     methods_of,
     ranged,
-    told,
     verdict,
 )
+from analysis.results import comparisons
+from analysis.results.comparisons import LEARNED, LOSSES, ORDERS, SMALLEST
 from analysis.results.schema import Result
-from analysis.results.stats import Interval, seed_interval, show, welch_interval
+from analysis.results.stats import known, show, welch_interval
 from analysis.runs.methods import ORIGINAL
 
-LOSSES = ("observation", "reward", "dynamics")
 HARMONY, UNRECTIFIED, NASHMTL = "harmony", "unrectified", "nashmtl"
 UPDATES = "updates"
 SETTLED = 2.0  # per cent, between two lines of the log
@@ -45,13 +45,10 @@ def orders_of_magnitude(shelf: Shelf) -> list[Finding]:
     for name, result in shelf.of("loss_scales") + shelf.of("finding1", finished=False, mode="online"):
         if not has(result, ORIGINAL) or "loss/observation" not in result.data:
             continue
-        steps, at = result.axes["log_step"], methods_of(result).index(ORIGINAL)
-        late = steps > steps[-1] / 2
-        ratios = _logarithm(result.values("loss/observation")[at][:, late], result.values("loss/reward")[at][:, late])
-        if not np.isfinite(ratios).any(-1).all():
+        span = comparisons.end_of(result, ORDERS, ORIGINAL)
+        if span is None or not known(span.mean):
             continue
-        span = seed_interval(np.array([seed[np.isfinite(seed)].mean() for seed in ratios]) / np.log(10))
-        words = f"log10(L_o / L_r) = {show(span._asdict())}, {_stage(result, late)}"
+        words = f"log10(L_o / L_r) = {show(span._asdict())}, {_stage(result)}"
         findings.append(ranged(name, result, words, span, 1.5, 2.5))
     return findings or [MISSING]
 
@@ -62,15 +59,16 @@ def _ratio(value: np.ndarray, reference: np.ndarray) -> np.ndarray:
         return value / reference
 
 
-def _logarithm(value: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Of the ratio; NaN or infinite where that has none."""
-    with np.errstate(all="ignore"):
-        return np.log(_ratio(value, reference))
+def _end(result: Result, name: str, method: str) -> str:
+    """What a method's runs logged last, with its interval, as text."""
+    span = comparisons.end_of(result, name, method)
+    return "-" if span is None else show(span._asdict())
 
 
-def _stage(result: Result, late: np.ndarray) -> str:
-    """From which update of w_r = 1 to which, and of which mode; ``late``: the lines of the log that count."""
-    train = result.config[ORIGINAL]["train"]
+def _stage(result: Result) -> str:
+    """From which update of w_r = 1 to which, and of which mode: the lines of the log in the second half of training."""
+    train, steps = result.config[ORIGINAL]["train"], result.axes["log_step"]
+    late = steps > steps[-1] / 2
     if UPDATES in result.data:
         updates = result.values(UPDATES)[methods_of(result).index(ORIGINAL)][:, late]
         updates = updates[np.isfinite(updates)]
@@ -92,7 +90,8 @@ def order_of_coefficients(shelf: Shelf) -> list[Finding]:
                 continue
             ends = [at_end(result, "weight/reward", HARMONY) for result in (lever, handle)]
             gap = welch_interval(*ends)  # a seed of one task is no pair of the same seed of another
-            words = f"lever_pull {told(ends[0])}, handle_pull_side {told(ends[1])}"
+            cells = [_end(result, "weight/reward", HARMONY) for result in (lever, handle)]
+            words = f"lever_pull {cells[0]}, handle_pull_side {cells[1]}"
             found = verdict([gap], 1, min(map(len, ends)))
             findings.append(Finding(words, found, f"{lever_file}, {handle_file}", lever.attributes["scale"], gap))
     return findings or [MISSING]
@@ -121,9 +120,9 @@ def analytic(loss: str) -> Judge:
             if not has(result, HARMONY) or f"analytic_weight/{loss}" not in result.data:
                 continue
             weight, settled = (at_end(result, f"{kind}/{loss}", HARMONY) for kind in ("weight", "analytic_weight"))
-            if not np.isfinite(settled).all():
+            span = comparisons.end_of(result, LEARNED.format(loss), HARMONY)
+            if span is None or not np.isfinite(settled).all():
                 continue
-            span = seed_interval(_ratio(weight, settled))
             before = [at_end(result, name, HARMONY, line=-2) for name in (f"weight/{loss}", UPDATES)]
             updates, rate = at_end(result, UPDATES, HARMONY), result.config[HARMONY]["model"]["harmonizer_lr"]
             change = 100 * (_ratio(weight, before[0]).mean() - 1)
@@ -151,9 +150,9 @@ def unrectified(metric: str, factor: float) -> Judge:
         for name, result in shelf.of("ablations"):
             if metric not in result.data or not has(result, UNRECTIFIED, HARMONY):
                 continue
-            ends = [at_end(result, metric, method) for method in (UNRECTIFIED, HARMONY)]
-            times = Interval(*np.exp(seed_interval(_logarithm(*ends))))
-            words = f"unrectified {told(ends[0])}, rectified {told(ends[1])}, {show(times._asdict())} times"
+            cells = [_end(result, metric, method) for method in (UNRECTIFIED, HARMONY)]
+            times = comparisons.ratio(result, metric, UNRECTIFIED, HARMONY)
+            words = f"unrectified {cells[0]}, rectified {cells[1]}, {show(times._asdict())} times"
             found = ranged(name, result, words, times, factor, np.inf)
             findings.append(replace(found, verdict=NOT_SHOWN) if found.verdict == NOT_REPRODUCED else found)
         return findings or [MISSING]
@@ -170,9 +169,8 @@ def near_zero(shelf: Shelf) -> list[Finding]:
     for name, result in shelf.of("multitask"):
         if not has(result, NASHMTL) or not all(f"weight/{loss}" in result.data for loss in LOSSES):
             continue
-        ends = np.stack([at_end(result, f"weight/{loss}", NASHMTL) for loss in LOSSES])  # (loss, seed)
-        share = Interval(*np.exp(seed_interval(_logarithm(ends.min(0), ends.max(0)))))
-        each = ", ".join(f"{loss} {values.mean():.3g}" for loss, values in zip(LOSSES, ends, strict=True))
+        share = comparisons.end_of(result, SMALLEST, NASHMTL)
+        each = ", ".join(f"{loss} {at_end(result, f'weight/{loss}', NASHMTL).mean():.3g}" for loss in LOSSES)
         words = f"smallest over largest {show(share._asdict())}; weights {each}; {_collapse(result, NASHMTL)}"
         findings.append(ranged(name, result, words, share, -np.inf, 1e-3))
     return findings or [MISSING]

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from analysis.ledger.verdicts import (
-    MISSING,
-    NOT_MEASURED,
-    Finding,
-    Judge,
-    Shelf,
-    balanced,
-    compared,
-    has,
-    methods_of,
-    told,
-)
+from analysis.ledger.verdicts import MISSING, NOT_MEASURED, Finding, Judge, Shelf, balanced, compared, has
+from analysis.results import comparisons
 from analysis.results.schema import Result, fewer
-from analysis.results.stats import FIXED, cluster_interval, read_interval, seed_interval, show
+from analysis.results.stats import FIXED, read_interval, show
 from analysis.runs.methods import IMPLICIT, ORIGINAL
 
 SELF = ("hand", "tip", "goal")  # positions that are no object's
@@ -67,14 +55,10 @@ def whole_state(kind: str) -> Judge:
     def judge(shelf: Shelf) -> list[Finding]:
         findings = []
         for name, result, other in _regressed(shelf):
-            errors = result.values(f"mlp/{kind}").mean(2).sum(-1)  # (method, seed, episode), averaged over fits
-            errors = errors[:, :, np.isfinite(errors).all((0, 1))]
-            if not errors.size:
+            if not comparisons.has(result, measure := comparisons.whole_state(kind)):
                 continue
-            error = dict(zip(methods_of(result), errors, strict=True))
-            gap = error[other] - error[ORIGINAL]
-            spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), np.arange(gap.shape[1]))]
-            cells = [f"{m} {told(error[m].mean(1))}" for m in (other, ORIGINAL)]
+            spans = comparisons.difference(result, measure, other, ORIGINAL)
+            cells = [f"{m} {show(comparisons.mean_of(result, measure, m)._asdict())}" for m in (other, ORIGINAL)]
             things = " + ".join(map(str, result.axes["object"]))
             findings.append(compared(name, result, f"{_data(result)}; {things} {', '.join(cells)}", spans, -1))
         return findings or [MISSING]
@@ -111,9 +95,7 @@ def poorer_representation(shelf: Shelf) -> list[Finding]:
     for name, result in shelf.of("finding3"):
         if not has(result, IMPLICIT, "w_r=100"):
             continue
-        error = dict(zip(methods_of(result), result.values("mlp/posterior"), strict=True))  # (seed, episode) each
-        gap = error[IMPLICIT] - error["w_r=100"]
-        spans = [seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), np.arange(gap.shape[1]))]
-        words = f"w_o = 0 {told(error[IMPLICIT].mean(1))}, w_o = 1 {told(error['w_r=100'].mean(1))}"
-        findings.append(compared(name, result, words, spans, 1))
+        spans = comparisons.difference(result, "mlp/posterior", IMPLICIT, "w_r=100")
+        cells = [show(comparisons.mean_of(result, "mlp/posterior", m)._asdict()) for m in (IMPLICIT, "w_r=100")]
+        findings.append(compared(name, result, f"w_o = 0 {cells[0]}, w_o = 1 {cells[1]}", spans, 1))
     return findings or [MISSING]

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from analysis.results.schema import Result
-from analysis.results.stats import ANY, Bounds, Interval, known, seed_interval, show
+from analysis.results.stats import Interval, known, show
 from analysis.results.tasks import task_facts
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
@@ -178,8 +178,3 @@ def ranged(name: str, result: Result, words: str, span: Interval, low: float, hi
     enough = len(result.axes["seed"]) >= FEWEST_SEEDS and known(span.low) and known(span.high)
     found = between([span], low, high) if enough else NOT_SHOWN
     return Finding(f"{result.attributes['task']}: {words}", found, name, result.attributes["scale"], span)
-
-
-def told(values: np.ndarray, within: Bounds = ANY) -> str:
-    """A mean over seeds with its interval, as text."""
-    return show(seed_interval(values, within=within)._asdict())

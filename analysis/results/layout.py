@@ -27,7 +27,7 @@ ROOT, INTERVALS = "", "intervals"
 GROUPS = {"window": "windows", "branch": "branches", "case": "pictures"}  # by a dimension that only these have
 CALLED = {"method": "variant"}  # axes in memory that have another name in the file
 IN_MEMORY = {there: here for here, there in CALLED.items()}
-BOUND = "bound"
+BOUND, OTHER = "bound", "other"  # the second is the variant that another is compared with
 MOST = 10_000  # metrics or intervals that one variable may stand for
 ALWAYS = ("method", "seed")  # axes that the root has, even if a group alone uses them
 
@@ -69,6 +69,7 @@ def pack(axes: Axes, data: Data, notes: Mapping[str, Any], task: str) -> tuple[d
     elsewhere = set().union(*(dims for name, dims in used.items() if name != ROOT)) - set(_called(ALWAYS))
     used[ROOT] |= {dim for dim in _called(axes) if dim not in elsewhere}
     known = {**dict(zip(_called(axes), axes.values(), strict=True)), BOUND: np.array(Interval._fields)}
+    known |= {OTHER: known["variant"]} if "variant" in known else {}
     packed = {name: _group(some, used[name], known, notes, task) for name, some in cells.items()}
     return packed, rest
 
@@ -164,6 +165,7 @@ def _about_interval(path: Sequence[str], notes: Mapping[str, Any]) -> dict[str, 
 def _taken_out(notes: Mapping[str, Any], axes: Axes) -> tuple[dict[str, Any], list[_Cell]]:
     """The notes without their intervals, and these."""
     names = {CALLED.get(axis, axis): set(map(str, axes[axis])) for axis in ("method", "object") if axis in axes}
+    names |= {OTHER: names["variant"]} if "variant" in names else {}
     cells = []
 
     def walk(node: Any, path: tuple[str, ...]) -> Any:

@@ -8,14 +8,14 @@ verdict is "not shown at this scale".
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.results import comparisons
+from analysis.results.comparisons import DREAMS, POLICIES
 from analysis.results.schema import Result
-from analysis.results.stats import known, read_interval, seed_interval, show
-
-POLICY = {"success": "success", "return": "return"}
+from analysis.results.stats import Interval, known, show
 
 
 def lines(result: Result) -> list[str]:
@@ -33,35 +33,37 @@ def verdict(result: Result, method: str) -> str:
     """How ``method`` compares with the first one, for policies and for held-out reward error."""
     parts = []
     final, methods = result.notes.get("final", {}), [str(m) for m in result.axes["method"]]
-    reference = methods[0]
-    for name in POLICY:
+    reference, seeds = methods[0], result.axes["seed"]
+    for name in POLICIES:
         if name in final:
-            at = list(result.axes["step"]).index(final[name]["step"])
-            values = result.values(name)[..., at]  # (method, seed)
-            parts.append(f"{name} {_compare(values[methods.index(method)] - values[0])}")
-    paired = result.notes.get("paired", {}).get(method)
-    if paired:
-        span = read_interval(paired)
-        parts.append(
-            f"held-out reward error differs by {span.mean:+.3g} "
-            f"{f'[{span.low:+.3g}, {span.high:+.3g}]' if known(span.low) else '(no interval: too few episodes)'} "
-            f"(lower in {100 * paired['share_of_windows_better']:.0f} % of windows, median {paired['median']:+.2g}), "
-            f"{_paired_verdict(paired, len(result.axes['seed']))}"
-        )
+            parts.append(f"{name} {_compare(*comparisons.difference(result, name, method, reference), len(seeds))}")
+    if comparisons.has(result, DREAMS):
+        spans = comparisons.difference(result, DREAMS, method, reference)
+        if len(spans) > 1:
+            parts.append(f"held-out reward error {_dreams(result, method, spans[::-1])}")
     return f"against {reference}: " + "; ".join(parts)
 
 
-def _compare(difference: np.ndarray) -> str:
-    span = seed_interval(difference)
+def _compare(span: Interval, seeds: int) -> str:
     if not known(span.low):
-        return f"not shown ({'one seed has' if len(difference) == 1 else 'equal differences have'} no interval)"
+        return f"not shown ({'one seed has' if seeds == 1 else 'equal differences have'} no interval)"
     if span.low > 0:
         return "higher"
     return "lower" if span.high < 0 else "not shown to differ at this scale"
 
 
-def _paired_verdict(paired: dict[str, Any], seeds: int) -> str:
-    spans = [read_interval(span) for span in ([paired, paired["over_seeds"]] if seeds > 1 else [paired])]
+def _dreams(result: Result, method: str, spans: Sequence[Interval]) -> str:
+    """How a method's errors differ from the first one's, window by window; the interval over episodes comes first."""
+    errors = result.values(DREAMS)
+    gap = errors[list(map(str, result.axes["method"])).index(method)] - errors[0]  # (seed, window)
+    gap = gap[np.isfinite(gap).all(1)].mean(0)
+    (mean, low, high), seeds = spans[0], len(result.axes["seed"])
+    ends = f"[{low:+.3g}, {high:+.3g}]" if known(low) else "(no interval: too few episodes)"
+    share = f"lower in {100 * (gap < 0).mean():.0f} % of windows, median {np.median(gap):+.2g}"
+    return f"differs by {mean:+.3g} {ends} ({share}), {_shown(spans if seeds > 1 else spans[:1], seeds)}"
+
+
+def _shown(spans: Sequence[Interval], seeds: int) -> str:
     if all(span.high < 0 for span in spans):
         shown = "lower"
     elif all(span.low > 0 for span in spans):

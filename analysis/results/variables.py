@@ -38,7 +38,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     ),
     "stage": ("untrained", "trained"),
 }
-LABELLED = ("{variant}", "{object}")  # parts of paths in the notes, with the labels that a result has
+LABELLED = ("{variant}", "{object}", "{other}")  # parts of paths in the notes, with the labels that a result has
 CLOSED = ("features", "event", "split", "kind", "stage")
 
 KINDS: dict[str, Kind] = {
@@ -117,11 +117,21 @@ KINDS: dict[str, Kind] = {
 NOTED: dict[str, Kind] = {
     "{features}": Kind("mlp_error", "squared distance of positions, MLP probe", SQUARED),
     "gradient share of {loss}, {stage}": Kind("gradient_share", "part of the sum of weighted gradient norms", SHARE),
-    "log10 of L_o / L_r": Kind("log10_loss_ratio", "log10 of observation loss over reward loss, late in training"),
     "{split}": Kind("", ""),
     "{kind}": Kind("dreams", "dreams of a kind", SHARE),
     "final": Kind("", ""),
-    "paired": Kind("window_error_paired", "squared reward error of dreams minus that of the first variant"),
+    "means": Kind("mean", "mean over seeds"),
+    "ends": Kind("end", "in the last line of training metrics"),
+    "differences": Kind("difference", "a variant minus another, seed by seed"),
+    "corrected": Kind("corrected_difference", "a larger reward weight minus w_r = 1, seed by seed"),
+    "ratios": Kind("ratio", "a variant over another, seed by seed"),
+    "area/{metric}": Kind("area", "mean over all evaluations"),
+    "variance/area/{metric}": Kind("variance_of_area", "variance over seeds of the mean over all evaluations"),
+    "all positions/{features}": Kind("all_positions", "sum over positions of squared distances", SQUARED),
+    "moving positions/{features}": Kind("moving_positions", "mean over positions that move", SQUARED),
+    "log10 of L_o / L_r": Kind("log10_loss_ratio", "log10 of observation loss over reward loss, late in training"),
+    "least over greatest weight": Kind("least_over_greatest_weight", "least weight over greatest"),
+    "learned over analytic/{loss}": Kind("learned_over_analytic", "weight over that of Eq. 13"),
     "over_seeds": Kind("over_seeds", "over training seeds"),
     "over_episodes": Kind("over_episodes", "over held-out episodes"),
     "paired_over_seeds": Kind("paired_over_seeds", "minus that of the first variant, over training seeds"),
@@ -130,6 +140,8 @@ NOTED: dict[str, Kind] = {
 
 DIMENSIONS: dict[str, tuple[str, str]] = {  # long_name and units
     "variant": ("what is compared: a way to weigh the losses, or a method", ""),
+    "other": ("variant to compare with", ""),
+    "metric": ("what policies are evaluated by", ""),
     "seed": ("training seed", ""),
     "step": ("step of an evaluation", STEPS),
     "log_step": ("step of a line of training metrics", STEPS),

@@ -23,6 +23,7 @@ from analysis.results.stats import (
     Interval,
     both_intervals,
     cluster_interval,
+    seed_interval,
     show,
 )
 
@@ -56,6 +57,10 @@ class Cases:
     def seeds(self) -> np.ndarray:
         """Mean over cases, ``(method, seed)``."""
         return np.average(self.wrong, axis=-1, weights=self.weight)
+
+    def over_seeds(self, method: int) -> Interval:
+        """Interval over training seeds of a method's mean."""
+        return seed_interval(self.seeds[method], within=self.within)
 
     def over_episodes(self, method: int) -> Interval:
         """Interval over held-out episodes of a method's mean, seeds averaged."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.results.curves import final_intervals, paired_differences
+from analysis.results import comparisons
+from analysis.results.curves import final_intervals
 from analysis.results.schema import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
 from analysis.runs.held import ASKED
 from analysis.runs.sweep import Run
@@ -99,7 +100,7 @@ def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
     result = Result(root_attributes, axes, data, {run.config.method: dataclasses.asdict(run.config) for run in planned})
     _gather_windows(planned, result)
     result.notes["final"] = final_intervals(result)
-    return result
+    return comparisons.add(result)
 
 
 def _number(value: Any) -> float:
@@ -124,7 +125,6 @@ def _gather_windows(planned: Sequence[Run], result: Result) -> None:
         result.data[f"window/{name}"] = (("method", "seed", "window"), values)
     for name in ("episode", "true_return"):
         result.data[f"window/{name}"] = (("window",), first[name].astype(np.float64))
-    result.notes["paired"] = paired_differences(result)
 
 
 HELDOUT = ("start", "episode", "error", "dreamed_return", "true_return")

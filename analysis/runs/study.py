@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.results import comparisons
 from analysis.results.schema import Result, save
 from analysis.runs import gather, launcher, pictures, sweep
 from analysis.runs.flags import (
@@ -256,7 +257,7 @@ def finish(result: Result, plan: Plan, lines: Sequence[str]) -> Path:
     """
     with plan.target.writing():
         plan.target.check_unchanged(plan.runs)
-        save(result, plan.path)
+        save(comparisons.add(result), plan.path)
         return show(plan, lines)
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.results import comparisons
+from analysis.results.comparisons import DREAMS
 from analysis.results.schema import Result
-from analysis.results.stats import Interval, cluster_interval, known, seed_interval
+from analysis.results.stats import Interval, known
 from figures.shared import marks, style
 from hdream_core.support.drawing import Axes, Figure, SubFigure
 
@@ -28,12 +30,14 @@ class Row:
         label: of what to what.
         color: of the method.
         seeds: of each seed, NaN where one of the two has none.
+        over_seeds: its interval over them.
         over_episodes: its interval over held-out episodes, if it was measured on such.
     """
 
     label: str
     color: str
     seeds: np.ndarray
+    over_seeds: Interval
     over_episodes: Interval | None = None
 
 
@@ -55,17 +59,17 @@ def of_dreams(result: Result, reference: str, judged: bool = False) -> Compariso
         judged: whether it is the reference that is judged: then the difference is its error minus the other's.
     """
     methods = [str(method) for method in result.axes["method"]]
-    if "window/error" not in result.data or len(methods) < 2:
+    if DREAMS not in result.data or len(methods) < 2:
         return None
     judged &= reference in methods
     base = methods.index(reference) if reference in methods else 0
-    errors, episode = result.values("window/error"), result.values("window/episode")
-    rows = []
+    errors, rows = result.values(DREAMS), []
     for i, method in enumerate(methods):
         gap = (errors[i] - errors[base]) * (-1 if judged else 1)  # (seed, window)
-        if i != base and len(whole := gap[np.isfinite(gap).all(1)]):
-            span = cluster_interval(whole.mean(0), episode)
-            rows.append(Row(style.label(method), style.color(method, i), gap.mean(1), span))
+        if i != base and np.isfinite(gap).all(1).any():
+            pair = (methods[base], method) if judged else (method, methods[base])
+            spans = comparisons.difference(result, DREAMS, *pair)
+            rows.append(Row(style.label(method), style.color(method, i), gap.mean(1), *spans))
     name = style.label(methods[base])
     if judged:
         words = f"Reward error of dreams: {name}'s minus the other's", f"left of the line: {name} is better"
@@ -94,7 +98,8 @@ def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judge
         label = f"{style.label(method)} minus {style.label(base)}"
         if np.isfinite(area[i] - area[j]).any():
             shown = (base, j) if judged else (method, i)
-            rows.append(Row(label, style.color(*shown), area[i] - area[j]))
+            spans = comparisons.difference(result, comparisons.area(metric), method, base)
+            rows.append(Row(label, style.color(*shown), area[i] - area[j], *spans))
     title = f"Mean {metric} over all evaluations, paired by seed"
     return Comparison(title, f"Difference of mean {metric} (right of the line: better)", rows) if rows else None
 
@@ -118,12 +123,12 @@ def draw(axes: Axes, comparison: Comparison) -> None:
     rows = comparison.rows
     episodes = [row.over_episodes for row in rows if row.over_episodes]
     shown = [0.0], *(row.seeds for row in rows), *(span[1:] for span in episodes)
-    marks.limit(axes, np.concatenate(shown), "x", spans=[end for row in rows for end in marks.span_ends(row.seeds)])
+    marks.limit(axes, np.concatenate(shown), "x", spans=[end for row in rows for end in row.over_seeds[1:]])
     axes.axvline(0, color="0.5", linewidth=0.8)
     digits = 2 if max(map(abs, axes.get_xlim())) < 10 else 1
     for at, row in enumerate(rows):
-        marks.spread(axes, at, row.seeds, row.color, "x", over_episodes=row.over_episodes, aside=-0.27)
-        _write(axes, at, told(seed_interval(row.seeds), digits), told(row.over_episodes, digits))
+        marks.spread(axes, at, row.seeds, row.over_seeds, row.color, "x", row.over_episodes, aside=-0.27)
+        _write(axes, at, told(row.over_seeds, digits), told(row.over_episodes, digits))
     many = max(np.isfinite(row.seeds).sum() for row in rows) > 1
     _write(axes, -0.95, "over seeds" if many else "one seed", "over episodes" if episodes else "")
     axes.set_yticks(range(len(rows)), [row.label for row in rows])

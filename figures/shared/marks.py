@@ -6,13 +6,13 @@ edge, and an arrow says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from analysis.results.schema import Result
-from analysis.results.stats import ANY, Bounds, Interval, known, seed_interval
+from analysis.results.stats import Interval, known, seed_interval
 from figures.shared import style, words
 from hdream_core.support.drawing import (
     Axes,
@@ -62,10 +62,9 @@ def limit(axes: Axes, values: np.ndarray, along: str = "y", log: bool = False, s
         plain_log(axes, along)
 
 
-def span_ends(values: np.ndarray, within: Bounds = ANY) -> list[float]:
-    """Ends of the intervals over seeds of ``(..., seed)`` values."""
-    flat = values.reshape(-1, values.shape[-1])
-    return [end for seeds in flat for end in seed_interval(seeds, within=within)[1:]]
+def ends(spans: Iterable[Interval]) -> list[float]:
+    """Ends of intervals."""
+    return [end for span in spans for end in span[1:]]
 
 
 def plain_log(axes: Axes, along: str = "y") -> None:
@@ -103,9 +102,9 @@ def spread(
     axes: Axes,
     at: float,
     seeds: np.ndarray,
+    span: Interval,
     color: str,
     along: str = "y",
-    within: Bounds = ANY,
     over_episodes: Interval | None = None,
     aside: float = 0.0,
 ) -> None:
@@ -115,9 +114,9 @@ def spread(
         axes: to draw on; the limits must have been set.
         at: where.
         seeds: ``(seed,)``, NaN where missing.
+        span: its interval over them.
         color: of all of it.
         along: the axis of the measure.
-        within: least and greatest value of the measure, see ``seed_interval``.
         over_episodes: interval over held-out episodes, where there is one.
         aside: how far beside the mean the seeds are drawn.
     """
@@ -126,7 +125,6 @@ def spread(
         return
     if over_episodes:
         whisker(axes, at, over_episodes, color, along, linewidth=5, alpha=0.3)
-    span = seed_interval(seeds, within=within)
     whisker(axes, at, span, color, along, linewidth=1)
     for value, place, size in ((span.mean, at, 4.5), *((seed, at + aside, 2.2) for seed in found if len(found) > 1)):
         point = (value, place) if along == "x" else (place, value)
@@ -149,28 +147,31 @@ def note(figure: Figure | SubFigure) -> str:
     return " ".join(text for mark, text in sides.items() if mark in drawn)
 
 
-def points(axes: Axes, result: Result, values: np.ndarray, groups: Sequence[str], within: Bounds = ANY) -> None:
+def points(
+    axes: Axes, result: Result, values: np.ndarray, spans: Sequence[Sequence[Interval]], groups: Sequence[str]
+) -> None:
     """Groups of points, one a method, on an axis whose limits have been set.
 
     Args:
         axes: to draw on.
         result: whose methods they are.
         values: ``(method, seed, group)``, NaN where missing.
+        spans: intervals over seeds, for each method and group.
         groups: their names.
-        within: least and greatest value of the measure, see ``seed_interval``.
     """
     for i, method in enumerate(map(str, result.axes["method"])):
         for j, at in enumerate(beside(i, len(values), len(groups))):
-            spread(axes, at, values[i, :, j], style.color(method, i), within=within, aside=0.25 * GROUP / len(values))
+            aside = 0.25 * GROUP / len(values)
+            spread(axes, at, values[i, :, j], spans[i][j], style.color(method, i), aside=aside)
     axes.set_xticks(range(len(groups)), groups)
     axes.set_xlim(-0.55, len(groups) - 0.45)
 
 
-def methods(axes: Axes, result: Result, values: np.ndarray) -> None:
-    """``(method, seed)`` values, a place of the x-axis a method, on an axis whose limits have been set."""
+def methods(axes: Axes, result: Result, values: np.ndarray, spans: Sequence[Interval]) -> None:
+    """``(method, seed)`` values with their intervals, a place of the x-axis each, on axes with set limits."""
     names = [str(method) for method in result.axes["method"]]
     for i, method in enumerate(names):
-        spread(axes, i, values[i], style.color(method, i), aside=0.12)
+        spread(axes, i, values[i], spans[i], style.color(method, i), aside=0.12)
     axes.set_xticks(range(len(names)), [style.label(method).replace(", ", "\n") for method in names])
     axes.set_xlim(-0.5, len(names) - 0.5)
 

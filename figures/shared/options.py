@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 FORMATS = ("png", "pdf", "svg")
+USUALLY = FORMATS[:2]
 CAPTIONS = ("file", "inside", "none")
 WIDTHS, SIZES = (1.5, 30.0), (3.0, 40.0)  # inches; points
 
@@ -27,7 +28,7 @@ class Options:
 
     width: float | None = None
     font_size: float | None = None
-    formats: tuple[str, ...] = ("png",)
+    formats: tuple[str, ...] = USUALLY
     caption: str = "file"
 
 
@@ -66,7 +67,7 @@ def add_flags(parser: argparse.ArgumentParser, width: float, font_size: float) -
     parser.add_argument(
         "--font-size", type=_within(SIZES, "points"), help=f"size of the axes' labels in points ({font_size:g})"
     )
-    parser.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="formats of the files (png)")
+    parser.add_argument("--format", nargs="+", choices=FORMATS, default=USUALLY, help="formats of the files (png pdf)")
     parser.add_argument(
         "--caption",
         choices=CAPTIONS,
