@@ -7,6 +7,7 @@ import graphlib
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -29,7 +30,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "analysis": set(),
 }
 # Of hdream_core, what a figure may load: readers of files without trust and of command lines, and the count of cores.
-LIGHT_NAMES = ("commandline", "drawing", "errors", "files", "numbers", "processes", "sealed", "untrusted")
+LIGHT_NAMES = ("commandline", "drawing", "errors", "extras", "files", "numbers", "processes", "sealed", "untrusted")
 LIGHT = {"hdream_core", "hdream_core.support", *(f"hdream_core.support.{name}" for name in LIGHT_NAMES)}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -163,7 +164,13 @@ def by_name(requirements: list[str]) -> dict[str, Requirement]:
 
 def all_requirements(*extras: str) -> dict[str, Requirement]:
     """Runtime requirements and those of `extras`."""
-    return by_name(PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]])
+    return by_name(PROJECT["dependencies"] + [text for extra in extras for text in brought(extra)])
+
+
+def brought(extra: str) -> list[str]:
+    """What an extra brings, with what the extras bring that it names."""
+    texts = [(text, re.fullmatch(r"hdream\[(\w+)\]", text)) for text in EXTRAS[extra]]
+    return [one for text, own in texts for one in (brought(own[1]) if own else [text])]
 
 
 def pins() -> dict[str, Version]:

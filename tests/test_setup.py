@@ -263,7 +263,7 @@ def test_every_requirement_has_a_lowest_version() -> None:
     ]
     said = subprocess.check_output([sys.executable, ROOT / "tools/lowest.py"], text=True).splitlines()
     lowest = {found.name: found for found in map(Requirement, said)}
-    for line in map(Requirement, needed):
+    for line in map(Requirement, (text for text in needed if not text.startswith("hdream["))):
         (version,) = (str(one.version) for one in lowest[line.name].specifier)
         assert version in line.specifier and lowest[line.name].marker == line.marker
         assert line.name == "torch" or version in {one.version for one in line.specifier if one.operator == ">="}

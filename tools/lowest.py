@@ -22,7 +22,8 @@ def lowest(project: dict) -> list[str]:
     """
     extras = [line for extra in project["optional-dependencies"].values() for line in extra]
     found = []
-    for line in dict.fromkeys([*project["dependencies"], *extras]):
+    own = f"{project['name']}["  # an extra that another one brings
+    for line in dict.fromkeys([*project["dependencies"], *(line for line in extras if not line.startswith(own))]):
         match = re.fullmatch(r"([\w.-]+)>=([\w.]+)(?:,<[\w.]+)?(;.*)?", line)
         if match is None:
             raise ValueError(f"pyproject.toml: {line!r} is not of the form name>=version or name>=version,<version")

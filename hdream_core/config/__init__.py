@@ -1,1 +1,5 @@
 """All settings of a run, the presets, and the methods."""
+
+from hdream_core.support import extras
+
+extras.demand("training")

@@ -47,4 +47,6 @@ def positions(task: str, state: np.ndarray) -> dict[str, np.ndarray]:
     return objects
 
 
-SUITE = Suite("metaworld", TASKS, MetaWorldConfig, "hdream_core.envs.metaworld_env:MetaWorld", positions)
+SUITE = Suite(
+    "metaworld", TASKS, MetaWorldConfig, "hdream_core.envs.metaworld_env:MetaWorld", positions, extra="metaworld"
+)
