@@ -36,7 +36,8 @@ def without(code):
 def test_the_balancers_need_pytorch_alone():
     done = without(
         "sys.argv = ['mine.py']\nimport torch\nfrom hdream_core.balancers import Harmony\n"
-        "total, weights = Harmony(['reward'])({'reward': torch.tensor(2.0)})\nprint(total.item(), weights['reward'].item())"
+        "total, weights = Harmony(['reward'])({'reward': torch.tensor(2.0)})\n"
+        "print(total.item(), weights['reward'].item())"
     )
     assert done.returncode == 0, done.stderr
     total, weight = map(float, done.stdout.split())
