@@ -1,13 +1,14 @@
 """The ledger: what of the paper reproduces, claim by claim.
 
 ``python -m analysis.claims`` reads all results (the shipped ones, or ``--results DIR``) and writes ``claims.md``,
-``claims.html`` and ``claims.h5``: each claim, its source, the paper's value, ours with interval and scale, and a
-verdict by a written rule (``analysis/ledger/rows.py`` and ``verdicts.py`` there), with a footnote where the rule was
-changed or set after a result (``analysis/ledger/changes.py``).
+``claims.html`` and ``claims.h5``. The first has the verdicts on each claim, the others each result with its value, its
+interval, its scale and the rule. Claims and rules are data, ``analysis/ledger/claims.toml``; which of them were set or
+changed after a result was seen is told in ``changes.toml`` there.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.ledger.browsed import browsed
 from analysis.ledger.judged import judged
-from analysis.ledger.page import PRINTED, brief, html, markdown
+from analysis.ledger.page import DATA, brief, markdown
 from analysis.ledger.verdicts import VERDICTS
 from analysis.results.schema import SCALES, SHIPPED, Result, save
 from analysis.runs import gather
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ITEM = "all"
+WORDS = ["claim", "source", "expected", "ours", "scale", "verdict", "rule", "result", "name", "kind", "notes"]
 ABOUT = "Judge every claim by the results, and write the ledger."
 
 
@@ -40,7 +43,7 @@ class Claims:
     out: Path = Path("results")
     """Folder of claims.md, claims.html and claims.h5."""
     brief: bool = False
-    """Print the short table that the README has."""
+    """Print a line for each claim: claim, source, verdict."""
 
 
 def as_result(rows: pd.DataFrame) -> Result:
@@ -55,16 +58,21 @@ def as_result(rows: pd.DataFrame) -> Result:
     }
     data = {end: (("row",), rows[end].to_numpy(np.float64)) for end in ("mean", "low", "high")}
     data["verdict"] = (("row",), rows["verdict"].map(VERDICTS.index).to_numpy(np.int64))
-    notes = {"verdicts": list(VERDICTS), "rows": rows[["name", "kind", *PRINTED, "notes"]].to_dict("records")}
+    notes = {"verdicts": list(VERDICTS), "rows": rows[WORDS].to_dict("records")}
     return Result(attributes, {"row": np.arange(len(rows))}, data, {}, notes)
 
 
 def run(job: Claims) -> pd.DataFrame:
-    """Reads, judges and writes; returns the ledger's rows."""
+    """Reads, judges and writes; returns the ledger's rows.
+
+    The pages link to shipped results as from ``docs``, to others where they lie, and to the figures beside the pages.
+    """
     rows = judged(job.results)
     job.out.mkdir(parents=True, exist_ok=True)
-    write_atomically(job.out / "claims.md", markdown(rows).encode())
-    write_atomically(job.out / "claims.html", html(rows).encode())
+    data = DATA if job.results == SHIPPED else Path(os.path.relpath(job.results, job.out)).as_posix()
+    figures = {path.stem for path in (job.out / "figures").glob("*.png")}
+    write_atomically(job.out / "claims.md", markdown(rows, data).encode())
+    write_atomically(job.out / "claims.html", browsed(rows, data, figures).encode())
     save(as_result(rows), job.out / "claims.h5")
     return rows
 

@@ -1,47 +1,122 @@
-"""The ledger and its command on the shipped results."""
+"""The ledger, its files and its command on the shipped results."""
 
+import html
 import json
 import re
 import shutil
+from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from analysis import claims
-from analysis.ledger import algebra, atari, changes, judged, missing, page, timing
-from analysis.ledger.rows import CLAIMS, LEDGER
-from analysis.ledger.verdicts import (
-    NOT_MEASURED,
-    NOT_REPRODUCED,
-    NOT_SHOWN,
-    REPRODUCED,
-    UNDECIDABLE,
-    VERDICTS,
-    Shelf,
-)
+from analysis.ledger import algebra, entries, judged, page, registry, timing
+from analysis.ledger.verdicts import NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, UNDECIDABLE, VERDICTS, Shelf
 from analysis.results.schema import SHIPPED, ResultError, load, save
+from hdream_core.support.errors import ConfigError
 from tests.made_up import policies_of
+
+DOCS = Path(__file__).parents[1] / "docs"
+MINIATURE = "finding1_mini_lever_cpu.h5"
+CLAIM = """
+[[runs]]
+name = "fig_0"
+text = "a is better"
+source = "Fig. 0"
+expected = "better"
+rule = "It must be."
+judge = "curves"
+arguments = { metric = "return", method = "balanced weight", reference = "w_r=1" }
+"""
+CHANGE = '[[change]]\ntext = "x."\nclaims = ["fig_0"]\nfiles = ["f.h5"]\nwithout = "reproduced"\n'
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of the pages and the file, as the command writes them from the shipped results beside the figures."""
+    folder = tmp_path_factory.mktemp("ledger")
+    (folder / "figures").symlink_to(DOCS / "figures")
+    claims.main(["--out", str(folder)])
+    return folder
 
 
 @pytest.fixture(scope="module")
 def rows():
     """The ledger of the shipped results."""
-    shelf = Shelf((path.name, load(path)) for path in sorted(claims.SHIPPED.glob("*.h5")))
-    return judged.table(shelf)
+    return judged.judged(SHIPPED)
+
+
+def judge_of(name, **arguments):
+    return registry.JUDGES[name](**arguments)(Shelf([]))
 
 
 def test_missing_results_are_not_measured():
-    found = {claim.name: claim.judge(Shelf([])) for claim in CLAIMS}
+    found = {claim.entry.name: claim.judge(Shelf([])) for claim in entries.read_claims()}
     computed = {name for name, findings in found.items() if findings[0].verdict != NOT_MEASURED}
     assert computed == {"prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale", "fig_4", "cost"}
     assert all(len(found[name]) == 1 for name in found if name not in computed)
 
 
-def test_claims_are_distinct_and_say_their_rule():
-    for field in ("name", "text"):
-        assert len({getattr(claim, field) for claim in CLAIMS}) == len(CLAIMS)
-    assert all(claim.rule and claim.source and claim.text for claim in CLAIMS)
-    assert all(claim.rule.startswith("not attempted: ") for claim in missing.CLAIMS)
+def test_claims_have_texts_of_their_own_and_judges_are_all_used():
+    shipped = [claim.entry for claim in entries.read_claims()]
+    assert len({entry.text for entry in shipped}) == len(shipped)
+    assert {entry.judge for entry in shipped} == set(registry.JUDGES)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "named"),
+    [
+        ("curves", "curvs", "curves"),
+        ('judge = "curves"\n', "", "judge"),
+        ('rule = "It must be."', 'rule = ""', "rule"),
+        ('source = "Fig. 0"', "source = 0", "source"),
+        ("expected", "expects", "expects"),
+        ('metric = "return", ', "", "metric"),
+        ("reference =", "of = 1, reference =", "of"),
+        ('"balanced weight"', "3", "method"),
+        ("[[runs]]", CLAIM + "[[timing]]", "two"),
+    ],
+)
+def test_a_wrong_claim_is_one_line_that_names_it(was, becomes, named, tmp_path):
+    path = tmp_path / "some.toml"
+    path.write_text(CLAIM)
+    (claim,) = entries.read_claims(path)
+    assert claim.judge(Shelf([("f.h5", policies_of([[1, 2, 3], [11, 12, 14]]))]))[0].verdict == REPRODUCED
+    path.write_text(CLAIM.replace(was, becomes, 1))
+    with pytest.raises(ConfigError, match=rf"^some\.toml: claim fig_0: .*\b{named}\b") as error:
+        entries.read_claims(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[[runs]", CLAIM.replace("runs", "run"), "runs = 1", "[[runs]]\njudge = 'curves'"])
+def test_a_wrong_file_is_named(text, tmp_path):
+    (tmp_path / "some.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"some\.toml: "):
+        entries.read_claims(tmp_path / "some.toml")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "named"),
+    [("fig_0", "fig_9", "fig_9"), ('"reproduced"', '"maybe"', "maybe"), ("files", "file", "file")],
+)
+def test_a_wrong_change_is_one_line_that_names_what_is_wrong(was, becomes, named, tmp_path):
+    path = tmp_path / "some.toml"
+    path.write_text(CHANGE)
+    (change,) = entries.read_changes(["fig_0"], path)
+    concerned = [("fig_0", "e.h5, f.h5"), ("fig_0", ""), ("fig_0", "e.h5"), ("a", "f.h5")]
+    assert [change.concerns(*row) for row in concerned] == [True, False, False, False]
+    path.write_text(CHANGE + CHANGE.replace(was, becomes, 1))
+    with pytest.raises(ConfigError, match=rf"^some\.toml: change 2: .*\b{named}\b"):
+        entries.read_changes(["fig_0"], path)
+
+
+def test_the_command_says_in_one_line_that_a_file_of_the_ledger_is_wrong(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "claims.toml"
+    path.write_text(CLAIM.replace("curves", "none"))
+    monkeypatch.setattr(entries.read_claims, "__defaults__", (path,))
+    assert "fig_0" in refused(capsys, SHIPPED, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_verdicts_keep_their_places_in_files():
@@ -51,164 +126,147 @@ def test_verdicts_keep_their_places_in_files():
 
 def test_algebra_is_judged_against_what_the_paper_says(monkeypatch):
     """A balancer that settles elsewhere, or a closed form that is another, is not reproduced."""
-    judged = {claim.name: claim.judge for claim in algebra.CLAIMS}
-    assert all(judge(Shelf([]))[0].verdict == REPRODUCED for judge in judged.values())
+    judges = [(name, {"rectified": flag}) for name in ("closed_form", "loss_scale") for flag in (True, False)]
+    assert all(judge_of(name, **flag)[0].verdict == REPRODUCED for name, flag in [*judges, ("bounded", {})])
     minimised = algebra._minimised
     monkeypatch.setattr(algebra, "_minimised", lambda rectified, loss: minimised(not rectified, loss))
-    assert all(judge(Shelf([]))[0].verdict == NOT_REPRODUCED for judge in judged.values())
+    assert all(judge_of(name, **flag)[0].verdict == NOT_REPRODUCED for name, flag in [*judges, ("bounded", {})])
     monkeypatch.setattr(algebra, "_minimised", lambda rectified, loss: 1.05 * minimised(rectified, loss))
-    for name in ("prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale"):
-        assert judged[name](Shelf([]))[0].verdict == NOT_REPRODUCED
+    assert all(judge_of(name, **flag)[0].verdict == NOT_REPRODUCED for name, flag in judges)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0099, REPRODUCED), (0.0101, NOT_REPRODUCED)])
 def test_cost_is_judged_where_it_was_measured_whole(share, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "DATA", tmp_path)
-    with pytest.raises(ResultError, match=r"performance_cpu\.json: is missing"):
-        timing.CLAIMS[0].judge(Shelf([]))
+    with pytest.raises(ResultError, match=r"performance_cpu\.json"):
+        judge_of("cost")
     for (name, _), preset in zip(timing.TIMINGS, ("cpu", "paper"), strict=True):
         harmonizers = {"share_of_update": share, "extra_s": 0.001}
         timed = {"harmonizers": harmonizers, "about": {"settings": {"preset": preset}, "device": "a machine"}}
         (tmp_path / name).write_text(json.dumps(timed))
-    cpu, gpu = timing.CLAIMS[0].judge(Shelf([]))
+    cpu, gpu = judge_of("cost")
     assert (cpu.verdict, cpu.scale) == (expected, "reduced") and (gpu.verdict, gpu.scale) == (NOT_MEASURED, "paper")
-    assert "was not measured" in gpu.ours and "was not measured" not in cpu.ours
 
 
 def test_every_check_of_table_2_is_in_the_ledger(rows):
-    found = load(claims.SHIPPED / "atari_table.h5").notes["checks"]
-    table = rows[rows["kind"] == "arithmetic of Table 2"]
-    assert len(table) == len(found) == len(atari.CLAIMS)
+    found = load(SHIPPED / "atari_table.h5").notes["checks"]
+    table = rows[rows["kind"] == entries.GROUPS["table_2"]]
+    assert len(table) == len(found)
     assert (table.verdict == UNDECIDABLE).sum() == sum(row["holds"] == "open" for row in found)
     assert NOT_SHOWN not in set(table.verdict) and NOT_MEASURED not in set(table.verdict)
 
 
-def test_changes_are_of_claims_and_rows_that_there_are(rows):
-    names = {claim.name for claim in CLAIMS}
-    assert all(set(change.claims) <= names for change in changes.CHANGES)
-    used = {note for notes in rows["notes"] for note in notes}
-    assert used == {change.footnote for change in changes.CHANGES}
-
-
-def test_changes_are_found_by_claim_and_by_file():
-    for claim, source, word in (
-        ("fig_2c", changes.UNSEEN, "data were chosen after"),
-        ("fig_2c", changes.AGENTS, "widened"),
-        ("finding_3", changes.MINIATURE, "not shown at this scale"),
-        ("fig_23", "a.h5, b.h5", "in pairs"),
-    ):
-        assert any(word in change.footnote for change in changes.changes_of(claim, source))
-    for claim, source in (  # rules that stood before, and a row without a result
-        ("fig_2c_state", "state_regression_unseen_hammer_cpu.h5"),
-        ("fig_3", "finding2_hammer_cpu.h5"),
-        ("d_2_near_zero", "multitask_mini_lever_cpu.h5"),
-        ("fig_23", ""),
-    ):
-        assert changes.changes_of(claim, source) == []
-
-
-def test_changes_name_results_that_ship(rows):
+def test_every_change_is_of_a_row_and_names_results_that_ship(rows):
+    changes = entries.read_changes(rows["name"])
+    assert {note for notes in rows["notes"] for note in notes} == {change.footnote for change in changes}
     shipped = set(", ".join(rows["result"]).split(", "))
-    assert {name for change in changes.CHANGES for name in change.files} <= shipped
+    assert {name for change in changes for name in change.files} <= shipped
 
 
-def test_rows_that_an_earlier_rule_judges_otherwise_are_counted(rows):
-    differs = set(rows[rows["differs"]]["name"])
-    assert {"finding_1_return_others", "finding_3", "fig_9b_nashmtl", "fig_2c"} <= differs
-    assert not {"finding_1_return", "fig_3"} & differs
-    both = rows[rows["name"] == "fig_2c_state"].set_index("result")["differs"]
-    assert both[changes.UNSEEN] and not both[changes.AGENTS]  # not shown, as by the paper's protocol
-    _, said = page.preamble(rows)
-    assert f"In {rows['differs'].sum()} of them the verdict is another" in said[-1]
-    assert f"{rows['notes'].map(bool).sum()} of the {len(rows)} rows" in said[-1]
+def test_rows_know_what_came_after_their_result(rows):
+    by = rows.set_index(["name", "result"])
+    assert by.loc[("finding_3", MINIATURE), "without"] == [NOT_SHOWN]
+    assert by.loc[("finding_1_return", MINIATURE), "notes"] and not by.loc[("finding_1_return", MINIATURE), "without"]
+    unseen, agents = (f"state_regression_{data}lever_pull_cpu.h5" for data in ("unseen_", ""))
+    assert (
+        by.loc[("fig_2c_state", unseen), "without"] == [NOT_SHOWN] and not by.loc[("fig_2c_state", agents), "without"]
+    )
+    for name, file in (
+        ("fig_2c_state", unseen.replace("lever_pull", "hammer")),
+        ("d_2_near_zero", "multitask_mini_lever_cpu.h5"),
+    ):
+        assert not by.loc[(name, file), "notes"]  # rules that stood before
 
 
-def test_a_verdict_before_that_is_the_present_one_does_not_differ(monkeypatch):
-    change = changes.Change("x", earlier=REPRODUCED)
-    monkeypatch.setattr(judged, "changes_of", lambda claim, source: [change] if source == "f.h5" else [])
-    for returns, differs in (([[1, 2, 3], [11, 12, 14]], False), ([[1, 2, 3], [3, 1, 3]], True)):
+def test_a_verdict_that_would_be_the_present_one_is_no_other(monkeypatch):
+    change = entries.Change("x.", files=["f.h5"], without=REPRODUCED)
+    monkeypatch.setattr(entries, "read_changes", lambda names: [change])
+    for returns, without in (([[1, 2, 3], [11, 12, 14]], []), ([[1, 2, 3], [3, 1, 3]], [REPRODUCED])):
         found = judged.table(Shelf([("f.h5", policies_of(returns))])).set_index("name").loc["finding_1_return"]
-        assert found.differs == differs and found.notes == ["x Verdict before: reproduced."]
+        assert found.without == without and len(found.notes) == 1
 
 
-def test_head_counts_by_kind(rows):
-    counts, _ = page.preamble(rows)
-    assert [line.split(":")[0] for line in counts] == list(LEDGER)
-    for line, (kind, some) in zip(counts, LEDGER.items(), strict=True):
-        of_kind = rows[rows["kind"] == kind]
-        assert re.search(rf"{len(some)} claims?, {len(of_kind)} rows", line)
-        assert sum(map(int, re.findall(r"(\d+) [rnc]", line.split("rows: ")[1]))) == len(of_kind)
+def test_the_head_counts_claims_results_and_findings(rows):
+    outcomes, finding_1, finding_2, finding_3 = re.split(r"; |\. ", page.headline(rows).rstrip("."))
+    assert sum(int(n) for part in outcomes.split(", ") for n in re.findall(r"^\d+", part)) == rows["name"].nunique()
+    assert finding_1.endswith(NOT_SHOWN)
+    for told, name in ((finding_2, "Finding 2"), (finding_3, "Finding 3")):
+        of = rows[rows["source"].str.startswith(name) & ~rows["claim"].str.endswith("(ours)")].verdict
+        assert [int(n) for n in re.findall(r"\d+", told)[1:]] == [(of == REPRODUCED).sum(), len(of)]
 
 
-def test_pages_have_one_preamble_and_one_list_of_footnotes(rows):
-    text, browsed = page.markdown(rows), page.html(rows)
-    plain = re.sub(r"<[^>]*>", "", browsed)
-    counts, said = page.preamble(rows)
-    for line in (*counts, *said):
-        assert line in text and line.replace("`", "") in plain
-    notes = page.footnotes(rows)
-    for note, number in notes.items():
-        assert f"\n{number}. {note}\n" in text
-    cited = {int(n) for marks in re.findall(r" \[([\d, ]+)\] \| \S+ \|\n", text) for n in marks.split(", ")}
-    cited |= {int(n) for marks in re.findall(r" \[([\d, ]+)\] \| \S+, \S+ \|\n", text) for n in marks.split(", ")}
-    assert cited == set(notes.values())
+def test_the_page_has_a_row_a_claim_with_its_verdicts_first(rows, written):
+    text = (written / "claims.md").read_text()
+    assert len(text.split()) < 2500
+    lines = [line.split(" | ") for line in text.splitlines() if "](claims.html#" in line and line.startswith("| ")]
+    assert len(lines) == rows["name"].nunique()
+    for line, (name, some) in zip(lines, rows.groupby("name", sort=False), strict=True):
+        assert f"[{some['claim'].iloc[0]}](claims.html#{name})" in line[1] and all(v in line[0] for v in some.verdict)
+        assert line[0].count("*") == (2 if some["without"].map(bool).any() else some["notes"].map(bool).any())
+    _, foot = text.rsplit("## ", 1)
+    assert foot.count("\n- ") == rows[rows["without"].map(bool)]["name"].nunique()
 
 
-def test_command_writes_the_ledger_of_the_shipped_results(tmp_path, capsys):
-    claims.main(["--out", str(tmp_path)])
-    assert "ledger:" in capsys.readouterr().out
-    text, browsed = (tmp_path / "claims.md").read_text(), (tmp_path / "claims.html").read_text()
-    found = load(tmp_path / "claims.h5")
-    rows = found.notes["rows"]
-    assert len(rows) == len(found.axes["row"]) >= len(CLAIMS)
-    for claim in CLAIMS:
-        assert claim.text in text
-    assert browsed.count("<tr") == len(rows) + 1
-    assert all(set(row) == {"name", "kind", "notes", *claims.PRINTED} for row in rows)
-    assert text.count("\n|") == len(rows) + 2  # a row each, head and rule
-    with h5py.File(tmp_path / "claims.h5") as file:
+def test_the_page_for_browsers_has_a_row_a_result_with_all_that_is_known(rows, written):
+    text = (written / "claims.html").read_text()
+    lines = re.findall(r"<tr.*</td></tr>", text)
+    assert len(lines) == len(rows) and [name for name in rows["name"].unique() if f'<tr id="{name}">' not in text] == []
+    plain = [re.sub(r"<[^>]*>", "", line) for line in lines]
+    for line, row in zip(plain, rows.itertuples(), strict=True):
+        told = (row.verdict, row.claim, row.source, row.rule, row.ours, row.scale, *row.notes, *row.result.split(", "))
+        assert [words for words in told if html.escape(words, quote=False) not in line] == []
+    for target in set(re.findall(r'href="([^"]+)"', text)):
+        assert (DOCS / target).exists(), target
+    assert "http" not in text and " src=" not in text  # one file that needs no network
+
+
+def test_documents_are_what_the_command_writes_from_the_shipped_results(written):
+    """After new results: ``python -m analysis.claims --out docs``."""
+    for name in ("claims.md", "claims.html"):
+        assert (DOCS / name).read_text() == (written / name).read_text()
+    ours, theirs = load(DOCS / "claims.h5"), load(written / "claims.h5")
+    assert ours.notes == theirs.notes and len(ours.notes["rows"]) == len(ours.axes["row"])
+    assert all(np.array_equal(ours.values(name), theirs.values(name), equal_nan=True) for name in ours.data)
+    with h5py.File(written / "claims.h5") as file:
         assert json.loads(file.attrs["notes"])["verdicts"] == list(VERDICTS)
 
 
-def test_results_of_preset_smoke_are_left_out(tmp_path, capsys):
-    (tmp_path / "in").mkdir()
-    found = policies_of([[1, 2, 3], [11, 12, 14]])
-    found.attributes["preset"] = "smoke"
-    save(found, tmp_path / "in" / "finding1_lever_pull_smoke.h5")
-    rows = claims.run(claims.Claims(tmp_path / "in", tmp_path / "out"))
-    assert (rows[rows["name"] == "finding_1_return"].verdict == NOT_MEASURED).all()
+def test_brief_has_a_line_a_claim(rows, tmp_path, capsys):
+    claims.main(["--out", str(tmp_path), "--brief"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[1:]] == list(rows["claim"].unique())
 
 
-def refused(capsys, folder):
-    with pytest.raises(SystemExit) as stop:
-        claims.main(["--results", str(folder), "--out", str(folder / "out")])
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and error.count("\n") == 1
-    return error
-
-
-def test_bad_folders_and_files_are_one_line(tmp_path, capsys):
-    assert "no such folder" in refused(capsys, tmp_path / "none")
-    (tmp_path / "odd.h5").write_bytes(b"junk")
-    assert "odd.h5" in refused(capsys, tmp_path)
-
-
-def test_documents_hold_the_ledger_of_the_shipped_results(tmp_path):
-    """After new results: ``python -m analysis.claims --out docs``, and its ``--brief`` table into the README."""
-    rows = claims.run(claims.Claims(out=tmp_path))
-    root = claims.SHIPPED.parent.parent
+def test_pages_of_other_results_link_to_them_where_they_lie(tmp_path):
+    save(policies_of([[1, 2, 3], [11, 12, 14]]), tmp_path / "in" / "a <b> c.h5")
+    claims.run(claims.Claims(tmp_path / "in", tmp_path / "out"))
     for name in ("claims.md", "claims.html"):
-        assert (root / "docs" / name).read_text() == (tmp_path / name).read_text()
-    assert page.brief(rows) in (root / "README.md").read_text()
+        text = (tmp_path / "out" / name).read_text()
+        assert "../in/a%20%3Cb%3E%20c.h5" in text and "figures/" not in text
+    assert "<b> c" not in text
 
 
 def test_results_of_preset_smoke_are_left_out_and_named(tmp_path, capsys):
     shutil.copytree(SHIPPED, tmp_path / "results")
     whole = len(judged.judged(tmp_path / "results"))
     assert not capsys.readouterr().err
-    found = load(tmp_path / "results" / "finding1_mini_lever_cpu.h5")
+    found = load(tmp_path / "results" / MINIATURE)
     found.attributes["preset"] = "smoke"
     save(found, tmp_path / "results" / "finding1_mini_lever_smoke.h5")
     assert len(judged.judged(tmp_path / "results")) == whole
     said = capsys.readouterr().err
-    assert "1 file" in said and "finding1_mini_lever_smoke.h5" in said and said.count("\n") == 1
+    assert "finding1_mini_lever_smoke.h5" in said and said.count("\n") == 1
+
+
+def refused(capsys, folder, out):
+    with pytest.raises(SystemExit) as stop:
+        claims.main(["--results", str(folder), "--out", str(out)])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.count("\n") == 1
+    return error
+
+
+def test_bad_folders_and_files_are_one_line(tmp_path, capsys):
+    assert str(tmp_path / "none") in refused(capsys, tmp_path / "none", tmp_path / "out")
+    (tmp_path / "odd.h5").write_bytes(b"junk")
+    assert "odd.h5" in refused(capsys, tmp_path, tmp_path / "out")

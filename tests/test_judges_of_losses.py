@@ -1,5 +1,7 @@
 """Judges of losses and learned weights, on made-up results whose verdict is plain."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def test_a_comparison_with_a_collapsed_model_shows_nothing():
     found.data["loss/dynamics"] = (("method", "seed", "log_step"), ends)
     plain = judges.dreams("harmony", "nashmtl", "multitask", 0, 0.1)
     finding = judged(judges_of_losses.with_collapse(plain, "nashmtl"), found)
-    assert finding.ours.endswith("dynamics loss at the end 0.0001 with nashmtl, 3.5 with harmony")
+    assert re.search(r"\b0\.0001 .*nashmtl.*\b3\.5 .*harmony", finding.ours)
     assert judged(plain, found).verdict == REPRODUCED and finding.verdict == NOT_SHOWN
     found.data["loss/dynamics"] = (("method", "seed", "log_step"), np.full((2, 3, 2), 3.5))
     assert judged(judges_of_losses.with_collapse(plain, "nashmtl"), found).verdict == REPRODUCED
@@ -51,7 +53,7 @@ def test_two_orders_of_magnitude_are_between_one_and_a_half_and_two_and_a_half(r
     finding = judged(judges_of_losses.orders_of_magnitude, losses_of(ratio))
     assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(ratio))
     assert judged(judges_of_losses.orders_of_magnitude, losses_of([2.0, 2.001])).verdict == NOT_SHOWN  # two seeds
-    assert "updates 10 to 16" in finding.ours  # of an update every five steps, the second half
+    assert re.search(r"\b10 .*\b16\b", finding.ours)  # of an update every five steps, the second half
 
 
 def test_orders_of_magnitude_of_online_runs_count_too_and_where_they_were_cut_off():
@@ -62,7 +64,7 @@ def test_orders_of_magnitude_of_online_runs_count_too_and_where_they_were_cut_of
     found.data["updates"] = (("method", "seed", "log_step"), 7.0 * np.arange(8)[None, None])
     finding = judged(judge, found)
     assert finding.verdict == NOT_SHOWN and finding.value.mean == pytest.approx(3.7)
-    assert "updates 28 to 49" in finding.ours and "cut off at step 80 of 800, seeds: 1" in finding.ours
+    assert re.search(r"\b28 .*\b49\b.*\b80 .*\b800\b", finding.ours)
     assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "online")).verdict == REPRODUCED
     assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "offline")) == MISSING  # loss_scales has those runs
     empty = losses_of([np.nan, 2.0, 2.1])  # a run that logged no losses in that half
@@ -128,7 +130,7 @@ def test_learned_weights_are_compared_with_the_analytic_ones_of_the_same_runs(ra
     found = logged("coefficients", ends, ("harmony",), len(ratio))
     finding = judged(judges_of_losses.analytic("reward"), found)
     assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(ratio))
-    assert "800 updates" in finding.ours and "rate of 0.01" in finding.ours and "last 100" in finding.ours
+    assert re.search(r"\b800 .*\b0\.01\b.*\b100\b", finding.ours)
     assert judged(judges_of_losses.analytic("observation"), found) == MISSING
     before = found.data["weight/reward"][1][..., 0].copy()
     found.data["weight/reward"][1][..., 0] = 1.03 * before  # it moves on by four per cent
@@ -169,4 +171,4 @@ def test_near_zero_is_beside_the_largest_weight(dynamics, expected, scale):
     ends = {name: scale * np.array(values) for name, values in ends.items()}
     ends["loss/dynamics"] = np.array([[1e-4] * 3])
     finding = judged(judges_of_losses.near_zero, logged("multitask", ends, ("nashmtl",)))
-    assert finding.verdict == expected and "dynamics loss at the end 0.0001 with nashmtl" in finding.ours
+    assert finding.verdict == expected and re.search(r"\b0\.0001 .*nashmtl", finding.ours)

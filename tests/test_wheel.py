@@ -88,6 +88,7 @@ def test_contents_name_what_ships():
     "name",
     [
         f"analysis/data/{timing.TIMINGS[-1][0]}",
+        *(f"analysis/ledger/{name}.toml" for name in ("claims", "changes")),
         *(f"figures/data/{name}" for name in (CONTENTS, "finding1_hammer_cpu.h5")),
     ],
 )

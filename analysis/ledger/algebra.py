@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from analysis.ledger.verdicts import NOT_REPRODUCED, REPRODUCED, Claim, Finding, Judge, Shelf
+from analysis.ledger.verdicts import NOT_REPRODUCED, REPRODUCED, Finding, Judge, Shelf
 from analysis.results.stats import Interval
 from hdream_core.balancers import Harmony, analytic_weight
 
@@ -32,7 +32,9 @@ def _told(worst: float, words: str, holds: bool) -> list[Finding]:
     return [Finding(words, found, value=Interval(worst, np.nan, np.nan))]
 
 
-def _closed_form(rectified: bool) -> Judge:
+def closed_form(rectified: bool) -> Judge:
+    """Whether the loss of Eq. 5 (``rectified``) or of Eq. 4 is least at the closed form."""
+
     def judge(shelf: Shelf) -> list[Finding]:
         worst = max(abs(_minimised(rectified, loss) / analytic_weight(loss, rectified) - 1) for loss in LOSSES)
         return _told(worst, f"largest relative difference {worst:.1e}", worst < CLOSE)
@@ -40,8 +42,8 @@ def _closed_form(rectified: bool) -> Judge:
     return judge
 
 
-def _loss_scale(rectified: bool) -> Judge:
-    """E[L] / sigma* against what Sec. 3 says that it is."""
+def loss_scale(rectified: bool) -> Judge:
+    """Whether E[L] / sigma* is what Sec. 3 says that it is."""
 
     def judge(shelf: Shelf) -> list[Finding]:
         stated = {loss: 2 / (1 + (1 + 4 / loss) ** 0.5) if rectified else 1.0 for loss in LOSSES}
@@ -54,23 +56,9 @@ def _loss_scale(rectified: bool) -> Judge:
     return judge
 
 
-def _bounded(shelf: Shelf) -> list[Finding]:
+def bounded(shelf: Shelf) -> list[Finding]:
+    """Whether the weight of a tiny loss is far smaller with Eq. 5 than with Eq. 4 (Fig. 4, right)."""
     loss = 1e-4
     rectified, plain = (_minimised(flag, loss) for flag in (True, False))
     found = REPRODUCED if rectified < plain / 10 else NOT_REPRODUCED
     return [Finding(f"for a loss of {loss:g}: {rectified:.0f} with Eq. 5, {plain:.0f} with Eq. 4", found)]
-
-
-_CLOSED = "the minimum over s, found numerically, is at the closed form within 1 %"
-_SCALE = "the loss over sigma at that minimum is the stated one within 1 %"
-CLAIMS = (
-    Claim("prop_3_1", "The harmonious loss of Eq. 4 is least at sigma = E[L]", "Prop. 3.1", "1 / E[L]", _CLOSED,
-          _closed_form(False)),
-    Claim("prop_3_1_scale", "There the harmonized loss scale is 1", "Prop. 3.1", "1", _SCALE, _loss_scale(False)),
-    Claim("eq_13", "The rectified loss is least at the sigma of Eq. 13", "Eqs. 12, 13", "Eq. 13", _CLOSED,
-          _closed_form(True)),
-    Claim("eq_5_scale", "The harmonized loss scale of Eq. 5 is below 1", "Sec. 3", "2 / (1 + sqrt(1 + 4 / E[L]))",
-          _SCALE + ", and that is below 1", _loss_scale(True)),
-    Claim("fig_4", "The rectified loss prevents extremely large weights", "Fig. 4, right", "",
-          "for a loss of 1e-4 the weight at the optimum is under a tenth of Eq. 4's", _bounded),
-)  # fmt: skip

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.ledger.changes import SAME, changes_of
 from analysis.ledger.verdicts import Shelf
 from analysis.results.schema import files_of, load, using
 from hdream_core.support.words import counted
@@ -16,38 +15,40 @@ if TYPE_CHECKING:
 
 
 def table(shelf: Shelf) -> pd.DataFrame:
-    """One row for each claim and each result that speaks to it.
+    """Judges each claim by each result that speaks to it: a row each.
 
-    ``notes`` are the footnotes of a row, ``differs`` whether one of them has another verdict.
+    ``notes`` are the footnotes of a row, ``without`` the other verdicts that it would have without what they tell.
     """
     import pandas as pd
 
-    from analysis.ledger.rows import LEDGER  # and torch: a bad file is refused before
+    from analysis.ledger.entries import SAME, read_changes, read_claims  # and torch: a bad file is refused before
 
-    rows = []
-    for kind, claims in LEDGER.items():
-        for claim in claims:
-            with using(f"results that {claim.name} is judged by"):
-                findings = claim.judge(shelf)
-            for finding in findings:
-                changes = changes_of(claim.name, finding.source)
-                rows.append(
-                    {
-                        "claim": claim.text,
-                        "source": claim.source,
-                        "paper": claim.paper,
-                        "ours": finding.ours,
-                        "scale": finding.scale,
-                        "verdict": finding.verdict,
-                        "rule": claim.rule,
-                        "result": finding.source,
-                        "name": claim.name,
-                        "kind": kind,
-                        "notes": [change.footnote for change in changes],
-                        "differs": any(change.earlier not in ("", SAME, finding.verdict) for change in changes),
-                        **{end: getattr(finding.value, end) for end in ("mean", "low", "high")},
-                    }
-                )
+    claims, rows = read_claims(), []
+    changes = read_changes(claim.entry.name for claim in claims)
+    for claim in claims:
+        entry = claim.entry
+        with using(f"results that {entry.name} is judged by"):
+            findings = claim.judge(shelf)
+        for found in findings:
+            after = [change for change in changes if change.concerns(entry.name, found.source)]
+            other = dict.fromkeys(c.without for c in after if c.without not in (None, SAME, found.verdict))
+            rows.append(
+                {
+                    "verdict": found.verdict,
+                    "claim": entry.text,
+                    "source": entry.source,
+                    "expected": entry.expected,
+                    "ours": found.ours,
+                    "scale": found.scale,
+                    "rule": entry.rule,
+                    "result": found.source,
+                    "name": entry.name,
+                    "kind": claim.group,
+                    "notes": [change.footnote for change in after],
+                    "without": list(other),
+                    **{end: getattr(found.value, end) for end in ("mean", "low", "high")},
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -1,108 +1,147 @@
-"""The ledger as a page: Markdown, HTML, and the short table of the README."""
+"""The ledger as a page in Markdown, a row a claim, and as the short table of ``python -m analysis.claims --brief``."""
 
 from __future__ import annotations
 
-import html as markup
-import re
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from analysis.ledger.changes import FIRST
-from analysis.ledger.verdicts import VERDICTS
+from analysis.ledger.verdicts import NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, UNDECIDABLE, VERDICTS
+from hdream_core.support import words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PRINTED = ["claim", "source", "paper", "ours", "scale", "verdict", "rule", "result"]
 TITLE = "Claims of the paper, and what came out"
-FOOTNOTES = f"Footnotes; all dates are of 2026, and the first rules are those of {FIRST}:"
+DETAILS = "claims.html"
+DATA = "../figures/data"  # of the shipped results, from the folder of the shipped pages
+SOME = "more in some of their results"
+FEW = 2  # as many result files are named in a row
+HOW = (
+    f"*{REPRODUCED.capitalize()}*: what was computed, or the whole 95 % interval over training seeds, lies where the "
+    "claim has it, such as above zero.",
+    f"*{NOT_REPRODUCED.capitalize()}*: all of it lies elsewhere. *{NOT_SHOWN.capitalize()}*: part of it does, or there "
+    "are fewer than three seeds; small models and few updates contradict nobody.",
+    "Where two methods were compared on the same episodes, the interval over episodes must agree.",
+    "Each interval is at 95 % by itself, unless its rule says otherwise: of so many, several come out by chance.",
+    f"*{NOT_MEASURED.capitalize()}*: there is no result. *{UNDECIDABLE.capitalize()}*: the paper does not print what "
+    "it takes.",
+)
+MARKS = (
+    "\\* The rule or the data were set or changed after a result was seen.",
+    "\\*\\* The same, and without that a verdict would be another.",
+)
 
 
 def counted(rows: pd.DataFrame) -> str:
-    """How many claims and rows there are, and how many rows have each verdict that occurs."""
-    verdicts = [f"{n} {v}" for v in VERDICTS if (n := (rows.verdict == v).sum())]
-    claims = rows["name"].nunique()
-    return f"{claims} claim{'s' * (claims > 1)}, {len(rows)} rows: {', '.join(verdicts)}"
+    """Counts claims and results, and how many results have each verdict that occurs."""
+    verdicts = ", ".join(f"{n} {v}" for v in VERDICTS if (n := (rows.verdict == v).sum()))
+    return f"{words.counted(rows['name'].nunique(), 'claim')}, {words.counted(len(rows), 'result')}: {verdicts}"
 
 
-def preamble(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """What stands above the table: counts by what a claim is judged from, and what a reader has to know."""
-    counts = [f"{kind}: {counted(some)}" for kind, some in rows.groupby("kind", sort=False)]
-    own = rows[rows["claim"].str.endswith(("(ours)", "(exploratory)"))]["name"].nunique()
-    noted = rows["notes"].map(bool)
-    said = [
-        f"{rows['name'].nunique()} claims in {len(rows)} rows, one a result that speaks to the claim; {own} claims are "
-        "ours or exploratory, as their text says, the others the paper's. By what they are judged from:",
-        "Written by `python -m analysis.claims`; rules in `analysis/ledger/verdicts.py` and `analysis/ledger/rows.py`. "
-        "Brackets: 95 % intervals, over seeds unless it says otherwise. Results at reduced scale say nothing about the "
-        "paper's scale. A difference is that of the method named first minus the other. Each comparison is at 95 % by "
-        "itself, but where a row says otherwise: of as many as there are here, several may come out by chance.",
-        f"{noted.sum()} of the {len(rows)} rows have a rule, or data, that were changed or set after a result, or a "
-        "result that is older than all rules: the numbers beside their rules are those of the footnotes. In "
-        f"{rows['differs'].sum()} of them the verdict is another by the earlier rule, or by the paper's protocol.",
-    ]
-    return counts, said
+def headline(rows: pd.DataFrame) -> str:
+    """Says in two sentences what came out: of how many claims, and of each Finding."""
+    outcomes = rows.groupby("name").verdict.agg(_outcome).value_counts()
+    told = [f"{n} {verdict}" for verdict in (SOME, *VERDICTS[1:]) if (n := outcomes.get(verdict, 0))]
+    first = f"{outcomes.get(REPRODUCED, 0)} of {words.counted(outcomes.sum(), 'claim')} are reproduced"
+    findings = [_finding(rows, f"Finding {number}") for number in (1, 2, 3)]
+    return f"{', '.join([first, *told])}. {'; '.join(filter(None, findings))}."
 
 
-def footnotes(rows: pd.DataFrame) -> dict[str, int]:
-    """The footnotes in the order in which the rows need them, with their numbers."""
-    texts = dict.fromkeys(note for notes in rows["notes"] for note in notes)
-    return {text: number for number, text in enumerate(texts, 1)}
+def _outcome(verdicts: pd.Series) -> str:
+    """What a claim comes to: of several verdicts the first of ``VERDICTS``, so that no result against it is lost."""
+    if REPRODUCED in set(verdicts):
+        return REPRODUCED if set(verdicts) == {REPRODUCED} else SOME
+    return next(verdict for verdict in VERDICTS if verdict in set(verdicts))
 
 
-def cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """The printed columns, footnotes' numbers beside the rules."""
-    numbers = footnotes(rows)
-    marks = rows["notes"].map(lambda notes: f" {sorted(numbers[note] for note in notes)}" if notes else "")
-    return rows[PRINTED].assign(rule=rows["rule"] + marks)
+def _finding(rows: pd.DataFrame, name: str) -> str:
+    """What came out of a Finding, claims of our own aside."""
+    found = rows[rows.source.str.match(rf"{name}\b") & ~own(rows)].verdict
+    if found.nunique() == 1:
+        return f"{name} is {found.iloc[0]}"
+    return f"{name} is reproduced in {(found == REPRODUCED).sum()} of {len(found)} results" if len(found) else ""
 
 
-def markdown(rows: pd.DataFrame) -> str:
-    """The ledger as a page."""
-    counts, (head, *rest) = preamble(rows)
-    lines = [f"# {TITLE}", "", head, "", *(f"- {line}" for line in counts)]
-    for paragraph in rest:
-        lines += ["", paragraph]
-    lines += ["", "| " + " | ".join(PRINTED) + " |", "|" + "---|" * len(PRINTED)]
-    for _, row in cells(rows).iterrows():
-        texts = [str(row[name]).replace("|", "\\|") for name in PRINTED]
-        texts[PRINTED.index("verdict")] = f"**{row.verdict}**"
-        lines.append("| " + " | ".join(texts) + " |")
-    lines += ["", FOOTNOTES, "", *(f"{number}. {text}" for text, number in footnotes(rows).items())]
-    return "\n".join(lines) + "\n"
+def own(rows: pd.DataFrame) -> pd.Series:
+    """Whether the claim of a row is ours, not the paper's."""
+    return rows["claim"].str.endswith(("ours)", "(exploratory)"))
+
+
+def changed(rows: pd.DataFrame) -> str:
+    """Counts the results that are marked."""
+    return (
+        f"{rows['notes'].map(bool).sum()} of {words.counted(len(rows), 'result')} were judged by a rule, or on data, "
+        "that were set or changed after a result was seen, or are older than the first rules. In "
+        f"{_other(rows).sum()} of them the verdict would be another without that."
+    )
+
+
+def _other(rows: pd.DataFrame) -> pd.Series:
+    return rows["without"].map(bool)
+
+
+def mark(rows: pd.DataFrame) -> str:
+    """The mark of a claim, or of a result: see ``MARKS``."""
+    return "**" if _other(rows).any() else "*" if rows["notes"].map(bool).any() else ""
+
+
+def told(rows: pd.DataFrame) -> str:
+    """The verdicts on a claim, the most frequent first, with its mark; numbers count results."""
+    counts = rows.verdict.value_counts()
+    text = counts.index[0] if len(counts) == 1 else ", ".join(f"{v} ({n})" for v, n in counts.items())
+    return f"{text} {mark(rows)}".strip().replace("*", "\\*")
 
 
 def brief(rows: pd.DataFrame) -> str:
-    """A line for each claim, as in the README: its verdict on each task and mode that was measured."""
-    lines = ["| claim | source | verdict |", "|---|---|---|"]
-    for _, some in rows.groupby("name", sort=False):
-        first = some.iloc[0]
-        counts = some.verdict.value_counts()
-        told = counts.index[0] if len(counts) == 1 else ", ".join(f"{v} ({n})" for v, n in counts.items())
-        mark = " \\*" if some["differs"].any() else ""
-        lines.append(f"| {first.claim} | {first.source} | {told}{mark} |")
-    lines += ["", "\\* Another verdict by an earlier rule, or by the paper's protocol: see the ledger's footnotes."]
+    """Writes a line for each claim: the claim, its source, and the verdicts on it."""
+    lines = [f"| {some.iloc[0].claim} | {some.iloc[0].source} | {told(some)} |" for some in _claims(rows)]
+    return "\n".join(["| claim | source | verdict |", "|---|---|---|", *lines, "", "  \n".join(MARKS)]) + "\n"
+
+
+def _claims(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    return [some for _, some in rows.groupby("name", sort=False)]
+
+
+def markdown(rows: pd.DataFrame, data: str = DATA) -> str:
+    """Writes the page: what came out, how verdicts are given, a row for each claim, and which rules were changed.
+
+    Args:
+        rows: as ``judged.table`` returns them.
+        data: folder of the result files, from the page's folder.
+    """
+    ours = rows[own(rows)]["name"].nunique()
+    about = (
+        f"{ours} of the claims are ours or exploratory, as their text says. Each claim links to its values, intervals "
+        f"and rule in [{DETAILS}]({DETAILS}); numbers in brackets count results. `python -m analysis.claims` writes "
+        "both pages. Results at reduced scale say nothing about the paper's scale."
+    )
+    lines = [f"# {TITLE}", "", headline(rows), "", about]
+    lines += ["", "How verdicts are given:", "", *(f"- {line}" for line in HOW), "", "  \n".join(MARKS)]
+    for kind, group in rows.groupby("kind", sort=False):
+        lines += ["", f"## {kind[0].upper()}{kind[1:]}", "", f"{counted(group)}."]
+        lines += ["", "| verdict | claim | paper | result |", "|---|---|---|---|"]
+        lines += [_row(some, data) for some in _claims(group)]
+    lines += ["", "## Rules changed after a result was seen", "", changed(rows), ""]
+    for some in _claims(rows[_other(rows)]):
+        pairs = dict.fromkeys(f"*{row.verdict}* (without, *{'* or *'.join(row.without)}*)" for row in some.itertuples())
+        lines.append(f"- {_linked(some)}: {', '.join(pairs)}")
     return "\n".join(lines) + "\n"
 
 
-def html(rows: pd.DataFrame) -> str:
-    """The ledger as a page for browsers."""
-    style = (
-        "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}"
-        "th,td{border:1px solid #bbb;padding:.35em .6em;text-align:left;vertical-align:top}th{background:#eee}"
-        "p,li{max-width:60em}"
-    )
-    counts, (head, *rest) = preamble(rows)
-    parts = [f"<p>{_marked_up(head)}</p><ul>", *(f"<li>{_marked_up(line)}</li>" for line in counts), "</ul>"]
-    parts += [f"<p>{_marked_up(paragraph)}</p>" for paragraph in rest]
-    parts += [cells(rows).to_html(index=False, border=0), f"<p>{FOOTNOTES}</p><ol>"]
-    parts += [*(f"<li>{_marked_up(text)}</li>" for text in footnotes(rows)), "</ol>"]
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Claims</title><style>{style}</style>'
-        f"<h1>{TITLE}</h1>{body}</html>\n"
-    )
+def _linked(some: pd.DataFrame) -> str:
+    """A claim's text, as a link to its details."""
+    return f"[{some['claim'].iloc[0]}]({DETAILS}#{some['name'].iloc[0]})"
 
 
-def _marked_up(text: str) -> str:
-    """Text for a browser; what stands between backticks is code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", markup.escape(text, quote=False))
+def _row(some: pd.DataFrame, data: str) -> str:
+    """A claim's line in the table."""
+    files = [name for name in dict.fromkeys(", ".join(some["result"]).split(", ")) if name]
+    links = ", ".join(f"[{Path(name).stem}]({address(name, data)})" for name in files) or "-"
+    links = links if len(files) <= FEW else words.counted(len(files), "file")
+    return f"| {told(some)} | {_linked(some)} | {some['source'].iloc[0]} | {links} |"
+
+
+def address(name: str, data: str) -> str:
+    """Where a result file lies, seen from the page: the timings ship beside the code."""
+    return quote(f"{'../analysis/data' if name.endswith('.json') else data}/{name}")

@@ -11,7 +11,7 @@ asked, the measure is the difference of two methods, seed by seed, and one rule 
 "No worse" has a margin, stated with the claim: the interval must lie above minus the margin. "Similar" has one on both
 sides: the interval must lie between minus the margin and the margin.
 
-Rules that were changed or set after results are listed in ``analysis/ledger/changes.py``.
+The claims with their rules are in ``claims.toml``; which rules were changed or set after results, in ``changes.toml``.
 """
 
 from __future__ import annotations
@@ -76,27 +76,6 @@ class Shelf:
 
 
 Judge = Callable[[Shelf], list[Finding]]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper.
-
-    Attributes:
-        name: short, for reference.
-        text: what the paper says; ends in (ours) or (exploratory) where the paper does not say it so.
-        source: where.
-        paper: its value, where it prints one.
-        rule: of the verdict.
-        judge: applies the rule to the results at hand.
-    """
-
-    name: str
-    text: str
-    source: str
-    paper: str
-    rule: str
-    judge: Judge
 
 
 def verdict(spans: Sequence[Interval], want: int, seeds: int, margin: float = 0.0) -> str:

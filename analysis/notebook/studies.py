@@ -59,7 +59,7 @@ def verdicts(rows: pd.DataFrame) -> str:
     """Rows of the ledger as a list in Markdown: claim, verdict, our numbers."""
     other = " (By an earlier rule the verdict is another: the ledger's footnotes.)"
     return "\n".join(
-        f"- {row.claim} ({row.source}): **{row.verdict}**. {row.ours}.{other if row.differs else ''}"
+        f"- {row.claim} ({row.source}): **{row.verdict}**. {row.ours}.{other if row.without else ''}"
         for row in rows.itertuples()
     )
 

@@ -17,7 +17,7 @@ import dataclasses
 import difflib
 import functools
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import pydantic
@@ -104,6 +104,23 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
         raise ConfigError(f"{where}{error}") from None
 
 
+def call(function: Callable[..., T], values: Mapping[str, Any], where: str = "") -> T:
+    """Calls a function with arguments by name, checked against its annotations.
+
+    Args:
+        function: to call.
+        values: its arguments by name.
+        where: prefix of the names in the message.
+
+    Raises:
+        ConfigError: naming the first argument that is missing, unknown or mistyped.
+    """
+    try:
+        return pydantic.validate_call(config=STRICT)(function)(**values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}{_reason(error)}") from None
+
+
 def override(config: T, changes: Mapping[str, Any]) -> T:
     """Returns a copy with fields changed by dotted name, e.g. ``{"train.batch": 16, "seed": 1}``.
 
@@ -185,6 +202,8 @@ def _reason(error: ValidationError, name: str = "") -> str:
     name = name or ".".join(path) or "the config"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{name} is unknown"
+    if first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{name} is missing"
     must_be = _MUST_BE.get(first["type"], first["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
     context = {key: value for key, value in first.get("ctx", {}).items() if key != "error"}
     if "expected" in context:
