@@ -287,7 +287,8 @@ def _of_losses(result: Result) -> dict[str, np.ndarray]:
             orders = np.log10(result.values("loss/observation") / result.values("loss/reward"))[..., late]
             known = np.isfinite(orders)
             total = np.where(known, orders, 0).sum(-1)
-            found[ORDERS] = np.where(known.any(-1), total / np.maximum(known.sum(-1), 1), np.nan)
+            every = known.any(-1).all(-1, keepdims=True)  # seed of a method
+            found[ORDERS] = np.where(every, total / np.maximum(known.sum(-1), 1), np.nan)
         for loss in LOSSES:
             if f"analytic_weight/{loss}" in last and f"weight/{loss}" in last:
                 found[LEARNED.format(loss)] = last[f"weight/{loss}"] / last[f"analytic_weight/{loss}"]
