@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .PHONY: help finding1 test test-lowest lint figures venv gl clean-venv
 
 TASK ?= lever_pull
-PRESET ?= auto
+PRESET ?= quick
 EXTRAS ?= test,dmc,tensorboard,cluster
 CONSTRAINTS ?= constraints.txt
 export PYTHON EXTRAS CONSTRAINTS PIP_ARGS

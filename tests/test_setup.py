@@ -43,7 +43,7 @@ def test_make_alone_lists_every_target() -> None:
 @needs_make
 def test_make_finding1_hands_its_variables_on() -> None:
     command = run_make("-n", "finding1").splitlines()[-1].split()
-    assert command[1:] == "-m analysis.finding1 --task lever_pull --preset auto".split()
+    assert command[1:] == "-m analysis.finding1 --task lever_pull --preset quick".split()
     variables = ["TASK=hammer", "PRESET=smoke", "SEEDS=0 1", "MODE=offline", "WORKERS=2", "ARGS=-x"]
     given = run_make("-n", "finding1", *variables)
     expected = "--task hammer --preset smoke --mode offline --seeds 0 1 --workers 2 -x"
