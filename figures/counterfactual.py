@@ -15,6 +15,12 @@ from figures.shared import marks, style, words
 from figures.shared.wrong_dreams import blind, frequencies
 from hdream_core.support.drawing import Axes, Figure, Line2D
 
+ITEM = "Finding 2 (ours)"
+SHOWS = (  # in the paper
+    "The paper has only the pictures of Fig. 3. Here recorded states are branched in the simulator, altered "
+    "actions are played there and in the dreams, and wrong dreams are counted."
+)
+
 NAMES = {
     "recorded": "as recorded",
     "halt": "halt",

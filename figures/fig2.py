@@ -12,6 +12,12 @@ from analysis.results.schema import Result
 from figures.shared import choice, curves, marks, paper, style, words
 from hdream_core.support.drawing import Axes, Line2D, Patch
 
+ITEM = "Fig. 2"
+SHOWS = (  # in the paper
+    "(a) Policies by weight of the reward loss, (b) the losses on a log axis, (c) errors of state regression "
+    "with the original and the balanced weight, side by side."
+)
+
 STUDIES = ("finding1", "loss_scales", "state_regression")
 MOVING = moving("posterior")
 OFTEN = 0.1  # success rate above which success is drawn, and not return

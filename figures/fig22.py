@@ -8,6 +8,11 @@ from pathlib import Path
 from figures.fig2 import metric_of, policies
 from figures.shared import curves, marks, paper, style, words
 
+ITEM = "Fig. 22"
+SHOWS = (  # in the paper
+    "Policies by weight of the reward loss, a panel a task; the paper has Hammer there."
+)
+
 STUDIES = ("finding1",)
 
 

@@ -10,6 +10,11 @@ import numpy as np
 from figures.shared import marks, paper, style, words
 from hdream_core.support.drawing import Line2D
 
+ITEM = "Fig. 23"
+SHOWS = (  # in the paper
+    "Learned coefficients, a panel a task; the paper has Lever Pull and Handle Pull Side."
+)
+
 STUDIES = ("coefficients",)
 
 

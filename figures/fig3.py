@@ -10,6 +10,11 @@ from analysis.results.schema import Result
 from figures.shared import choice, paper, style, words
 from hdream_core.support.drawing import Axes
 
+ITEM = "Fig. 3"
+SHOWS = (  # in the paper
+    "Frames of one trajectory above the dreams of two models of it, with their rewards marked correct or incorrect."
+)
+
 STUDIES = ("finding2",)
 COLORS = {None: "0.25", True: "#009E73", False: "#D55E00"}  # of a reward: true, dreamed correctly, incorrectly
 MARKS = {None: "", True: " \N{CHECK MARK}", False: " \N{MULTIPLICATION X}"}  # so that colour alone says nothing

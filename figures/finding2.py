@@ -11,6 +11,12 @@ from analysis.results.schema import Result, load
 from figures.shared import style, words
 from hdream_core.support.drawing import Axes, Line2D, MaxNLocator, SubFigure
 
+ITEM = "Fig. 3"
+SHOWS = (  # in the paper
+    "One trajectory in which the model with w_r = 1 dreams that the lever goes up with the arm, with rewards "
+    "marked correct or incorrect, and the model with w_r = 100 does not. Ours says how often that is so."
+)
+
 CORRECT, INCORRECT = "0.25", "#D55E00"  # and a tick or a cross, so that colour alone says nothing
 CAPTION, REWARDS = 0.34, 1.0  # inches: of a case's title, of the panel beneath its frames
 WINDOWS = {

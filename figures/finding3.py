@@ -10,6 +10,12 @@ from analysis.results.stats import read_interval
 from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
 
+ITEM = "Finding 3"
+SHOWS = (  # in the paper
+    "The decoder-free curve of Fig. 2a: inferior results with a high variance. Ours adds what its "
+    "representation and its dreams are worth."
+)
+
 IMPLICIT, REFERENCE = "w_o=0,w_r=100", "w_r=100"
 # Measure: title ({} is the object), label of the axis ({} is the unit).
 PANELS = {

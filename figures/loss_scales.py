@@ -11,6 +11,12 @@ from analysis.results.stats import Interval, read_interval
 from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes
 
+ITEM = "Fig. 2b"
+SHOWS = (  # in the paper
+    "The three losses through training on a log axis. In the paper the reward loss lies two orders of magnitude "
+    "beneath the observation loss. The gradients are our addition."
+)
+
 LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}
 
 

@@ -8,6 +8,12 @@ from analysis.results.schema import load
 from figures import ablations
 from figures.shared import curves, style, words
 
+ITEM = "Fig. 9b"
+SHOWS = (  # in the paper
+    "HarmonyDream against uncertainty weighting, DWA and NashMTL; in the paper it is the best of them, with "
+    "NashMTL about as good on Lever Pull."
+)
+
 
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.multitask``; returns the PNG's path."""

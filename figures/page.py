@@ -2,87 +2,39 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from analysis.results.schema import Result, load
 from figures import coefficients
 from figures.shared import words
 
-# Figures that are arranged as in the paper, by module: the paper's item, and what it shows there.
-FIGURES = {
-    "fig2": (
-        "Fig. 2",
-        "(a) Policies by weight of the reward loss, (b) the losses on a log axis, (c) errors of state regression with "
-        "the original and the balanced weight, side by side.",
-    ),
-    "fig3": (
-        "Fig. 3",
-        "Frames of one trajectory above the dreams of two models of it, with their rewards marked correct or "
-        "incorrect.",
-    ),
-    "fig22": ("Fig. 22", "Policies by weight of the reward loss, a panel a task; the paper has Hammer there."),
-    "fig23": ("Fig. 23", "Learned coefficients, a panel a task; the paper has Lever Pull and Handle Pull Side."),
-}
-# Study: the paper's item, and what it shows there. In the paper's order.
-PAPER = {
-    "finding1": (
-        "Figs. 2a and 22",
-        "Success of online DreamerV2 agents over 250,000 steps on Lever Pull, Handle Pull Side and Hammer with w_r = "
-        "1, 10 and 100, and with w_o = 0. In the paper larger reward weights learn far faster, and w_o = 0 does badly "
-        "with a high variance.",
-    ),
-    "loss_scales": (
-        "Fig. 2b",
-        "The three losses through training on a log axis. In the paper the reward loss lies two orders of magnitude "
-        "beneath the observation loss. The gradients are our addition.",
-    ),
-    "state_regression": (
-        "Fig. 2c",
-        "Error of regressing object positions from the representation, original weight against balanced weight. In the "
-        "paper the balanced weight's is lower on all three tasks. Controls and open-loop features are ours.",
-    ),
-    "finding2": (
-        "Fig. 3",
-        "One trajectory in which the model with w_r = 1 dreams that the lever goes up with the arm, with rewards "
-        "marked correct or incorrect, and the model with w_r = 100 does not. Ours says how often that is so.",
-    ),
-    "counterfactual": (
-        "Finding 2 (ours)",
-        "The paper has only the pictures of Fig. 3. Here recorded states are branched in the simulator, altered "
-        "actions are played there and in the dreams, and wrong dreams are counted.",
-    ),
-    "finding3": (
-        "Finding 3",
-        "The decoder-free curve of Fig. 2a: inferior results with a high variance. Ours adds what its representation "
-        "and its dreams are worth.",
-    ),
-    "coefficients": (
-        "Figs. 4 (right) and 23",
-        "Learned coefficients exp(-s) on Lever Pull and Handle Pull Side; in the paper the reward's is higher on Lever "
-        "Pull. The analytic value of Eq. 13 is our addition.",
-    ),
-    "multitask": (
-        "Fig. 9b",
-        "HarmonyDream against uncertainty weighting, DWA and NashMTL; in the paper it is the best of them, with "
-        "NashMTL about as good on Lever Pull.",
-    ),
-    "ablations": (
-        "Figs. 15 to 18",
-        "HarmonyDream against its unrectified form, a fixed w_d = 1 and tuned weights; in the paper slightly to "
-        "clearly better than each.",
-    ),
-    "reward_mse": (
-        "E.10",
-        "Open-loop reward error with (0.379) and without (0.416) observation modelling, on 20,000 segments, 35 frames "
-        "seen and 15 rewards predicted.",
-    ),
-    "atari_table": (
-        "Table 2",
-        "Scores of six methods on Atari 100K. In the paper Harmony DreamerV3 has a mean of 136.5 % and matches or "
-        "surpasses DreamerV3 in 23 of 26 games.",
-    ),
-}
+# Names of figures in the paper's order, which others follow.
+ORDER = (
+    *("finding1", "loss_scales", "state_regression", "finding2", "counterfactual", "finding3", "coefficients"),
+    *("multitask", "ablations", "reward_mse", "atari_table"),
+)
+
+
+def _items(entry: str) -> dict[str, tuple[str, str]]:
+    """The paper's item and what it shows there, by name, of all figures whose command is ``entry``."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        if f"{entry}.main(" in (text := path.read_text()):
+            known = {ast.unparse(node.targets[0]): node.value for node in ast.parse(text).body if _assigns(node)}
+            found[path.stem] = (ast.literal_eval(known["ITEM"]), ast.literal_eval(known["SHOWS"]))
+    place = {name: at for at, name in enumerate(ORDER)}
+    return dict(sorted(found.items(), key=lambda one: (place.get(one[0], len(place)), len(one[0]), one[0])))
+
+
+def _assigns(node: ast.stmt) -> TypeGuard[ast.Assign]:
+    return isinstance(node, ast.Assign)
+
+
+FIGURES = _items("paper")  # arranged as in the paper: item, and what it shows there
+PAPER = _items("style")  # a study each
 
 
 def listing() -> str:

@@ -11,6 +11,12 @@ from analysis.results.stats import FIXED, read_interval
 from figures.shared import marks, style, words
 from hdream_core.support.drawing import Axes, Line2D
 
+ITEM = "Fig. 2c"
+SHOWS = (  # in the paper
+    "Error of regressing object positions from the representation, original weight against balanced weight. In "
+    "the paper the balanced weight's is lower on all three tasks. Controls and open-loop features are ours."
+)
+
 KINDS = {"posterior": "Posterior features (all frames seen)", "open_loop": "Open-loop features (imagined)"}
 LEVELS = {"constant": ("-", "best constant"), "shuffled": (":", "shuffled control")}  # dash, label
 DATA = {"agents": "the agents' own episodes", "unseen": "unseen episodes like the buffer's"}
