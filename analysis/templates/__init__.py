@@ -1,0 +1,1 @@
+"""What ``analysis.report`` makes its pages of: templates, and the functions that they call."""
