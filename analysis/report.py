@@ -50,11 +50,10 @@ def outside(readme: Path | None) -> tuple[Path, str, str] | None:
         raise ReportError(f"{path}: not a text in UTF-8") from None
     if readme is None and BEGIN not in text and END not in text:
         return None
-    before, begin, rest = text.partition(f"{BEGIN}\n")
-    _, end, after = rest.partition(f"{END}\n")
-    if not begin or not end or any(mark in part for mark in (BEGIN, END) for part in (before, after)):
+    if not text.count(BEGIN) == text.count(END) == 1 or text.index(END) < text.index(BEGIN):
         raise ReportError(f"{path}: needs the lines {BEGIN} and {END} once each, in this order")
-    return path, before + begin, end + after
+    before, _, rest = text.partition(BEGIN)
+    return path, f"{before}{BEGIN}\n", END + rest.partition(END)[2]
 
 
 def run(job: Report) -> list[Path]:

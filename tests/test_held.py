@@ -11,7 +11,7 @@ import pytest
 
 from analysis import atari_table, finding1, loss_scales
 from analysis.results.schema import load, save
-from tests.quoted import ROOT
+from tests.test_project import ROOT
 
 NAME = "finding1_mini_lever_smoke"
 WORDS = ["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", "--set", "eval.context=5", "eval.horizon=10"]

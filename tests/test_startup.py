@@ -36,6 +36,7 @@ BAD = [
     ("analysis.reward_mse", "--results /dev/null/there"),
     ("analysis.collect", "nope"),
     ("analysis.claims", "--results {tmp}/nope"),
+    ("analysis.report", "--results {tmp}/nope"),
     ("analysis.status", "--runs {tmp}"),
     ("analysis.clean", "--runs {tmp}"),
     ("analysis.demo", "--task nope"),

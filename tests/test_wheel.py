@@ -62,6 +62,13 @@ def test_rows_and_verdicts_are_those_of_the_checkout(judged):
     assert (judged / "claims.md").read_text() == (ROOT / "docs" / "claims.md").read_text()
 
 
+def test_page_of_results_is_that_of_the_checkout(site, tmp_path):
+    done = command("analysis.report", "--out", "out", cwd=tmp_path, code=site)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.rglob("*.md")] == ["results.md"]
+    assert (tmp_path / "out" / "results.md").read_bytes() == (ROOT / "docs" / "results.md").read_bytes()
+
+
 def test_a_copy_in_another_repository_claims_no_commit_of_it(site, tmp_path):
     inside = shutil.copytree(site, tmp_path / "lib")
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]

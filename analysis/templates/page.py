@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from analysis.ledger.judged import judged
+from analysis.ledger.verdicts import NOT_MEASURED, REPRODUCED, VERDICTS
 from analysis.results.schema import Result, files_of, load
 from analysis.results.stats import Interval
 from analysis.results.tasks import task_facts
-from analysis.templates import texts, values
+from analysis.templates import runs, texts, values
 from hdream_core.support import untrusted
 from hdream_core.support.errors import UserError
 from hdream_core.support.words import counted
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = Path(__file__).parent
-FILTERS = (texts.ends, texts.gap, texts.interval, texts.percent, texts.task, texts.thing, texts.variant)
+FILTERS = (texts.ends, texts.gap, texts.interval, texts.mean, texts.percent, texts.task, texts.thing, texts.variant)
 FUNCTIONS = (texts.head, texts.row, values.constant_error, values.difference, values.noted, values.of_variant,
              values.over_seeds, values.ratio, values.variants)  # fmt: skip
+CALLS = ("at", "claims", "demand", "figure", "result", "section", "trained", "value", "verdict", "verdicts")
 OURS = ("(ours)", "(exploratory)")  # ends of claims that the paper does not make, as ``ledger.page`` has them
 
 
@@ -98,21 +98,22 @@ class Page:
         return Interval(first["mean"], first["low"], first["high"])
 
     def verdicts(self, *claims: str) -> str:
-        """Writes a line for each claim: what the paper says, and the verdict by each result."""
-        lines = []
+        """Writes a line for each group of claims that share their verdicts: these first, then what the paper says."""
+        said: dict[str, list[str]] = {}
         for claim in claims:
             rows = self.results.rows(claim)
-            labels = rows["result"].map(self._label)
-            parts = []
-            for told, some in labels.groupby(rows["verdict"], sort=False):
-                counts = {label: (some == label).sum() for label in dict.fromkeys(some) if label}
-                places = [
-                    label if n == (labels == label).sum() else f"{label}, {n} of {(labels == label).sum()} comparisons"
-                    for label, n in counts.items()
-                ]
-                parts.append(f"**{told}**" + (f" ({'; '.join(places)})" if places else ""))
-            lines.append(f"- {rows.iloc[0]['claim']}: {', '.join(parts)}.")
-        return "\n".join(lines)
+            said.setdefault(self._told(rows), []).append(rows.iloc[0]["claim"])
+        return "\n".join(f"- {told}: {'; '.join(what)}." for told, what in said.items())
+
+    def _told(self, rows: pd.DataFrame) -> str:
+        """The verdicts on a claim, with their places; the most frequent one is that elsewhere."""
+        labels, most = rows["result"].map(self._label), rows["verdict"].mode()[0]
+        parts = [
+            f"**{told}** ({', '.join(_counted(labels[rows['verdict'] == told], labels))})"
+            for told in VERDICTS
+            if told != most and told in set(rows["verdict"])
+        ]
+        return ", ".join([*parts, f"elsewhere **{most}**"]) if parts else f"**{most}**"
 
     def _label(self, files: str) -> str:
         """What a row of the ledger was measured on."""
@@ -121,61 +122,49 @@ class Page:
 
     @staticmethod
     def _place(result: Result) -> str:
-        a, protocol = result.attributes, result.notes.get("protocol", {})
-        unseen = " on unseen episodes" if protocol.get("data") == "unseen" else ""
-        preset = "" if a["preset"] == "cpu" else f" with preset {a['preset']}"
-        return f"{texts.task(a['task'])}{unseen}{preset}"
+        a, data = result.attributes, result.notes.get("protocol", {}).get("data", "")
+        return " ".join(filter(None, (texts.task(a["task"]), "unseen" if data == "unseen" else "",
+                                      "" if a["preset"] == "cpu" else f"at preset {a['preset']}")))  # fmt: skip
 
     def figure(self, title: str, *file: str) -> str:
         """Shows a study's figure, and says at which scale it was measured."""
         result = self.result(*file)
         seeds = len(result.axes.get("seed", ()))
-        how = f", {result.attributes['mode']}, {counted(seeds, 'seed')}" if seeds else ", nothing trained"
+        how = f", {counted(seeds, 'seed')}" if seeds else ""
         return f"![{title} (scale: {result.attributes['scale']}{how})](figures/{stem(*file)}.png)"
 
     def trained(self) -> list[list[str]]:
-        """Rows of what was trained: task, mode, scale, seeds, updates, and the results that were read off it."""
-        groups: dict[tuple[Any, ...], dict[str, Result]] = {}
-        for path in files_of(self.results.folder):
-            result = load(path) if path.name == "claims.h5" else self.results.load(path.stem)
-            if result.config and "mode" in result.attributes:
-                a, steps = result.attributes, max(config["train"]["steps"] for config in result.config.values())
-                key = (a["task"], a["mode"], a["preset"], a["scale"], len(result.axes["seed"]), steps)
-                groups.setdefault(key, {})[path.stem] = result
-        return [_run(*key, some) for key, some in sorted(groups.items(), key=lambda pair: (pair[0][3], -len(pair[1])))]
+        """Rows of the table of what was trained, see ``runs.table``."""
+        return runs.table({path.stem: self.results.load(path.stem) for path in files_of(self.results.folder)})
 
     def claims(self) -> Mapping[str, int]:
-        """Counts the paper's claims: all, judged, reproduced by every result that decides them, and by some."""
+        """Counts the paper's claims: all, attempted, reproduced by all results that decide them or by some of these."""
         rows = self.results.ledger()
         paper = rows[~rows["claim"].str.endswith(OURS)]
-        measured = paper[paper["verdict"] != "not measured"].groupby("name")["verdict"]
-        hits = measured.agg(lambda verdicts: (verdicts == "reproduced").mean())
-        return {"all": paper["name"].nunique(), "judged": len(hits), "reproduced": int((hits == 1).sum()),
-                "partly": int(((hits > 0) & (hits < 1)).sum())}  # fmt: skip
+        decided = paper[paper["verdict"] != NOT_MEASURED]
+        share = (decided["verdict"] == REPRODUCED).groupby(decided["name"]).mean()
+        trained = set(paper[paper["kind"] == "training runs"]["name"]) & set(share.index[share == 1])
+        return {
+            "all": paper["name"].nunique(),
+            "attempted": len(share),
+            "reproduced": int((share == 1).sum()),
+            "trained": len(trained),
+            "partly": int(((share > 0) & (share < 1)).sum()),
+        }
 
 
-def _run(task: str, mode: str, preset: str, scale: str, seeds: int, steps: int, some: Mapping[str, Result]) -> list[str]:
-    """A row of ``Page.trained``."""
-    logged = [result.values("updates") for result in some.values() if "updates" in result.data]
-    done = [np.nanmax(updates) for updates in logged if np.isfinite(updates).any()]
-    every = next(iter(next(iter(some.values())).config.values()))["train"]["train_every"]
-    if not all(result.attributes.get("complete", True) for result in some.values()):
-        reached = max(int(result.axes["log_step"][-1]) for result in some.values())
-        many = f"cut off at {reached:,} of {steps:,} steps"
-    else:
-        many = f"{int(max(done, default=steps // every)):,}"
-    studies = dict.fromkeys(name.replace(f"_{task}_{preset}", "") for name in some)
-    files = f"`{'`, `'.join(studies)}`, each `_{task}_{preset}.h5`" if len(studies) > 1 else f"`{next(iter(some))}.h5`"
-    return [texts.task(task), mode, scale, str(seeds), many, files]
+def _counted(some: pd.Series, of: pd.Series) -> list[str]:
+    """Places, each with the number of its comparisons that are among ``some`` where it has others, too."""
+    counts = {label: ((some == label).sum(), (of == label).sum()) for label in dict.fromkeys(some)}
+    return [label if n == total else f"{label} {n} of {total}" for label, (n, total) in counts.items()]
 
 
-def render(template: str, page: Page, **known: object) -> str:
+def render(template: str, page: Page) -> str:
     """Fills a template.
 
     Args:
         template: file beside this one.
         page: what it may call.
-        known: further names.
 
     Raises:
         ReportError: naming the section, if a result is missing, lacks what is asked for, or says something else.
@@ -192,9 +181,7 @@ def render(template: str, page: Page, **known: object) -> str:
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
     environment.globals |= {function.__name__: function for function in FUNCTIONS}
-    calls: Sequence[str] = ("at", "claims", "demand", "figure", "result", "section", "trained", "value", "verdict",
-                            "verdicts")  # fmt: skip
-    environment.globals |= {name: getattr(page, name) for name in calls} | known
+    environment.globals |= {name: getattr(page, name) for name in CALLS}
     environment.globals |= {"names": texts.NAMES, "meta": tuple(texts.NAMES)[:3]}
     environment.globals |= {"balanced": {task: task_facts(task).balanced for task in texts.NAMES}}
     with untrusted.expecting(page, ReportError):

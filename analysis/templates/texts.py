@@ -40,6 +40,11 @@ def interval(span: Span, digits: int, signed: bool = False) -> str:
     return f"{_read(span).mean:{'+' if signed else ''}.{digits}f} {ends(span, digits, signed)}".rstrip()
 
 
+def mean(span: Span, digits: int) -> str:
+    """Writes ``0.58``, the mean of an interval."""
+    return f"{_read(span).mean:.{digits}f}"
+
+
 def percent(span: Span, digits: int = 0) -> str:
     """Writes ``13 % [5, 22]`` of an interval of shares."""
     hundred = Interval(*(100 * end for end in _read(span)))
