@@ -8,8 +8,9 @@ import pytest
 
 from analysis import report
 from analysis.report import BEGIN, END, Report
+from analysis.results import comparisons
 from analysis.results.schema import SHIPPED, load, save
-from analysis.results.stats import Interval, cluster_interval, seed_interval
+from analysis.results.stats import Interval, seed_interval
 from analysis.templates import page, texts, values
 from tests.made_up import errors_of, policies_of
 from tests.unwritable import ROOT, command, refused
@@ -52,6 +53,7 @@ def test_shipped_page_and_readme_are_what_the_command_writes(folder):
 def all_alike(found):
     for _, values_ in found.data.values():
         values_[1:] = values_[0]
+    comparisons.add(found)
 
 
 def turned(found):
@@ -155,11 +157,11 @@ def test_numbers_are_written_with_digits_signs_and_what_is_shown():
 
 def test_differences_are_paired_and_shown_if_all_intervals_are_on_one_side():
     online = policies_of([[1, 2, 3], [2, 4, 4]])
-    gap = values.difference(online, "return", "w_r=100", "w_r=1")
-    assert gap.seeds == seed_interval(np.array([1, 2, 1])) and gap.episodes is None and gap.each == (1, 2, 1)
-    assert gap.sign == 0 and values.over_seeds(online, "return", "w_r=1", None).mean == 2
+    gap = values.difference(online, "area/return", "w_r=100", "w_r=1")
+    assert gap == (seed_interval(np.array([1, 2, 1])), None) and gap.sign == 0
+    assert values.each(online, "area/return", "w_r=100", "w_r=1") == [1, 2, 1]
     offline = errors_of([[3, 3.1, 3.2], [1, 1, 1.2]], ["w_r=1", "uw"])
-    gap, error = values.difference(offline, "window/error", "uw", "w_r=1"), offline.values("window/error")
-    assert gap.episodes == cluster_interval((error[1] - error[0]).mean(0), offline.values("window/episode"))
-    assert gap.seeds.high < 0 and values.Difference(gap.seeds, Interval(-2, -3, -1)).sign == -1
-    assert values.Difference(gap.seeds, Interval(-2, np.nan, np.nan)).sign == 0  # too few episodes for an interval
+    gap = values.difference(offline, "window/error", "uw", "w_r=1")
+    assert gap.seeds.high < 0 and gap.sign == gap._replace(episodes=Interval(-2, -3, -1)).sign == -1
+    assert gap._replace(episodes=Interval(-2, -3, 0.1)).sign == 0
+    assert gap._replace(episodes=Interval(-2, np.nan, np.nan)).sign == 0  # too few episodes for an interval

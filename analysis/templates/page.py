@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.ledger.judged import judged
 from analysis.ledger.verdicts import NOT_MEASURED, REPRODUCED, VERDICTS
+from analysis.results import comparisons
 from analysis.results.schema import Result, files_of, load
 from analysis.results.stats import Interval
 from analysis.results.tasks import task_facts
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 FILTERS = (texts.ends, texts.gap, texts.interval, texts.mean, texts.percent, texts.task, texts.thing, texts.variant)
-FUNCTIONS = (texts.head, texts.row, values.constant_error, values.difference, values.noted, values.of_variant,
-             values.over_seeds, values.ratio, values.variants)  # fmt: skip
+FUNCTIONS = (comparisons.end_of, comparisons.mean_of, comparisons.ratio, texts.head, texts.row, values.constant_error,
+             values.difference, values.each, values.noted, values.of_variant, values.variants)  # fmt: skip
 CALLS = ("at", "claims", "demand", "figure", "result", "section", "trained", "value", "verdict", "verdicts")
 OURS = ("(ours)", "(exploratory)")  # ends of claims that the paper does not make, as ``ledger.page`` has them
 

@@ -7,66 +7,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis.results import comparisons
 from analysis.results.schema import Result
-from analysis.results.stats import Interval, cluster_interval, known, read_interval, seed_interval
+from analysis.results.stats import Interval, known, read_interval
 
 
 class Difference(NamedTuple):
-    """One variant minus another, seed by seed.
+    """One variant minus another, in pairs of seeds.
 
     Attributes:
         seeds: interval over training seeds.
         episodes: interval over held-out episodes; None where the two were not measured on the same ones.
-        each: of each seed, where the result has it.
     """
 
     seeds: Interval
     episodes: Interval | None = None
-    each: tuple[float, ...] = ()
 
     @property
     def sign(self) -> int:
         """1 or -1 if all its intervals lie on that side of zero, else 0."""
-        spans = [self.seeds, self.episodes] if self.episodes else [self.seeds]
+        spans = [span for span in self if span is not None]
         if not all(known(span.low) and known(span.high) for span in spans):
             return 0
         return int(all(span.low > 0 for span in spans)) - int(all(span.high < 0 for span in spans))
 
 
-def variants(result: Result) -> list[str]:
-    """Names the variants of a result, in its order."""
-    return [str(name) for name in result.axes["method"]]
-
-
-def of_variant(result: Result, metric: str, variant: str, at: int | None = -1) -> np.ndarray:
-    """Takes a variant's values, ``(seed,)``, or ``(seed, window or episode)`` of what held-out data measure.
-
-    Args:
-        result: that has them.
-        metric: its name.
-        variant: its name.
-        at: which evaluation, or line of the log; None takes the mean over all.
-    """
-    axes, values = result.data[metric]
-    mine = values[variants(result).index(variant)]
-    if axes[-1] not in ("step", "log_step"):
-        return mine
-    return mine.mean(-1) if at is None else mine[..., at]
-
-
-def over_seeds(result: Result, metric: str, variant: str, at: int | None = -1) -> Interval:
-    """Averages over seeds, with the interval; arguments as for ``of_variant``."""
-    values = of_variant(result, metric, variant, at)
-    return seed_interval(values.reshape(len(values), -1).mean(1))
-
-
-def difference(result: Result, metric: str, variant: str, reference: str, at: int | None = -1) -> Difference:
-    """Compares a variant with a reference in pairs of seeds; arguments as for ``of_variant``."""
-    gap = of_variant(result, metric, variant, at) - of_variant(result, metric, reference, at)
-    if gap.ndim == 1:
-        return Difference(seed_interval(gap), each=tuple(gap))
-    episode = result.axes["episode"] if "episode" in result.axes else result.values("window/episode")
-    return Difference(seed_interval(gap.mean(1)), cluster_interval(gap.mean(0), episode), tuple(gap.mean(1)))
+def difference(result: Result, measure: str, variant: str, other: str) -> Difference:
+    """Compares two variants by a measure of ``results.comparisons``."""
+    return Difference(*comparisons.difference(result, measure, variant, other))
 
 
 def noted(row: Mapping[str, Any], prefix: str = "") -> Difference:
@@ -74,9 +42,21 @@ def noted(row: Mapping[str, Any], prefix: str = "") -> Difference:
     return Difference(*(read_interval(row[f"{prefix}over_{over}"]) for over in ("seeds", "episodes")))
 
 
-def ratio(result: Result, metric: str, to: str, variant: str) -> Interval:
-    """Divides what a variant's runs logged last of one metric by another, seed by seed."""
-    return seed_interval(of_variant(result, metric, variant) / of_variant(result, to, variant))
+def each(result: Result, measure: str, variant: str, other: str) -> list[float]:
+    """Subtracts one variant from another, seed by seed; arguments as for ``difference``."""
+    values = comparisons.measures(result)[measure].values
+    one, two = (values[variants(result).index(name)] for name in (variant, other))
+    return [float(np.mean(gap)) for gap in one - two]
+
+
+def variants(result: Result) -> list[str]:
+    """Names the variants of a result, in its order."""
+    return [str(name) for name in result.axes["method"]]
+
+
+def of_variant(result: Result, metric: str, variant: str) -> np.ndarray:
+    """Takes a variant's values of a metric, with the axes that it has besides."""
+    return result.values(metric)[variants(result).index(variant)]
 
 
 def constant_error(result: Result, features: str, thing: str) -> float:
