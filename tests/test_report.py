@@ -99,11 +99,11 @@ def test_a_result_that_its_list_names_and_that_is_gone_is_one_line(folder):
 
 
 def test_a_result_without_what_a_page_shows_is_one_line(folder):
-    path = folder / "results" / "coefficients_hammer_cpu.h5"
+    path = folder / "results" / "finding3_hammer_cpu.h5"
     found = load(path)
-    del found.data["analytic_weight/reward"]
+    del found.data["constant/posterior"]
     save(found, path)
-    fails(folder, "analytic_weight/reward", "section")
+    fails(folder, "constant/posterior", "Finding 3")
 
 
 def test_a_condition_that_fails_names_section_and_sentence():

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 FILTERS = (texts.ends, texts.gap, texts.interval, texts.mean, texts.percent, texts.task, texts.thing, texts.variant)
-FUNCTIONS = (comparisons.end_of, comparisons.mean_of, comparisons.ratio, texts.head, texts.row, values.constant_error,
-             values.difference, values.each, values.noted, values.of_variant, values.variants)  # fmt: skip
+FUNCTIONS = (comparisons.mean_of, comparisons.ratio, texts.head, texts.row, values.constant_error, values.difference,
+             values.each, values.end_of, values.noted, values.of_variant, values.variants)  # fmt: skip
 CALLS = ("at", "claims", "demand", "figure", "result", "section", "trained", "value", "verdict", "verdicts")
 OURS = ("(ours)", "(exploratory)")  # ends of claims that the paper does not make, as ``ledger.page`` has them
 

@@ -42,6 +42,14 @@ def noted(row: Mapping[str, Any], prefix: str = "") -> Difference:
     return Difference(*(read_interval(row[f"{prefix}over_{over}"]) for over in ("seeds", "episodes")))
 
 
+def end_of(result: Result, name: str, variant: str) -> Interval:
+    """Reads what a variant's runs logged last; KeyError where they did not log it."""
+    found = comparisons.end_of(result, name, variant)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
 def each(result: Result, measure: str, variant: str, other: str) -> list[float]:
     """Subtracts one variant from another, seed by seed; arguments as for ``difference``."""
     values = comparisons.measures(result)[measure].values
