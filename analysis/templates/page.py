@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.ledger.judged import judged
-from analysis.ledger.verdicts import NOT_MEASURED, REPRODUCED, VERDICTS
+from analysis.ledger.page import headline
+from analysis.ledger.verdicts import REPRODUCED, VERDICTS
 from analysis.results import comparisons
 from analysis.results.schema import Result, files_of, load
 from analysis.results.stats import Interval
@@ -25,8 +25,8 @@ FOLDER = Path(__file__).parent
 FILTERS = (texts.ends, texts.gap, texts.interval, texts.mean, texts.percent, texts.task, texts.thing, texts.variant)
 FUNCTIONS = (comparisons.mean_of, comparisons.ratio, texts.head, texts.row, values.constant_error, values.difference,
              values.each, values.end_of, values.noted, values.of_variant, values.variants)  # fmt: skip
-CALLS = ("at", "claims", "demand", "figure", "result", "section", "trained", "value", "verdict", "verdicts")
-OURS = ("(ours)", "(exploratory)")  # ends of claims that the paper does not make, as ``ledger.page`` has them
+CALLS = ("at", "demand", "figure", "headline", "reproduced", "result", "section", "trained", "value", "verdict",
+         "verdicts")  # fmt: skip
 
 
 class ReportError(UserError, ValueError):
@@ -138,20 +138,14 @@ class Page:
         """Rows of the table of what was trained, see ``runs.table``."""
         return runs.table({path.stem: self.results.load(path.stem) for path in files_of(self.results.folder)})
 
-    def claims(self) -> Mapping[str, int]:
-        """Counts the paper's claims: all, attempted, reproduced by all results that decide them or by some of these."""
+    def headline(self) -> str:
+        """Says of how many claims what came out, as the ledger does."""
+        return headline(self.results.ledger())
+
+    def reproduced(self, kind: str) -> int:
+        """Counts the claims of a kind that every result reproduces."""
         rows = self.results.ledger()
-        paper = rows[~rows["claim"].str.endswith(OURS)]
-        decided = paper[paper["verdict"] != NOT_MEASURED]
-        share = (decided["verdict"] == REPRODUCED).groupby(decided["name"]).mean()
-        trained = set(paper[paper["kind"] == "training runs"]["name"]) & set(share.index[share == 1])
-        return {
-            "all": paper["name"].nunique(),
-            "attempted": len(share),
-            "reproduced": int((share == 1).sum()),
-            "trained": len(trained),
-            "partly": int(((share > 0) & (share < 1)).sum()),
-        }
+        return int((rows["verdict"] == REPRODUCED)[rows["kind"] == kind].groupby(rows["name"]).all().sum())
 
 
 def _counted(some: pd.Series, of: pd.Series) -> list[str]:
