@@ -148,14 +148,14 @@ def _rows(axes: Axes, result: Result, rows: Sequence[Row], whole: bool = False) 
 def _calibration(axes: Axes, result: Result, event: str) -> None:
     """True frequency of the event by the probability that is dreamed, as weighted in the record."""
     axes.plot((0, 1), (0, 1), color="0.7", linewidth=0.8)
-    axes.set(xlim=(-0.09, 1.09), ylim=(-0.04, 1.32))
+    axes.set(xlim=(-0.09, 1.09), ylim=(-0.04, 1.52))
     for i, method in enumerate(map(str, result.axes["method"])):
         color = style.color(method, i)
         for at, span, count in frequencies(result, event, i):
             place = at + 0.02 * (2 * i - 1)
             marks.whisker(axes, place, span, color, linewidth=1, label="_calibration")
             axes.plot(place, span.mean, "o", color=color, markersize=3.5)
-            axes.text(at, 1.3 - 0.13 * i, f"{count:,}", color=color, fontsize=style.small(), ha="center", va="top")
+            axes.text(at, 1.5 - 0.21 * i, f"{count:,}", color=color, fontsize=style.small(), ha="center", va="top")
     axes.set_xlabel("Dreamed probability")
     axes.set_ylabel("True frequency")
     axes.set_yticks((0, 0.5, 1))

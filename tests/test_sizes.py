@@ -74,10 +74,10 @@ def test_branches_are_counted_before_models_are_trained(buffer, tmp_path, monkey
 def test_presets_sizes_fit_the_miniature(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for study, more, told in (
-        ("state_regression", ["--mode", "online", "--segments", "1000"], "--episodes is 500 here, not 42"),
-        ("state_regression", ["--mode", "online"], "--episodes is 1000 here, not 42"),
-        ("finding2", ["--mode", "online"], "--episodes is 200 here, not 50"),
-        ("reward_mse", ["--mode", "offline"], "--segments is 1000 here, not 5000"),
+        ("state_regression", ["--mode", "online", "--segments", "1000"], "--episodes is 500, not the preset's 42"),
+        ("state_regression", ["--mode", "online"], "--episodes is 1000, not the preset's 42"),
+        ("finding2", ["--mode", "online"], "--episodes is 200, not the preset's 50"),
+        ("reward_mse", ["--mode", "offline"], "--segments is 1000, not the preset's 5000"),
     ):
         run(study, ["--task", "mini_lever", "--preset", "cpu", *more, "--plan-only"])
         assert told in capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_a_result_tells_what_was_asked_for_and_what_came_of_it(buffer, tmp_path,
     monkeypatch.chdir(tmp_path)
     held = ["--set", "eval.heldout_fraction=0.1", *HELD[2:]]
     run("finding2", [*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])
-    assert "--windows is 12 here, not 20" in capsys.readouterr().out
+    assert "--windows is 12, not the preset's 20" in capsys.readouterr().out
     found = load("results/finding2_mini_lever_smoke.h5")
     assert asked_for(found, "windows") == 20 and len(found.axes["window"]) == 12
     assert found.notes["protocol"]["episodes"] == 6 and "12 of 20 windows" in fewer(found, 12, "windows")

@@ -96,7 +96,8 @@ def fitted(job: Job, **numbers: int) -> Job:
     """The job with other numbers, each of which is said if it differs from what it was."""
     for name, number in numbers.items():
         if number != (before := getattr(job, name)):
-            print(f"{flag_of(name)} is {number} here, not {before}: as many as fit what there is")
+            reason = "as many as it takes" if number > before else "as many as there are"
+            print(f"{flag_of(name)} is {number}, not the preset's {before}: {reason}")
     return replace(job, **numbers)
 
 
