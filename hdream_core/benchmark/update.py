@@ -107,7 +107,6 @@ def measure_threads(config: Config, spec: Spec, rounds: int, times: int) -> dict
 
 def _rate(products: Worker, name: str, rounds: int) -> float:
     """Returns the floating-point operations a second of matrix products in a dtype."""
-    products.ask("seconds", name, 2)
     seconds = median(products.ask("seconds", name, 1) for _ in range(rounds))
     return products.ask("call", "flops") / seconds
 

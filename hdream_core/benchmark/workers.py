@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import multiprocessing
-import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,6 +12,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from hdream_core.support.errors import UserError
@@ -24,7 +24,6 @@ class BenchmarkError(UserError, RuntimeError):
 
 
 Work = Callable[[], Any]
-WARM_UP = 2  # calls: the first allocates, and an idle process has lost its cache lines
 
 
 class Worker:
@@ -115,18 +114,9 @@ def _line(error: Exception) -> str:
 
 
 def _seconds(work: Work, times: int) -> float:
-    _finish()
-    start = time.perf_counter()
-    for _ in range(times):
-        work()
-    _finish()
-    return (time.perf_counter() - start) / times
-
-
-def _finish() -> None:
-    """Waits until a GPU has finished its work."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    """Mean time of a call. PyTorch's timer calls the work twice before, and waits for a GPU."""
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+    return timer.timeit(times).mean
 
 
 def _flops(work: Work) -> int:
@@ -144,8 +134,6 @@ def _status_mb(name: str) -> float:
 
 def in_turns(workers: Mapping[str, Worker], name: str, rounds: int, times: int) -> dict[str, list[float]]:
     """Times work in all workers in turn, ``times`` calls a turn; returns the seconds of a call by worker and round."""
-    for worker in workers.values():
-        worker.ask("seconds", name, WARM_UP)
     seconds: dict[str, list[float]] = {label: [] for label in workers}
     for _ in range(rounds):
         for label, worker in workers.items():
