@@ -19,6 +19,7 @@ from hdream_core.support.files import write_atomically
 
 ITEM = "all"
 ABOUT = "Write the page of results, and the README's part, from result files."
+DOCS = Path("docs")
 BEGIN, END = "<!-- report: what came out -->", "<!-- report: end -->"
 
 
@@ -28,21 +29,21 @@ class Report:
 
     results: Path = SHIPPED
     """Folder of result files."""
-    out: Path = Path("docs")
+    out: Path = DOCS
     """Folder of results.md."""
     readme: Path | None = None
     """File that has the README's part between two marked lines. Default: README.md of the current folder, if it has
-    such lines."""
+    such lines and results.md goes to docs."""
 
 
-def outside(readme: Path | None) -> tuple[Path, str, str] | None:
+def outside(readme: Path | None, out: Path) -> tuple[Path, str, str] | None:
     """Reads what stands before and after the README's part; None if there is no README to write.
 
     Raises:
         ReportError: if the marked lines are not there, once each and in their order.
     """
     path = readme or Path("README.md")
-    if readme is None and not path.is_file():
+    if readme is None and (out != DOCS or not path.is_file()):
         return None
     try:
         text = path.read_bytes().decode()
@@ -58,7 +59,7 @@ def outside(readme: Path | None) -> tuple[Path, str, str] | None:
 
 def run(job: Report) -> list[Path]:
     """Fills both templates, then writes; returns the files."""
-    frame, results = outside(job.readme), Results(job.results)
+    frame, results = outside(job.readme, job.out), Results(job.results)
     page = job.out / "results.md"
     texts = {page: render("results.md.jinja", Page(str(page), results))}
     if frame:

@@ -237,7 +237,8 @@ def test_package_of_balancers_loads_torch_alone():
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in {"torch", *sys.stdlib_module_names}}
     package = "hdream_core.balancers"
     files = {f"{package}.{path.stem}" for path in (ROOT / "hdream_core" / "balancers").glob("[!_]*.py")}
-    assert loaded == {"hdream_core", package, *files}
+    light = {f"hdream_core.support{name}" for name in ("", ".errors", ".extras")}
+    assert loaded == {"hdream_core", package, *files, *light}
 
 
 @pytest.mark.parametrize("loss", [torch.tensor(3), torch.tensor(True), torch.tensor(1j)])

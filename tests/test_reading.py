@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray
 
+from analysis.results import comparisons
 from analysis.results.schema import SHIPPED, ResultError, load, save
 from analysis.results.variables import LABELS
 from tests.made_up import result, span
@@ -86,7 +87,12 @@ def test_the_table_of_a_shipped_result_is_tidy():
 
 @pytest.mark.parametrize("path", FIRST, ids=lambda path: path.stem)
 def test_a_file_of_schema_1_reads_as_its_successor(path, tmp_path):
-    same(load(path), load(SHIPPED / path.name))
+    successor = load(SHIPPED / path.name)
+    found = load(path)
+    for notes in (found.notes, successor.notes):  # intervals have tables of their own since
+        for table in ("paired", *comparisons.TABLES):
+            notes.pop(table, None)
+    same(found, successor)
     same(load(save(load(path), tmp_path / "r.h5")), load(path))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1

@@ -133,11 +133,12 @@ def test_marks_that_do_not_frame_one_part_are_refused(text, tmp_path):
 
 def test_a_readme_is_written_only_where_it_is_marked_or_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert report.outside(None) is None  # an installed package, called anywhere
+    assert report.outside(None, report.DOCS) is None  # an installed package, called anywhere
     (tmp_path / "README.md").write_text("of another project")
-    assert report.outside(None) is None
+    assert report.outside(None, report.DOCS) is None
     (tmp_path / "README.md").write_text(f"a\n{BEGIN}\nold\n{END}\nb\n")
-    assert report.outside(None)[1:] == (f"a\n{BEGIN}\n", f"{END}\nb\n")
+    assert report.outside(None, report.DOCS)[1:] == (f"a\n{BEGIN}\n", f"{END}\nb\n")
+    assert report.outside(None, tmp_path / "elsewhere") is None
     for name in ("README.md", "nope.md", "."):
         (tmp_path / "README.md").write_bytes(b"\xff")
         refused(command("analysis.report", "--readme", name, cwd=tmp_path), name)

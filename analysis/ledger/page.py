@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,20 +17,21 @@ TITLE = "Claims of the paper, and what came out"
 DETAILS = "claims.html"
 DATA = "../figures/data"  # of the shipped results, from the folder of the shipped pages
 SOME = "more in some of their results"
-FEW = 2  # as many result files are named in a row
 HOW = (
     f"*{REPRODUCED.capitalize()}*: what was computed, or the whole 95 % interval over training seeds, lies where the "
     "claim has it, such as above zero.",
-    f"*{NOT_REPRODUCED.capitalize()}*: all of it lies elsewhere. *{NOT_SHOWN.capitalize()}*: part of it does, or there "
-    "are fewer than three seeds; small models and few updates contradict nobody.",
-    "Where two methods were compared on the same episodes, the interval over episodes must agree.",
-    "Each interval is at 95 % by itself, unless its rule says otherwise: of so many, several come out by chance.",
+    f"*{NOT_REPRODUCED.capitalize()}*: all of it lies elsewhere. *{NOT_SHOWN.capitalize()}*: part of it does, "
+    "or there are fewer than three seeds.",
+    "A verdict holds at the scale of its result. Small models and few updates do not contradict the paper.",
+    "Where two methods were compared on the same episodes, the interval over episodes must also exclude zero, on the "
+    "same side.",
+    "Each interval is at 95 % by itself, unless its rule says otherwise. Of so many, several exclude zero by chance.",
     f"*{NOT_MEASURED.capitalize()}*: there is no result. *{UNDECIDABLE.capitalize()}*: the paper does not print what "
     "it takes.",
 )
 MARKS = (
     "\\* The rule or the data were set or changed after a result was seen.",
-    "\\*\\* The same, and without that a verdict would be another.",
+    "\\*\\* The same, and the verdict depends on that change.",
 )
 
 
@@ -44,8 +46,12 @@ def headline(rows: pd.DataFrame) -> str:
     outcomes = rows.groupby("name").verdict.agg(_outcome).value_counts()
     told = [f"{n} {verdict}" for verdict in (SOME, *VERDICTS[1:]) if (n := outcomes.get(verdict, 0))]
     first = f"{outcomes.get(REPRODUCED, 0)} of {words.counted(outcomes.sum(), 'claim')} are reproduced"
+    against = rows.groupby("name").verdict.agg(lambda v: {REPRODUCED, NOT_REPRODUCED} <= set(v)).sum()
+    told = [
+        f"{text} (other results contradict {against} of these)" if against and SOME in text else text for text in told
+    ]
     findings = [_finding(rows, f"Finding {number}") for number in (1, 2, 3)]
-    return f"{', '.join([first, *told])}. {'; '.join(filter(None, findings))}."
+    return f"{', '.join([first, *told])}. {' '.join(filter(None, findings))}"
 
 
 def _outcome(verdicts: pd.Series) -> str:
@@ -57,10 +63,8 @@ def _outcome(verdicts: pd.Series) -> str:
 
 def _finding(rows: pd.DataFrame, name: str) -> str:
     """What came out of a Finding, claims of our own aside."""
-    found = rows[rows.source.str.match(rf"{name}\b") & ~own(rows)].verdict
-    if found.nunique() == 1:
-        return f"{name} is {found.iloc[0]}"
-    return f"{name} is reproduced in {(found == REPRODUCED).sum()} of {len(found)} results" if len(found) else ""
+    found = rows[rows.source.str.match(rf"{name}\b") & ~own(rows)]
+    return f"{name}: {counted(found)}." if len(found) else ""
 
 
 def own(rows: pd.DataFrame) -> pd.Series:
@@ -112,20 +116,27 @@ def markdown(rows: pd.DataFrame, data: str = DATA) -> str:
     """
     ours = rows[own(rows)]["name"].nunique()
     about = (
-        f"{ours} of the claims are ours or exploratory, as their text says. Each claim links to its values, intervals "
-        f"and rule in [{DETAILS}]({DETAILS}); numbers in brackets count results. `python -m analysis.claims` writes "
-        "both pages. Results at reduced scale say nothing about the paper's scale."
+        f"{ours} of the claims are ours or exploratory, as their text says; the others are the paper's. Numbers in "
+        f"brackets count results. Values and intervals of each result are in [{DETAILS}]({DETAILS}), a page to open in "
+        "a browser. `python -m analysis.claims --out docs` writes both pages from the shipped results."
     )
+    rules = {rule: number for number, rule in enumerate(dict.fromkeys(rows["rule"]), 1)}
     lines = [f"# {TITLE}", "", headline(rows), "", about]
     lines += ["", "How verdicts are given:", "", *(f"- {line}" for line in HOW), "", "  \n".join(MARKS)]
     for kind, group in rows.groupby("kind", sort=False):
         lines += ["", f"## {kind[0].upper()}{kind[1:]}", "", f"{counted(group)}."]
-        lines += ["", "| verdict | claim | paper | result |", "|---|---|---|---|"]
-        lines += [_row(some, data) for some in _claims(group)]
+        lines += ["", "| verdict | claim | paper | rule | result |", "|---|---|---|---|---|"]
+        lines += [_row(some, data, rules) for some in _claims(group)]
+    lines += ["", "## Rules", "", "When a claim is *reproduced*.", ""]
+    lines += [f"{number}. {rule}" for rule, number in rules.items()]
     lines += ["", "## Rules changed after a result was seen", "", changed(rows), ""]
     for some in _claims(rows[_other(rows)]):
-        pairs = dict.fromkeys(f"*{row.verdict}* (without, *{'* or *'.join(row.without)}*)" for row in some.itertuples())
-        lines.append(f"- {_linked(some)}: {', '.join(pairs)}")
+        results: dict[str, list[str]] = {}
+        for row in some.itertuples():
+            both = f"*{row.verdict}*, else *{'* or *'.join(row.without)}*"
+            results.setdefault(both, []).append(Path(row.result).stem)
+        each = (f"{both} ({', '.join(filter(None, names)) or 'no result'})" for both, names in results.items())
+        lines.append(f"- {_linked(some)}: {'; '.join(each)}")
     return "\n".join(lines) + "\n"
 
 
@@ -134,12 +145,13 @@ def _linked(some: pd.DataFrame) -> str:
     return f"[{some['claim'].iloc[0]}]({DETAILS}#{some['name'].iloc[0]})"
 
 
-def _row(some: pd.DataFrame, data: str) -> str:
-    """A claim's line in the table."""
+def _row(some: pd.DataFrame, data: str, rules: Mapping[str, int]) -> str:
+    """Writes a claim's line of the table."""
     files = [name for name in dict.fromkeys(", ".join(some["result"]).split(", ")) if name]
-    links = ", ".join(f"[{Path(name).stem}]({address(name, data)})" for name in files) or "-"
-    links = links if len(files) <= FEW else words.counted(len(files), "file")
-    return f"| {told(some)} | {_linked(some)} | {some['source'].iloc[0]} | {links} |"
+    texts = [Path(files[0]).stem] if len(files) == 1 else range(1, len(files) + 1)
+    links = " ".join(f"[{text}]({address(name, data)})" for text, name in zip(texts, files, strict=True)) or "-"
+    rule = rules[some["rule"].iloc[0]]
+    return f"| {told(some)} | {_linked(some)} | {some['source'].iloc[0]} | {rule} | {links} |"
 
 
 def address(name: str, data: str) -> str:

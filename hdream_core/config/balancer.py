@@ -49,7 +49,7 @@ class BalancerConfig:
 
 def check_weights(config: BalancerConfig) -> None:
     """Raises ConfigError if a weight is given for a loss whose weight the balancer chooses itself."""
-    for name in _LEARNED[config.kind]:
+    for name in _LEARNED.get(config.kind, ()):
         if getattr(config, name) is not None:
             raise ConfigError(
                 f"balancer.{name} is set, but {config.kind} learns its weights; unset it or take kind=fixed"
