@@ -1,7 +1,7 @@
 """Weighs losses by how fast they fall: DWA, one of the balancers that the paper compares with (Fig. 9b, D.2).
 
-The paper prints no formula for it. Its own paper decides, then the NashMTL authors' public code, which has DWA too
-(github.com/AvivNavon/nash-mtl, methods/weight_methods.py). A departure from either is said.
+The paper prints no formula for it. This file follows DWA's own paper, then the NashMTL authors' public code, which also
+has DWA (github.com/AvivNavon/nash-mtl, methods/weight_methods.py). It names every departure from either.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from hdream_core.balancers.harmony import Balancer, BalancerError
 
 
 class DynamicWeightAverage(Balancer):
-    """Gives more weight to a loss that falls slowly (DWA; Liu et al., 2019).
+    """Gives a loss that falls slowly more weight (DWA; Liu et al., 2019).
 
     ``lambda_i = K softmax_i(r_i / T)`` with ``r_i = L_i(t - 1) / L_i(t - 2)``. K is the number of balanced losses, so
     the weights add up to K.
 
-    Where DWA has epochs, t counts windows of updates here, as in the NashMTL authors' code. ``r_i`` is the mean loss
-    of the last ``window`` updates, this one included, over that of the ``window`` before. All weights are 1 until both
-    windows are full. That code begins after one window, with ones in place of the losses that it has not seen. It also
-    takes the mean of the weighted losses, where DWA's own paper and this class take the sum.
+    DWA's own paper counts t in epochs. Here t counts windows of updates, as in the NashMTL authors' code. ``r_i`` is
+    the mean loss of the last ``window`` updates, this one included, over that of the ``window`` before. All weights are
+    1 until both windows are full. The authors' code begins after one window and puts ones in place of the missing
+    losses. It also takes the mean of the weighted losses. DWA's own paper and this class take the sum.
 
     Args:
         names: all losses.
-        temperature: T; the larger, the more alike the weights.
+        temperature: T; a larger value makes the weights more alike.
         window: updates per window.
-        fixed: constant weights of losses that stay out of the balance.
+        fixed: constant weights of losses that are not balanced.
 
     Raises:
-        BalancerError: if ``temperature`` is not above 0 or ``window`` under 1; if ``names`` or ``fixed`` cannot be (see
-            ``Balancer``).
+        BalancerError: if ``temperature`` is not above 0 or ``window`` is under 1; if ``names`` or ``fixed`` cannot be
+            used (see ``Balancer``).
     """
 
     def __init__(
@@ -51,17 +51,17 @@ class DynamicWeightAverage(Balancer):
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))  # updates so far
 
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        now = torch.stack([losses[name].float() for name in self.balanced])
-        # All on the device, the choice between ones and learned weights too: an update waits for nothing.
+        current = torch.stack([losses[name].float() for name in self.balanced])
+        # Everything stays on the device, also the choice between ones and learned weights: an update never waits.
         with torch.no_grad():
-            fit = now.isfinite().all()  # else the update is left out; its losses would spoil both windows
-            self.history.copy_(torch.where(fit, torch.cat([self.history[1:], now[None]]), self.history))
-            self.seen += fit
-            before, lately = self.history.unflatten(0, (2, self.window)).mean(1)
-            rate = torch.where(before > 0, lately / before, 1.0)  # a loss that was 0 counts as one that stays
-            found = len(self.balanced) * torch.softmax(rate / self.temperature, 0)
-            weights = torch.where(self.seen < 2 * self.window, 1.0, found)
-        return (weights * now).sum(), dict(zip(self.balanced, weights.unbind(), strict=True))
+            finite = current.isfinite().all()  # the trainer skips other updates; their losses would spoil both windows
+            self.history.copy_(torch.where(finite, torch.cat([self.history[1:], current[None]]), self.history))
+            self.seen += finite
+            previous_mean, latest_mean = self.history.unflatten(0, (2, self.window)).mean(1)
+            rate = torch.where(previous_mean > 0, latest_mean / previous_mean, 1.0)  # a loss of 0 counts as constant
+            learned = len(self.balanced) * torch.softmax(rate / self.temperature, 0)
+            weights = torch.where(self.seen < 2 * self.window, 1.0, learned)
+        return (weights * current).sum(), dict(zip(self.balanced, weights.unbind(), strict=True))
 
     def analytic_weights(self, mean_losses: Mapping[str, float]) -> dict[str, float]:
         """Returns 1 for every balanced loss: constant losses all fall at the same rate."""

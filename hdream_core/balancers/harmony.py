@@ -16,25 +16,26 @@ from torch.nn import functional as F
 
 
 class BalancerError(ValueError):
-    """Says that losses do not fit their balancer, or that a weight or setting cannot be used."""
+    """Reports losses that do not fit their balancer, or a weight or setting that cannot be used."""
 
 
 class Balancer(nn.Module, abc.ABC):
-    """Turns named losses into ``(total, weights)``. A subclass says how, in ``combine``.
+    """Turns named losses into ``(total, weights)``. A subclass implements ``combine``.
 
     Args:
         names: the losses it takes. A world model computes these losses and no others.
-        fixed: constant weights of the losses that stay out of the balance. Each adds just ``w_i L_i`` to the total.
+        fixed: constant weights of the losses that are not balanced. Each adds ``w_i L_i`` to the total.
 
     Attributes:
         names: all losses, in a fixed order.
         fixed: the constant weights by name.
-        balanced: the losses that ``combine`` weighs, which are all that are not ``fixed``, in the order of ``names``.
-        on_device: whether weighing stays on the device. An update whose balancer asks for numbers cannot be captured.
+        balanced: the losses that ``combine`` weighs: all that are not ``fixed``, in the order of ``names``.
+        on_device: whether weighing stays on the device. A CUDA graph cannot capture an update whose balancer needs
+            numbers on the CPU.
 
     Raises:
-        BalancerError: if there is no name, or one twice; if ``fixed`` names a loss that is not in ``names``, has a
-            weight that is not finite and above 0, or leaves nothing to balance.
+        BalancerError: if there is no name, or one occurs twice; if ``fixed`` names a loss that is not in ``names``, has
+            a weight that is not finite and above 0, or leaves nothing to balance.
     """
 
     on_device = True
@@ -57,10 +58,10 @@ class Balancer(nn.Module, abc.ABC):
     def forward(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the scalar to minimise and each loss's effective weight.
 
-        Args:
-            losses: one scalar tensor of floating point, of shape ``()``, for each of ``names``. That a value is not
-                finite is not looked for, as a GPU would have to be waited for: the total is not finite then, and the
-                trainer leaves such an update out.
+        losses: one scalar tensor of floating point, of shape ``()``, for each of ``names``. Values are not checked,
+            because a GPU would have to be waited for. If one is not finite, the total is not finite, and the trainer
+            skips the update.
+                update.
 
         Returns:
             The total, and the weights in the order of ``names``, detached. All have shape ``()``.
@@ -78,7 +79,7 @@ class Balancer(nn.Module, abc.ABC):
         return total, {name: weights[name] for name in self.names}
 
     def _check(self, losses: Mapping[str, Tensor]) -> None:
-        """Raises BalancerError as ``forward`` says. Looks at no value, so a GPU need not be waited for."""
+        """Raises BalancerError as documented in ``forward``. Reads no value, so that nothing waits for a GPU."""
         if set(losses) != set(self.names):
             raise BalancerError(f"balancer weighs {sorted(self.names)} but was given losses {sorted(losses)}")
         for name, loss in losses.items():
@@ -100,28 +101,28 @@ class Balancer(nn.Module, abc.ABC):
         """
 
     def attach(self, shared: Sequence[nn.Parameter]) -> None:
-        """Learns which parameters all losses share. It is called once, before training.
+        """Receives the parameters that all losses share. It is called once, before training.
 
-        It is for balancers that look at the losses' gradients; the others ignore it. The parameters are the world
-        model's: a balancer that keeps them must not register them as its own.
+        Balancers that use the losses' gradients need them; the others ignore them. The parameters belong to the world
+        model: a balancer that keeps them must not register them as its own.
         """
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """Returns further scalars worth logging after an update, float and detached.
+        """Returns further scalars to log after an update, float and detached.
 
         A run logs them as ``balancer/<name>``.
         """
         return {}
 
     def analytic_weights(self, mean_losses: Mapping[str, float]) -> dict[str, float]:
-        """Returns the weights this balancer would settle at for constant losses, and fixed weights as they are.
+        """Returns the weights that this balancer reaches for constant losses, and the fixed weights.
 
-        Balanced losses are missing where the balancer has no such notion.
+        A balancer that has no such limit returns the fixed weights alone.
         """
         return dict(self.fixed)
 
     def start_at(self, mean_losses: Mapping[str, float]) -> None:
-        """Moves what is learned to where these losses would settle it. A balancer that learns nothing stays."""
+        """Sets the learned parameters to their optimum for these losses. Does nothing if the balancer learns none."""
 
 
 class FixedWeights(Balancer):
@@ -134,7 +135,7 @@ class FixedWeights(Balancer):
         others: weights of further losses by their names, e.g. ``discount=1.0``.
 
     Attributes:
-        weights: the weights above 0 by name. All losses go through ``combine``, so the base class's ``fixed`` is empty.
+        weights: the weights above 0 by name. ``combine`` weighs all losses, so the base class's ``fixed`` is empty.
 
     Raises:
         BalancerError: if a weight is negative or not finite, or all are 0.
@@ -150,7 +151,7 @@ class FixedWeights(Balancer):
 
     @classmethod
     def of(cls, weights: Mapping[str, float]) -> FixedWeights:
-        """Weighs losses of any names, e.g. ``{"swav": 1.0, "reward": 100.0}``."""
+        """Makes a balancer of losses with any names, e.g. ``{"swav": 1.0, "reward": 100.0}``."""
         others = dict(weights)
         w_o, w_r, w_d = (others.pop(name, 0.0) for name in ("observation", "reward", "dynamics"))
         return cls(w_o, w_r, w_d, **others)
@@ -163,19 +164,19 @@ class FixedWeights(Balancer):
 class Harmony(Balancer):
     """Learns a scale for each loss, as HarmonyDream does: ``sum_i L_i / sigma_i + log(1 + sigma_i)`` (Eq. 5).
 
-    ``rectified=False`` gives Eq. 4, whose regulariser is ``log sigma_i``. What is learned is ``s_i`` with
-    ``sigma_i = exp(s_i)``. The scalars ``s_i`` start at 0 (weight 1) and are ordinary parameters, to be optimised
-    beside the world model. All is computed in float32, whatever the autocast setting: half precision cannot resolve
-    their steps of about one learning rate.
+    ``rectified=False`` gives Eq. 4, whose regulariser is ``log sigma_i``. The harmonizers ``s_i``, with
+    ``sigma_i = exp(s_i)``, start at 0 (weight 1). They are ordinary parameters, optimised together with the world
+    model. Everything is computed in float32, whatever the autocast setting: half precision cannot resolve steps of
+    about one learning rate.
 
     Args:
         names: all losses.
         rectified: Eq. 5 (True) or Eq. 4 (False).
-        fixed: constant weights of those losses that are not to be balanced: no ``sigma``, no regulariser, just
+        fixed: constant weights of losses that are not balanced. They have no ``sigma`` and no regulariser, just
             ``w_i L_i``. ``{"dynamics": 1.0}`` is the ablation of E.4, "HarmonyDream w_d = 1" in Fig. 17.
 
     Raises:
-        BalancerError: if ``names`` or ``fixed`` cannot be; see ``Balancer``.
+        BalancerError: if ``names`` or ``fixed`` cannot be used; see ``Balancer``.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class Harmony(Balancer):
 
     @torch.no_grad()
     def start_at(self, mean_losses: Mapping[str, float]) -> None:
-        """Sets every ``sigma`` to its optimum for these losses. Not in the paper: a labelled deviation."""
+        """Sets every ``sigma`` to its optimum for these losses. The paper does not do this: a labelled deviation."""
         for name, s in self.s.items():
             s.fill_(-torch.log(torch.tensor(analytic_weight(mean_losses[name], self.rectified))))
 
@@ -219,7 +220,7 @@ def analytic_weight(mean_loss: float, rectified: bool = True) -> float:
     Rectified (Eq. 13): ``2 / (E[L] + sqrt(E[L]^2 + 4 E[L]))``. Not rectified (Prop. 3.1): ``1 / E[L]``.
 
     Raises:
-        BalancerError: if ``mean_loss`` is not positive; then there is no minimum.
+        BalancerError: if ``mean_loss`` is not positive, because there is no minimum.
     """
     if not mean_loss > 0:
         raise BalancerError(f"the analytic weight needs a positive mean loss, got {mean_loss}")

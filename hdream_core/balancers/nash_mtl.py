@@ -1,7 +1,7 @@
 """Weighs losses by a bargain over their shared update: NashMTL, which the paper compares with (Fig. 9b, D.2).
 
-Where the paper leaves a choice, NashMTL's own or its authors' public code (github.com/AvivNavon/nash-mtl,
-methods/weight_methods.py) decides, and a departure from either is said.
+Where the paper leaves a choice, this file follows NashMTL's own paper, then its authors' public code
+(github.com/AvivNavon/nash-mtl, methods/weight_methods.py). It names every departure from either.
 """
 
 from __future__ import annotations
@@ -15,35 +15,34 @@ from hdream_core.balancers.harmony import Balancer, BalancerError
 
 NEWTON_STEPS = 200  # far more than a solvable bargain needs (tens, if gradients nearly cancel)
 RESIDUAL = 1e-6  # largest |alpha_i (M alpha)_i - 1| of a solution
-LARGEST = 1e6  # of beta; gradients that cancel exactly reach about 1e8, where rounding can pass for a solution
+LARGEST = 1e6  # bound on beta; gradients that cancel exactly reach about 1e8, where rounding can pass for a solution
 
 
 class NashMTL(Balancer):
     """Lets the losses bargain over the update of the parameters that they share (Navon et al., 2022).
 
     With ``G`` the gradients of the K balanced losses with respect to the shared parameters, the weights ``alpha > 0``
-    solve ``G^T G alpha = 1 / alpha``. So each loss contributes alike: ``alpha_i g_i . (sum_j alpha_j g_j)`` is the same
-    for all. As in the authors' code, ``G^T G`` is divided by its Frobenius norm first, which multiplies all weights by
-    one factor, and ``alpha`` itself weighs the losses, for their own heads too. See ``bargain`` for the solution.
+    solve ``G^T G alpha = 1 / alpha``. So all losses contribute equally: ``alpha_i g_i . (sum_j alpha_j g_j)`` is the
+    same for each. As in the authors' code, ``G^T G`` is first divided by its Frobenius norm, which multiplies all
+    weights by one factor. ``alpha`` also weighs the losses in their own heads. ``bargain`` computes the solution.
 
-    A loss without a gradient in the shared parameters has nothing to bargain for and keeps the weight it had, 1 at
-    first. A fixed loss takes no part either: its gradient is not looked at. Where the bargain has no solution
-    (gradients that cancel, or are not finite) all weights stay, and ``failures`` counts it. Nothing bounds the weights:
-    that they can be extreme is one of D.2's findings.
+    A loss without a gradient in the shared parameters keeps its weight, 1 at first. The gradient of a fixed loss is not
+    used either. Where the bargain has no solution (gradients cancel or are not finite), all weights stay, and
+    ``failures`` counts it. Nothing bounds the weights: D.2 finds that they can be extreme.
 
-    A solution costs one more backward pass a loss, so 1 / ``every`` of that an update, and waits for the device.
+    A solution costs one extra backward pass per loss, every ``every`` updates, and waits for the device.
 
     Args:
         names: all losses.
         every: updates between two solutions; the weights stay in between.
         max_norm: if given, ``alpha`` is scaled down until the norm of the balanced losses' shared gradient,
             ``sqrt(K |G^T G|)``, is at most this. The authors' code clips the gradient of the shared parameters alone,
-            to 1, at every update; here the heads' gradients shrink along, and between two solutions the factor stays.
-        fixed: constant weights of losses that stay out of the balance.
+            to 1, at every update. Here the heads' gradients shrink too, and the factor stays between two solutions.
+        fixed: constant weights of losses that are not balanced.
 
     Raises:
-        BalancerError: if ``every`` is under 1 or ``max_norm`` is not above 0; if ``names`` or ``fixed`` cannot be (see
-            ``Balancer``); in use, if ``attach`` was forgotten.
+        BalancerError: if ``every`` is under 1 or ``max_norm`` is not above 0; if ``names`` or ``fixed`` cannot be used
+            (see ``Balancer``); when losses are weighed before ``attach`` was called.
     """
 
     on_device = False  # the bargain is solved on the CPU
@@ -65,7 +64,7 @@ class NashMTL(Balancer):
         self.register_buffer("failures", torch.zeros((), dtype=torch.int64))
 
     def attach(self, shared: Sequence[nn.Parameter]) -> None:
-        """Keeps the shared parameters, in a tuple: as attributes they would become parameters of the balancer."""
+        """Keeps the shared parameters in a tuple, which ``nn.Module`` does not register as the balancer's own."""
         self.shared = tuple(shared)
 
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -74,12 +73,12 @@ class NashMTL(Balancer):
         if self.updates % self.every == 0:
             self._bargain(self._products([losses[name] for name in self.balanced]))
         self.updates += 1
-        weights = self.weights.clone()  # the buffer changes in place, what is returned must not
+        weights = self.weights.clone()  # the buffer changes in place; the returned weights must not
         total = (weights * torch.stack([losses[name].float() for name in self.balanced])).sum()
         return total, dict(zip(self.balanced, weights.unbind(), strict=True))
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """Returns ``solver_failures``: how many solutions were not found since the run's start."""
+        """Returns ``solver_failures``: how many bargains had no solution since the run's start."""
         return {"solver_failures": self.failures.float()}
 
     def _products(self, losses: Sequence[Tensor]) -> Tensor:
@@ -93,7 +92,7 @@ class NashMTL(Balancer):
         return products
 
     def _gradient(self, loss: Tensor) -> Sequence[Tensor | None]:
-        """Returns the loss's gradient in each shared parameter, None where it has none."""
+        """Returns the loss's gradient in each shared parameter; None where it has none."""
         if not loss.requires_grad:
             return [None] * len(self.shared)
         return torch.autograd.grad(loss, self.shared, retain_graph=True, allow_unused=True)
@@ -101,7 +100,7 @@ class NashMTL(Balancer):
     def _bargain(self, products: Tensor) -> None:
         """Sets the weights of the losses that have a gradient, or counts a failure."""
         gram = products.cpu()
-        takes_part = gram.diagonal() != 0  # a gradient that is not finite does, and fails
+        takes_part = gram.diagonal() != 0  # also true of a gradient that is not finite, which then fails
         if not takes_part.any():
             return
         gram = gram[takes_part][:, takes_part]
@@ -118,23 +117,23 @@ def bargain(gram: Tensor) -> Tensor | None:
     """Finds the ``alpha > 0`` with ``M alpha = 1 / alpha``, ``M`` the Gram matrix over its Frobenius norm.
 
     ``M alpha - 1 / alpha`` is the gradient of ``f(alpha) = 1/2 alpha' M alpha - sum_i log alpha_i``, which is strictly
-    convex for a positive semi-definite M. So there is one solution at most, the minimum. There is none only if
-    gradients cancel (``M alpha = 0`` for some ``alpha >= 0``). f is self-concordant, so Newton's method with steps
-    shortened by ``1 / (1 + decrement)`` stays in ``alpha > 0``. It converges from anywhere, without a line search or a
-    setting to tune.
+    convex for a positive semi-definite M. So there is at most one solution, the minimum. There is none only if
+    gradients cancel (``M alpha = 0`` for some ``alpha >= 0``). f is self-concordant. So Newton's method with steps
+    shortened by ``1 / (1 + decrement)`` stays in ``alpha > 0`` and converges from every start, without a line search or
+    a setting to tune.
 
-    The authors' code looks for the same point in another way. It minimises ``sum_i log(alpha_i (M alpha)_i)``,
-    linearised anew in up to 20 convex-concave steps, where every term is 0 or more. It stops at ``M alpha = 1 / alpha``
-    (to 1e-3); all terms are 0 there and nowhere else.
+    The authors' code solves the same equation differently. It minimises ``sum_i log(alpha_i (M alpha)_i)``, linearised
+    in up to 20 convex-concave steps under the constraint that every term is 0 or more. It stops at
+    ``M alpha = 1 / alpha`` (to 1e-3), the only point where all terms are 0.
 
-    Losses of very different scales do no harm: with ``alpha_i = beta_i / sqrt(M_ii)`` the equation is
-    ``C beta = 1 / beta`` for the cosines C between the gradients, whose diagonal is 1.
+    The gradients' lengths may differ by orders of magnitude: with ``alpha_i = beta_i / sqrt(M_ii)`` the equation
+    becomes ``C beta = 1 / beta`` for the cosines C between the gradients, whose diagonal is 1.
 
     Args:
-        gram: inner products of the gradients, none of which is 0: ``(K, K)``, float64, on the CPU.
+        gram: inner products of the gradients, ``(K, K)``, float64, on the CPU; no gradient may be 0.
 
     Returns:
-        ``alpha``, ``(K,)``, float64; None if it is not found.
+        ``alpha``, ``(K,)``, float64; None if there is no solution.
     """
     if not gram.isfinite().all():
         return None

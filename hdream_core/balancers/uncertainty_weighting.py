@@ -13,24 +13,24 @@ from hdream_core.balancers.harmony import Balancer, BalancerError
 class UncertaintyWeighting(Balancer):
     """Learns an uncertainty for each loss: ``L_i / sigma_i + dim_i log sigma_i`` (D.2; Kendall et al., 2018).
 
-    In D.2 all pixels share one ``sigma_o``, so ``dim_o = H W C``. The reward is one number, so ``dim_r = 1``.
-    (``sigma`` stands where a Gaussian has its variance. Its logarithm counts half in the likelihood; D.2 counts it
-    whole.) At the optimum the weighted loss equals ``dim_i``: 12288 for frames of 64 x 64 against the reward's 1. That
-    is the disparity that HarmonyDream removes.
+    In D.2 all pixels share one ``sigma_o``, so ``dim_o = H W C``. The reward is one number, so ``dim_r = 1``. (Here
+    ``sigma`` is what a Gaussian calls its variance. The likelihood counts half its logarithm, D.2 the whole.) At the
+    optimum the weighted loss equals ``dim_i``: 12288 for frames of 64 x 64, 1 for the reward. HarmonyDream removes this
+    disparity.
 
     D.2 gives no term for the KL loss, and Sec. 3 says that UW "has no theoretical basis" for balancing it. So a loss
     without a dimension, such as ``dynamics``, keeps the weight 1.
 
-    The parameters are those of ``Harmony``: ``sigma = exp(s)``, ``s`` from 0, float32.
+    The parameters are as in ``Harmony``: ``sigma = exp(s)``, ``s`` starts at 0, float32.
 
     Args:
         names: all losses.
         dimensions: how many numbers a loss adds up over, for the losses whose uncertainty is learned.
-        fixed: constant weights of losses that stay out of the balance.
+        fixed: constant weights of losses that are not balanced.
 
     Raises:
-        BalancerError: if a dimension is not finite and above 0, or is that of a fixed loss or of none in ``names``;
-            if ``names`` or ``fixed`` cannot be (see ``Balancer``).
+        BalancerError: if a dimension is not finite and above 0, or belongs to a fixed loss or to none in ``names``; if
+            ``names`` or ``fixed`` cannot be used (see ``Balancer``).
     """
 
     def __init__(self, names: Iterable[str], dimensions: Mapping[str, float], fixed: Mapping[str, float] | None = None):
@@ -73,7 +73,7 @@ class UncertaintyWeighting(Balancer):
 
     @torch.no_grad()
     def start_at(self, mean_losses: Mapping[str, float]) -> None:
-        """Sets every ``sigma`` to its optimum for these losses. Not in the paper: a labelled deviation."""
+        """Sets every ``sigma`` to its optimum for these losses. The paper does not do this: a labelled deviation."""
         weights = self.analytic_weights(mean_losses)
         for name, s in self.s.items():
             s.fill_(-torch.log(torch.tensor(weights[name])))
