@@ -58,10 +58,10 @@ class Balancer(nn.Module, abc.ABC):
     def forward(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the scalar to minimise and each loss's effective weight.
 
-        losses: one scalar tensor of floating point, of shape ``()``, for each of ``names``. Values are not checked,
-            because a GPU would have to be waited for. If one is not finite, the total is not finite, and the trainer
-            skips the update.
-                update.
+        Args:
+            losses: one scalar tensor of floating point, of shape ``()``, for each of ``names``. Values are not checked,
+                because a GPU would have to be waited for. If one is not finite, the total is not finite, and the
+                trainer skips the update.
 
         Returns:
             The total, and the weights in the order of ``names``, detached. All have shape ``()``.

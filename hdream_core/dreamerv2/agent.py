@@ -27,11 +27,11 @@ from hdream_core.support.precision import autocast, pick_device
 
 
 class DreamerV2(nn.Module):
-    """Learns from batches (``update``) and plays (``act``). Fulfils ``hdream_core.agent.Agent``.
+    """Learns from batches (``update``) and acts (``act``). Fulfils ``hdream_core.agent.Agent``.
 
     Args:
-        config: the whole run's config; its ``agent`` is a ``DreamerV2Config``.
-        spec: the environment's; its actions must be continuous.
+        config: config of the whole run; its ``agent`` is a ``DreamerV2Config``.
+        spec: spec of the environment; its actions must be continuous.
         device: overrides ``config.train.device``.
         kernels: overrides ``config.train.kernels``.
 
@@ -50,7 +50,7 @@ class DreamerV2(nn.Module):
     ):
         super().__init__()
         if spec.action.kind != "continuous":
-            raise ConfigError(f"dreamerv2 learns continuous actions, and those of {config.task} are discrete")
+            raise ConfigError(f"dreamerv2 needs continuous actions, but those of {config.task} are discrete")
         self.config, self.spec = config, spec
         self.device = pick_device(config.train.device) if device is None else torch.device(device)
         model_config, behavior_config = config.agent.model, config.agent.behavior
@@ -111,7 +111,7 @@ class DreamerV2(nn.Module):
         return self._balance_metrics(losses, weights) | metrics
 
     def _imagination_starts(self, post: State, is_terminal: Tensor) -> tuple[State, Tensor | None]:
-        """Picks the states that imagination starts from: all posteriors of a batch, or ``behavior.starts`` of them.
+        """Selects the states that imagination starts from: all posteriors of a batch, or ``behavior.starts`` of them.
 
         Returns:
             Detached states ``(N, ...)``, and their discounts ``(N,)`` according to the data.
@@ -169,9 +169,9 @@ class DreamerV2(nn.Module):
             return self.model.decode(feat)
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Returns the parameters that every loss's gradient flows through: those between frames and features.
+        """Returns the parameters between frames and features, through which the gradient of every loss flows.
 
-        The RSSM's prior layers are not among them. The dynamics loss alone reaches them, so they are a head.
+        The RSSM's prior layers are not included: only the dynamics loss reaches them, so they are a head.
         """
         rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
         return [*self.model.encoder.parameters(), *rssm]

@@ -77,10 +77,10 @@ class Behavior(nn.Module):
         """Computes the actor's loss (Eq. 9), the critic's loss (Eq. 7) and scalars worth logging.
 
         Args:
-            model: world model to imagine in. Differentiate the losses with respect to actor and critic alone
+            model: world model to imagine in. Differentiate the losses with respect to actor and critic only
                 (``torch.autograd.grad``), so that no gradient accumulates in the model.
             start: detached posterior states ``(N, ...)``.
-            discount: ``(N,)``, of the start states according to the data, 0 at a terminal one. None takes the
+            discount: ``(N,)``, discounts of the start states according to the data, 0 at a terminal one. None takes the
                 model's prediction.
         """
         return self.imagined_losses(model, self.imagine(model, start), discount)
@@ -98,7 +98,7 @@ class Behavior(nn.Module):
         target = lambda_return(reward[:-1], value, discount[:-1], config.lam)  # (H, N) for states 0 .. H - 1
         # State t weighs the product of the discounts before it: the probability of reaching it, times gamma^t.
         weight = torch.cat([torch.ones_like(discount[:1]), discount[:-1]]).cumprod(0).detach()  # (H + 1, N)
-        # The action at state t affects the targets from t + 1 on, so the last state's action affects none.
+        # The action at state t affects the targets from t + 1 on, so the action at the last state affects none.
         objective = target[1:] + config.entropy * imagined.entropy[:-1]
         actor_loss = -(weight[:-2] * objective).mean()
         prediction = self.critic(imagined.feat[:-1].detach()).squeeze(-1)  # (H, N)

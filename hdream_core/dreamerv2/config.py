@@ -89,8 +89,8 @@ class DreamerV2Config(AgentConfig):
 
 SETTINGS = DreamerV2Config
 
-# The paper's values for a suite, where they differ from the defaults, which are Table 1's for Meta-world. Steps are
-# environment steps, where Table 1 counts agent steps: with DMC's action repeat of 2, its 5 are 10.
+# The paper's values for a suite, where they differ from the defaults. The defaults are Table 1's for Meta-world. Steps
+# are environment steps here. Table 1 counts agent steps: with DMC's action repeat of 2, its 5 are 10.
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": {},
     "dmc": {
@@ -104,13 +104,13 @@ PAPER: dict[str, dict[str, Any]] = {
     },
 }
 
-# Adam moves a harmonizer s by about one learning rate an update: by up to 15 in the paper's 50,000 updates at 3e-4.
-# Reduced runs set the rate so that s can travel as far. That is a deviation, which the paper's presets do not have.
+# Adam moves a harmonizer s by about one learning rate per update: by up to 15 in the paper's 50,000 updates at 3e-4.
+# Reduced runs set the rate so that s can move as far. This is a deviation; the paper's presets do not have it.
 HARMONIZER_TRAVEL = 15.0
 
 
 def _steps(steps: int, train_every: int = 5) -> dict[str, Any]:
-    """Returns a run's environment steps, and the harmonizers' rate for so many."""
+    """Returns the length of a run in environment steps, and the harmonizers' learning rate for that length."""
     return {"train.steps": steps, "agent.model.harmonizer_lr": HARMONIZER_TRAVEL * train_every / steps}
 
 
@@ -184,12 +184,12 @@ _SMOKE: dict[str, Any] = {
 }
 
 _FULL = "Table 1 at full size; needs a GPU: half an hour to an hour per run on a recent one"
-_RUNS = "a test: some updates of a toy-size model"
-# An online smoke run must outlast its prefill, which is a whole episode.
+_TEST = "a test: some updates of a toy-size model"
+# An online smoke run must be longer than its prefill, which is a whole episode.
 _SMOKE_500 = _REDUCED | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290}
 _DMC_REDUCED = _REDUCED | PAPER["dmc"]
 
-# A name means the same budget in every suite.
+# A preset's name means the same budget in every suite.
 PRESETS: dict[str, Presets] = {
     "metaworld": {
         "paper": (_FULL, {}),
@@ -204,7 +204,7 @@ PRESETS: dict[str, Presets] = {
             | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
             | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
         ),
-        "smoke": (_RUNS, _SMOKE_500),
+        "smoke": (_TEST, _SMOKE_500),
     },
     "miniature": {
         "cpu": ("the miniature at full length; some six minutes per run on one core", _MINI | _steps(15_000)),
@@ -227,7 +227,7 @@ PRESETS: dict[str, Presets] = {
             | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
         ),
         "smoke": (
-            _RUNS,
+            _TEST,
             _DMC_REDUCED
             | _SMOKE
             | _steps(1160, 10)

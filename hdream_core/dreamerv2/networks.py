@@ -1,4 +1,4 @@
-"""The encoder and decoder of DreamerV2, with the sizes of the authors' code and Table 1."""
+"""The encoder and decoder of DreamerV2, in the sizes of the authors' code and Table 1."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def encoder_sizes(size: int) -> list[int]:
 def decoder_kernels(size: int) -> list[int]:
     """Returns the kernels of stride-2 transposed convolutions that lead from a 1x1 map to exactly ``size`` pixels.
 
-    For 64 they are the authors' 5, 5, 6, 6. They are chosen from the image backwards: 6 for an even side and 5 for an
-    odd one, so that the map before has a whole number of pixels. The first kernel spans the rest.
+    For 64 pixels they are the authors' 5, 5, 6, 6. They are chosen from the image backwards: 6 for an even side and 5
+    for an odd one, so that the map before has a whole number of pixels. The first kernel spans the remaining pixels.
     """
     kernels: list[int] = []
     while size > 6:

@@ -1,4 +1,4 @@
-"""Makes the parts of an update, each by itself, for the benchmark."""
+"""Makes the parts of an update separately, for the benchmark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Work = Callable[[], Any]
 
 
 def parts(agent: DreamerV2, batch: dict[str, Tensor]) -> dict[str, Work]:
-    """Returns each part of an update by name: its forward and backward pass on inputs like the update's.
+    """Returns the parts of an update by name: each runs forward and backward on inputs like the update's.
 
     Args:
         agent: an agent that has taken an update.
@@ -37,7 +37,7 @@ def parts(agent: DreamerV2, batch: dict[str, Tensor]) -> dict[str, Work]:
 
 
 def without(config: Config, spec: Spec) -> dict[str, Callable[[], DreamerV2]]:
-    """Returns functions that make agents without one file's tuned kernels, by the file left out."""
+    """Returns functions that make agents with one file's tuned kernels replaced by plain ones, by that file's name."""
     variants = without_each(pick_device(config.train.device))
     return {name: lambda k=kernels: DreamerV2(config, spec, kernels=k) for name, kernels in variants.items()}
 
@@ -81,7 +81,10 @@ def _behavior_parts(agent: DreamerV2, post: State, imagined: Imagined) -> dict[s
 
 
 def _part(agent: DreamerV2, forward: Any, modules: Iterable[nn.Module], *inputs: Tensor) -> Work:
-    """Returns work: computes the scalar ``forward(*inputs)`` and its gradients for inputs and modules' parameters."""
+    """Returns a function that computes the scalar ``forward(*inputs)`` and its gradients.
+
+    The gradients are those of the inputs and of the modules' parameters.
+    """
     parameters = [p for module in modules for p in module.parameters()]
 
     def work() -> tuple[()]:

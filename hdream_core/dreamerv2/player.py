@@ -1,4 +1,4 @@
-"""Acts in environments: the policy reads the posterior given all frames so far."""
+"""Acts in environments: the policy reads the posterior, which has seen all frames so far."""
 
 from __future__ import annotations
 

@@ -145,8 +145,8 @@ class RSSM(nn.Module):
     def rollout_step(self) -> Callable[[State, Tensor], State]:
         """Returns the function that takes the steps of a rollout: ``imagine_step``, or a faster one.
 
-        Gradients flow through states and actions. They need not reach the weights, so the model must not be trained on
-        the rollout.
+        Gradients flow through states and actions. They are not guaranteed to reach the weights, so the model must not
+        be trained on the rollout.
         """
         return self.imagine_step
 
@@ -156,7 +156,7 @@ class RSSM(nn.Module):
         """Computes ``L_d`` with KL balancing, and the plain KL; in nats, averaged over batch and time.
 
         ``L_d = balance * KL[sg(post) || prior] + (1 - balance) * KL[post || sg(prior)]``. Free nats apply to each of
-        the two means (DreamerV2), not to each element (DreamerV3).
+        the two means, as in DreamerV2, and not to each element, as in DreamerV3.
 
         Args:
             post_logits, prior_logits: ``(B, T, S, K)``.

@@ -18,17 +18,17 @@ from hdream_core.nets.mlp import MLP
 
 
 class WorldModel(nn.Module):
-    """Holds an encoder, an RSSM, and one head for each loss to compute.
+    """Computes the losses of Eq. 2 with an encoder, an RSSM, and one head per loss.
 
-    A head whose loss is not named is not built: without ``observation`` there is no decoder.
+    A head is built only if its loss is named: without ``observation`` there is no decoder.
 
     Args:
         config: sizes.
         names: losses to compute, among ``observation``, ``reward``, ``dynamics`` and ``discount``.
         image: height, width and channels of a frame.
         action_dim: length of an action's vector.
-        gamma: discount of every step that is not terminal; the discount head's target there.
-        kernels: plain or tuned implementations of the expensive operations; the mathematics is the same.
+        gamma: discount of every step that is not terminal; also the target of the discount head at such steps.
+        kernels: plain or tuned implementations of the expensive operations; both compute the same.
 
     Raises:
         ValueError: if ``names`` has an unknown loss, or lacks ``reward``, which behaviour learning needs.
@@ -51,7 +51,7 @@ class WorldModel(nn.Module):
         if unknown:
             raise ValueError(f"the world model has no loss {sorted(unknown)[0]!r}; it has {', '.join(self.LOSSES)}")
         if "reward" not in self.names:
-            raise ValueError("the reward loss needs a weight above 0: behaviour is learned from predicted rewards")
+            raise ValueError("the reward loss needs a weight above 0: the policy is learned from predicted rewards")
         self.encoder = Encoder(image, config.depth)
         self.rssm = kernels.rssm(config.rssm, action_dim, self.encoder.embed_dim)
         feat_dim = self.rssm.feat_dim
@@ -81,7 +81,7 @@ class WorldModel(nn.Module):
 
         Returns:
             The losses by name (scalars, float32), the posterior states ``(B, T, ...)`` that imagination starts from,
-            and further scalars worth logging.
+            and further scalars to log.
         """
         shape = batch["image"].shape[:2]
         image = self.preprocess(batch["image"]).flatten(0, 1)  # (B * T, C, H, W)
@@ -105,13 +105,13 @@ class WorldModel(nn.Module):
         return self.reward_head(feat).squeeze(-1)
 
     def true_discount(self, is_terminal: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"] | None:
-        """Returns a step's discount according to the data, 0 at a terminal one; None without a discount head."""
+        """Returns each step's discount according to the data, 0 at a terminal one; None without a discount head."""
         return self.gamma * (~is_terminal).float() if self.discount_head is not None else None
 
     def discount(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
         """Predicts the discount of what follows a step, from its features: ``(..., F)`` to ``(...)``.
 
-        Without a discount head this is gamma. With one it is the head's output, whose target contains gamma.
+        Without a discount head it is gamma. With one it is the head's output, whose target contains gamma.
         """
         if self.discount_head is None:
             return torch.full(feat.shape[:-1], self.gamma, device=feat.device)
@@ -126,7 +126,7 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def open_loop(self, batch: dict[str, Tensor], context: int, samples: int = 1) -> OpenLoop:
-        """Observes ``context`` frames, then predicts the rest of the window open loop, from its actions alone (C.4).
+        """Observes ``context`` frames, then predicts the rest of the window from its actions alone (C.4).
 
         Args:
             batch: windows ``(B, T, ...)`` as in ``losses``, with T > context.
@@ -134,7 +134,7 @@ class WorldModel(nn.Module):
             samples: predictions per window.
 
         Returns:
-            The prediction, with N = samples * B, sample-major, and H = T - context.
+            The prediction, with N = samples * B (sample-major) and H = T - context.
         """
         length = batch["action"].shape[1]
         if not 0 < context < length:

@@ -51,8 +51,8 @@ def half_squared_error(
 ) -> Float[Tensor, ""]:
     """Computes ``1/2 (x - x_hat)^2``, SUMMED over the last ``dims`` dimensions, averaged over the others; float32.
 
-    This is the unit-variance Gaussian's negative log-likelihood without its constant. Sum and mean set the loss scales
-    that the paper is about: 12,288 pixel terms against one reward.
+    This is the negative log-likelihood of the unit-variance Gaussian without its constant. Sum and mean set the scales
+    of the losses, the paper's subject: 12,288 pixel terms against one reward.
     """
     error = 0.5 * (prediction.float() - target.float()).square()
     if dims:

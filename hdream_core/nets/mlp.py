@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def init_weights(module: nn.Module) -> None:
-    """Sets Xavier-uniform weights and zero biases, as the TensorFlow original does."""
+    """Sets Xavier-uniform weights and zero biases, as the original TensorFlow code does."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -21,7 +21,7 @@ def init_weights(module: nn.Module) -> None:
 class MLP(nn.Module):
     """Applies ``layers`` hidden layers of ``hidden`` units with ELU, then a linear output layer in float32.
 
-    The output layer stays in float32 under autocast: bfloat16 has three digits, too few for a reward near 10 whose
+    The output layer stays in float32 under autocast: bfloat16 has three digits, too few for a reward near 10, whose
     squared error is studied here.
     """
 

@@ -1,4 +1,4 @@
-"""Adam with gradient clipping that skips updates which are not finite."""
+"""Adam with gradient clipping that skips updates that are not finite."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ EPS, WEIGHT_DECAY = 1e-5, 1e-6
 
 
 class Optimizer:
-    """Updates given parameters, and no others, by Adam with clipped gradients.
+    """Updates the given parameters, and no others, by Adam with clipped gradients.
 
-    An update whose loss or gradient is not finite is skipped whole, moments included, and reported. With ``fused`` the
-    device decides that, so that the CPU does not wait for it.
+    An update whose loss or gradient is not finite is skipped entirely, moments included, and reported. With ``fused``
+    the device decides that, so that the CPU does not wait.
 
     Args:
         groups: parameters, or groups of them with their own settings.
@@ -36,8 +36,8 @@ class Optimizer:
     def step(self, loss: Tensor) -> dict[str, Tensor]:
         """Takes one update; returns the gradient's norm and whether the update was skipped (1.0 or 0.0), as scalars.
 
-        Only these parameters get gradients: the actor's loss flows through the world model, not into it. Unused
-        parameters (such as the prior's with w_d = 0) get none.
+        Only these parameters get gradients: the actor's loss flows through the world model and does not change it.
+        Unused parameters, such as the prior's with w_d = 0, get none.
         """
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         for p, gradient in zip(self.parameters, gradients, strict=True):
@@ -56,10 +56,10 @@ class Optimizer:
         return {"adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a state of ``state_dict``. Learning rates and the like stay as constructed, that is, the config's.
+        """Restores a state of ``state_dict``. Learning rates and other settings stay those of the config.
 
         Raises:
-            ValueError: if a moment has not its parameter's shape, which the fused kernel would not notice.
+            ValueError: if a moment does not have its parameter's shape. The fused kernel would not notice.
         """
         saved = state["adam"]["state"]
         moments = {i: _moments(saved[i], p) for i, p in enumerate(self.parameters) if i in saved}
@@ -74,7 +74,7 @@ class Optimizer:
 
 
 def in_layout_of(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
-    """Returns ``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without a check."""
+    """Returns ``gradient`` in the parameter's memory layout, which PyTorch's fused Adam assumes without checking."""
     if gradient is None or gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)

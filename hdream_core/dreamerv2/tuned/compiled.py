@@ -1,6 +1,6 @@
-"""Compiles the steps of ``scan`` and ``imagination`` for a GPU: all between two matrix products becomes one kernel.
+"""Compiles the steps of ``scan`` and ``imagination`` for a GPU: one kernel between each two matrix products.
 
-Uncompiled, a step is some forty small kernels, and a GPU takes longer to start each of them than to run it.
+Uncompiled, a step is some forty small kernels, and a GPU takes longer to start each than to run it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hdream_core.dreamerv2.tuned.scan import Function, FusedRSSM, Wrapper
 
 @functools.cache
 def compile_step(function: Function) -> Function:
-    """Compiles a pure function of tensors for each set of shapes; it draws the same random numbers as uncompiled."""
+    """Compiles a pure function of tensors, once per set of shapes; it draws the same random numbers as uncompiled."""
     return torch.compile(function, dynamic=False, options={"fallback_random": True})
 
 
 def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Computes ``networks.conv_transpose`` as a GPU runs it fastest: by PyTorch, except at a decoder's ends.
+    """Computes ``networks.conv_transpose`` by the fastest method on a GPU: PyTorch's, except at a decoder's ends.
 
-    From one pixel it is a matrix product. Into three channels, PyTorch takes twice as long as ``pixels``.
+    From one pixel it is a matrix product. To three channels, PyTorch takes twice as long as ``pixels``.
     """
     at_end = x.shape[2:] == (1, 1) or weight.shape[1] <= pixels.FEW_CHANNELS
     return (pixels if at_end else networks).conv_transpose(x, weight, bias)
@@ -42,7 +42,7 @@ class _HalfSquaredError(torch.autograd.Function):
     def forward(ctx: Any, prediction: Tensor, target: Tensor, dims: int) -> Tensor:
         total, error = compile_step(_squared_error)(prediction, target)
         ctx.save_for_backward(error)
-        ctx.count = prediction.shape[: prediction.ndim - dims].numel()  # of the terms that are averaged
+        ctx.count = prediction.shape[: prediction.ndim - dims].numel()  # number of terms that are averaged
         return 0.5 * total / ctx.count
 
     @staticmethod
@@ -64,9 +64,9 @@ def _squared_error(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class CompiledRSSM(FusedRSSM):
-    """A ``FusedRSSM`` whose steps are compiled where gradients are needed.
+    """Compiles the steps of a ``FusedRSSM`` where gradients are needed.
 
-    Evaluation has many shapes and little work for each, so compiling would take longer than it saves.
+    Evaluation has many shapes with little work each, so compiling would take longer than it saves.
     """
 
     def wrap_step(self) -> Wrapper:

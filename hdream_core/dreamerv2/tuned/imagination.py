@@ -1,7 +1,7 @@
-"""Imagination with its gradient written out: the equations of ``Behavior.imagine`` in fewer operations.
+"""Imagines with a hand-written gradient: the equations of ``Behavior.imagine`` in fewer operations.
 
-As in ``scan``, an imagined rollout is one node of the autograd graph. The actor's weights get their gradients in one
-product each after the last step. Tests compare this with the plain rollout.
+As in ``scan``, an imagined rollout is one node of the autograd graph. After the last step, the gradient of each of the
+actor's weights is computed in one product. Tests compare this with the plain rollout.
 
 Shapes: H horizon, N start states, A action, F features.
 """
@@ -27,7 +27,7 @@ aten = torch.ops.aten
 
 
 class FusedBehavior(Behavior):
-    """A ``Behavior`` whose imagined rollout is one node of the autograd graph; needs a ``FusedRSSM``."""
+    """Imagines a rollout as one node of the autograd graph; needs a ``FusedRSSM``."""
 
     def imagine(self, model: WorldModel, start: State) -> Imagined:
         """Imagines as ``Behavior.imagine`` does."""
@@ -43,7 +43,7 @@ class FusedBehavior(Behavior):
 
 
 class _Saved(NamedTuple):
-    """What the backward pass of a step needs."""
+    """Keeps what the backward pass of a step needs."""
 
     layers: list[Tensor]  # the actor's input and its hidden layers' outputs, (N, .)
     loc: Tensor  # (N, A)
@@ -56,7 +56,7 @@ class _Saved(NamedTuple):
 def _step(
     prior_step: scan.PriorStep, actor: Sequence[Tensor], feat: Tensor, deter: Tensor, stoch: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, _Saved]:
-    """Takes an action of the policy at ``feat``; returns ``(feat, deter, stoch, scale, saved)`` after it."""
+    """Takes a step with an action of the policy at ``feat``; returns ``(feat, deter, stoch, scale, saved)``."""
     layers = [feat.to(prior_step.weights.stoch.dtype)]
     for weight, bias in zip(actor[:-2:2], actor[1:-2:2], strict=True):
         layers.append(aten.elu_(torch.addmm(bias, layers[-1], weight.T)))
@@ -119,7 +119,7 @@ class _Rollout(torch.autograd.Function):
             )
             grad_state = grad_feat[t] + before
             step_grads.append(grads)
-        # The features that the policy reads get no gradient from it, and so the start state gets none through it.
+        # The policy passes no gradient to the features that it reads. So the start state gets none through the policy.
         inputs = scan.merge(saved.layers for saved in reversed(steps))  # for each layer (H * N, .)
         grads = scan.merge(step_grads)  # for each layer (H * N, .), of its outputs
         inputs[-1] = inputs[-1].float()
@@ -160,7 +160,7 @@ def sample(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     z = torch.special.ndtri(quantile)
     unclamped_action = loc + scale * z
     action = unclamped_action.clamp(-1 + edge, 1 - edge)
-    # A clamped value has derivative 0.
+    # The derivative of a clamped value is 0.
     inside = (unclamped_action == action).float()
     dz_dq = (unclamped_quantile == quantile).float() / normal_density(z)
     at_alpha, at_beta = (1 - u) * normal_density(normal.alpha), u * normal_density(normal.beta)

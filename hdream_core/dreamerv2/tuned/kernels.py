@@ -1,7 +1,7 @@
 """Interchangeable implementations of the most expensive operations: plain, and tuned for a CPU or a GPU.
 
-The plain ones read like the equations and are the reference, with which tests compare the tuned ones.
-``docs/performance.md`` has what each of them gains.
+The plain ones follow the equations line by line. Tests compare the tuned ones with them. ``docs/performance.md`` lists
+the gain of each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hdream_core.nets import distributions
 
 @dataclass(frozen=True)
 class Kernels:
-    """The implementations that an agent runs with.
+    """Names the implementations that an agent runs with.
 
     Attributes:
         rssm: class of the RSSM.
@@ -66,16 +66,16 @@ TUNED_GPU = Kernels(
 
 
 def pick_kernels(name: Literal["tuned", "plain"], device: torch.device) -> Kernels:
-    """Returns the kernels that a config's ``train.kernels`` names, for a device."""
+    """Returns the kernels that ``train.kernels`` of a config names, for a device."""
     if name == "plain":
         return PLAIN
     return TUNED_GPU if device.type == "cuda" else TUNED_CPU
 
 
 def without_each(device: torch.device) -> dict[str, Kernels]:
-    """Returns the tuned kernels with one file's replaced by plain ones, by the file left out.
+    """Returns the tuned kernels with one file's replaced by plain ones, by the name of that file.
 
-    The time of an update with each tells what that file is worth alone.
+    The time of an update with each shows the gain of that file alone.
     """
     tuned = pick_kernels("tuned", device)
     plain_pixels = {name: getattr(PLAIN, name) for name in ("conv_transpose", "half_squared_error")}

@@ -1,7 +1,7 @@
-"""The decoder's transposed convolutions and the squared error of its pixels, made fast for a CPU.
+"""Speeds up the decoder's transposed convolutions and the squared error of its pixels on a CPU.
 
 They are the largest part of a small model's update, and PyTorch runs them several times slower than a CPU could.
-The sums are the same in another order. Tests compare them with the plain implementations.
+The sums are the same, in another order. Tests compare them with the plain implementations.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 from hdream_core.support.precision import product_dtype
 
-FEW_CHANNELS = 16  # up to so many output channels fill vector instructions badly, and sub-pixel convolution is faster
-CHUNK = 32  # images of 64 x 64, whose errors, 1.5 MB, stay in a core's cache
+FEW_CHANNELS = 16  # so few output channels use vector instructions badly, so sub-pixel convolution is faster
+CHUNK = 32  # images at once: the errors of 32 images of 64 x 64, 1.5 MB, stay in a core's cache
 
 
 def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Computes ``networks.conv_transpose``, channels last, by the fastest of three equal methods for the shape."""
+    """Computes ``networks.conv_transpose``, channels last, by the fastest of three equivalent methods for the shape."""
     dtype = product_dtype(x)
     return _ConvTranspose.apply(channels_last(x.to(dtype)), channels_last(weight.to(dtype)), bias.to(dtype))
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Returns ``x`` in the memory layout that CPU convolutions read fastest; copies only if it has another."""
+    """Returns ``x`` in the memory layout that CPU convolutions read fastest; copies only if the layout differs."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -43,7 +43,7 @@ class _ConvTranspose(torch.autograd.Function):
         (n, _, h, w), (c_out, k) = x.shape, weight.shape[1:3]
         h, w = 2 * (h - 1) + k, 2 * (w - 1) + k
         rows = conv2d_input((n, c_out, h, w), weight, x, stride=2).permute(0, 2, 3, 1).reshape(n, -1)
-        # The bias is repeated, to be added along whole images: adding it pixel by pixel takes 15 times as long.
+        # The bias is repeated and added along whole images: adding it pixel by pixel takes 15 times as long.
         return rows.add_(bias.repeat(h * w)).view(n, h, w, c_out).permute(0, 3, 1, 2)
 
     @staticmethod
@@ -80,7 +80,7 @@ def _to_one_pixel(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tens
 def _subpixel(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Computes the transposed convolution as one sub-pixel convolution of stride 1.
 
-    Each of the output's four phases is a convolution of stride 1, so one with four times the channels computes all.
+    The output has four phases, each a convolution of stride 1. One with four times the channels computes them all.
     Row ``2 j + p`` of the output sums ``x[j - m] * weight[2 m + p]`` over m. That is a convolution with the kernel's
     rows p, p + 2, p + 4 ... reversed; columns likewise. Odd kernels get a row and a column of zeros.
     """
@@ -109,10 +109,10 @@ class _HalfSquaredError(torch.autograd.Function):
         for prediction_chunk, target_chunk, error_chunk in chunks:
             difference = prediction_chunk.float() - target_chunk.float()
             error_chunk.copy_(difference)
-            # One sum for each image: a single float32 sum over millions of pixels would lose digits.
+            # One sum per image: a single float32 sum over millions of pixels would lose digits.
             total += torch.linalg.vector_norm(difference, dim=tuple(range(1, difference.ndim))).square().sum()
         ctx.save_for_backward(error)
-        ctx.count = prediction.shape[: prediction.ndim - dims].numel()  # of the terms that are averaged
+        ctx.count = prediction.shape[: prediction.ndim - dims].numel()  # number of terms that are averaged
         return 0.5 * total / ctx.count
 
     @staticmethod

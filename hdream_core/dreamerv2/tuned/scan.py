@@ -1,9 +1,10 @@
-"""The RSSM with the gradient of its recurrence written out: the equations of ``rssm`` in fewer operations.
+"""The RSSM with a hand-written gradient of its recurrence: the equations of ``rssm`` in fewer operations.
 
 Autograd records some forty small operations a step and adds up the weights' gradients step by step. Here a step is one
-forward and one backward function. What does not depend on the previous state (``from_action``, ``from_embed``) is
-computed for all steps at once before. The weights' gradients are computed in one product each after. Tests compare
-this with the plain RSSM. Backward must come before the optimiser's step. There are no second derivatives.
+forward and one backward function. The parts that do not depend on the previous state (``from_action``,
+``from_embed``) are computed beforehand, for all steps at once. The gradient of each weight is computed afterwards, in
+one product. Tests compare this with the plain RSSM. Call backward before the optimiser's step. Second derivatives are
+not supported.
 
 Shapes: T time, N batch, A action, E embedding, D deterministic state, L = S x K one-hot latents, H hidden.
 """
@@ -28,7 +29,7 @@ Wrapper = Callable[[Function], Function]
 
 
 class Weights(NamedTuple):
-    """The weights of one step: the transition to ``deter``, then the layers from it to the latents' logits.
+    """Holds the weights of one step: the transition to ``deter``, then the layers from it to the latents' logits.
 
     Matrices are ``(out, in)`` in the dtype of products; ``norm`` and ``norm_bias`` are float32.
     """
@@ -44,7 +45,7 @@ class Weights(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What the backward pass of a step needs."""
+    """Keeps what the backward pass of a step needs."""
 
     stoch: Tensor  # (N, L) before the step
     deter: Tensor  # (N, D) before the step, float32
@@ -64,10 +65,11 @@ def step(
     """Takes one step; returns ``(deter, stoch, logits, saved)``.
 
     Args:
-        weights: of the step.
+        weights: weights of the step.
         stoch, deter: ``(N, L)`` and ``(N, D)``, already zeroed where an episode begins.
-        from_action: ``(N, H)``, the action's part of the input layer, with its bias.
-        from_embed: ``(N, H)``, the embedding's part of the hidden layer, with its bias; the bias alone for the prior.
+        from_action: ``(N, H)``, the contribution of the action to the input layer, with its bias.
+        from_embed: ``(N, H)``, the contribution of the embedding to the hidden layer, with its bias; for the prior, the
+            bias alone.
         classes: K.
     """
     dtype, deter_dim = from_action.dtype, deter.shape[1]
@@ -89,7 +91,7 @@ def step(
 
 
 class Gradients(NamedTuple):
-    """The gradients of one step; the last three feed the weights' gradients alone."""
+    """Holds the gradients of one step; the last three are needed only for the weights' gradients."""
 
     stoch: Tensor  # (N, L) before the step
     deter: Tensor  # (N, D) before the step
@@ -105,7 +107,7 @@ def step_backward(
 ) -> Gradients:
     """Computes the gradients of a step from those of its three outputs."""
     dtype = saved.hidden.dtype
-    # Straight through: the sample's gradient is that of the probabilities.
+    # Straight through: the sample has the gradient of the probabilities.
     through_sample = aten._softmax_backward_data(grad_stoch.view_as(saved.probs), saved.probs, -1, torch.float32)
     grad_logits = (through_sample if grad_logits is None else through_sample + grad_logits).flatten(1).to(dtype)
     grad_embed = aten.elu_backward(grad_logits @ weights.logits, 1, 1, 1, True, saved.hidden)
@@ -196,7 +198,7 @@ def merge(steps: Iterable[Sequence[Tensor]]) -> list[Tensor]:
 
 
 class PriorStep(NamedTuple):
-    """A step of the prior with frozen weights: neither weights nor logits get a gradient."""
+    """Takes a step of the prior with frozen weights: neither weights nor logits get a gradient."""
 
     weights: Weights
     action: Tensor  # (H, A) the input layer's columns for the action
@@ -217,10 +219,10 @@ class PriorStep(NamedTuple):
 
 
 class FusedRSSM(RSSM):
-    """An ``RSSM`` whose ``observe`` is one node of the autograd graph."""
+    """Observes a sequence as one node of the autograd graph."""
 
     def wrap_step(self) -> Wrapper:
-        """Returns a hook that may compile a step, which is a pure function of tensors; here the identity."""
+        """Returns a hook that may compile a step, which is a pure function of tensors. Here it is the identity."""
         return lambda function: function
 
     def observe(
@@ -240,12 +242,12 @@ class FusedRSSM(RSSM):
 
     def rollout_step(self) -> Callable[[State, Tensor], State]:
         if torch.is_grad_enabled():
-            return self.imagine_step  # behaviour learning, which needs gradients, has the module ``imagination``
+            return self.imagine_step  # imagination with gradients has its own module, ``imagination``
         prior = self.prior_step()
         return lambda state, action: State(*prior.forward(state.stoch, state.deter, action)[:3])
 
     def prior_step(self) -> PriorStep:
-        """Returns ``imagine_step`` for the current weights, without gradients to them."""
+        """Returns ``imagine_step`` with the current weights, which get no gradients."""
         weights = Weights(*(w.detach() for w in self._weights(self.prior_layer, self.prior_logits)))
         dtype = weights.stoch.dtype
         action_weight = self.in_layer.weight[:, self.stoch_dim :]  # (H, A)
