@@ -21,7 +21,7 @@ from hdream_core.data.offline import unpacked_places
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
-from hdream_core.runs.search import elsewhere
+from hdream_core.runs.search import is_outside
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
@@ -60,7 +60,7 @@ def unneeded(job: Clean) -> tuple[list[Path], list[Path]]:
         found += sorted(_logs(done, job.runs) - _logs(others, job.runs))
     elif job.unpacked:
         raise ConfigError(f"--unpacked {job.unpacked[0]}: a run that is not seen may train on it ({beneath.unseen[0]})")
-    left = [] if job.follow_links else [path for path in found if elsewhere(path, job.runs)]
+    left = [] if job.follow_links else [path for path in found if is_outside(path, job.runs)]
     going = [path for path in found if path not in left]
     return going + [path for buffer in job.unpacked for path in _unpacked(buffer, others)], left
 
@@ -114,7 +114,7 @@ def line(path: Path, root: Path) -> str:
     told = f"{size(path) / 2**20:10.1f} MiB  {path}"
     if path.is_symlink():
         told += f"  (the link alone; {os.readlink(path)} stays)"
-    return f"{told}  (lies in {os.path.realpath(path.parent)})" if elsewhere(path, root) else told
+    return f"{told}  (lies in {os.path.realpath(path.parent)})" if is_outside(path, root) else told
 
 
 def main(args: Sequence[str] | None = None) -> None:

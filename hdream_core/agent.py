@@ -1,7 +1,7 @@
-"""What an agent is to the rest of hdream.
+"""The contract that every agent fulfils.
 
-The loop, evaluation, checkpoints and every study know this contract and no algorithm. A new agent is a folder with
-three things: a class that fulfils ``Agent``, its settings, and its tables of presets; and one line in
+The loop, evaluation, checkpoints and every study know this contract and no particular agent. A new agent is a folder
+with three things: a class that fulfils ``Agent``, its settings, and its tables of presets. It also needs one line in
 ``config.agents.AGENTS``.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class OpenLoop(NamedTuple):
-    """A prediction of N windows: ``context`` frames observed, then H steps from actions alone."""
+    """Holds a prediction of N windows: ``context`` frames observed, then H steps predicted from actions alone."""
 
     feat: Tensor  # (N, H, F) predicted features
     reward: Tensor  # (N, H) predicted rewards, float32
@@ -32,18 +32,18 @@ class OpenLoop(NamedTuple):
 
 
 class Agent(Protocol):
-    """A world model, a balancer of its losses, and a policy. An ``nn.Module``: ``state_dict`` has all its weights.
+    """Combines a world model, a balancer of its losses, and a policy. An ``nn.Module``: ``state_dict`` has all weights.
 
     Batches are windows as ``data.replay.Batch`` describes, of NumPy arrays or of tensors on any device.
 
     Attributes:
-        config: of the whole run.
-        spec: the environment that it is made for.
-        device: where it works.
+        config: config of the whole run.
+        spec: spec of the environment that it is made for.
+        device: device that it runs on.
         balancer: names the losses and weighs them.
-        updates: how many there have been.
-        capturable: whether ``update`` never waits for the device, so that a GPU may capture it as a CUDA graph.
-        player: chooses actions; what ``act`` calls.
+        updates: number of updates so far.
+        capturable: whether ``update`` never waits for the device, so that a CUDA graph can capture it.
+        player: chooses actions; ``act`` calls it.
         training_only: prefixes of weights that neither acting nor predicting needs; an export leaves them out.
     """
 
@@ -57,10 +57,10 @@ class Agent(Protocol):
     training_only: tuple[str, ...]
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Takes one training step; returns scalar metrics on the device.
+        """Takes one update; returns scalar metrics on the device.
 
-        Among them ``loss/<name>`` and ``weight/<name>`` for every loss that the balancer names, and ``skipped/<part>``,
-        1 where the update of a part was not finite and left out.
+        The metrics include ``loss/<name>`` and ``weight/<name>`` for every loss that the balancer names, and
+        ``skipped/<part>``, which is 1 if the update of that part was not finite and was skipped.
         """
 
     def act(self, image: np.ndarray, memory: Any, explore: bool) -> tuple[np.ndarray, Any]:
@@ -69,7 +69,7 @@ class Agent(Protocol):
         Args:
             image: uint8 ``(N, H, W, C)``.
             memory: what the last call returned, or None at the start of the episodes.
-            explore: sample the action (training) or take the best (evaluation).
+            explore: sample the action (training) or take the policy's mode (evaluation).
 
         Returns:
             float32 ``(N, A)``, one-hot rows if actions are discrete, and the memory to hand to the next call.
@@ -79,53 +79,53 @@ class Agent(Protocol):
         """Computes the named, unweighted losses of the world model, with their graph."""
 
     def features(self, batch: Mapping[str, Any]) -> Tensor:
-        """Returns the representation of every step, all frames up to it seen: ``(B, T, F)``, without gradients."""
+        """Returns the features of every step after all frames up to it: ``(B, T, F)``, without gradients."""
 
     def open_loop(self, batch: Mapping[str, Any], context: int, samples: int = 1) -> OpenLoop:
-        """Predicts the rest of windows from their actions, after ``context`` frames: N = samples * B, sample-major."""
+        """Predicts the rest of windows from their actions after ``context`` frames: N = samples * B, sample-major."""
 
     def decode(self, feat: Tensor) -> Tensor | None:
-        """Draws features ``(..., F)`` as frames ``(..., H, W, C)`` in [0, 1]; None for an agent without a decoder."""
+        """Decodes features ``(..., F)`` to frames ``(..., H, W, C)`` in [0, 1]; None for an agent without a decoder."""
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Returns the parameters that every loss's gradient flows through."""
 
     def training_state(self) -> dict[str, Any]:
-        """Returns all that training changes: weights (``agent``), ``optimizers``, and ``updates``."""
+        """Returns all state that training changes: weights (``agent``), ``optimizers``, and ``updates``."""
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
-        """Goes back to a state of ``training_state``."""
+        """Restores what ``training_state`` returned."""
 
 
 class Player(Protocol):
-    """Chooses actions, by weights of its own or by the agent's."""
+    """Chooses actions with weights of its own or with the agent's."""
 
     def act(self, image: np.ndarray, memory: Any, explore: bool) -> tuple[np.ndarray, Any]:
-        """As ``Agent.act``."""
+        """Chooses actions; see ``Agent.act``."""
 
     def copy(self) -> Player:
-        """Returns a player with weights of its own, a copy of today's, without gradients."""
+        """Returns a player with a copy of the current weights, without gradients."""
 
     def parameters(self) -> list[Tensor]:
-        """Returns its weights, in the same order for a player and its copy."""
+        """Returns the weights, in the same order for a player and its copy."""
 
 
 def make_agent(config: Config, spec: Spec, device: torch.device | str | None = None) -> Agent:
-    """Makes the agent of a config, untrained.
+    """Makes the untrained agent of a config.
 
     Args:
-        config: of the whole run.
-        spec: of the environment.
-        device: in place of the config's.
+        config: config of the whole run.
+        spec: spec of the environment.
+        device: overrides ``config.train.device``.
     """
     agent = module_of(config.agent.name, "agent").AGENT(config, spec, device)
     if agent.device.type == "cuda":
         import torch
 
-        torch.cuda.set_device(agent.device)  # streams, graphs and random numbers are the current device's
+        torch.cuda.set_device(agent.device)  # streams, graphs and random numbers belong to the current device
     return agent
 
 
-def parts_of(name: str) -> ModuleType | None:
-    """Returns an agent's module of the parts of an update; None if it has none."""
+def parts_module(name: str) -> ModuleType | None:
+    """Returns an agent's module that makes the parts of an update; None if it has none."""
     return module_of(name, "parts") if has_module(name, "parts") else None

@@ -1,4 +1,4 @@
-"""What an agent is built from: the shapes of what it sees and does, and how its episodes run."""
+"""Describes what an agent is built for: the shapes of frames and actions, and how episodes run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALLEST, LARGEST = 16, 1024  # pixels per side of a frame
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """The actions of an environment: vectors in [-1, 1], or one of several choices as a one-hot vector.
+    """Describes the actions of an environment: vectors in [-1, 1], or one of several choices as a one-hot vector.
 
     Attributes:
         kind: ``continuous`` or ``discrete``.
@@ -34,11 +34,11 @@ class ActionSpec:
         return self.one_hot(int(rng.integers(self.dim)))
 
     def zeros(self) -> np.ndarray:
-        """Returns what stands for the action before an episode's first frame, float32 ``(dim,)``."""
+        """Returns the action that stands before an episode's first frame, float32 ``(dim,)`` zeros."""
         return np.zeros(self.dim, np.float32)
 
     def one_hot(self, choice: int) -> np.ndarray:
-        """Returns the vector of a discrete action, float32 ``(dim,)``."""
+        """Returns the one-hot vector of a discrete action, float32 ``(dim,)``."""
         vector = self.zeros()
         vector[choice] = 1.0
         return vector
@@ -46,14 +46,14 @@ class ActionSpec:
 
 @dataclass(frozen=True)
 class Spec:
-    """The description of an environment that an agent is built from.
+    """Describes an environment; an agent is built from it.
 
     Attributes:
         image: height, width and channels of a frame.
-        action: what can be done.
-        time_limit: environment steps of an episode that nothing ends.
+        action: its actions.
+        time_limit: environment steps after which an episode is truncated.
         action_repeat: environment steps that one action lasts.
-        terminates: whether episodes may end by a terminal state, after which nothing can be earned.
+        terminates: whether episodes may end in a terminal state, after which no reward can be earned.
     """
 
     image: tuple[int, int, int]
@@ -64,7 +64,7 @@ class Spec:
 
     @classmethod
     def of(cls, env: Env) -> Spec:
-        """Reads the description off an environment."""
+        """Reads the spec of an environment."""
         image, action = env.observation_space["image"].shape, env.action_space
         kind = "discrete" if hasattr(action, "n") else "continuous"
         dim = int(action.n) if kind == "discrete" else int(action.shape[0])
@@ -72,16 +72,16 @@ class Spec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spec:
-        """Rebuilds a description from ``to_dict``; raises ValueError if it is not one."""
+        """Rebuilds a spec from ``to_dict``; raises ValueError if the values are not one."""
         try:
             action = ActionSpec(**values["action"])
             spec = cls(**(values | {"image": tuple(values["image"]), "action": action}))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"not a description of an environment ({error})") from None
+            raise ValueError(f"not an environment's spec ({error})") from None
         numbers = (*spec.image, action.dim, spec.time_limit, spec.action_repeat)
         whole = all(type(number) is int and 0 < number < 2**31 for number in numbers)
         if not whole or len(spec.image) != 3 or action.kind not in ("continuous", "discrete"):
-            raise ValueError(f"not a description of an environment ({str(values)[:200]})")
+            raise ValueError(f"not an environment's spec ({str(values)[:200]})")
         return spec
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``python -m hdream_core.tasks``: the tasks of every suite, the presets of each, and the methods."""
+"""``python -m hdream_core.tasks``: lists the tasks of every suite, the presets of each, and the methods."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ class Tasks:
 
 
 def lines() -> list[str]:
-    """The lists as text."""
+    """Returns the lists as lines of text."""
     text = []
     for suite in envs.suites():
         needs = f"; needs: pip install 'hdream[{suite.extra}]'" if suite.extra else ""
         text.append(f"{suite.name} ({len(suite.tasks)}{needs})")
         text += textwrap.wrap(" ".join(suite.tasks), 100, initial_indent="  ", subsequent_indent="  ")
-        text += [f"  --preset {name:<6} {told}" for name, (told, _) in presets_for(suite.tasks[0]).items()]
-    return [*text, f"methods: {', '.join(METHODS)}; studies take fixed weights, too, such as w_r=100"]
+        presets = presets_for(suite.tasks[0])
+        text += [f"  --preset {name:<6} {description}" for name, (description, _) in presets.items()]
+    return [*text, f"methods: {', '.join(METHODS)}; studies also take fixed weights, such as w_r=100"]
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Runs the command."""
     with exit_on_user_error():
         commandline.parse(Tasks, args, "python -m hdream_core.tasks")
         print("\n".join(lines()))

@@ -26,7 +26,7 @@ from hdream_core.support.progress import on_terminal, progress_bar
 
 ABOUT = "Train one agent."
 DEFAULT_PRESET = "cpu"
-PARENT = "HDREAM_PARENT_PID"  # environment variable with the process that a run must not outlive
+PARENT = "HDREAM_PARENT_PID"  # environment variable: the process that a run must not outlive
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Train:
 
 
 def parse(args: Sequence[str]) -> Train:
-    """Parses a command line. Task, preset and method come first, because they set the defaults of everything else.
+    """Parses a command line. Task, preset and method are read first, because they set the defaults of everything else.
 
     Raises:
         ConfigError: for an unknown task, preset, method or config file, or settings that do not fit together.
@@ -87,23 +87,23 @@ def default_folder(config: Config, root: Path = Path("runs")) -> Path:
 
 
 def train(config: Config, folder: Path, show_progress: bool = False, stop: threading.Event | None = None) -> None:
-    """Starts or resumes the run in ``folder``; returns at once if it is done.
+    """Starts or resumes the run in ``folder``; returns at once if it is complete.
 
     Raises:
         ConfigError: if the folder holds a run with other settings, or another process is training it.
-        Stopped: if ``stop`` is set, after the run has saved itself.
+        Stopped: if ``stop`` was set, after the run has saved itself.
     """
     if run_folder.check_same(config, folder) and run_folder.is_done(folder):
         return
     check_source(config)
-    from hdream_core.runs.trainer import Trainer  # and torch, which takes seconds: only once nothing is to be refused
+    from hdream_core.runs.trainer import Trainer  # here, since torch takes seconds and bad input is refused before
 
     def progress(step: int, latest: Mapping[str, float]) -> None:
-        still = step == bar.n  # while the prefill is learned from
+        pretraining = step == bar.n  # the clock stands still meanwhile
         bar.update(step - bar.n)
-        bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=still and on_terminal())
+        bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items()}, refresh=pretraining and on_terminal())
 
-    trainer = Trainer(config, folder, progress, stop)  # refuses what cannot be before anything is written
+    trainer = Trainer(config, folder, progress, stop)  # refuses bad input before anything is written
     run_folder.prepare(config, folder)
     with (
         exclusive(folder / "lock", "training this run"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdream_core.agent import parts_of
+from hdream_core.agent import parts_module
 from hdream_core.benchmark.__main__ import main, nested, table
 from hdream_core.benchmark.experience import make_sampler
 from hdream_core.benchmark.update import make_parts, make_without, plain
@@ -62,7 +62,7 @@ def test_parts_are_the_whole_update():
 
 def test_each_tuned_file_can_be_left_out():
     config = make_config("mini_lever", "smoke", changes={"train.precision": "float32"})
-    names = ["all", *parts_of("dreamerv2").without(config, MINI)]
+    names = ["all", *parts_module("dreamerv2").without(config, MINI)]
     assert names == ["all", "scan", "imagination", "pixels", "fused_adam"]
     for name in names:
         metrics = make_without(config, MINI, name)["update"]()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.search import Found, find_runs
+from hdream_core.runs.search import FoundRuns, find_runs
 from hdream_core.support.errors import STOPPED, ConfigError
 from hdream_core.support.locks import is_held
 
@@ -20,7 +20,7 @@ def state_of(folder: Path) -> str:
     return "failed" if run_folder.has_failed(folder) and run_folder.failure_of(folder) != STOPPED else "waiting"
 
 
-def runs_beneath(root: Path) -> Found:
+def runs_beneath(root: Path) -> FoundRuns:
     """The runs beneath ``root``, with a warning for what could not be looked into: every command sees these.
 
     Raises:

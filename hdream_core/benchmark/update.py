@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from hdream_core.agent import make_agent, parts_of
+from hdream_core.agent import make_agent, parts_module
 from hdream_core.benchmark.workers import Work, Worker, in_turns, paired_ratio, side_by_side
 from hdream_core.config.balancer import BalancerConfig, make_balancer
 from hdream_core.config.fields import Config
@@ -130,7 +130,7 @@ def make_parts(config: Config, spec: Spec) -> dict[str, Work]:
     agent, batch = make_learner(config, spec)
     update = capture(agent.update, agent.device, agent.capturable)
     work = {"update": lambda: update(batch), "data": lambda: to_device(batch, agent.device)}
-    module = parts_of(config.agent.name)
+    module = parts_module(config.agent.name)
     parts = module.parts(agent, batch) if module else {}
     if agent.capturable:
         parts = {name: capture(part, agent.device) for name, part in parts.items()}
@@ -156,7 +156,7 @@ def measure_kernels(config: Config, spec: Spec, rounds: int, times: int) -> dict
     Returns:
         ``kernels.without_<file>``, ratios above 1 where the file saves time; nothing for an agent without such files.
     """
-    module = parts_of(config.agent.name)
+    module = parts_module(config.agent.name)
     names = ["all", *module.without(config, spec)] if module else []
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(make_without, config, spec, name)) for name in names}
@@ -168,7 +168,7 @@ def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
     """Makes the update of an agent without one tuned file, or with all of them for ``all``."""
     agent, batch = make_learner(config, spec)
     if name != "all":
-        agent = parts_of(config.agent.name).without(config, spec)[name]()
+        agent = parts_module(config.agent.name).without(config, spec)[name]()
     update = capture(agent.update, agent.device, agent.capturable)
     for _ in range(WARM_UP + 1):
         update(batch)

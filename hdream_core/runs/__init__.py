@@ -1,1 +1,1 @@
-"""A run: its folder, its loop, its checkpoints and metrics, and agents loaded from it."""
+"""Everything about a run: its folder, its loop, its checkpoints and metrics, and loading agents from it."""

@@ -1,4 +1,4 @@
-"""What a trained agent is worth: success and return in the environment, reward prediction on held-out windows."""
+"""Evaluates a trained agent: return and success in the environment, reward prediction on held-out windows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hdream_core.data.replay import Replay
 from hdream_core.support.batch import to_device
 from hdream_core.support.randomness import own_randomness
 
-WINDOWS_SEED = 0  # of the held-out windows: the same ones for every method and seed, so that runs are compared in pairs
+WINDOWS_SEED = 0  # seed of the held-out windows: the same for every method and seed, so that runs are compared in pairs
 WINDOWS_AT_ONCE = 50
 
 
 def policy_episodes(agent: Agent, envs: VectorEnv, seed: int) -> dict[str, float]:
-    """Plays one episode in each of several environments, all stepped together, with the policy's mode.
+    """Plays one episode in each of several environments, stepped together, with the policy's mode.
 
-    An episode is a success if ANY of its steps was one.
+    An episode counts as a success if any of its steps was one.
 
     Returns:
         ``return`` (mean undiscounted sum of rewards) and ``success`` (share of episodes).
@@ -30,11 +30,11 @@ def policy_episodes(agent: Agent, envs: VectorEnv, seed: int) -> dict[str, float
     returns, success, playing = np.zeros(envs.num_envs), np.zeros(envs.num_envs), np.ones(envs.num_envs, bool)
     with own_randomness(seed):
         observed, _ = envs.reset()
-        state = None
+        memory = None
         while playing.any():
-            actions, state = agent.act(observed["image"], state, explore=False)
+            actions, memory = agent.act(observed["image"], memory, explore=False)
             observed, reward, terminated, truncated, info = envs.step(actions)
-            returns += reward * playing  # one that is over has begun anew
+            returns += reward * playing  # an environment whose episode has ended plays a new one, which does not count
             success = np.maximum(success, info["success"] * playing)
             playing &= ~(terminated | truncated)
     return {"return": float(returns.mean()), "success": float(success.mean())}
@@ -42,16 +42,16 @@ def policy_episodes(agent: Agent, envs: VectorEnv, seed: int) -> dict[str, float
 
 @dataclass(frozen=True)
 class HeldoutPredictions:
-    """Open-loop reward predictions on W held-out windows of ``context`` frames seen and H steps predicted."""
+    """Holds open-loop reward predictions on W held-out windows: ``context`` frames observed, H steps predicted."""
 
     start: np.ndarray  # (W,) first row of each window in the buffer
-    episode: np.ndarray  # (W,) the buffer's episode that it is from
+    episode: np.ndarray  # (W,) index in the buffer of the episode that it is from
     error: np.ndarray  # (W,) squared reward error (r - r_hat)^2, mean over the H steps and over the samples
     dreamed_return: np.ndarray  # (W,) sum of predicted rewards, mean over the samples
     true_return: np.ndarray  # (W,) sum of true rewards over the H steps
 
     def summary(self) -> dict[str, float]:
-        """Mean and median error, and Spearman's rank correlation of dreamed with true return."""
+        """Computes the mean and median error, and Spearman's rank correlation of predicted with true return."""
         constant = np.ptp(self.dreamed_return) == 0 or np.ptp(self.true_return) == 0
         rank = float("nan") if constant else float(spearmanr(self.dreamed_return, self.true_return).statistic)
         return {
@@ -65,24 +65,24 @@ class HeldoutPredictions:
 def heldout_predictions(
     agent: Agent, replay: Replay, config: EvalConfig, windows: int, seed: int
 ) -> HeldoutPredictions:
-    """Predicts the rewards of ``windows`` windows of a held-out split, open-loop.
+    """Predicts the rewards of windows of held-out episodes, open loop.
 
     Args:
-        agent: whose world model predicts.
-        replay: over held-out episodes only.
+        agent: agent whose world model predicts.
+        replay: replay over held-out episodes only.
         config: context, horizon and samples.
-        windows: how many; the first k of more windows are the k of fewer.
-        seed: of the predictions' samples.
+        windows: number of windows; the first k are the same for every number of k or more.
+        seed: seed of the predictions' samples.
     """
     length = config.context + config.horizon
     rng = np.random.default_rng(WINDOWS_SEED)
     starts = np.concatenate([replay.starts(rng, 1, length) for _ in range(windows)])
     error, dreamed, true = [], [], []
     with own_randomness(seed):
-        for some in np.split(starts, range(WINDOWS_AT_ONCE, windows, WINDOWS_AT_ONCE)):
-            batch = to_device(replay.windows(some, length), agent.device)
+        for chunk in np.split(starts, range(WINDOWS_AT_ONCE, windows, WINDOWS_AT_ONCE)):
+            batch = to_device(replay.windows(chunk, length), agent.device)
             prediction = agent.open_loop(batch, config.context, config.samples)
-            predicted = prediction.reward.float().unflatten(0, (config.samples, len(some)))  # (samples, W, H)
+            predicted = prediction.reward.float().unflatten(0, (config.samples, len(chunk)))  # (samples, W, H)
             target = batch["reward"][:, config.context :]  # (W, H)
             error.append((predicted - target).square().mean((0, 2)).cpu().numpy())
             dreamed.append(predicted.sum(-1).mean(0).cpu().numpy())

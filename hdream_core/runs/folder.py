@@ -1,4 +1,4 @@
-"""A run's folder: its config and provenance, written once, and marks of whether it is done or has failed."""
+"""Reads and writes a run's folder: config and provenance, written once, and marks that it is done or has failed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from hdream_core.support.files import write_atomically
 from hdream_core.support.precision import pick_device, resolve_precision
 from hdream_core.support.settings import flatten
 
-MAY_CHANGE = ("train.device",)  # settings that a run may go on with another value of
+MAY_CHANGE = ("train.device",)  # settings whose value may change when a run resumes
 
 
 def check_same(config: Config, folder: Path, remedy: str = "choose another --folder") -> bool:
-    """Returns whether the folder holds a run; changes nothing.
+    """Checks that the folder, if it holds a run, holds one of this config; returns whether it holds a run.
+
+    Changes nothing.
 
     Args:
-        config: that it should be of.
-        folder: of the run.
-        remedy: what would be right if it is another, for the message.
+        config: expected config.
+        folder: the run's folder.
+        remedy: what to do if it is another run, for the message.
 
     Raises:
         ConfigError: if it is a run with other settings, naming the first that differs.
@@ -45,7 +47,7 @@ def check_same(config: Config, folder: Path, remedy: str = "choose another --fol
 
 
 def _same_buffer(folder: Path, saved: str | None, given: str | None) -> bool:
-    """Returns whether two paths are of one buffer: what it holds decides, not where it lies or how it is spelled."""
+    """Tells whether two paths lead to the same buffer. The content decides, not the location or its spelling."""
     if saved is None or given is None or saved == given:
         return saved == given
     sha256 = read_provenance(folder).get("buffer_sha256")  # absent until the run has opened its buffer
@@ -69,8 +71,8 @@ def prepare(config: Config, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        dead = [path for path in (folder, *folder.parents) if path.is_symlink() and not os.path.exists(path)]
-        reason = f"{dead[0]} is a link to nothing" if dead else error.strerror
+        broken = [path for path in (folder, *folder.parents) if path.is_symlink() and not os.path.exists(path)]
+        reason = f"{broken[0]} is a link to nothing" if broken else error.strerror
         raise ConfigError(f"{folder}: cannot make the run's folder ({reason})") from None
     commit, dirty = provenance.git_state()
     facts = {
@@ -87,19 +89,19 @@ def prepare(config: Config, folder: Path) -> Path:
 
 
 def read_config(path: Path) -> Config:
-    """Reads the config in a file or a run's folder; ConfigError if there is none or it is damaged."""
+    """Reads the config in a file or a run's folder; raises ConfigError if there is none or it is damaged."""
     if path.is_dir() or path.suffix != ".json":
         path = path / "config.json"
     try:
         return from_dict(untrusted.json_value(path.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # others may pass on a retry
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):  # a retry may mend other errors
         raise ConfigError(f"{path}: cannot be read, so {path.parent} is not a run's folder") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
 def add_provenance(folder: Path, facts: dict[str, str]) -> None:
-    """Adds provenance that is known only once a run starts (render quality, buffer) to ``provenance.json``.
+    """Adds provenance that is known only when a run starts (render quality, buffer) to ``provenance.json``.
 
     Raises:
         ConfigError: if the run started with other values, such as frames of another renderer.
@@ -117,7 +119,7 @@ def read_provenance(folder: Path) -> dict[str, str]:
     """Reads ``provenance.json``, which ``prepare`` and ``add_provenance`` wrote.
 
     Raises:
-        ConfigError: naming what is damaged. All values are texts, except ``git_dirty`` and ``package_versions``.
+        ConfigError: naming the damaged value. All are texts, except ``git_dirty`` and ``package_versions``.
     """
     path = folder / "provenance.json"
     try:
@@ -131,20 +133,20 @@ def read_provenance(folder: Path) -> dict[str, str]:
 
 
 def write_spec(folder: Path, spec: Spec) -> None:
-    """Writes the environment's description, so that the agent can be loaded without the environment.
+    """Writes the environment's spec, so that the agent can be loaded without the environment.
 
     Raises:
-        ConfigError: if the run started with another one.
+        ConfigError: if the run started with another spec.
     """
     path = folder / "spec.json"
     if not path.exists():
         write_atomically(path, json.dumps(spec.to_dict(), indent=2).encode())
     elif (saved := read_spec(folder, "")) != spec:
-        raise ConfigError(f"{folder}: started with an environment of {saved}, here it is {spec}")
+        raise ConfigError(f"{folder}: started with an environment of {saved}, but here it is {spec}")
 
 
 def read_spec(folder: Path, task: str) -> Spec:
-    """Reads what ``write_spec`` wrote; for a run older than that file, derives it from the task.
+    """Reads the spec that ``write_spec`` wrote; derives it from the task for a run that is older than the file.
 
     Raises:
         ConfigError: naming the file, if it is damaged.
@@ -159,12 +161,12 @@ def read_spec(folder: Path, task: str) -> Spec:
 
 
 def mark_done(folder: Path, wall_seconds: float) -> None:
-    """Marks the run as complete, and writes how long it took."""
+    """Marks the run as complete, and writes the seconds that it took."""
     write_atomically(folder / "done", f"{wall_seconds:.1f}\n".encode())
 
 
 def mark_failed(folder: Path, status: int) -> None:
-    """Marks the run's process as failed, with its exit status. The run's next process removes the mark."""
+    """Marks the run as failed, with its process's exit status. The run's next process removes the mark."""
     write_atomically(folder / "failed", f"{status}\n".encode())
 
 
@@ -179,7 +181,7 @@ def has_failed(folder: Path) -> bool:
 
 
 def failure_of(folder: Path) -> int | None:
-    """Returns the exit status of the run's last process; None if it did not fail or the mark is damaged."""
+    """Returns the exit status of a failed run; None if the run did not fail or the mark is damaged."""
     try:
         return int((folder / "failed").read_text())
     except (OSError, ValueError):
@@ -187,12 +189,12 @@ def failure_of(folder: Path) -> int | None:
 
 
 def wall_seconds(folder: Path) -> float:
-    """Returns the seconds that a finished run took."""
+    """Returns the seconds that a complete run took."""
     path = folder / "done"
     try:
         return float(path.read_text())
     except ValueError:
-        raise ConfigError(f"{path}: does not hold the seconds that the run took") from None
+        raise ConfigError(f"{path}: must hold the seconds that the run took, and does not") from None
 
 
 def is_done(folder: Path) -> bool:
@@ -201,6 +203,6 @@ def is_done(folder: Path) -> bool:
 
 
 def progress_of(folder: Path) -> int:
-    """Returns the latest environment step in the run's metrics; 0 before the first."""
+    """Returns the latest environment step in the run's metrics; 0 if there are none."""
     line = read_last(folder / "metrics.jsonl")
     return line["step"] if line else 0

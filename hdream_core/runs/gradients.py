@@ -1,6 +1,6 @@
-"""How strongly each loss pulls at the parameters that all losses share.
+"""Measures how strongly each loss pulls at the parameters that all losses share.
 
-The paper argues from the scale of the losses; what the shared representation feels is their gradients.
+The paper argues from the scale of the losses. The shared parameters receive the losses' gradients.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ def gradient_norms(agent: Agent, batch: dict[str, np.ndarray], seed: int = 0) ->
     """Computes the norms of the unweighted losses' gradients at the shared parameters.
 
     Args:
-        agent: whose world model is examined; it is not changed. Its shared parameters lead from frames to features.
-        batch: windows of ``replay.Batch``.
-        seed: of the latents' samples.
+        agent: agent whose world model is examined. It is not changed.
+        batch: windows as in ``replay.Batch``.
+        seed: seed of the latents' samples.
 
     Returns:
-        By loss name. Times the loss's weight it is the pull that the loss has in Eq. 3.
+        Norms by loss name. A norm times the loss's weight is the pull of that loss in Eq. 3.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Trained agents read back, from a run's folder or from one exported file."""
+"""Loads trained agents from a run's folder or from one exported file, and exports them."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from hdream_core.support.precision import available_device
 
 
 def load_agent(path: str | Path, device: torch.device | str | None = None) -> Agent:
-    """Loads the agent of a run's folder, as of its latest checkpoint, or of a file that ``export`` wrote.
+    """Loads an agent from a run's folder (its latest checkpoint) or from a file that ``export`` wrote.
 
     Args:
         path: folder or file.
-        device: in place of the config's, or of another if that is not here.
+        device: overrides the config's device. By default another device is used if the config's is not available.
 
     Raises:
         ConfigError: if the folder holds no run.
-        CheckpointError: if the file is missing, damaged, or of another shape than its config says.
+        CheckpointError: if the file is missing or damaged, or its weights have other shapes than the config says.
     """
     path = Path(path)
     if path.is_dir():
         config = run_folder.read_config(path)
-        spec, weights = run_folder.read_spec(path, config.task), _of_checkpoint(path)
+        spec, weights = run_folder.read_spec(path, config.task), _read_checkpoint(path)
     else:
-        config, spec, weights = _of_export(path)
+        config, spec, weights = _read_export(path)
     try:
         if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
-            raise ValueError("it holds other things than weights")
+            raise ValueError("it holds more than weights")
         _check_sizes(config, spec, weights)
         agent = make_agent(config, spec, device or available_device(config.train.device))
-        missing, beyond = agent.load_state_dict(weights, strict=False)
-        odd = beyond + [name for name in missing if not name.startswith(agent.training_only)]
-        if odd:
-            raise ValueError(f"{odd[0]} is in one and not in the other")
+        missing, unexpected = agent.load_state_dict(weights, strict=False)
+        different = unexpected + [name for name in missing if not name.startswith(agent.training_only)]
+        if different:
+            raise ValueError(f"{different[0]} is in one and not in the other")
     except device_errors():
         raise
     except (IndexError, KeyError, RuntimeError, ValueError) as error:
@@ -61,13 +61,16 @@ def load_agent(path: str | Path, device: torch.device | str | None = None) -> Ag
 
 
 def export(agent: Agent, path: Path) -> Path:
-    """Writes an agent's weights in float16 with its config and its environment's spec, as safetensors.
+    """Writes an agent's weights in float16, with its config and its environment's spec, as safetensors.
 
-    Small, and safe to open. Critics, optimisers and data are left out: an exported agent can predict and act but not go
-    on training.
+    The file is small and safe to open. It has no critics, optimisers or data: an exported agent can predict and act but
+    not continue training.
     """
-    kept = {name: value for name, value in agent.state_dict().items() if not name.startswith(agent.training_only)}
-    weights = {name: value.to("cpu", torch.float16).contiguous() for name, value in kept.items()}
+    weights = {
+        name: value.to("cpu", torch.float16).contiguous()
+        for name, value in agent.state_dict().items()
+        if not name.startswith(agent.training_only)
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = {"config": json.dumps(to_dict(agent.config)), "spec": json.dumps(agent.spec.to_dict())}
     save_file(weights, path, metadata=texts | {"sha256": _digest(texts, weights)})
@@ -75,7 +78,7 @@ def export(agent: Agent, path: Path) -> Path:
 
 
 def _digest(texts: Mapping[str, str], weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of an export's content: flipped bits are weights as well."""
+    """Computes the SHA-256 of an export's content, which reveals flipped bits."""
     digest = hashlib.sha256("".join(texts[name] for name in sorted(texts)).encode())
     for name in sorted(weights):
         digest.update(name.encode())
@@ -83,7 +86,7 @@ def _digest(texts: Mapping[str, str], weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _of_checkpoint(folder: Path) -> dict[str, Tensor]:
+def _read_checkpoint(folder: Path) -> dict[str, Tensor]:
     state = checkpoint.load_run(folder)
     if state is None:
         raise CheckpointError(f"{folder}: has no checkpoint yet")
@@ -92,14 +95,14 @@ def _of_checkpoint(folder: Path) -> dict[str, Tensor]:
     return state["agent"]
 
 
-def _of_export(path: Path) -> tuple[Config, Spec, dict[str, Tensor]]:
+def _read_export(path: Path) -> tuple[Config, Spec, dict[str, Tensor]]:
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     try:
         with safe_open(path, "pt") as file:
-            facts, weights = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        texts = {name: facts[name] for name in ("config", "spec") if name in facts}
-        if facts.get("sha256") != _digest(texts, weights):
+            metadata, weights = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        texts = {name: metadata[name] for name in ("config", "spec") if name in metadata}
+        if metadata.get("sha256") != _digest(texts, weights):
             raise ValueError("its content is not what was written")
         config = from_dict(untrusted.json_value(texts["config"]))
         spec = Spec.from_dict(untrusted.json_value(texts["spec"])) if "spec" in texts else legacy.spec(config.task)
@@ -109,9 +112,9 @@ def _of_export(path: Path) -> tuple[Config, Spec, dict[str, Tensor]]:
 
 
 def _check_sizes(config: Config, spec: Spec, weights: Mapping[str, Any]) -> None:
-    """Refuses a config whose agent is not of the weights' size, before memory for it is taken.
+    """Refuses a config whose agent has other sizes than the weights, before memory for the agent is allocated.
 
-    Weights that are expanded from fewer numbers, or share them, are none.
+    Weights that are expanded from fewer numbers, or share them, are refused as well.
     """
     stored = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in weights.values()}
     if sum(value.numel() * value.element_size() for value in weights.values()) > sum(stored.values()):
@@ -122,8 +125,8 @@ def _check_sizes(config: Config, spec: Spec, weights: Mapping[str, Any]) -> None
         if name.startswith(agent.training_only) and name not in weights:
             continue
         if weights[name].shape != parameter.shape:
-            found = tuple(weights[name].shape)
-            raise ValueError(f"{name} has shape {found}, the config says {tuple(parameter.shape)}")
+            shape = tuple(weights[name].shape)
+            raise ValueError(f"{name} has shape {shape}, the config says {tuple(parameter.shape)}")
 
 
 def _single(weights: Tensor) -> Tensor:

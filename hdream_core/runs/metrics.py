@@ -1,4 +1,4 @@
-"""Metrics of a run: an append-only file of JSON lines, and optionally TensorBoard events."""
+"""Writes and reads a run's metrics: an append-only file of JSON lines, and optionally TensorBoard events."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 
 PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name, with or without groups
-TAIL = 2**14  # bytes that ``read_last`` reads at once; a line has some two thousand
+TAIL = 2**14  # bytes that ``read_last`` reads at once; a line has about two thousand
 
 
 class Metrics:
-    """Writes ``metrics.jsonl``: one object a line with ``step`` (environment steps), ``kind`` and named numbers.
+    """Writes ``metrics.jsonl``: one object per line with ``step`` (environment steps), ``kind`` and named numbers.
 
-    The lines hold nothing that depends on wall-clock time, so that a resumed run writes the same bytes as one that was
-    never interrupted. Numbers that are not finite are written as null.
+    The lines do not depend on wall-clock time, so that a resumed run writes the same bytes as one that was never
+    interrupted. Numbers that are not finite are written as null.
     """
 
     def __init__(self, folder: Path, tensorboard: bool = False):
@@ -38,24 +38,24 @@ class Metrics:
             file.flush()
             os.fsync(file.fileno())
         if self.make_writer:
-            # Made with the first line, whose step tells TensorBoard which points of a killed process to discard.
+            # Made with the first line: its step tells TensorBoard which points of a killed process to discard.
             self.writer = self.writer or self.make_writer(purge_step=step)
             for name, value in numbers.items():
                 if isinstance(value, float | int):
                     self.writer.add_scalar(f"{kind}/{name}", value, step)
 
     def close(self) -> None:
-        """Writes out TensorBoard's pending events; another line would begin a new file of them."""
+        """Writes out TensorBoard's pending events. A later line would begin a new events file."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
 
     def position(self) -> int:
-        """Returns the number of bytes written so far, which a checkpoint saves."""
+        """Returns the number of bytes written so far; a checkpoint saves it."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def rewind(self, position: int) -> None:
-        """Drops what was written after a checkpoint; ConfigError if lines from before it are gone."""
+        """Removes what was written after a checkpoint; raises ConfigError if lines from before it are missing."""
         self.path.touch()
         if self.path.stat().st_size < position:
             raise ConfigError(
@@ -65,7 +65,7 @@ class Metrics:
 
 
 def _summary_writer(folder: Path) -> Callable[..., Any]:
-    """Returns a maker of TensorBoard writers; ConfigError if the extra is not installed."""
+    """Returns a function that makes TensorBoard writers; raises ConfigError if the extra is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -81,10 +81,10 @@ def _json_number(value: Any) -> float | int | None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Reads all complete lines of a ``metrics.jsonl``; leaves out a last line that a kill cut short.
+    """Reads all complete lines of a ``metrics.jsonl``; skips a last line that a kill truncated.
 
     Raises:
-        ConfigError: naming file and line, if another line is not what was written.
+        ConfigError: naming file and line, if any other line is damaged.
     """
     if not path.exists():
         return []
@@ -93,14 +93,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def read_last(path: Path, kind: str | None = None) -> dict[str, Any] | None:
-    """Reads the last complete line of a ``metrics.jsonl``, from the file's tail alone; None before the first.
+    """Reads the last complete line of a ``metrics.jsonl`` from the end of the file; None if there is none.
 
     Args:
-        path: of the file.
-        kind: of the line, ``train`` or ``eval``; None takes any.
+        path: path of the file.
+        kind: kind of the line, ``train`` or ``eval``; None takes any.
 
     Raises:
-        ConfigError: if it is not what was written.
+        ConfigError: if the line is damaged.
     """
     if not path.exists():
         return None

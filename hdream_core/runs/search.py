@@ -1,4 +1,4 @@
-"""Finds the runs beneath a folder, also those that links lead to: each once, whatever the number of its names."""
+"""Finds the runs beneath a folder, also those that links lead to: each once, however many names it has."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from pathlib import Path
 
 
 @dataclass
-class Found:
-    """The runs beneath a folder, and where there may be more."""
+class FoundRuns:
+    """Holds the runs beneath a folder, and the places that could not be searched."""
 
     folders: list[Path] = field(default_factory=list)
     """Folders of the runs, sorted."""
     unseen: list[str] = field(default_factory=list)
-    """What could not be looked into, with the reason: links to nothing, and folders that may not be read."""
+    """Places that could not be searched, with the reason: links to nothing, and folders that may not be read."""
 
 
-def find_runs(root: Path) -> Found:
-    """Finds all runs beneath ``root``, which may itself be a link; nothing is changed.
+def find_runs(root: Path) -> FoundRuns:
+    """Finds all runs beneath ``root``, which may itself be a link; changes nothing.
 
-    A folder that several links lead to is looked into once, under its own name if it lies beneath ``root``. So links
-    that go round in a circle do no harm.
+    A folder that several links lead to is searched once, under its own name if it lies beneath ``root``. So circular
+    links do no harm.
     """
-    found, seen, waiting = Found(), set(), [root]
+    result, seen, waiting = FoundRuns(), set(), [root]
 
     def note(error: OSError) -> None:
-        found.unseen.append(f"{error.filename}: {error.strerror}")
+        result.unseen.append(f"{error.filename}: {error.strerror}")
 
-    while waiting:  # links wait until all that lies beneath ``root`` itself was seen
-        waiting.sort(key=lambda link: (len(link.parts), str(link)))  # where a sweep looks is deeper than a short cut
+    while waiting:  # links wait until everything beneath ``root`` itself was searched
+        waiting.sort(key=lambda link: (len(link.parts), str(link)))  # the deepest first: sweeps nest, short cuts do not
         for name, folders, files in os.walk(waiting.pop(), onerror=note):
             folder = Path(name)
             try:
                 status = os.stat(folder)
-            except OSError as error:  # removed a moment ago
+            except OSError as error:  # the folder was just removed
                 note(error)
                 continue
-            if (mark := (status.st_dev, status.st_ino)) in seen:
+            if (identity := (status.st_dev, status.st_ino)) in seen:
                 folders.clear()
                 continue
-            seen.add(mark)
-            waiting.extend(folder / one for one in folders if (folder / one).is_symlink())
-            dangling = [folder / one for one in files if not os.path.exists(folder / one)]
-            found.unseen += [_to_nothing(path) for path in sorted(dangling) if path.is_symlink()]
+            seen.add(identity)
+            waiting.extend(folder / child for child in folders if (folder / child).is_symlink())
+            dangling = [folder / file for file in files if not os.path.exists(folder / file)]
+            result.unseen += [_describe_dangling(path) for path in sorted(dangling) if path.is_symlink()]
             if "config.json" in files:
-                found.folders.append(folder)
-    found.folders.sort()
-    return found
+                result.folders.append(folder)
+    result.folders.sort()
+    return result
 
 
-def _to_nothing(link: Path) -> str:
+def _describe_dangling(link: Path) -> str:
     return f"{link}: a link to nothing ({os.readlink(link)})"
 
 
-def elsewhere(path: Path, root: Path) -> bool:
-    """Tells whether a path lies outside ``root`` once the links on the way to it are followed; its own is not."""
+def is_outside(path: Path, root: Path) -> bool:
+    """Tells whether a path lies outside ``root`` once links to its folder are followed; a final link is not."""
     return not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root))

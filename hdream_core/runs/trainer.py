@@ -1,4 +1,4 @@
-"""The loop: collect (online), update, evaluate, save. One for online and offline; the clock is environment steps."""
+"""The training loop: collect (online), update, evaluate, save. The clock counts environment steps, also offline."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from hdream_core.runs.async_player import AsyncPlayer
 from hdream_core.runs.checkpoint import CheckpointError
 from hdream_core.runs.evaluate import heldout_predictions, policy_episodes
 from hdream_core.runs.metrics import Metrics
-from hdream_core.runs.update_window import UpdateWindow, analytic_weights
+from hdream_core.runs.update_metrics import UpdateMetrics, analytic_weights
 from hdream_core.support.cuda_graph import Throttle, capture
 from hdream_core.support.errors import ConfigError, Stopped, UserError
 from hdream_core.support.files import write_atomically
 from hdream_core.support.randomness import rng_state, set_rng_state
 
-PLAY_SEED = 3_000_000  # added to a run's seed for an async player's actions: no other generator has such a seed
-SKIPPED_IN_A_ROW = 100  # updates that were not finite, after which a run stops
+PLAY_SEED = 3_000_000  # added to a run's seed for an async player's actions; no other generator has such a seed
+SKIPPED_IN_A_ROW = 100  # a run stops after so many successive updates that were not finite
 
 
 class DivergedError(UserError, RuntimeError):
-    """Losses stay non-finite; the message is one line for the user."""
+    """Reports losses that stay non-finite; the message is one line for the user."""
 
 
 Progress = Callable[[int, Mapping[str, float]], None]
 
 
 class Trainer:
-    """A run in a folder. Constructing it changes no file; ``run`` goes on from the folder's latest checkpoint.
+    """Trains a run in a folder. Constructing it changes no file; ``run`` continues from the latest checkpoint.
 
-    The folder receives ``metrics.jsonl``, ``checkpoint.pt``, online ``replay/``, offline ``heldout.npz`` with the last
-    evaluation window by window, and ``done`` when the run is complete.
+    The folder receives ``metrics.jsonl``, ``checkpoint.pt`` and, when the run is complete, ``done``. An online run adds
+    ``replay/``, an offline one ``heldout.npz`` with the last evaluation of every window.
 
     Args:
-        config: of the run.
-        folder: of the run, with its ``config.json``.
+        config: config of the run.
+        folder: folder of the run, with its ``config.json``.
         progress: called with the clock and the latest evaluation.
-        stop: when set, the run saves itself as soon as it can and raises ``Stopped``; what it ends with is the same.
+        stop: when set, the run saves itself as soon as it can and raises ``Stopped``. Its results do not change.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Trainer:
         self.progress = progress or (lambda step, latest: None)
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
-        # Named generators, all saved in the checkpoint; torch's own serves the model: weights, latents, and actions
+        # Each named generator is saved in the checkpoint. The model uses torch's own: for weights, latents, and actions
         # where no async player acts.
         torch.manual_seed(config.seed)
         self.env_rng, replay_rng = (np.random.default_rng([config.seed, i]) for i in range(2))
@@ -72,20 +72,21 @@ class Trainer:
         self.batches = Prefetcher(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
         self.throttle = Throttle(device)
         self.metrics = Metrics(folder, config.log.tensorboard)
-        self.step, self.previous = 0, -1  # environment steps, now and before the last move of the clock
+        self.step, self.previous = 0, -1  # environment steps, now and before the clock last advanced
         self.learning = self.source.fixed  # whether updates have begun
-        self.window = UpdateWindow()  # metrics of updates since the last line
+        self.window = UpdateMetrics()  # metrics of updates since the last line
         self.latest: dict[str, float] = {}
         self.wall_seconds, self._since = 0.0, time.monotonic()
         asynchronous = not self.source.fixed and self.agent.capturable and pin
         self.async_player = AsyncPlayer(self.agent.player, device, PLAY_SEED + config.seed) if asynchronous else None
-        self._resumed, self._wants_checkpoint, self._saved = False, False, -1  # the last: step of the latest checkpoint
+        self._resumed, self._wants_checkpoint = False, False
+        self._saved = -1  # step of the latest checkpoint
 
     def run(self) -> None:
-        """Trains to ``config.train.steps``, or returns at once if that is done.
+        """Trains to ``config.train.steps``, or returns at once if the run is complete.
 
         Raises:
-            Stopped: if asked to stop, once the run has saved itself.
+            Stopped: if asked to stop, after the run has saved itself.
             DivergedError: if losses stay non-finite.
             ConfigError: if the run ends before anything could be learned.
         """
@@ -107,7 +108,7 @@ class Trainer:
                 self._log()
             if self.stop.is_set() or self._passed(c.log.checkpoint_every):
                 self._wants_checkpoint = True
-            # Between episodes nothing of the environment needs saving; offline that is always.
+            # Between episodes no state of the environment needs saving. Offline that is always so.
             if self._wants_checkpoint and self.source.between_episodes:
                 self._save()
                 if self.stop.is_set():
@@ -117,21 +118,21 @@ class Trainer:
                 f"{self.folder}: no window of {c.train.length} steps could be drawn in {self.step} steps, so nothing "
                 "was learned; start another run, longer, with a shorter train.length, or with train.windows=stream"
             )
-        # Every evaluation follows the checkpoint of its step, so that a resumed run writes its line once.
+        # Every evaluation comes after the checkpoint of its step, so that a resumed run writes its line once.
         if self._saved != self.step:
             self._save()
         self._evaluate(last=True)
         run_folder.mark_done(self.folder, self.wall())
 
     def _passed(self, every: int) -> bool:
-        """Whether the clock's last move reached a multiple of ``every`` (0 counts)."""
+        """Tells whether the clock's last advance reached a multiple of ``every`` (0 counts)."""
         return self.step // every > self.previous // every
 
     def _advance(self) -> None:
-        """Moves the clock to the next multiple of ``train_every``, or just beyond: experience, then an update.
+        """Advances the clock to the next multiple of ``train_every``, or just beyond: collects steps, then updates.
 
-        A GPU gets the update first and learns while the environment is played with the weights from before it, which
-        act in either order. The order shows in one thing: a new episode is drawn from one update later.
+        On a GPU the update is queued first and runs while the environment is played with the weights from before it. So
+        either order plays with the same weights. It differs in one thing: a new episode is sampled one update later.
         """
         train, learning = self.config.train, self.learning
         asynchronous = self.async_player if learning else None
@@ -155,11 +156,11 @@ class Trainer:
         for done in range(updates):
             self.window.add(self.update(next(self.batches)))
             self.throttle.wait()
-            if updates > 1:  # the clock stands still while the prefill is learned from
+            if updates > 1:  # pretraining, during which the clock stands still
                 self.progress(self.step, {"pretrained": (done + 1) / updates})
 
     def _log(self) -> None:
-        """Writes what updates told since the last line; raises DivergedError if too many in a row were left out."""
+        """Writes the metrics since the last line; raises DivergedError if too many updates in a row were skipped."""
         if not self.window:
             return
         means = self.window.means()
@@ -167,10 +168,10 @@ class Trainer:
         self.metrics.write("train", self.step, means | {"updates": self.agent.updates})
         for part, count in self.window.close().items():
             if count >= SKIPPED_IN_A_ROW:
-                what = self.window.not_finite or f"gradient of the {part}"
+                quantity = self.window.not_finite or f"gradient of the {part}"
                 raise DivergedError(
-                    f"{self.folder}: the {what} was not finite in {count} updates in a row, up to step {self.step}; "
-                    "the last checkpoint holds the weights from before"
+                    f"{self.folder}: the {quantity} was not finite in {count} updates in a row, up to step "
+                    f"{self.step}; the last checkpoint holds the weights from before"
                 )
 
     def _evaluate(self, last: bool) -> None:
@@ -194,11 +195,11 @@ class Trainer:
 
     def _save(self) -> None:
         checkpoint.save(self.folder, self.state_dict())
-        run_folder.add_provenance(self.folder, {"checkpoints": "yes"})  # so that lost ones are noticed
+        run_folder.add_provenance(self.folder, {"checkpoints": "yes"})  # so that missing checkpoints are noticed
         self._wants_checkpoint, self._saved = False, self.step
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything that the run, between two steps, needs to go on as if nothing had been."""
+        """Returns the state that the run needs to continue, between two steps, as if never interrupted."""
         return self.agent.training_state() | {
             "step": self.step,
             "previous_step": self.previous,
@@ -214,11 +215,11 @@ class Trainer:
         }
 
     def resume(self) -> None:
-        """Goes to the latest checkpoint in the folder, on a CPU to the bit, or to the run's start if there is none.
+        """Restores the latest checkpoint in the folder, exactly on a CPU, or starts the run if there is none.
 
         Raises:
             ConfigError: if the run started with other frames or another buffer.
-            CheckpointError: if the checkpoints are gone, or not what this run needs; nothing is lost then.
+            CheckpointError: if checkpoints are missing, or do not fit this run; nothing is lost then.
         """
         run_folder.add_provenance(self.folder, self.source.facts)
         run_folder.write_spec(self.folder, self.source.spec)
@@ -227,7 +228,7 @@ class Trainer:
             with checkpoint.restoring(self.folder):
                 self.load_state_dict(state)
                 episodes, metrics = state["episodes"].cpu().numpy(), int(state["metrics"])
-            # What drops rows and lines from after the checkpoint comes last, once nothing else can be wrong with it.
+            # Removing rows and lines from after the checkpoint comes last, when no error can follow.
             self.source.rewind(episodes)
             with checkpoint.restoring(self.folder):
                 self.batches.load_state_dict(state["rngs"]["replay"])
@@ -239,9 +240,9 @@ class Trainer:
         self._resumed = True
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what lies in memory, all but the batch to come; files stay as they are."""
+        """Restores everything in memory except the next batch; files stay as they are."""
         self.agent.load_training_state(state)
-        # Optimisers' moments lie elsewhere now, so a graph is captured anew.
+        # The optimisers' moments have new addresses, so the graph is captured again.
         self.update = capture(self.agent.update, self.agent.device, self.agent.capturable)
         train, self.step = self.config.train, int(state["step"])
         if not 0 <= self.step < train.steps + train.train_every + self.source.spec.action_repeat:
@@ -256,11 +257,11 @@ class Trainer:
         if torch.cuda.is_available():
             if state["cuda_rng"] is not None:
                 torch.cuda.set_rng_state(state["cuda_rng"].cpu())
-            else:  # saved without a GPU: not the run's first noise again
+            else:  # saved without a GPU: do not repeat the noise of the run's start
                 torch.cuda.manual_seed(self.config.seed + self.step)
-        acted = state.get("player_rng", state.get("understudy_rng"))
-        if self.async_player and acted is not None:
-            self.async_player.load_state_dict(acted)
+        player_rng = state.get("player_rng", state.get("understudy_rng"))
+        if self.async_player and player_rng is not None:
+            self.async_player.load_state_dict(player_rng)
 
     def wall(self) -> float:
         """Returns the seconds that the run has taken, in all its processes."""

@@ -1,4 +1,4 @@
-"""The metrics of updates since the last line of a log, on the device until they are asked for."""
+"""Collects the metrics of updates between two lines of the log, on the device until they are needed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from hdream_core.balancers import Balancer
 
 
-class UpdateWindow:
-    """Collects the metrics of updates, and sums them up for a line of the log.
+class UpdateMetrics:
+    """Collects the metrics of updates, and summarises them for a line of the log.
 
-    Names are those of ``Agent.update``. Of ``weight/<loss>`` a line has the mean and the extremes, of
-    ``balancer/<what>`` the last value, of ``skipped/<part>`` the sum, and of everything else the mean.
+    Names are those of ``Agent.update``. A line has the mean and the extremes of ``weight/<loss>``, the last value of
+    ``balancer/<name>``, the sum of ``skipped/<part>``, and the mean of everything else.
 
     Attributes:
-        not_finite: name of a loss that was not finite at the window's last update, e.g. ``reward loss``; else empty.
+        not_finite: name of a loss that was not finite at the last update, e.g. ``reward loss``; otherwise empty.
     """
 
     def __init__(self) -> None:
         self._values: dict[str, list[Tensor]] = defaultdict(list)
-        self._skipped: Counter[str] = Counter()  # by part of the agent, updates left out in a row
+        self._skipped: Counter[str] = Counter()  # by part of the agent: successive updates that were skipped
         self.not_finite = ""
 
     def __bool__(self) -> bool:
@@ -37,10 +37,10 @@ class UpdateWindow:
             self._values[name].append(value)
 
     def means(self) -> dict[str, float]:
-        """Returns the numbers of a line: means of the finite values, NaN where there is none."""
+        """Returns the numbers of a line: means of the finite values, NaN if there is none."""
         stacked = self._stacked()
         means = {name: float(values[values.isfinite()].mean()) for name, values in stacked.items()}
-        # Extremes of weights are a finding of their own (D.2), which means would hide; counts go on from the start.
+        # Means would hide extremes of weights, which are one of D.2's findings. Counts start with the run.
         for name, values in stacked.items():
             kind, _, rest = name.partition("/")
             if kind == "weight":
@@ -52,16 +52,16 @@ class UpdateWindow:
         return means
 
     def close(self) -> Counter[str]:
-        """Empties the window; returns how many updates in a row each part of the agent has left out by now."""
-        bad = ""
+        """Empties the collection; returns how many successive updates each part of the agent has skipped."""
+        not_finite = ""
         for name, values in self._stacked().items():
             kind, _, rest = name.partition("/")
             if kind == "skipped":
-                taken = values.flip(0).eq(0).nonzero()  # the latest update that was not left out comes first
+                taken = values.flip(0).eq(0).nonzero()  # the latest update that was not skipped comes first
                 self._skipped[rest] = int(taken[0]) if len(taken) else self._skipped[rest] + len(values)
-            elif kind == "loss" and not bad and not values[-1].isfinite():
-                bad = f"{rest} loss"
-        self.not_finite = bad
+            elif kind == "loss" and not not_finite and not values[-1].isfinite():
+                not_finite = f"{rest} loss"
+        self.not_finite = not_finite
         self._values.clear()
         return self._skipped
 
@@ -70,7 +70,7 @@ class UpdateWindow:
         return {"window": self._stacked(), "skipped": dict(self._skipped)}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Goes back to a state of ``state_dict``; one from before ``skipped`` was kept has none left out."""
+        """Restores what ``state_dict`` returned; older states lack ``skipped``, which is then 0."""
         self._skipped = Counter({str(name): int(count) for name, count in state.get("skipped", {}).items()})
         self._values.clear()
         for name, values in state["window"].items():
@@ -81,7 +81,7 @@ class UpdateWindow:
 
 
 def analytic_weights(balancer: Balancer, means: Mapping[str, float]) -> dict[str, float]:
-    """Returns where a balancer's weights would settle for mean losses; NaN where nowhere, as at a loss of 0."""
+    """Returns the weights that a balancer would reach for mean losses; NaN if there are none, as at a loss of 0."""
     losses = {name: means[f"loss/{name}"] for name in balancer.names}
     usable = all(0 < loss < math.inf for loss in losses.values())
     weights = balancer.analytic_weights(losses if usable else dict.fromkeys(losses, 1.0))
