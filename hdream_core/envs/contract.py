@@ -1,7 +1,7 @@
-"""What an environment is to the rest of hdream, and what some environments can do besides.
+"""The contract that environments fulfil, and the optional capabilities of some.
 
-A suite (``suite.Suite``) names tasks and says how to make them; an environment plays one task. Whoever needs more than
-``Env`` asks for it: ``require(env, Branchable, "this study")`` ends in one clear line where it is missing.
+A suite (``suite.Suite``) names tasks and makes their environments; an environment plays one task. Code that needs more
+than ``Env`` asks for it: ``require(env, Branchable, "this study")`` raises a one-line error if it is missing.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Observation = dict[str, np.ndarray]
 
 
 class CapabilityError(UserError, TypeError):
-    """An environment cannot do what a study needs; the message is one line for the user."""
+    """Reports that an environment cannot do what a study needs; the message is one line for the user."""
 
 
 @runtime_checkable
 class Env(Protocol):
-    """One task. Episode k depends on ``(seed, k)`` alone, so that an episode can be played again.
+    """Plays one task. Episode k depends on ``(seed, k)`` alone, so that an episode can be played again.
 
     Attributes:
         task: its name, as ``envs.make`` takes it.
-        seed, episode: of the episode that is being played.
-        time_limit: environment steps of an episode that nothing ends.
+        seed, episode: seed and number of the current episode.
+        time_limit: environment steps after which an episode is truncated.
         action_repeat: environment steps that one action lasts.
         terminates: whether a step may return ``terminated``.
-        look: what frames depend on besides the state, e.g. render quality and camera, by name. Recorded with every run
-            and buffer, which are not mixed with frames of another look.
+        look: what frames depend on besides the state, e.g. render quality and camera, by name. Every run and buffer
+            records it. Frames of different looks are not mixed.
         observation_space: a Dict of ``image`` and ``state``.
         action_space: a Box within [-1, 1], or Discrete.
     """
@@ -60,30 +60,30 @@ class Env(Protocol):
 
         Returns:
             Observation, reward (summed over the repeats), terminated, truncated, and a dict with ``success`` (bool) and
-            ``env_steps``, the environment steps that were played.
+            ``env_steps``, the environment steps played.
         """
 
     def render_image(self, render: str | None = None) -> np.ndarray:
-        """Draws the current state, uint8 (H, W, C), at another render quality if one is given."""
+        """Draws the current state, uint8 (H, W, C); ``render`` overrides the render quality."""
 
 
 @runtime_checkable
 class Branchable(Protocol):
-    """An environment that can go back to a recorded step and on from there with other actions, exactly."""
+    """Restores an earlier state exactly and continues from it with other actions."""
 
     def save_state(self) -> np.ndarray:
         """Returns everything that the future depends on, float64 ``(n,)``; n depends on the task alone."""
 
     def restore_state(self, state: np.ndarray) -> Observation:
-        """Goes to a saved state, seed and episode included; returns its observation."""
+        """Restores a saved state, seed and episode included; returns its observation."""
 
     def advance(self, action: np.ndarray) -> float:
-        """Does what ``step`` does without drawing; returns the reward."""
+        """Steps without drawing; returns the reward of ``step``."""
 
 
 @runtime_checkable
 class Scripted(Protocol):
-    """An environment with a scripted policy that solves its task."""
+    """Has a scripted policy that solves its task."""
 
     def expert_action(self) -> np.ndarray:
         """Returns the script's action in the current state, float32 ``(dim,)``."""
@@ -91,16 +91,16 @@ class Scripted(Protocol):
 
 @runtime_checkable
 class Located(Protocol):
-    """An environment that knows where its objects are."""
+    """Reports where its objects are."""
 
     def object_positions(self) -> dict[str, np.ndarray]:
         """Returns the true position of each object by name, ``(2,)`` or ``(3,)``, as the suite's ``positions`` does."""
 
 
-_ABLE = {
+_ABILITIES = {
     Branchable: "go back to a recorded step",
     Scripted: "play by a script",
-    Located: "tell where its objects are",
+    Located: "report where its objects are",
 }
 
 
@@ -110,11 +110,11 @@ def require(env: Any, capability: type[T], what: str) -> T:
     Args:
         env: an environment.
         capability: Branchable, Scripted or Located.
-        what: needs it, for the message, e.g. ``counterfactual``.
+        what: name of the caller, for the message, e.g. ``counterfactual``.
 
     Raises:
         CapabilityError: naming the task and what it cannot do.
     """
     if not isinstance(env, capability):
-        raise CapabilityError(f"{env.task} cannot {_ABLE[capability]}, which {what} needs; take another task")
+        raise CapabilityError(f"{env.task} cannot {_ABILITIES[capability]}, which {what} needs; take another task")
     return env

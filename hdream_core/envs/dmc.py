@@ -19,7 +19,7 @@ from hdream_core.support.settings import settings
 
 
 class _View(NamedTuple):
-    """A task's camera, by number, and the parts whose positions ``object_positions`` returns."""
+    """Holds a task's camera, by number, and the parts whose positions ``object_positions`` returns."""
 
     camera: int
     geoms: tuple[str, ...]
@@ -35,7 +35,7 @@ _TASKS = {
     "dmc_finger_turn_hard": _View(0, ("fingertip",), ("tip", "target")),
     "dmc_cartpole_balance": _View(0, ("cart", "pole_1")),
 }
-_HEAD = 3  # seed, episode and steps played come first in a saved state
+_HEAD = 3  # a saved state begins with seed, episode and steps played
 
 
 @settings
@@ -59,9 +59,9 @@ class DMC(gymnasium.Env):
     """Plays one task of the DeepMind Control suite: reward 0 to 1 for an environment step, never terminal.
 
     Observations: ``image``, uint8 ``(size, size, 3)``, upright; ``state``, float64 ``(n,)``, dm_control's own
-    observation, flattened in its order (metres, radians and their rates; no absolute position of what runs). Actions:
-    float32 ``(dim,)`` in [-1, 1], scaled to each actuator's range, which differs from [-1, 1] only in quadruped.
-    Episode k depends on ``(seed, k)`` alone. There is no measure of success, so ``success`` is always false.
+    observation, flattened in its order (metres, radians and their rates; no absolute position of a running body).
+    Actions: float32 ``(dim,)`` in [-1, 1], scaled to each actuator's range, which differs from [-1, 1] only in
+    quadruped. Episode k depends on ``(seed, k)`` alone. The suite defines no success, so ``success`` is always false.
     """
 
     render_mode = "rgb_array"
@@ -85,7 +85,7 @@ class DMC(gymnasium.Env):
         options = DMCConfig(render=render, action_repeat=action_repeat)
         self.task, self.action_repeat, self.size = task, options.action_repeat, int(size)
         self.seed, self.episode = whole_number(seed, "seed"), -1  # a reset moves on to the next episode
-        self._played = self.time_limit  # environment steps of this episode; none can follow before the first reset
+        self._played = self.time_limit  # environment steps of this episode; before the first reset none may follow
 
         self._dmc = _load(task)
         self._model, self._data = self._dmc.physics.model.ptr, self._dmc.physics.data.ptr
@@ -117,20 +117,20 @@ class DMC(gymnasium.Env):
         return self._observation(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Repeats one action, at most to the episode's end, where it truncates; returns the sum of the rewards."""
+        """Repeats one action, at most to the time limit, where it truncates; returns the sum of the rewards."""
         before = self._played
         reward = self.advance(action)
         info = {"success": False, "env_steps": self._played - before}
         return self._observation(), reward, False, self._played >= self.time_limit, info
 
     def advance(self, action: np.ndarray) -> float:
-        """Does what ``step`` does without drawing; returns the reward."""
+        """Steps without drawing; returns the reward of ``step``."""
         control = self._control(action)
         if self._played >= self.time_limit:
             reason = f"the episode ended after {self.time_limit} steps" if self.episode >= 0 else "no episode has begun"
             raise RuntimeError(f"{self.task}: {reason}; call reset()")
         physics, task, reward = self._dmc.physics, self._dmc.task, 0.0
-        # What dm_control's own step does, without its observation, which is needed only once for all repeats.
+        # As dm_control's own step, without its observation, which is needed only once for all repeats.
         for _ in range(min(self.action_repeat, self.time_limit - self._played)):
             task.before_step(control, physics)
             physics.step(self._substeps)
@@ -142,8 +142,8 @@ class DMC(gymnasium.Env):
     def save_state(self) -> np.ndarray:
         """Returns everything that the future depends on, float64 ``(n,)``; n depends on the task alone.
 
-        Seed, episode and steps played come first, then the physics, the model's sites (an episode of finger places its
-        target by moving one) and the sensors, some of which show the step that led here.
+        Seed, episode and steps played come first. Then come the physics, the model's sites (finger places its target by
+        moving one) and the sensors, some of which depend on the step that led here.
         """
         head = [self.seed, self.episode, self._played]
         sites = (self._model.site_pos.ravel(), self._model.site_size.ravel())
@@ -166,7 +166,7 @@ class DMC(gymnasium.Env):
         return self._observation()
 
     def render_image(self, render: str | None = None) -> np.ndarray:
-        """Draws the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
+        """Draws the current state, uint8 ``(size, size, 3)``; ``render`` overrides the render quality."""
         quality = rendering.resolve_quality(render) if render else self._quality
         options = {"key": self.task, "quality": quality, "size": self.size}
         # OpenGL returns the bottom row first.
@@ -207,7 +207,7 @@ class DMC(gymnasium.Env):
 
 def _dm_control_suite() -> Any:
     """Imports dm_control's suite without a renderer of its own."""
-    with opengl.lock:  # no other thread is to see the variable
+    with opengl.lock:  # no other thread may see the variable
         backend = os.environ.get("MUJOCO_GL")
         # Otherwise dm_control opens its own display, and closes it at exit while ours is still in use.
         os.environ["MUJOCO_GL"] = "off"
@@ -221,13 +221,13 @@ def _dm_control_suite() -> Any:
 
 
 def _load(task: str) -> Any:
-    """Makes dm_control's environment of ``task``, e.g. of its domain ``cheetah`` and task ``run``."""
+    """Makes dm_control's environment of ``task``, e.g. for domain ``cheetah`` and task ``run``."""
     mujoco = load_mujoco()
     suite = _dm_control_suite()
     domain, _, name = task.removeprefix("dmc_").partition("_")
     environment = suite.load(domain, name, task_kwargs={"random": 0})
     if domain == "quadruped":
-        # Fill in the names of its sensors: its own lookup, on first use, calls a function that NumPy has removed.
+        # Fill in the names of its sensors: at first use, its own lookup calls a function that NumPy has removed.
         model, kinds = environment.physics.model, mujoco.mjtSensor
         for pair in ((kinds.mjSENS_GYRO, kinds.mjSENS_ACCELEROMETER), (kinds.mjSENS_FORCE, kinds.mjSENS_TORQUE)):
             numbers = np.flatnonzero(np.isin(model.sensor_type, pair))

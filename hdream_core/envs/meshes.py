@@ -1,8 +1,8 @@
 """Decimates the meshes of a MuJoCo model, for drawing only.
 
-A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all of them smaller
-than a pixel. So a *copy* of the model gets meshes with a tenth of the triangles, written over the originals. Only the
-OpenGL context is made from the copy, so physics never sees it.
+A software renderer spends most of a 64x64 frame on the 66,000 triangles of the Sawyer arm, nearly all smaller than a
+pixel. So a *copy* of the model gets meshes with a tenth of the triangles, written over the originals. Only the OpenGL
+context is made from the copy; physics uses the original.
 
 Decimation takes seconds, so every mesh is decimated once per installation and kept in a cache folder.
 """
@@ -23,15 +23,15 @@ from hdream_core.support.files import write_atomically
 if TYPE_CHECKING:
     import mujoco
 
-RECIPE = "1"  # part of the cache key: raise it whenever the code below would give other meshes
-KEPT_FRACTION = 0.1  # share of a large mesh's triangles that stay
-AGGRESSIVENESS = 3  # of the collapse; the package's default, 7, visibly damages the links of the arm
-WHOLE_BELOW = 2600  # faces; smaller meshes are task objects, a few pixels that decide the reward: left as they are
+RECIPE = "1"  # part of the cache key: raise it whenever the code below would make other meshes
+KEPT_FRACTION = 0.1  # share of a large mesh's triangles that are kept
+AGGRESSIVENESS = 3  # of the simplification; the package's default, 7, visibly damages the links of the arm
+WHOLE_BELOW = 2600  # faces; smaller meshes are task objects, a few pixels that decide the reward, and stay whole
 CREASE_DEGREES = 40.0  # faces that meet at a sharper angle do not share a normal, so that edges stay sharp
 
 
 class Mesh(NamedTuple):
-    """A triangle mesh in its own frame, in metres. A face indexes ``vertices`` and ``normals`` separately."""
+    """Holds a triangle mesh in its own frame, in metres. A face indexes ``vertices`` and ``normals`` separately."""
 
     vertices: np.ndarray  # (V, 3) float32
     faces: np.ndarray  # (F, 3) int32, into vertices
@@ -43,7 +43,7 @@ def decimated_copy(model: mujoco.MjModel) -> mujoco.MjModel:
     """Returns a copy of ``model`` with its large meshes decimated, to make an ``MjrContext`` from."""
     coarse = copy.copy(model)
     for index in range(model.nmesh):
-        # Texture coordinates would have to be decimated, too; Meta-world's meshes have none.
+        # Texture coordinates would have to be decimated too; Meta-world's meshes have none.
         if model.mesh_facenum[index] >= WHOLE_BELOW and model.mesh_texcoordnum[index] == 0:
             _overwrite(coarse, index, _cached(*_read(model, index)))
     return coarse
@@ -53,7 +53,7 @@ def decimate(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     """Reduces a mesh of vertices ``(V, 3)`` and faces ``(F, 3)`` to about a tenth of its faces."""
     import fast_simplification
 
-    # MuJoCo stores a vertex once per normal. Merge those at one position, or the surface tears along such seams.
+    # MuJoCo stores a vertex once per normal. Merge those at one position, or the surface tears along the seams.
     welded, index = np.unique(vertices, axis=0, return_inverse=True)
     faces = index.reshape(-1)[faces]
     proper = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
@@ -90,7 +90,7 @@ def _creased_normals(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
 
 
 def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """Does what ``decimate`` does, or reads its result from the cache folder."""
+    """Reads the result of ``decimate`` from the cache folder, or computes and stores it."""
     recipe = (RECIPE, KEPT_FRACTION, AGGRESSIVENESS, CREASE_DEGREES, vertices.shape)
     digest = hashlib.sha256(repr(recipe).encode())
     digest.update(vertices.tobytes())
@@ -98,14 +98,14 @@ def _cached(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     name = f"{digest.hexdigest()[:32]}.npz"
     try:
         return Mesh(**untrusted.npz(places.cache_folder("meshes") / name))
-    except (OSError, TypeError, ValueError):  # absent, or damaged: make it again
+    except (OSError, TypeError, ValueError):  # absent or damaged: make it again
         mesh = decimate(vertices, faces)
     try:
         path = places.cache_folder("meshes") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         data = io.BytesIO()
         np.savez(data, **mesh._asdict())
-        write_atomically(path, data.getvalue())  # processes that start together never read half a file
+        write_atomically(path, data.getvalue())  # so that processes that start together never read half a file
     except OSError as error:
         message = f"decimated meshes cannot be kept ({error}); set {places.CACHE} to a folder that can be written"
         warnings.warn(message, stacklevel=2)

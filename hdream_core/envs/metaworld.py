@@ -22,7 +22,7 @@ TASKS = tuple(
     """.split()
 )
 
-# Meta-world's observation: hand, gripper, two objects with quaternions, the same one step before, the goal.
+# Meta-world's observation: hand, gripper, two objects with quaternions, the same one step earlier, the goal.
 _PARTS = {"hand": slice(0, 3), "object": slice(4, 7), "object2": slice(11, 14), "goal": slice(36, 39)}
 
 

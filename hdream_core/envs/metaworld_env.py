@@ -13,14 +13,14 @@ from hdream_core.envs.metaworld_state import TaskState
 from hdream_core.envs.opengl import load_mujoco
 from hdream_core.envs.suite import whole_number
 
-mujoco = load_mujoco()  # before Meta-world imports it: that import fixes the OpenGL backend
+mujoco = load_mujoco()  # before Meta-world imports it, because that import fixes the OpenGL backend
 
 from metaworld import policies  # noqa: E402
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS  # noqa: E402
 
 # Position of each camera in metres; None: as in the model. Published Meta-world experiments move ``corner2`` closer to
-# the table. From ``corner`` (the authors' released configuration) the arm hides the goal of lever_pull in seven frames
-# of ten and the lever's end in over half. From the moved ``corner2`` both are always visible: hence the default.
+# the table. From ``corner`` (the authors' released configuration) the arm hides the goal of lever_pull in seven of ten
+# frames, and the lever's end in over half. From the moved ``corner2`` both are always visible, so it is the default.
 CAMERAS: dict[str, tuple[float, float, float] | None] = {"corner2": (0.75, 0.075, 0.7), "corner": None}
 TIME_LIMIT = 500  # environment steps; after them Meta-world's own tasks raise an error
 
@@ -29,8 +29,9 @@ class MetaWorld(gymnasium.Env):
     """Plays one Meta-world task: a random, observable goal per episode; dense reward 0 to 10; never terminal.
 
     Observations: ``image``, uint8 ``(size, size, 3)``, upright; ``state``, float64 ``(39,)``, Meta-world's own
-    observation (hand, gripper, objects, the same one step before, goal; positions in metres). Actions: float32 ``(4,)``
-    in [-1, 1], the hand's motion in hundredths of a metre and the gripper. Episode k depends on ``(seed, k)`` alone.
+    observation (hand, gripper, objects, the same one step earlier, goal; positions in metres). Actions: float32
+    ``(4,)`` in [-1, 1], the hand's motion in hundredths of a metre and the gripper. Episode k depends on ``(seed, k)``
+    alone.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 80}
@@ -95,7 +96,7 @@ class MetaWorld(gymnasium.Env):
         return self._observation(), float(reward), False, bool(truncated), info
 
     def advance(self, action: np.ndarray) -> float:
-        """Does what ``step`` does without drawing; returns the reward."""
+        """Steps without drawing; returns the reward of ``step``."""
         return float(self._task.step(np.asarray(action, np.float32))[1])
 
     def save_state(self) -> np.ndarray:
@@ -116,7 +117,7 @@ class MetaWorld(gymnasium.Env):
         return self._observation()
 
     def render_image(self, render: str | None = None, size: int | None = None) -> np.ndarray:
-        """Draws the current state, uint8 ``(size, size, 3)``, by default as the environment does."""
+        """Draws the current state, uint8 ``(size, size, 3)``; ``render`` and ``size`` override the environment's."""
         # OpenGL returns the bottom row first, and mujoco.Renderer flips that. These cameras are rolled by 180 degrees,
         # so the image is upright (and mirrored) without a flip, like those that the paper trained on.
         return rendering.draw(
@@ -134,7 +135,8 @@ class MetaWorld(gymnasium.Env):
 
     def expert_action(self) -> np.ndarray:
         """Returns the action of Meta-world's scripted policy in the current state, float32 ``(4,)`` in [-1, 1]."""
-        # The policies warn whenever they move at full speed; what is ignored is so in all threads.
+        # The policies warn whenever they move at full speed. A filter applies to all threads, so it is set under the
+        # lock.
         with opengl.lock, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Constant.s. may be too high", category=UserWarning)
             action = self._policy.get_action(self._task._last_stable_obs)
@@ -159,7 +161,7 @@ def _make_task(task: str) -> Any:
     environment = ALL_V3_ENVIRONMENTS[task.replace("_", "-") + "-v3"]()
     # As Meta-world's goal-observable classes do, without their reset, which draws from NumPy's global generator.
     environment._partially_observable = False
-    del environment.sawyer_observation_space  # cached from when the goal was hidden
+    del environment.sawyer_observation_space  # cached while the goal was hidden
     environment._set_task_called = True
     environment.seeded_rand_vec = True
     return environment
@@ -184,7 +186,7 @@ def _fixed_camera(model: Any, name: str) -> Any:
 def _begin(task: Any, state: TaskState, seeds: np.random.SeedSequence) -> None:
     """Begins an episode that depends on ``seeds`` alone; its first observation is in ``_last_stable_obs``."""
     # The first reset draws positions until the task accepts them. The second keeps them fixed, as Meta-world's
-    # benchmarks do: Meta-world's own reset draws twice, and its first observation shows the first draw.
+    # benchmarks do. Meta-world's own reset draws twice, and its first observation shows the first draw.
     state.restore_pristine()
     task.np_random = np.random.default_rng(seeds)
     task._freeze_rand_vec = False

@@ -13,14 +13,14 @@ mujoco = load_mujoco()
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION
 # Arrays of the model that resets change; a test over all tasks checks that the list is complete.
 _MODEL_ARRAYS = ("body_pos", "site_pos")
-# Arrays of the simulation that tasks keep views of: such attributes change with the simulation, so none is saved.
+# Arrays of the simulation of which tasks keep views. Such attributes change with the simulation, so none is saved.
 _DATA_ARRAYS = ("xpos", "xquat", "xmat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat", "qpos", "qvel")
 # Attributes of gymnasium and of Meta-world's own renderer, which nothing in an episode changes.
 _CONSTANT = frozenset("width height render_mode camera_name camera_id spec frame_skip _np_random_seed".split())
 
 
 class _Slot(NamedTuple):
-    """The position of one attribute in the vector, and its type."""
+    """Holds the position of one attribute in the vector, and its type."""
 
     name: str
     kind: type
@@ -32,8 +32,8 @@ class _Slot(NamedTuple):
 class TaskState:
     """Saves and restores one task: integration state, then the model's arrays that resets change, then attributes.
 
-    One reset and one step at construction create all attributes, which gives the layout. It is the same for all
-    instances of a task. None is stored as NaN.
+    One reset and one step at construction create all attributes and so the layout, which is the same for all instances
+    of a task. None is stored as NaN.
     """
 
     def __init__(self, task: Any) -> None:
@@ -42,7 +42,7 @@ class TaskState:
         self._pristine = self._simulation()
         self._pristine_attributes = {name: _copied(value) for name, value in self._attributes().items()}
         self._slots = self._find_slots()
-        # ``save`` need not check these again: attributes with a slot, and those that are not numeric.
+        # ``save`` skips these: attributes with a slot, and those that are not numeric.
         not_numeric = (name for name, value in vars(task).items() if not _is_numeric(value))
         self._checked = _CONSTANT.union(not_numeric, (slot.name for slot in self._slots))
         self.size = self._slots[-1].part.stop
@@ -113,7 +113,7 @@ class TaskState:
         task.step(np.zeros(4, np.float32))
         slots, start = [], len(self._pristine)
         for name, value in self._attributes().items():
-            array = np.asarray(0.0 if value is None else value)  # an attribute that is None now is a number later
+            array = np.asarray(0.0 if value is None else value)  # an attribute that is None now becomes a number later
             slots.append(_Slot(name, type(value), array.shape, array.dtype, slice(start, start + array.size)))
             start += array.size
         return tuple(slots)

@@ -1,10 +1,10 @@
-"""``mini_lever``: a NumPy-only task that was made to exhibit the paper's mechanism in CPU minutes.
+"""``mini_lever``: a NumPy-only task made to show the paper's mechanism in minutes on a CPU.
 
-A 32 x 32 frame shows three things. A thick red arm from a fixed base to its tip is large and predictable, but alone
-earns nothing. A blue lever of 3 x 3 pixels, at a random position per episode, decides the reward; it moves only on
-contact (the tip beneath it and going up). A background of drifting diagonal stripes distracts.
+A 32 x 32 frame shows three things. A thick red arm from a fixed base to its tip is large and predictable, but earns
+nothing by itself. A blue lever of 3 x 3 pixels, at a random position in each episode, decides the reward. It moves only
+if the tip touches it from beneath while going up. A background of drifting diagonal stripes distracts.
 
-The task complements Meta-world and never replaces it; every result on it bears ``scale = miniature``.
+The task complements Meta-world and never replaces it; every result on it is marked ``scale = miniature``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_REWARD = 10.0
 
 
 class Miniature(gymnasium.Env):
-    """Plays the task: push a tiny lever up with a large arm, in front of a distracting background.
+    """Pushes a tiny lever up with a large arm, in front of a distracting background.
 
     Observations: ``image`` uint8 (32, 32, 3); ``state`` float64 (6,): tip x, y, lever x, rest y, height lifted, step,
     in pixels and steps. Actions: the tip's velocity in [-1, 1]^2, times 2 pixels a step. Reward in [0, 10]: a fifth for
@@ -37,8 +37,8 @@ class Miniature(gymnasium.Env):
     Args:
         task: ``mini_lever``, the suite's one task.
         seed: seed of the sequence of episodes.
-        render, camera: accepted as by other tasks, and without effect: this task has one look.
-        size: of the image in pixels, 32.
+        render, camera: accepted as by other tasks and ignored: this task has one look.
+        size: height and width of the image in pixels, 32.
     """
 
     task = "mini_lever"
@@ -63,7 +63,7 @@ class Miniature(gymnasium.Env):
         self._xx, self._yy = xx, yy
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
-        """Starts the next episode; ``seed`` starts over at episode 0, ``options={"episode": k}`` chooses it."""
+        """Begins the next episode; with ``seed``, episode 0 of it; with ``options={"episode": k}``, episode k."""
         super().reset(seed=seed)
         if seed is not None:
             self.seed, self.episode = seed, -1
@@ -94,7 +94,7 @@ class Miniature(gymnasium.Env):
         rise = before[1] - self.tip[1]
         beneath = abs(before[0] - self.lever_x) <= REACH and abs(self.tip[0] - self.lever_x) <= REACH
         if beneath and rise > 0 and below >= 0 and below - rise < CONTACT:
-            # The lever rests on the tip: it rises by as much as the tip rose beyond the gap between them.
+            # The lever rests on the tip. It rises by the tip's rise minus the gap that was between them.
             self.lifted = float(np.clip(self.lifted + min(rise, CONTACT - (below - rise)), 0, LIFT))
         self.t += 1
         return self._reward()
@@ -113,7 +113,7 @@ class Miniature(gymnasium.Env):
         return {"image": self.render_image(), "state": state}
 
     def render_image(self, render: str | None = None) -> np.ndarray:
-        """Draws background, arm and lever, uint8 (32, 32, 3); ``render`` makes no difference."""
+        """Draws background, arm and lever, uint8 (32, 32, 3); ``render`` is ignored."""
         low, high, (waves, slant, drift) = self.stripes[:3], self.stripes[3:6], self.stripes[6:]
         phase = waves * (self._xx + slant * self._yy) + drift * self.t
         mix = (0.5 + 0.5 * np.sin(2 * np.pi * phase))[..., None]
@@ -124,7 +124,7 @@ class Miniature(gymnasium.Env):
         return frame.astype(np.uint8)
 
     def _near_arm(self) -> np.ndarray:
-        """Marks the pixels within 2 of the segment from base to tip, bool (32, 32)."""
+        """Marks the pixels within 2 pixels of the segment from base to tip, bool (32, 32)."""
         along = self.tip - BASE
         share = ((self._xx - BASE[0]) * along[0] + (self._yy - BASE[1]) * along[1]) / max(along @ along, 1e-9)
         share = np.clip(share, 0, 1)
@@ -146,7 +146,7 @@ class Miniature(gymnasium.Env):
         return self._observe()
 
     def object_positions(self) -> dict[str, np.ndarray]:
-        """Returns positions in pixels, (2,) each, which probes read off the representation."""
+        """Returns positions in pixels, (2,) each, which probes predict from features."""
         return {"tip": self.tip.copy(), "lever": np.array([self.lever_x, self._lever_y])}
 
     def expert_action(self) -> np.ndarray:
@@ -155,7 +155,7 @@ class Miniature(gymnasium.Env):
         if abs(dx) <= REACH / 2 and below >= 0:
             move = np.array([dx, -SPEED])
         elif below < CONTACT + 2:
-            move = np.array([0.0, SPEED])  # first down, so that the lever is not in the way
+            move = np.array([0.0, SPEED])  # first down, so that the lever does not block the tip
         else:
             move = np.array([dx, 0.0])
         return np.clip(move / SPEED, -1, 1).astype(np.float32)

@@ -18,29 +18,29 @@ from hdream_core.support.errors import UserError
 INSTALL = "apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6"
 _EGL_OPENGL_API = 0x30A2
 lock = threading.RLock()
-"""Held by the thread that uses OpenGL, or that changes for a moment what all threads share, such as the variable that
-chooses the backend. A forked process has another one."""
+"""Lock of the thread that uses OpenGL, or that briefly changes state that all threads share, such as the variable that
+chooses the backend. A forked process has its own."""
 
 
 class RenderingError(UserError, RuntimeError):
-    """This machine cannot draw as it is set up; the message says how to change that."""
+    """Reports that this machine cannot draw as it is set up; the message says what to change."""
 
 
 def load_mujoco() -> ModuleType:
-    """Imports mujoco with an OpenGL backend that works without a display; RenderingError if there is none.
+    """Imports mujoco with an OpenGL backend that works without a display; raises RenderingError if there is none.
 
-    mujoco reads ``MUJOCO_GL`` once, on import, so it is set before: the user's own choice, else EGL, else OSMesa.
+    mujoco reads ``MUJOCO_GL`` once, on import. So it is set first: to the user's own choice, else EGL, else OSMesa.
     """
     if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
         usable = next((backend for backend in ("egl", "osmesa") if _has_libraries(backend)), None)
         if usable is None:
             raise RenderingError(f"no OpenGL library can be loaded; run: {INSTALL}")
         os.environ["MUJOCO_GL"] = usable
-    # At 64x64, Mesa's threads cost more than they save, and there is one environment a process. Keep a user's choice.
+    # At 64x64, Mesa's threads cost more than they save, and each environment has a process. Keep a user's choice.
     os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
         import mujoco
-    except (ImportError, AttributeError, OSError, RuntimeError) as error:  # any of them can mean "no such library"
+    except (ImportError, AttributeError, OSError, RuntimeError) as error:  # each of them can mean "no such library"
         if isinstance(error, ModuleNotFoundError) and error.name == "mujoco":
             raise
         backend = os.environ.get("MUJOCO_GL", "")
@@ -51,30 +51,30 @@ def load_mujoco() -> ModuleType:
 
 
 class Context:
-    """Makes an OpenGL context without a window; RenderingError if this machine gives none.
+    """Makes an OpenGL context without a window; raises RenderingError if this machine offers none.
 
-    A context is current in one thread at most, and EGL refuses it to another until that one gives it back, though it
-    may have ended. So draw between ``make_current()`` and, in a ``finally``, ``give_back()``; hold ``lock`` meanwhile.
+    A context is current in at most one thread. EGL refuses it to other threads until that one gives it back, even if
+    that thread has ended. So draw between ``make_current()`` and ``give_back()`` in a ``finally``, and hold ``lock``.
     """
 
     device: str
     """Name of the device that draws, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
     give_back: Callable[[], object]
-    """Makes no context current in this thread. With EGL and OSMesa it runs no Python code, in which Ctrl-C could come
-    between a frame and the giving back."""
+    """Makes no context current in this thread. With EGL and OSMesa it runs no Python code, so Ctrl-C cannot interrupt
+    between a frame and giving back."""
 
     def __init__(self) -> None:
         mujoco = load_mujoco()
         backend = os.environ.get("MUJOCO_GL", "").lower()
         try:
             if sys.platform == "linux" and backend in ("egl", "osmesa"):
-                # By name: mujoco.GLContext belongs to another backend if mujoco was imported before the choice.
+                # By name: if mujoco was imported before the choice, mujoco.GLContext belongs to another backend.
                 kind = importlib.import_module(f"mujoco.{backend}").GLContext
             else:
                 kind = mujoco.GLContext
             self._backend = kind.__module__.rpartition(".")[2]
             self._context = kind.__new__(kind)
-            self._context._context = None  # what its destructor looks for, should the next line fail
+            self._context._context = None  # its destructor reads this, also if the next line fails
             self._context.__init__(64, 64)  # any size: MuJoCo draws into its own buffers
             self._make_current, self.give_back = _calls(self._backend, self._context)
             try:
@@ -82,13 +82,13 @@ class Context:
                 self.device = _device_name()  # some backends fail silently
             finally:
                 self.give_back()
-        except Exception as error:  # every backend raises other types
+        except Exception as error:  # each backend raises other types
             raise RenderingError(
                 f"MUJOCO_GL={backend} gives no OpenGL context ({_reason(error)}){_remedy(backend)}"
             ) from error
 
     def make_current(self) -> None:
-        """Makes this context the calling thread's, instead of one that another renderer left there."""
+        """Makes this context current in the calling thread, in place of one that another renderer left."""
         if not self._make_current():
             self._context.make_current()  # raises the reason
 
@@ -99,7 +99,7 @@ class Context:
     def abandon(self) -> None:
         """Leaves the context to the process that this one was forked from, also when this one ends.
 
-        Mesa would wait forever for threads that the fork did not copy.
+        Otherwise Mesa would wait forever for threads that the fork did not copy.
         """
         self._context._context = None
         if self._backend == "egl":
@@ -107,10 +107,10 @@ class Context:
 
 
 def _calls(backend: str, context: Any) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Returns what makes ``context``, which is mujoco's, current (true if it did), and what makes none current.
+    """Returns functions that make mujoco's ``context`` current (true if they did) and that make none current.
 
-    EGL's and OSMesa's functions are called past PyOpenGL, whose checks cost more than they do, and tell of Ctrl-C as an
-    ``ArgumentError``.
+    EGL's and OSMesa's functions are called directly and not through PyOpenGL, whose checks take longer than the calls
+    and turn Ctrl-C into an ``ArgumentError``.
     """
     from OpenGL import GL
     from OpenGL.platform import PLATFORM
@@ -120,15 +120,15 @@ def _calls(backend: str, context: Any) -> tuple[Callable[[], object], Callable[[
         display = ctypes.cast(importlib.import_module("mujoco.egl").EGL_DISPLAY, pointer)
         bind = ctypes.CFUNCTYPE(number, number)(("eglBindAPI", PLATFORM.EGL))
         make = ctypes.CFUNCTYPE(number, *[pointer] * 4)(("eglMakeCurrent", PLATFORM.EGL))
-        ours = functools.partial(make, display, None, None, ctypes.cast(context._context, pointer))
-        # A new thread's interface is OpenGL ES.
-        return lambda: bind(_EGL_OPENGL_API) and ours(), functools.partial(make, display, None, None, None)
+        make_ours = functools.partial(make, display, None, None, ctypes.cast(context._context, pointer))
+        # The interface of a new thread is OpenGL ES.
+        return lambda: bind(_EGL_OPENGL_API) and make_ours(), functools.partial(make, display, None, None, None)
     if backend == "osmesa":
         kinds = (pointer, pointer, number, ctypes.c_int, ctypes.c_int)
         make = ctypes.CFUNCTYPE(ctypes.c_ubyte, *kinds)(("OSMesaMakeCurrent", PLATFORM.OSMesa))
         height, width, _ = context._buffer.shape
-        ours = (ctypes.cast(context._context, pointer), context._buffer.ctypes.data, int(GL.GL_FLOAT), width, height)
-        return functools.partial(make, *ours), functools.partial(make, None, None, int(GL.GL_FLOAT), 0, 0)
+        args = (ctypes.cast(context._context, pointer), context._buffer.ctypes.data, int(GL.GL_FLOAT), width, height)
+        return functools.partial(make, *args), functools.partial(make, None, None, int(GL.GL_FLOAT), 0, 0)
     module = importlib.import_module(f"mujoco.{backend}")
     if backend == "glfw":
         return lambda: context.make_current() or True, functools.partial(module.glfw.make_context_current, None)
@@ -142,10 +142,10 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(backend: str) -> str:
-    """Returns what to do about a backend that does not work, where this machine shows it; else nothing."""
+    """Returns what to do about a backend that does not work, if this machine shows it; otherwise an empty string."""
     for name in ("PYOPENGL_PLATFORM", "MUJOCO_EGL_DEVICE_ID"):
         value = os.environ.get(name)
-        if value and value != backend.lower():  # mujoco sets the former to the backend itself
+        if value and value != backend.lower():  # mujoco itself sets the former to the backend
             return f"; {name} is {value}: unset it, or set another"
     if sys.platform != "linux":
         return ""
@@ -164,8 +164,8 @@ def _device_name() -> str:
 
 
 def _has_libraries(backend: str) -> bool:
-    """Tells whether what ``egl`` or ``osmesa`` draws with is installed."""
-    if backend == "egl":  # alone it is not enough: PyOpenGL also needs libGL or libOpenGL
+    """Tells whether the libraries that ``egl`` or ``osmesa`` draws with are installed."""
+    if backend == "egl":  # libEGL is not enough: PyOpenGL also needs libGL or libOpenGL
         return _egl_has_device() and (_loadable("libGL.so.1") or _loadable("libOpenGL.so.0"))
     return _loadable("libOSMesa.so.8") or _loadable("libOSMesa.so")
 

@@ -1,4 +1,4 @@
-"""The suites, and which of them has a task. A new benchmark: one file with a ``SUITE``, one line in ``_SUITES``."""
+"""Lists the suites and finds a task's. A new benchmark: one file with a ``SUITE``, one line in ``_SUITES``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hdream_core.envs.suite import Suite
 from hdream_core.support.errors import UserError
 from hdream_core.support.settings import nearest
 
-# Modules that hold a ``SUITE``. They import nothing heavy: an environment's own imports wait until it is made.
+# Modules that hold a ``SUITE``. They import nothing heavy: an environment's imports wait until it is made.
 _SUITES = {
     "metaworld": "hdream_core.envs.metaworld",
     "miniature": "hdream_core.envs.miniature",
@@ -20,7 +20,7 @@ _SUITES = {
 
 
 class UnknownTaskError(UserError, ValueError):
-    """No environment has this name; the message names the nearest ones."""
+    """Reports that no environment has this name; the message names the nearest ones."""
 
 
 @functools.cache
@@ -42,7 +42,7 @@ def tasks() -> tuple[str, ...]:
 
 
 def find(task: str) -> Suite:
-    """Returns the suite of ``task``; UnknownTaskError, naming the nearest tasks, if there is none."""
+    """Returns the suite of ``task``; raises UnknownTaskError, naming the nearest tasks, if there is none."""
     for each in suites():
         if task in each.tasks:
             return each
@@ -53,10 +53,10 @@ def find(task: str) -> Suite:
 
 
 def make(task: str, **options: Any) -> Any:
-    """Makes the environment of ``task``, one of ``tasks()``; see ``contract.Env`` for what it offers.
+    """Makes the environment of ``task``, one of ``tasks()``; see ``contract.Env`` for its methods.
 
     Args:
-        task: its name.
+        task: name of the task.
         options: ``seed`` (episode k depends on ``(seed, k)`` alone), and the settings of the task's suite, such as
             ``render`` and ``camera`` of Meta-world.
     """
@@ -67,9 +67,9 @@ def positions(task: str, state: Any) -> dict[str, Any]:
     """Maps states ``(..., n)`` of a task to the positions of its objects by name, ``(..., d)`` each.
 
     Raises:
-        UnknownTaskError: if the suite does not say where they are.
+        UnknownTaskError: if the suite does not say where they are in the state.
     """
-    found = find(task)
-    if found.positions is None:
+    owner = find(task)
+    if owner.positions is None:
         raise UnknownTaskError(f"where {task}'s objects are in its state is not known; take another task")
-    return found.positions(task, state)
+    return owner.positions(task, state)

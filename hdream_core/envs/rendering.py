@@ -3,8 +3,8 @@
 Several ``mujoco.Renderer``s in one process own a GL context each, and have corrupted each other's frames. Here there is
 one GL context, and in it one ``MjrContext`` (meshes and textures on the device) per model, quality and size.
 
-Any thread may draw, one at a time. Each makes the context current for one frame and gives it back, which costs nothing
-that can be measured; to hand frames to a thread of their own costs 5 to 15 % of a fast one, and more on a busy machine.
+Any thread may draw, one at a time. Each makes the context current for one frame and gives it back, which takes no
+measurable time. Handing frames to a dedicated thread takes 5 to 15 % of a fast frame, and more on a busy machine.
 
 There are two qualities. ``paper`` is MuJoCo's own: shadows, reflections, 4x multisampling. ``fast`` omits those and
 draws decimated meshes, at some forty times the frames per second on a software renderer. Neither changes physics.
@@ -35,7 +35,7 @@ _MAX_SQUARES = 100  # along a plane's shorter side; Meta-world's floor has 80, D
 
 
 class _Context(NamedTuple):
-    """All that drawing one model at one quality and size needs."""
+    """Holds everything that drawing one model at one quality and size needs."""
 
     mjr: mujoco.MjrContext
     scene: mujoco.MjvScene
@@ -52,8 +52,8 @@ class _Device:
 
 
 _device = _Device()
-_forked = False  # from a process that had used OpenGL
-_ending = False  # as the interpreter is
+_forked = False  # whether this process was forked from one that had used OpenGL
+_ending = False  # whether the interpreter is ending
 
 
 def resolve_quality(render: str) -> str:
@@ -109,11 +109,11 @@ def release() -> None:
 
 
 def _open() -> opengl.Context:
-    """Returns this process's GL context, which it makes when first asked; it is current in no thread."""
+    """Returns this process's GL context, current in no thread; makes it at the first call."""
     if _ending:
         if threading.current_thread() is threading.main_thread():
             raise opengl.RenderingError("nothing can be drawn any more: Python is ending")
-        raise SystemExit  # ends this thread without a word, as Python ends it a moment later
+        raise SystemExit  # ends this thread silently, as Python does a moment later
     if _forked:
         raise opengl.RenderingError(
             "OpenGL does not survive a fork; start this process by multiprocessing's 'spawn' method"
@@ -132,16 +132,16 @@ def _end() -> None:
 
 
 def _leave_to_parent() -> None:
-    """Has a forked process wait for no one, nor draw if the one that it comes from has used OpenGL."""
+    """Lets a forked process wait for no other, and refuse to draw if its parent has used OpenGL."""
     global _forked
     if _device.gl is not None:
         _device.gl.abandon()
-    busy = not opengl.lock.acquire(blocking=False)  # another thread was at it; the fork did not copy that one
+    busy = not opengl.lock.acquire(blocking=False)  # held by a thread of the parent, which the fork did not copy
     _forked = _forked or busy or _device.gl is not None
     opengl.lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
@@ -174,7 +174,7 @@ def _build(model: mujoco.MjModel, quality: str, size: int) -> _Context:
 
 
 def _coarsen_planes(model: mujoco.MjModel) -> None:
-    """Divides large planes into fewer squares: lighting the corners of all can cost more than the rest of a frame."""
+    """Divides large planes into fewer squares: lighting all corners can take longer than the rest of a frame."""
     import mujoco
 
     planes = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE

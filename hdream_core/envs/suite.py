@@ -1,4 +1,4 @@
-"""The description of a benchmark suite: its tasks, its settings, and how its environments are made."""
+"""Describes a benchmark suite: its tasks, its settings, and how its environments are made."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Positions = Callable[[str, np.ndarray], dict[str, np.ndarray]]
 
 
 class MissingExtraError(UserError, ImportError):
-    """A suite needs packages that are not installed; the message names the extra."""
+    """Reports that a suite needs packages that are not installed; the message names the extra."""
 
 
 @settings
 class EnvConfig:
-    """Base of a suite's settings. A subclass begins with ``suite: Literal["its name"] = "its name"``."""
+    """Holds a suite's settings. A subclass begins with ``suite: Literal["its name"] = "its name"``."""
 
     suite: str = ""
     """Suite of the task."""
@@ -34,18 +34,18 @@ class EnvConfig:
 
 @dataclass(frozen=True)
 class Suite:
-    """A benchmark.
+    """Describes a benchmark.
 
     Attributes:
-        name: of the suite; the tag of its settings.
-        tasks: names, as a user types them.
-        settings: class of ``Config.env`` for these tasks. Its fields, but ``suite``, are the options of ``env``.
+        name: name of the suite; the tag of its settings.
+        tasks: names of its tasks, as a user types them.
+        settings: class of ``Config.env`` for these tasks. Its fields, except ``suite``, are the options of ``env``.
         env: ``module:Class`` of its environments, imported when the first is made.
         positions: maps a task and its states ``(..., n)`` to positions by object, ``(..., d)`` each; None if unknown.
-        scale: of every result on it, where none can be compared with the paper's (``miniature``, ``twin``).
-        extra: of ``pip install hdream[...]``, if it needs one.
-        before: the first Python for which the extra has no builds, as ``(3, 13)``.
-        scripted: whether its environments are ``contract.Scripted``: a script can fill a fixed buffer.
+        scale: scale of every result on it, if none can be compared with the paper's (``miniature``, ``twin``).
+        extra: name in ``pip install hdream[...]``, if it needs one.
+        before: first Python for which the extra has no builds, as ``(3, 13)``.
+        scripted: whether its environments are ``contract.Scripted``, so that a script can fill a fixed buffer.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Suite:
 
 
 def whole_number(number: Any, what: str) -> int:
-    """Returns a seed or the number of an episode as an int; raises ValueError, naming ``what``, if it is none."""
+    """Returns a seed or the number of an episode as an int; raises ValueError, naming ``what``, if it is not one."""
     if number != int(number) or number < 0:
         raise ValueError(f"{what}: expected a whole number of 0 or more, got {number!r}")
     return int(number)

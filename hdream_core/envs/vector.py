@@ -1,4 +1,4 @@
-"""Steps several episodes together, by gymnasium's vector environments: in this process, or one process each."""
+"""Steps several episodes together with gymnasium's vector environments: in this process, or one process each."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def make_episodes(task: str, episodes: int, processes: bool, **options: Any) -> 
         task: name of the task.
         episodes: number of episodes.
         processes: step each in its own process, with observations in shared memory; else all in this one.
-        options: passed on to ``registry.make``.
+        options: options of ``registry.make``.
     """
     makers = [functools.partial(_make, task, episode, options) for episode in range(episodes)]
     if not processes:
         return SyncVectorEnv(makers)
-    # Slurm signals all of a job's processes that its time is nearly over, but only the run itself is to act on that.
+    # Slurm signals all of a job's processes that its time is nearly over, but only the run itself may react to that.
     # Child processes inherit the blocked signals.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
     try:
