@@ -131,7 +131,7 @@ class RunSource:
             raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")
         frames = run_folder.read_provenance(run)
         with untrusted.expecting(f"{run}: its checkpoint or provenance.json is not that of an online run", ConfigError):
-            self.store.read_to(state["episodes"].numpy())
+            self.store.set_position(state["episodes"].numpy())
             self.identity = {
                 "task": config.task,
                 "source": f"run:{run}",

@@ -54,7 +54,7 @@ def validate(folder: Path) -> int:
     facts = metadata["hdream"] | {"size": episodes.spec.image[0]}
     check_spec(episodes.spec, make_env_like(facts["task"], facts, seed=0), str(folder))
     if episodes.casts:
-        print(f"{folder}: {episodes.said()}")
+        print(f"{folder}: {episodes.cast_summary()}")
     return len(digests)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from analysis.runs.study import Plan
 from hdream_core.agent import Agent
 from hdream_core.data import environments
-from hdream_core.data.episodes import settle
+from hdream_core.data.episodes import check_and_cast
 from hdream_core.data.minari_layout import MAIN_FILE, convert, open_main, read_episode, read_metadata
 from hdream_core.data.replay import split_episodes
 from hdream_core.envs import Scripted, positions
@@ -159,7 +159,10 @@ def _recorded(folder: Path, fraction: float, count: int, heldout: bool) -> list[
         )
     path = folder / "data" / MAIN_FILE
     with open_main(path) as file:
-        return [_rows(settle(read_episode(file, int(i)), f"{path}: episode_{i}", FIELDS[:5])) for i in chosen[:count]]
+        return [
+            _rows(check_and_cast(read_episode(file, int(i)), f"{path}: episode_{i}", FIELDS[:5]))
+            for i in chosen[:count]
+        ]
 
 
 def _played(plan: Plan, indices: Iterable[int]) -> list[Rows]:

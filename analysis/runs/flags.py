@@ -159,7 +159,7 @@ def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None
             raise ConfigError(f"--set {text}: expected name=value")
         if name in OWN or name.startswith("balancer."):
             raise ConfigError(f"--set {text}: the sweep sets {name} itself; use its own flag")
-        settings[legacy.setting(name)] = value
+        settings[legacy.current_name(name)] = value
     seeds = seeds_of(job, preset)
     for flag, values in (("--seeds", seeds), ("the methods", methods)):
         if not values or len(set(values)) < len(values):

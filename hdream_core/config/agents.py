@@ -1,4 +1,4 @@
-"""The agents by name, with the settings and presets of each. Loads no torch.
+"""Lists the agents by name, with the settings and presets of each. Loads no torch.
 
 Command lines, studies and figures read settings before anything heavy is imported.
 """
@@ -14,17 +14,17 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import nearest, settings
 
 AGENTS = {"dreamerv2": "hdream_core.dreamerv2"}
-"""Name of each agent -> its package. The package has the modules ``config`` (``SETTINGS``, the class of its settings;
-``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). For the benchmark it may have
-``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned implementation)."""
+"""Name of each agent -> its package. The package has two modules: ``config`` (``SETTINGS``, the class of its
+settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). For the benchmark it may
+have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned implementation)."""
 
 Presets = dict[str, tuple[str, dict[str, Any]]]
-"""Name -> (who it is for, changes to the paper's settings by dotted name)."""
+"""Name -> (what it is for, changes to the paper's settings by dotted name)."""
 
 
 @settings
 class AgentConfig:
-    """Base of an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``."""
+    """Holds an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``."""
 
     name: str = ""
     """Name of the agent; the method chooses it."""
@@ -36,7 +36,7 @@ def settings_of(name: str) -> type[AgentConfig]:
 
 
 def paper_settings(name: str, suite: str) -> dict[str, Any] | None:
-    """Returns the paper's changes to the agent's defaults for a suite, by dotted name; None if it does not use it."""
+    """Returns the paper's changes to the agent's defaults for a suite, by dotted name; None if it has no such suite."""
     return module_of(name, "config").PAPER.get(suite)
 
 
@@ -49,7 +49,7 @@ def module_of(name: str, module: str) -> ModuleType:
     """Imports a module of an agent's package.
 
     Raises:
-        ConfigError: if the agent is unknown, naming those that exist.
+        ConfigError: if the agent is unknown, naming the existing ones.
     """
     if name not in AGENTS:
         raise ConfigError(f"no agent {name!r}; there are {', '.join(AGENTS)}{nearest(name, AGENTS)}")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Weight = Annotated[float, Field(ge=0)]
 WEIGHTS = {"w_o": "observation", "w_r": "reward", "w_d": "dynamics"}
 """Setting of each loss's weight -> name of the loss."""
-# Settings that must not be given because the balancer chooses these weights itself. HarmonyDream always learns w_o and
-# w_r; E.4 fixes w_d under it.
+# Settings that must not be given, because the balancer learns these weights. HarmonyDream always learns w_o and w_r;
+# E.4 fixes w_d.
 _LEARNED = {"fixed": (), "harmony": ("w_o", "w_r")} | dict.fromkeys(("uw", "dwa", "nashmtl"), tuple(WEIGHTS))
 
 
@@ -48,11 +48,11 @@ class BalancerConfig:
 
 
 def check_weights(config: BalancerConfig) -> None:
-    """Raises ConfigError if a weight is given for a loss whose weight the balancer chooses itself."""
+    """Raises ConfigError if a weight is given for a loss whose weight the balancer learns."""
     for name in _LEARNED.get(config.kind, ()):
         if getattr(config, name) is not None:
             raise ConfigError(
-                f"balancer.{name} is set, but {config.kind} learns its weights; unset it or take kind=fixed"
+                f"balancer.{name} is set, but {config.kind} learns its weights; leave it out or take kind=fixed"
             )
 
 
@@ -61,11 +61,11 @@ def make_balancer(config: BalancerConfig, losses: Sequence[str], image: tuple[in
 
     Args:
         config: the balancer's settings.
-        losses: names of all losses that the agent can compute. A fixed weight of 0 leaves its loss out.
-        image: height, width and channels of a frame, whose numbers uncertainty weighting counts.
+        losses: names of all losses that the agent can compute. A fixed weight of 0 removes its loss.
+        image: height, width and channels of a frame, for uncertainty weighting.
 
     Raises:
-        ConfigError: if a setting is invalid, or a weight is given for a loss whose weight the balancer chooses itself.
+        ConfigError: if a setting is invalid, or a weight is given for a loss whose weight the balancer learns.
     """
     from hdream_core import balancers
 

@@ -1,7 +1,7 @@
 """All settings of a run. ``Config()`` is the paper's DreamerV2 on Meta-world (Table 1).
 
-A config is built once, frozen, saved verbatim with the run and passed in slices. The agent's and the suite's own
-settings are groups, whose classes are in the agent's package and the suite's file. A field's docstring says where it
+A config is built once, frozen, saved verbatim with the run and passed in parts. The agent's and the suite's own
+settings are groups; their classes are in the agent's package and the suite's file. A field's docstring says where it
 departs from the paper.
 """
 
@@ -21,9 +21,9 @@ from hdream_core.envs.suite import LOOK, EnvConfig
 from hdream_core.support.settings import Name, Share, Steps, Width, flatten, override, settings
 
 Scale = Literal["paper", "reduced", "miniature", "twin"]
-LARGEST_SEED = 999_999  # of a run or a buffer; larger ones are for evaluations (``sources.EVAL_SEED``) and studies
-# Settings that do not change the mathematics, or only the length of a run.
-NOT_OF_SCALE = ("steps", "capacity", "precision", "kernels", "threads", "device")
+LARGEST_SEED = 999_999  # of a run or a buffer; larger ones serve evaluations (``sources.EVAL_SEED``) and studies
+# Settings that do not change the mathematics, or change only the length of a run.
+IGNORED_BY_SCALE = ("steps", "capacity", "precision", "kernels", "threads", "device")
 
 
 def _device(text: str) -> str:
@@ -40,7 +40,7 @@ class TrainConfig:
     steps: Steps = 250_000
     """Length of the run in environment steps, online and offline alike."""
     prefill: Annotated[int, Field(ge=0, le=10**9)] = 5000
-    """Online: environment steps of random actions first; more if it takes more until a window can be drawn."""
+    """Online: environment steps of random actions at the start; more if no window can be drawn by then."""
     pretrain: Annotated[int, Field(ge=1, le=10**6)] = 100
     """Online: updates right after the prefill."""
     train_every: Annotated[int, Field(ge=1)] = 5
@@ -51,10 +51,10 @@ class TrainConfig:
     length: Annotated[int, Field(ge=2, le=65_536)] = 50
     """Steps per window, T."""
     windows: Literal["episode", "stream"] = "episode"
-    """episode: a window lies within one episode, and shorter episodes are left out. stream: the episodes are laid one
-    after another, and a window may cross episode ends."""
+    """episode: a window lies within one episode, and shorter episodes are not used. stream: the episodes are
+    concatenated, and a window may cross episode ends."""
     oversample_ends: bool = True
-    """Episode windows: draw their starts from a range one window longer and clip, so that episode ends are seen more
+    """Episode windows: draw their starts from a range one window longer and clip, so that episode ends are sampled more
     often."""
     capacity: Steps = 1_000_000
     """Online: frames that the replay can hold, one for each action."""
@@ -63,7 +63,7 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the networks; auto takes bfloat16 autocast if the device multiplies bfloat16 natively."""
     kernels: Literal["tuned", "plain"] = "tuned"
-    """Implementations of the most expensive operations, the same mathematics: tuned for this device, or plain."""
+    """Implementations of the most expensive operations, which compute the same: tuned for this device, or plain."""
     threads: Annotated[int, Field(ge=0, le=4096)] = 0
     """Threads of PyTorch on a CPU; 0 keeps PyTorch's own choice."""
 
@@ -97,9 +97,9 @@ class LogConfig:
     every: Annotated[int, Field(ge=1)] = 500
     """Environment steps between two lines of training metrics, each the mean since the last."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 5000
-    """Fewest environment steps between checkpoints. Online, a run can be saved, and so be stopped, only where an
-    episode and a stride of train_every end together: after each episode if train_every divides its length, else after
-    as many as the least common multiple of the two takes."""
+    """Fewest environment steps between checkpoints. Online, a run can be saved (and so stopped) only where an episode
+    and a stride of train_every end together. If train_every divides the episode's length, that is after each episode;
+    otherwise after the least common multiple of the two."""
     tensorboard: bool = False
     """Write TensorBoard events too (needs the tensorboard extra)."""
 
@@ -111,19 +111,19 @@ class Config:
     method: Name = "dreamerv2"
     """Name of the method, also of its folder; the method chooses agent and balancer."""
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
-    """Seed of everything random in the run."""
+    """Seed of all randomness of the run."""
     preset: Name = "paper"
     """Preset that the other fields started from."""
     offline_buffer: str | None = None
     """Folder of a fixed buffer; None trains online."""
     agent: AgentConfig = field(default_factory=lambda: agents.settings_of("dreamerv2")())
-    """The agent's own settings, of a class of the agent's."""
+    """The agent's own settings; the agent defines their class."""
     env: EnvConfig = field(default_factory=lambda: registry.suite("metaworld").settings())
-    """The suite's own settings, of a class of the suite's."""
+    """The suite's own settings; the suite defines their class."""
     balancer: BalancerConfig = field(default_factory=BalancerConfig)
-    """How the losses become one scalar."""
+    """The weighting of the losses."""
     train: TrainConfig = field(default_factory=TrainConfig)
-    """The loop."""
+    """The training loop."""
     eval: EvalConfig = field(default_factory=EvalConfig)
     """Evaluations."""
     log: LogConfig = field(default_factory=LogConfig)
@@ -131,10 +131,10 @@ class Config:
 
     @property
     def scale(self) -> Scale:
-        """Returns how results compare with the paper's: its sizes and rates, reduced ones, or another environment.
+        """Returns what results may be compared with: the paper's, reduced ones, or those of another environment.
 
-        The agent's own table for the suite has the paper's settings. The length of the run does not count (curves are
-        drawn against environment steps), nor do settings that do not change the mathematics.
+        The agent's table for the suite has the paper's settings. The length of the run is ignored (curves are drawn
+        against environment steps), and so are settings that do not change the mathematics.
         """
         suite_scale = registry.suite(self.env.suite).scale
         if suite_scale is not None:
@@ -148,6 +148,6 @@ class Config:
 
 def _scale_settings(config: Config) -> dict[str, Any]:
     """Returns the settings that decide the scale, by dotted name."""
-    train = {f"train.{name}": value for name, value in flatten(config.train).items() if name not in NOT_OF_SCALE}
+    train = {f"train.{name}": value for name, value in flatten(config.train).items() if name not in IGNORED_BY_SCALE}
     env = {name: value for name, value in flatten(config.env).items() if name not in LOOK}
     return train | env | flatten(config.agent, "agent.")

@@ -19,7 +19,7 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 
 def from_dict(data: Any) -> Config:
-    """Rebuilds a config from ``to_dict``, of this version or an earlier one.
+    """Rebuilds a config from ``to_dict`` of this version or an earlier one.
 
     A missing setting takes its default: the default of a new setting is what runs did before it existed.
 

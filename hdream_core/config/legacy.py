@@ -1,6 +1,6 @@
-"""Migrates configs that earlier versions wrote to today's form.
+"""Migrates configs that earlier versions wrote to the current form.
 
-Before schema 2 there was one agent and one kind of environment: ``model`` and ``behavior`` were at the top level, and
+Before schema 2 there was one agent and one kind of environment. ``model`` and ``behavior`` were at the top level, and
 ``env`` named no suite.
 """
 
@@ -19,13 +19,13 @@ _SPECS = {
 }
 
 
-def setting(name: str) -> str:
-    """Returns today's name of a setting: the earlier ``model.depth`` is now ``agent.model.depth``."""
+def current_name(name: str) -> str:
+    """Returns the current name of a setting: the earlier ``model.depth`` is now ``agent.model.depth``."""
     return f"agent.{name}" if name.partition(".")[0] in _MOVED else name
 
 
 def migrate(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the nested values of a config in today's form, unchanged if they already are."""
+    """Returns the nested values of a config in the current form; unchanged if they already are."""
     if "agent" in data or not any(name in data for name in _MOVED):
         return data
     data = dict(data)
@@ -35,7 +35,7 @@ def migrate(data: dict[str, Any]) -> dict[str, Any]:
     env = {name: value for name, value in data.get("env", {}).items() if name in _settings(suite)}
     balancer = dict(data.get("balancer", {}))
     if agent.get("model", {}).get("discount_head") and balancer.get("kind", "fixed") != "fixed":
-        balancer["w_discount"] = None  # earlier versions balanced it like the others
+        balancer["w_discount"] = None  # earlier versions balanced the discount loss like the others
     return data | {"agent": agent, "env": {"suite": suite.name} | env, "balancer": balancer}
 
 
@@ -43,8 +43,8 @@ def _settings(suite: registry.Suite) -> set[str]:
     return set(suite.settings.__dataclass_fields__)
 
 
-def spec(task: str) -> Spec:
-    """Returns the environment's description for a run, buffer or export from before files contained it.
+def spec_of_task(task: str) -> Spec:
+    """Returns the environment's spec for a run, buffer or export that is older than the field.
 
     Raises:
         ConfigError: if the task is newer than such files.

@@ -1,4 +1,4 @@
-"""Methods and presets, and a function that makes a config from them.
+"""Methods and presets, and a function that makes a config of them.
 
 A preset is a size for a kind of machine; its tables are in the agent's package. A method is an agent with a way to
 weigh its losses.
@@ -38,7 +38,7 @@ def presets_for(task: str, method: str = "dreamerv2") -> Presets:
 
 
 def check_preset(task: str, preset: str, method: str = "dreamerv2") -> Presets:
-    """Returns the presets that exist for a task; raises ConfigError, naming them, if ``preset`` is not one."""
+    """Returns the presets that exist for a task; raises ConfigError, naming them, if ``preset`` is not among them."""
     table = presets_for(task, method)
     if preset not in table:
         raise ConfigError(f"no preset {preset!r} for {task}; there are {', '.join(table)}{nearest(preset, table)}")
@@ -46,7 +46,7 @@ def check_preset(task: str, preset: str, method: str = "dreamerv2") -> Presets:
 
 
 def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict[str, Any] | None = None) -> Config:
-    """Makes a config: the preset, then the method, then single changes by dotted name.
+    """Makes a config from a preset, then the method, then single changes by dotted name.
 
     Raises:
         ConfigError: if a task, preset, method or setting is unknown, naming those that exist.
@@ -60,7 +60,7 @@ def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict
         agent=agents.settings_of(agent)(),
         env=registry.find(task).settings(),
     )
-    changes = {legacy.setting(name): value for name, value in (changes or {}).items()}
+    changes = {legacy.current_name(name): value for name, value in (changes or {}).items()}
     config = override(override(start, table[preset][1] | method_changes), changes)
     check_weights(config.balancer)
     return config

@@ -1,1 +1,1 @@
-"""Experience: stored episodes, the windows drawn from them, and where episodes come from."""
+"""Stored episodes, the windows drawn from them, and the sources of episodes."""

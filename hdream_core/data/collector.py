@@ -1,4 +1,4 @@
-"""Online experience: steps an environment with the policy and stores whole episodes."""
+"""Collects online experience: steps an environment with the policy and stores whole episodes."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from hdream_core.spec import Spec
 class Collector:
     """Plays episode after episode into a store.
 
-    Episode k of a seeded environment is always the same and a store knows how many episodes it holds, so between
-    episodes there is nothing else to remember: that is when a run can be saved.
+    Episode k of a seeded environment is always the same, and a store knows how many episodes it holds. So between
+    episodes no further state is needed, and a run can be saved.
 
     Args:
-        env: to play in.
+        env: environment to play in.
         store: receives each episode when it ends.
-        rng: of the random actions during prefill.
+        rng: generator of the random actions during prefill.
     """
 
     def __init__(self, env: Env, store: EpisodeStore, rng: np.random.Generator):
         self.env, self.store, self.rng = env, store, rng
         self.action, self.branchable = Spec.of(env).action, isinstance(env, Branchable)
-        self.rows: list[dict[str, np.ndarray]] = []  # of the episode being played
-        self.length = 0  # environment steps of it
-        self.memory: Any = None  # of the player
+        self.rows: list[dict[str, np.ndarray]] = []  # rows of the current episode
+        self.length = 0  # environment steps of the current episode
+        self.memory: Any = None  # memory of the player
 
     @property
     def between_episodes(self) -> bool:
-        """Whether no episode is being played."""
+        """Tells whether no episode is in progress."""
         return not self.rows
 
     def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
-        """Plays until ``env_steps`` environment steps or more have passed; random actions without a player.
+        """Plays for at least ``env_steps`` environment steps, with random actions if there is no player.
 
         Returns:
-            The environment steps that were played, and ``return``, ``success`` and ``length`` (in environment steps) of
-            each episode that ended.
+            The environment steps played, and ``return``, ``success`` and ``length`` (in environment steps) of each
+            episode that ended.
         """
         played, ended = 0, []
         while played < env_steps:
             if self.between_episodes:
                 obs, info = self.env.reset(options={"episode": self.store.episodes})
                 self.memory, self.length = None, 0
-                self._remember(obs, self.action.zeros(), 0.0, False, info)
+                self._add_row(obs, self.action.zeros(), 0.0, False, info)
             action = self._act(player)
             obs, reward, terminated, truncated, info = self.env.step(action)
-            self._remember(obs, action, reward, terminated, info)
+            self._add_row(obs, action, reward, terminated, info)
             played += info["env_steps"]
             self.length += info["env_steps"]
             if terminated or truncated:
@@ -64,7 +64,7 @@ class Collector:
         action, self.memory = player.act(self.rows[-1]["image"][None], self.memory, explore=True)
         return action[0]
 
-    def _remember(self, obs: dict, action: np.ndarray, reward: float, terminated: bool, info: dict) -> None:
+    def _add_row(self, obs: dict, action: np.ndarray, reward: float, terminated: bool, info: dict) -> None:
         row = {
             "image": obs["image"],
             "state": np.asarray(obs["state"], np.float64),
@@ -89,7 +89,7 @@ class Collector:
 
 
 def store_fields(env: Env) -> dict[str, Field]:
-    """Returns the row layout of everything that a collector remembers of ``env``."""
+    """Returns the layout of the rows that a collector stores of ``env``."""
     spec = Spec.of(env)
     fields = {
         "image": Field("|u1", spec.image),

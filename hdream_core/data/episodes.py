@@ -1,4 +1,4 @@
-"""Reads the episodes of a buffer, checked and in the dtypes of training: what validation and training share."""
+"""Reads the episodes of a buffer, checked and in the dtypes of training. Validation and training share this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 
 STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")  # T entries
-FRAME_FIELDS = ("image", "state", "success", "sim_state")  # T + 1 entries; the last where a task can be restored
+FRAME_FIELDS = ("image", "state", "success", "sim_state")  # T + 1 entries; sim_state only if a task can be restored
 TRAINING_FIELDS = ("image", "actions", "rewards", "terminations")
 ALL_FIELDS = STEP_FIELDS + FRAME_FIELDS[:3]
 SCALARS = ("rewards", "terminations", "truncations", "success")
@@ -27,14 +27,14 @@ DTYPES = {
     "sim_state": np.float64,
     **dict.fromkeys(("terminations", "truncations", "success"), np.bool_),
 }
-"""What training and studies read each field as. Frames are uint8 and are never cast."""
+"""The dtype in which training and studies read each field. Frames are uint8 and never cast."""
 
 
-def settle(episode: Mapping[str, np.ndarray], where: str, required: tuple[str, ...] = ALL_FIELDS) -> Arrays:
+def check_and_cast(episode: Mapping[str, np.ndarray], where: str, required: tuple[str, ...] = ALL_FIELDS) -> Arrays:
     """Checks an episode and returns it with each field in the dtype of ``DTYPES``.
 
-    Numbers of any width are taken where the cast keeps what they say: whole numbers and floats for actions, rewards and
-    states, and 0 and 1 for flags. Nothing else is.
+    Numbers of any width are accepted if the cast keeps their meaning: whole numbers and floats for actions, rewards and
+    states; 0 and 1 for flags. Everything else is refused.
 
     Args:
         episode: in Minari's layout (``minari_layout.convert``); all of its fields are checked.
@@ -42,22 +42,22 @@ def settle(episode: Mapping[str, np.ndarray], where: str, required: tuple[str, .
         required: fields that the episode must have.
 
     Raises:
-        DatasetError: naming ``where``, the field, and what is wrong with it.
+        DatasetError: naming ``where``, the field, and what is wrong.
     """
     missing = [name for name in required if name not in episode]
     if missing:
         raise DatasetError(f"{where}: {missing[0]} is missing")
     _check_shapes(episode, where)
-    settled = {name: _cast(name, values, where) for name, values in episode.items()}
-    if np.abs(settled["actions"]).max(initial=0) > 1:
+    cast = {name: _cast(name, values, where) for name, values in episode.items()}
+    if np.abs(cast["actions"]).max(initial=0) > 1:
         raise DatasetError(f"{where}: actions leave [-1, 1]")
-    for name in {"terminations", "truncations"} & set(settled):
-        if (early := np.flatnonzero(settled[name][:-1])).size:
+    for name in {"terminations", "truncations"} & set(cast):
+        if (early := np.flatnonzero(cast[name][:-1])).size:
             raise DatasetError(
-                f"{where}: {name} end the episode at step {early[0] + 1} of {len(settled[name])}; only the last step "
-                "may, so make the rest an episode of its own"
+                f"{where}: {name} end the episode at step {early[0] + 1} of {len(cast[name])}; only the last step "
+                "may end it, so make the rest an episode of its own"
             )
-    return settled
+    return cast
 
 
 def _check_shapes(episode: Mapping[str, np.ndarray], where: str) -> None:
@@ -80,7 +80,7 @@ def _check_shapes(episode: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def _cast(name: str, values: np.ndarray, where: str) -> np.ndarray:
-    # In ``sim_state``, NaN stands for None.
+    # In ``sim_state``, NaN represents None.
     if name != "sim_state" and values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DatasetError(f"{where}: {name} has a value that is not finite")
     dtype = DTYPES.get(name)
@@ -98,16 +98,16 @@ def _cast(name: str, values: np.ndarray, where: str) -> np.ndarray:
 
 
 def spec_of(facts: Mapping[str, Any], image: tuple[int, ...], action: tuple[int, ...], longest: int) -> Spec:
-    """Returns the description of the environment that a buffer is from.
+    """Returns the spec of the environment that a buffer was collected in.
 
     Args:
-        facts: the builder's metadata; without ``spec`` in older and hand-made buffers.
+        facts: the builder's metadata; older and hand-made buffers have no ``spec`` in it.
         image: shape of a frame, (H, W, C).
         action: shape of an action, (A,).
-        longest: steps of the longest episode, which stand for an unknown time limit.
+        longest: steps of the longest episode, used if the time limit is unknown.
 
     Raises:
-        DatasetError: if ``spec`` is none, or does not fit the data.
+        DatasetError: if ``spec`` is not one, or does not fit the data.
     """
     with untrusted.expecting("the buffer's metadata: hdream.spec", DatasetError):
         if "spec" not in facts:
@@ -119,20 +119,20 @@ def spec_of(facts: Mapping[str, Any], image: tuple[int, ...], action: tuple[int,
 
 
 class Episodes:
-    """Reads a buffer's episodes one after another, each checked.
+    """Reads a buffer's episodes one after another and checks each.
 
     Args:
-        folder: of the buffer.
+        folder: folder of the buffer.
         required: fields that each episode must have.
 
     Attributes:
-        path: of the file with the episodes.
-        metadata: of the data set.
-        casts: the dtype that was found, by field, of fields that were cast (see ``DTYPES``).
-        spec: of the environment that the episodes come from; known once the first has been read.
+        path: path of the file with the episodes.
+        metadata: metadata of the data set.
+        casts: dtype in the file of each field that was cast (see ``DTYPES``).
+        spec: spec of the environment that the episodes come from; available once the first was read.
 
     Raises:
-        DatasetError: naming the file, the episode and the field that cannot be trained on.
+        DatasetError: naming the file, the episode and the field that training cannot use.
     """
 
     spec: Spec
@@ -143,21 +143,21 @@ class Episodes:
         self.casts: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[tuple[h5py.Group, Arrays, Arrays]]:
-        """Yields of each episode its group, its arrays as they are stored, and the same as training reads them."""
-        told = self.metadata["total_episodes"]
+        """Yields each episode's group, its arrays as stored, and its arrays as training reads them."""
+        total = self.metadata["total_episodes"]
         with open_main(self.path) as file:
-            if not len(file) == told > 0:
-                raise DatasetError(f"{self.path}: holds {len(file)} episodes, its metadata says {told}")
-            for index in range(told):
+            if not len(file) == total > 0:
+                raise DatasetError(f"{self.path}: holds {len(file)} episodes, its metadata says {total}")
+            for index in range(total):
                 where = f"{self.path}: episode_{index}"
                 stored = read_episode(file, index)
-                settled = settle(stored, where, self.required)
+                episode = check_and_cast(stored, where, self.required)
                 if not index:
-                    self.spec = self._spec(settled, where)
-                self._check(settled, where)
-                cast = [name for name in settled if stored[name].dtype != settled[name].dtype]
+                    self.spec = self._spec(episode, where)
+                self._check(episode, where)
+                cast = [name for name in episode if stored[name].dtype != episode[name].dtype]
                 self.casts |= {name: str(stored[name].dtype) for name in cast}
-                yield file[f"episode_{index}"], stored, settled
+                yield file[f"episode_{index}"], stored, episode
 
     def _spec(self, episode: Arrays, where: str) -> Spec:
         image, action = episode["image"].shape[1:], episode["actions"].shape[1:]
@@ -169,7 +169,7 @@ class Episodes:
         return spec
 
     def _check(self, episode: Arrays, where: str) -> None:
-        """Holds an episode to the buffer's spec."""
+        """Checks an episode against the buffer's spec."""
         for name, shape in (("image", self.spec.image), ("actions", (self.spec.action.dim,))):
             if episode[name].shape[1:] != shape:
                 raise DatasetError(
@@ -182,6 +182,6 @@ class Episodes:
                     f"{where}: actions must be one-hot; those of {self.metadata['hdream']['task']} are choices"
                 )
 
-    def said(self) -> str:
-        """Returns what was cast, in a line; empty if nothing was."""
+    def cast_summary(self) -> str:
+        """Describes in one line what was cast; empty if nothing was."""
         return ", ".join(f"{name} are {kind}, read as {np.dtype(DTYPES[name])}" for name, kind in self.casts.items())

@@ -1,11 +1,11 @@
-"""Reads and writes buffers in Minari's HDF5 layout, and converts between it and our rows in one function.
+"""Reads and writes buffers in Minari's HDF5 layout, and converts between it and our rows.
 
 Minari stores, for an episode of T steps, T + 1 observations and T actions, rewards, terminations and truncations:
 ``actions[t]`` is taken AFTER ``observations[t]``. Our rows (``store.py``) hold with each frame the action that LED TO
-it: row 0 has the reset frame, action 0 and reward 0. An error in this shift trains a model that is late by a step.
+it: row 0 has the reset frame, action 0 and reward 0. An error in this shift trains a model that is one step late.
 
 A dataset is a folder ``data/`` with ``main_data.hdf5`` and ``metadata.json``, as Minari >= 0.5 reads it. Images are not
-compressed as JPEG, whose artefacts ruin small targets.
+compressed as JPEG, because its artefacts hide small targets.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ Arrays = dict[str, np.ndarray]
 
 
 class DatasetError(UserError, ValueError):
-    """A buffer on disk is missing, incomplete or inconsistent; the message is one line for the user."""
+    """Reports a buffer on disk that is missing, incomplete or inconsistent; the message is one line for the user."""
 
 
 def convert(episode: Mapping[str, np.ndarray], to: Literal["rows", "minari"]) -> Arrays:
-    """Shifts an episode between Minari's layout and our rows; each direction undoes the other.
+    """Shifts an episode between Minari's layout and our rows; each direction inverts the other.
 
     Minari side (T steps): ``actions`` (T, A), ``rewards``, ``terminations``, ``truncations`` (T,). All other fields,
     such as ``image``, ``state``, ``success``, ``sim_state``, have T + 1 entries.
-    Row side (T + 1 rows): ``action`` (T + 1, A), ``reward``, ``is_terminal``, ``truncated`` (T + 1,), the rest alike.
+    Row side (T + 1 rows): ``action`` (T + 1, A), ``reward``, ``is_terminal``, ``truncated`` (T + 1,); the rest as
+    above.
     """
     row_names = {"actions": "action", "rewards": "reward", "terminations": "is_terminal", "truncations": "truncated"}
     if to == "minari":
@@ -45,7 +46,7 @@ def convert(episode: Mapping[str, np.ndarray], to: Literal["rows", "minari"]) ->
         }
     rows = {}
     for name, values in episode.items():
-        if name in row_names:  # nothing led to the reset frame
+        if name in row_names:  # no action led to the reset frame
             values = np.concatenate([np.zeros_like(values[:1]), values])
         rows[row_names.get(name, name)] = values
     return rows
@@ -58,7 +59,7 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
     observations, infos = ("image", "state"), ("success", "sim_state", "skill")
     for name, values in episode.items():
         parent = "observations/" if name in observations else "infos/" if name in infos else ""
-        # One chunk an episode would be read whole for a single frame; 50 steps are a training window.
+        # With one chunk per episode, reading a frame would read the whole episode. 50 steps are a training window.
         chunks = (min(50, len(values)), *values.shape[1:])
         group.create_dataset(
             parent + name,
@@ -71,7 +72,7 @@ def write_episode(file: h5py.File, index: int, episode: Mapping[str, np.ndarray]
 
 
 def open_main(path: Path) -> h5py.File:
-    """Opens a buffer's HDF5 file for reading; DatasetError if it is damaged."""
+    """Opens a buffer's HDF5 file for reading; raises DatasetError if it is damaged."""
     with untrusted.expecting(f"{path}: cannot be opened", DatasetError):
         return sealed.open_to_read(path)
 
@@ -92,7 +93,7 @@ def read_episode(file: h5py.File, index: int, fields: tuple[str, ...] | None = N
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Reads ``metadata.json`` of a dataset folder; DatasetError if the folder holds no complete dataset."""
+    """Reads ``metadata.json`` of a dataset folder; raises DatasetError if the folder holds no complete dataset."""
     path = folder / "data" / METADATA_FILE
     if not path.exists() or not (folder / "data" / MAIN_FILE).exists():
         raise DatasetError(f"{folder}: no complete buffer there (expected data/{MAIN_FILE} and data/{METADATA_FILE})")
@@ -107,7 +108,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
-FACTS = ("task", "sha256")  # what must be in a buffer's own metadata
+FACTS = ("task", "sha256")  # fields that a buffer's own metadata must have
 
 
 def _check_metadata(metadata: dict[str, Any], path: Path) -> None:

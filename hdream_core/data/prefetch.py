@@ -14,21 +14,21 @@ from hdream_core.support.randomness import rng_state, set_rng_state
 
 
 def as_tensors(batch: Batch, pin: bool) -> dict[str, Tensor]:
-    """Turns a batch into tensors on the CPU; pinned, a GPU fetches them beside other work."""
+    """Turns a batch into tensors on the CPU. If pinned, copying them to a GPU overlaps other work."""
     fields = {name: torch.from_numpy(x) for name, x in batch.items()}
     return {name: x.pin_memory() for name, x in fields.items()} if pin else fields
 
 
 class Prefetcher:
-    """Iterates over batches of a replay without end.
+    """Iterates endlessly over batches of a replay.
 
-    Which windows the next batch has is decided when this one is asked for; only reading them goes on beside. So what a
-    batch holds does not depend on how long anything takes, and an episode is first drawn from one batch after its end.
+    The windows of the next batch are drawn when this one is requested; only reading them overlaps. So the content of a
+    batch does not depend on timing, and an episode is first sampled one batch after its end.
 
     Args:
-        replay: sampled from.
-        rng: of the windows; nobody else draws from it.
-        batch, length: windows, and rows of each.
+        replay: replay to sample from.
+        rng: generator of the windows; nothing else draws from it.
+        batch, length: number of windows, and rows of each.
         pin: put batches into pinned memory.
     """
 
@@ -36,13 +36,13 @@ class Prefetcher:
         self.replay, self.rng, self.batch, self.length, self.pin = replay, rng, batch, length, pin
         self._thread = ThreadPoolExecutor(1, "batches")
         self._next: Future[dict[str, Tensor]] | None = None
-        self._starts: np.ndarray | None = None  # of the next batch's windows
+        self._starts: np.ndarray | None = None  # first rows of the next batch's windows
 
     def __iter__(self) -> Prefetcher:
         return self
 
     def __next__(self) -> dict[str, Tensor]:
-        """Returns the next batch, fields as in ``replay.Batch``."""
+        """Returns the next batch, with fields as in ``replay.Batch``."""
         if self._next is None:
             self._draw()
         batch = self._next.result()
@@ -59,15 +59,15 @@ class Prefetcher:
         return as_tensors(self.replay.windows(starts, self.length), self.pin)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a checkpoint saves of the batches to come: the next one's windows, and what draws the others."""
+        """Returns what a checkpoint saves: the next batch's windows, and the generator of all later ones."""
         starts = None if self._starts is None else torch.from_numpy(self._starts)
         return {"starts": starts, "rng": rng_state(self.rng)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back to a saved state; the replay must hold the episodes that it held then.
+        """Restores a saved state; the replay must hold the same episodes as then.
 
         Raises:
-            ValueError: if it does not hold the saved windows.
+            ValueError: if the replay does not hold the saved windows.
         """
         set_rng_state(self.rng, state["rng"])
         self._starts = self._next = None

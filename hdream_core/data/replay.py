@@ -18,28 +18,28 @@ image[t]; ``is_first`` and ``is_terminal`` (B, T) bool."""
 
 
 class NoWindowError(UserError, ValueError):
-    """Says that the episodes hold no window of the length asked for; the message is one line for the user."""
+    """Reports that no episode has a window of the requested length; the message is one line for the user."""
 
 
 class Replay:
     """Draws batches of windows from the episodes of a store.
 
     An *episode* window lies in one episode: an episode is drawn uniformly among those that are long enough, then a
-    window of it. A *stream* window may cross episode ends: the episodes are laid one after another, and a window starts
-    uniformly at any row that enough rows follow. That is for episodes which may be shorter than a window.
+    window of it. A *stream* window may cross episode ends: the episodes are concatenated, and a window starts uniformly
+    at any row that enough rows follow. Stream windows suit episodes that may be shorter than a window.
 
-    A window is named by the row of the store that it starts at. What it holds follows from that alone: the rows up to
-    the end of the episode, then those of the next episodes. Episodes are only ever added at the end, so neither growth
-    nor ``capacity`` changes what a window holds after it was drawn.
+    A window is identified by its first row in the store. That determines its content: the rows up to the end of the
+    episode, then those of the next episodes. Episodes are only added at the end. So neither growth nor ``capacity``
+    changes the content of a window after it was drawn.
 
     Args:
-        store: where the episodes are; may grow while sampled.
-        episodes: sample only these (a training or held-out split), in the order of the store; None takes all there are.
-        capacity: sample only the latest episodes, whole ones, that hold so many rows together or fewer; one at least.
-            Stream windows need a capacity of a window and the longest episode together, or rows may come to be too few.
-        oversample_ends: draw starts from a range one window longer and clip, so that an episode's last steps are seen
-            as often as its middle ones. For episode windows alone; stream windows see all rows equally often anyway,
-            except near the stream's two ends, and ignore it.
+        store: store of the episodes; it may grow between samples.
+        episodes: sample only these (a training or held-out split), in the order of the store; None takes all.
+        capacity: sample only the latest whole episodes that together have at most so many rows, but at least one. With
+            stream windows it must hold a window and the longest episode, or too few rows may remain.
+        oversample_ends: draw starts from a range one window longer and clip, so that an episode's last steps are
+            sampled as often as its middle ones. Stream windows ignore it: they sample all rows equally often, except
+            near the stream's two ends.
         window_kind: ``episode`` or ``stream``.
 
     Raises:
@@ -63,7 +63,7 @@ class Replay:
         self.window_kind = window_kind
 
     def usable(self, length: int) -> np.ndarray:
-        """Returns the indices of the episodes that a window of ``length`` rows fits into."""
+        """Returns the indices of the episodes that have ``length`` rows or more."""
         lengths = self._lengths()
         chosen = self._newest(lengths)
         return chosen[lengths[chosen] >= length]
@@ -75,7 +75,7 @@ class Replay:
         return len(self.usable(length)) > 0
 
     def starts(self, rng: np.random.Generator, batch: int, length: int) -> np.ndarray:
-        """Draws ``batch`` windows; returns the rows of the store that they start at, int64 ``(batch,)``.
+        """Draws ``batch`` windows; returns their first rows in the store, int64 ``(batch,)``.
 
         Raises:
             NoWindowError: if there are too few rows for a window.
@@ -106,10 +106,10 @@ class Replay:
         return self.windows(self.starts(rng, batch, length), length)
 
     def windows(self, starts: np.ndarray, length: int) -> Batch:
-        """Reads the windows that ``starts`` drew.
+        """Reads the windows that start at rows ``starts``.
 
-        ``is_first`` stands at a window's first row, since the state before it is unknown, and wherever an episode
-        begins in it.
+        ``is_first`` is true at a window's first row, because the state before it is unknown, and wherever an episode
+        begins.
         """
         rows = self.rows(starts, length)
         batch = {name: self.store.gather(name, rows) for name in ("image", "action", "reward", "is_terminal")}
@@ -118,10 +118,10 @@ class Replay:
         return batch
 
     def rows(self, starts: np.ndarray, length: int) -> np.ndarray:
-        """Finds the rows of the store that windows hold, int64 ``(batch, length)``.
+        """Returns the rows of the store that the windows consist of, int64 ``(batch, length)``.
 
         Raises:
-            ValueError: if there is no such window.
+            ValueError: if the store has no such window.
         """
         stream = self._stream(newest=False)
         first = stream.positions(starts)
@@ -137,7 +137,7 @@ class Replay:
         return np.arange(len(lengths)) if self.episodes is None else self.episodes
 
     def _newest(self, lengths: np.ndarray) -> np.ndarray:
-        """Returns the indices of the episodes that are sampled now, at least one if there is any."""
+        """Returns the indices of the episodes that are sampled now: at least one, if there is any."""
         chosen = self._chosen(lengths)
         if self.capacity is not None:
             newest_first = lengths[chosen][::-1].cumsum()[::-1]
@@ -145,17 +145,17 @@ class Replay:
         return chosen
 
     def _stream(self, newest: bool) -> _Stream:
-        """Lays out the episodes that are sampled now, or with those that have left ``capacity`` since they were."""
-        lengths = self._lengths()  # one look at a store that may grow meanwhile: the prefetcher's thread calls this
+        """Concatenates the episodes that are sampled now; unless ``newest``, also those that have left ``capacity``."""
+        lengths = self._lengths()  # read once: the prefetcher's thread calls this while the store may grow
         chosen = self._newest(lengths) if newest else self._chosen(lengths)
         return _Stream((lengths.cumsum() - lengths)[chosen], lengths[chosen])
 
 
 class _Stream:
-    """Lays episodes one after another, and finds positions in that stream by row of the store and the reverse.
+    """Concatenates episodes, and converts between positions in that stream and rows of the store.
 
     Args:
-        firsts: row of the store that each episode begins at, ascending.
+        firsts: first row of each episode in the store, ascending.
         lengths: rows of each.
     """
 
@@ -165,12 +165,12 @@ class _Stream:
         self.total = int(lengths.sum())
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
-        """Finds the rows of the store that stand at the given positions, which must lie in the stream."""
+        """Returns the rows of the store at the given positions, which must lie in the stream."""
         episode = np.searchsorted(self.begins, positions, "right") - 1
         return self.firsts[episode] + positions - self.begins[episode]
 
     def positions(self, rows: np.ndarray) -> np.ndarray:
-        """Finds where rows of the store stand in the stream; -1 for those that do not."""
+        """Returns the positions of rows of the store in the stream; -1 for rows that are not in it."""
         if not self.total:
             return np.full(rows.shape, -1)
         episode = np.searchsorted(self.firsts, rows, "right") - 1
@@ -179,17 +179,18 @@ class _Stream:
 
 
 def split_episodes(episodes: int, heldout_fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Splits episodes into training and held-out ones, the same for every run on a buffer of so many; their indices.
+    """Splits episodes into training and held-out ones; returns the indices of both.
 
-    At least one episode is held out and at least one kept, where there are two or more.
+    The split is the same for every run on a buffer of so many episodes. With two episodes or more, neither part is
+    empty.
     """
     order = np.random.default_rng(0).permutation(episodes)
-    held = min(max(round(heldout_fraction * episodes), 1), max(episodes - 1, 0))
-    return np.sort(order[held:]), np.sort(order[:held])
+    count = min(max(round(heldout_fraction * episodes), 1), max(episodes - 1, 0))
+    return np.sort(order[count:]), np.sort(order[:count])
 
 
 def random_batch(batch: int, length: int, spec: Spec) -> Batch:
-    """Makes windows of noise in the shapes of an environment's, for timings."""
+    """Makes windows of noise in the shapes of an environment, for timings."""
     rng = np.random.default_rng(0)
     shape = batch, length
     first = np.zeros(shape, bool)

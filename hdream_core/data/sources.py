@@ -1,4 +1,4 @@
-"""Where a trainer's data comes from: an environment it plays in, or a fixed buffer. The loop sees one interface."""
+"""Sources of a trainer's data: an environment to play in, or a fixed buffer. The loop uses both in the same way."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
 
-EVAL_SEED = 1_000_000  # added to a run's seed for its evaluation environments: no training episode has such a seed
+EVAL_SEED = 1_000_000  # added to a run's seed for its evaluation environments; no training episode has such a seed
 
 
 class DataSource(Protocol):
-    """What the trainer asks of its data.
+    """Provides the trainer's data.
 
     Attributes:
-        spec: of the environment that the data come from.
-        fixed: whether the data are all there at the start (offline).
-        replay: what batches are drawn from.
+        spec: spec of the environment that the data come from.
+        fixed: whether all data exist at the start (offline).
+        replay: replay that batches are drawn from.
         heldout: episodes that are never trained on.
-        facts: the look of the frames, the hash of the buffer: what a run must keep to when it resumes.
+        facts: look of the frames and hash of the buffer, which must be the same when a run resumes.
     """
 
     spec: Spec
@@ -46,26 +46,26 @@ class DataSource(Protocol):
 
     @property
     def between_episodes(self) -> bool:
-        """Whether nothing needs saving but ``position``."""
+        """Tells whether ``position`` is all that needs saving."""
 
     def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
-        """Gathers experience; returns the environment steps by which the clock moves, and facts of ended episodes."""
+        """Gathers experience; returns the environment steps for the clock, and metrics of the episodes that ended."""
 
     def position(self) -> np.ndarray:
         """Returns what a checkpoint saves of the replay."""
 
     def rewind(self, position: np.ndarray) -> None:
-        """Goes back to a saved position."""
+        """Restores a saved position."""
 
     def eval_envs(self) -> VectorEnv:
-        """Returns environments for evaluation, made when first asked for."""
+        """Returns the environments for evaluation; makes them at the first call."""
 
     def close(self) -> None:
-        """Ends the processes that it has started."""
+        """Ends the processes that were started."""
 
 
 class _EvalEnvs:
-    """Makes evaluation environments when they are needed; their frames look like the training data's."""
+    """Makes evaluation environments when they are needed. Their frames look like the training data's."""
 
     def __init__(self, config: Config, look: Mapping[str, str]):
         self.config, self.look = config, dict(look)
@@ -73,7 +73,7 @@ class _EvalEnvs:
         self._envs: VectorEnv | None = None
 
     def eval_envs(self) -> VectorEnv:
-        """Returns one environment for each evaluation episode."""
+        """Returns one environment per evaluation episode."""
         if self._envs is None:
             config = self.config.eval
             gpu = pick_device(self.config.train.device).type == "cuda"
@@ -91,7 +91,7 @@ class _EvalEnvs:
 
 
 class Online(_EvalEnvs):
-    """Experience from an environment, kept in ``<run>/replay``."""
+    """Gathers experience by playing in an environment, and stores it in ``<run>/replay``."""
 
     fixed, heldout = False, None
 
@@ -119,7 +119,7 @@ class Online(_EvalEnvs):
 
     @property
     def between_episodes(self) -> bool:
-        """Whether no episode is being played."""
+        """Tells whether no episode is in progress."""
         return self.collector.between_episodes
 
     def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
@@ -131,12 +131,12 @@ class Online(_EvalEnvs):
         return self.store.position()
 
     def rewind(self, position: np.ndarray) -> None:
-        """Drops the episodes that came after a saved position."""
+        """Removes the episodes that were added after a saved position."""
         self.store.rewind(position)
 
 
 class Offline(_EvalEnvs):
-    """A fixed buffer; the clock moves, the data do not."""
+    """Reads a fixed buffer; the clock advances and the data stay."""
 
     fixed, between_episodes = True, True
 
@@ -151,13 +151,13 @@ class Offline(_EvalEnvs):
             raise ConfigError(f"{config.offline_buffer}: has one episode; training needs two, one of them held out")
         training, heldout = split_episodes(self.store.episodes, config.eval.heldout_fraction)
         lengths = np.asarray(self.store.lengths)
-        of_training = lengths[training].sum() if train.windows == "stream" else lengths[training].max()
-        check_windows(config, int(of_training), int(lengths[heldout].max()))
+        rows = lengths[training].sum() if train.windows == "stream" else lengths[training].max()
+        check_windows(config, int(rows), int(lengths[heldout].max()))
         self.replay = Replay(self.store, training, None, train.oversample_ends, train.windows)
         self.heldout = Replay(self.store, heldout)
 
     def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
-        """Gathers nothing."""
+        """Gathers nothing; the clock advances by ``env_steps``."""
         return env_steps, []
 
     def position(self) -> np.ndarray:
@@ -172,22 +172,22 @@ def check_windows(config: Config, rows: int, heldout_rows: int | None = None) ->
     """Raises ConfigError if training or held-out windows do not fit.
 
     Args:
-        config: of the run.
-        rows: of the longest stretch that a training window is cut from.
-        heldout_rows: of the longest held-out episode, offline.
+        config: config of the run.
+        rows: rows of the longest sequence that a training window is taken from.
+        heldout_rows: rows of the longest held-out episode; offline only.
     """
     kind = "episode" if heldout_rows is None else "training episode"
     fits = {"train.length": (config.train.length, kind, rows)}
     if heldout_rows is not None:
-        dream = config.eval.context + config.eval.horizon
-        fits["eval.context + eval.horizon"] = dream, "held-out episode", heldout_rows
+        heldout_length = config.eval.context + config.eval.horizon
+        fits["eval.context + eval.horizon"] = heldout_length, "held-out episode", heldout_rows
     for name, (length, kind, longest) in fits.items():
         if length > longest:
             raise ConfigError(f"{name} is {length}, but the longest {kind} of {config.task} here has {longest} frames")
 
 
 def check_source(config: Config) -> None:
-    """Raises what is wrong with a config's task, buffer or prefill, before anything is made for it."""
+    """Checks a config's task, buffer, prefill and device before anything is made for it; raises UserError."""
     envs.find(config.task)
     train = config.train
     if config.offline_buffer:
@@ -200,7 +200,7 @@ def check_source(config: Config) -> None:
 
 
 def _clock_end(config: Config) -> int:
-    """Where a run's clock ends, at the least: at a multiple of ``train_every``."""
+    """Returns the earliest step at which a run's clock can end: a multiple of ``train_every``."""
     return -(-config.train.steps // config.train.train_every) * config.train.train_every
 
 

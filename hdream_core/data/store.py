@@ -2,10 +2,10 @@
 
 A store is a folder with one raw file per field and, in ``layout.json``, each field's dtype and row shape. Row 0 of an
 episode is the reset frame; row t holds the frame that ``action[t]`` led to and the reward that came with it. The
-list of episodes (first row, length) is not a file of the store: a checkpoint carries it, so that what was appended
-after the checkpoint never happened. A window is one read per field (one per piece, where its rows lie apart), so a
-process holds what it asked for and no more, however large the store; the system's page cache keeps what fits, once for
-all processes that read the store.
+list of episodes (first row, length) is not a file of the store. A checkpoint carries it, so that rows appended after
+the checkpoint do not count. A window is one read per field, or one per piece where its rows are not adjacent. So a
+process holds only what it requested, however large the store. The system's page cache keeps what fits, once for all
+processes that read the store.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ from hdream_core.support.files import write_atomically
 
 
 class StoreError(UserError, ValueError):
-    """Says that a store on disk does not fit what is read from or written to it."""
+    """Reports a store on disk that does not fit what is read from or written to it."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """Describes one row of a field: dtype and shape."""
+    """Describes a row of a field: dtype and shape."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def row_bytes(self) -> int:
-        """Returns the bytes that a row takes on disk."""
+        """Returns the bytes of a row on disk."""
         return np.dtype(self.dtype).itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
 class EpisodeStore:
-    """Keeps episodes as rows of named fields in a folder; they are appended, never changed.
+    """Stores episodes as rows of named fields in a folder. Episodes are appended and never changed.
 
-    Constructing one changes nothing on disk: the first ``append`` or ``rewind`` makes the folder and its layout.
+    Constructing a store changes nothing on disk: the first ``append`` or ``rewind`` makes the folder and its layout.
 
     Args:
-        folder: of the store; need not exist.
-        fields: row layout; must equal what the folder already holds. None reads it from the folder.
+        folder: folder of the store; need not exist.
+        fields: layout of the rows; must equal the folder's, if it has one. None reads it from the folder.
 
     Raises:
-        StoreError: if the folder's layout differs from ``fields``, or is missing where ``fields`` is None.
+        StoreError: if the folder's layout differs from ``fields``, or is missing and ``fields`` is None.
     """
 
     def __init__(self, folder: str | Path, fields: Mapping[str, Field] | None = None):
         self.folder = Path(folder)
-        found = self._layout_on_disk()
-        if fields is None and found is None:
+        saved = self._layout_on_disk()
+        if fields is None and saved is None:
             raise StoreError(f"{self.folder}: no layout.json, so this is not an episode store")
-        self.fields: dict[str, Field] = dict(found if fields is None else fields)
-        self._check(found)
+        self.fields: dict[str, Field] = dict(saved if fields is None else fields)
+        self._check(saved)
         self.starts: list[int] = []
         self.lengths: list[int] = []
         self._descriptors: dict[str, int] = {}
@@ -74,36 +74,36 @@ class EpisodeStore:
         if not path.exists():
             return None
         try:
-            found = untrusted.json_value(path.read_bytes())
-            return {untrusted.plain_name(name, "a field"): _field(*kind) for name, kind in found.items()}
+            layout = untrusted.json_value(path.read_bytes())
+            return {untrusted.plain_name(name, "a field"): _field(*kind) for name, kind in layout.items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise StoreError(f"{path}: not a store's layout ({error})") from None
 
-    def _check(self, found: dict[str, Field] | None) -> None:
-        if found is not None and found != self.fields:
-            raise StoreError(f"{self.folder}: holds {found}, which differs from the {self.fields} of this run")
+    def _check(self, saved: dict[str, Field] | None) -> None:
+        if saved is not None and saved != self.fields:
+            raise StoreError(f"{self.folder}: holds {saved}, which differs from the {self.fields} of this run")
 
     def _make(self) -> None:
-        """Makes the folder and its layout, or checks the layout that somebody has made since."""
-        found = self._layout_on_disk()
-        self._check(found)
-        if found is None:
+        """Makes the folder and its layout, or checks the layout that another process has made meanwhile."""
+        saved = self._layout_on_disk()
+        self._check(saved)
+        if saved is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps({name: [f.dtype, list(f.shape)] for name, f in self.fields.items()})
             write_atomically(self.folder / "layout.json", text.encode())
 
     @property
     def rows(self) -> int:
-        """Counts the rows that the episodes take."""
+        """Returns the number of rows of all episodes."""
         return self.starts[-1] + self.lengths[-1] if self.starts else 0
 
     @property
     def episodes(self) -> int:
-        """Counts the episodes."""
+        """Returns the number of episodes."""
         return len(self.starts)
 
     def append(self, episode: Mapping[str, np.ndarray]) -> None:
-        """Adds one whole episode; every array is ``(rows, ...)`` of the same number of rows.
+        """Appends one whole episode; every array is ``(rows, ...)`` with the same number of rows.
 
         Raises:
             StoreError: if a field is missing, or an array's row shape differs from the layout; nothing is written then.
@@ -125,7 +125,7 @@ class EpisodeStore:
                 file.seek(start * field.row_bytes)
                 file.write(values.data if values.size else b"")
                 file.flush()
-                os.fsync(file.fileno())  # a checkpoint that counts on these rows is synced, too
+                os.fsync(file.fileno())  # a checkpoint that lists these rows is synced, too
         self.starts.append(start)
         self.lengths.append(lengths.pop())
 
@@ -133,22 +133,22 @@ class EpisodeStore:
         """Reads rows ``s`` to ``s + length`` of a field for every start s: ``(len(starts), length, ...)``.
 
         Raises:
-            StoreError: if the file ends before the last of them.
+            StoreError: if the file ends before the last row.
         """
         return self.gather(name, np.asarray(starts, np.int64)[:, None] + np.arange(length))
 
     def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Reads any rows of a field, ``(B, T)`` indices: ``(B, T, ...)``. Rows of a window that adjoin are one read.
+        """Reads given rows of a field, ``(B, T)`` indices: ``(B, T, ...)``. Adjacent rows of a window are one read.
 
         Raises:
-            StoreError: if the file ends before the last of them.
+            StoreError: if the file ends before the last row.
         """
         field, (windows, length) = self.fields[name], rows.shape
         size = os.fstat(self._descriptor(name)).st_size
         if length * field.row_bytes > size:
             raise StoreError(f"{self.folder / name}.raw: {size} bytes, too few for a window of {length} rows")
         out = np.empty((windows * length, *field.shape), field.dtype)
-        begins = np.ones(rows.shape, bool)  # a piece: where a row is not the one after its neighbour
+        begins = np.ones(rows.shape, bool)  # where a piece begins: at a row that does not follow its neighbour
         begins[:, 1:] = np.diff(rows) != 1
         flat = rows.ravel()
         for begin, end in pairwise([*np.flatnonzero(begins), len(flat)]):
@@ -156,12 +156,12 @@ class EpisodeStore:
         return out.reshape(windows, length, *field.shape)
 
     def _read(self, name: str, start: int, out: np.ndarray) -> None:
-        # Not memory-mapped: the pages of a map count as this process's memory, 2.8 GB soon with 250,000 steps.
+        # Not memory-mapped: the pages of a map count as this process's memory, soon 2.8 GB with 250,000 steps.
         offset = start * self.fields[name].row_bytes
-        got = os.preadv(self._descriptor(name), [out.data.cast("B")], offset) if out.size else 0
-        if got != out.nbytes:
+        read = os.preadv(self._descriptor(name), [out.data.cast("B")], offset) if out.size else 0
+        if read != out.nbytes:
             raise StoreError(
-                f"{self.folder / name}.raw: is shorter than its episodes, it ends before row {start + len(out)}"
+                f"{self.folder / name}.raw: is shorter than its episodes; it ends before row {start + len(out)}"
             )
 
     def _descriptor(self, name: str) -> int:
@@ -181,23 +181,27 @@ class EpisodeStore:
         """Returns what a checkpoint saves: ``(episodes, 2)`` int64, each episode's first row and length."""
         return np.array([self.starts, self.lengths], np.int64).T.reshape(-1, 2)
 
-    def read_to(self, position: np.ndarray) -> None:
-        """Takes the episodes of a saved position as those that are there; files stay as they are.
+    def set_position(self, position: np.ndarray) -> None:
+        """Sets the list of episodes to a saved position; files stay as they are.
 
         Raises:
-            StoreError: if a file does not hold all the rows of the position.
+            StoreError: if a file does not hold all rows of the position.
         """
         position = self._checked(np.asarray(position))
         self.starts, self.lengths = ([int(x) for x in column] for column in position.T)
         for name, field in self.fields.items():
             path, size = self.folder / f"{name}.raw", self.rows * field.row_bytes
-            found = path.stat().st_size if path.exists() else 0
-            if found < size:
-                raise StoreError(f"{path}: holds {found} bytes, {size} are needed; rows have been lost")
+            held = path.stat().st_size if path.exists() else 0
+            if held < size:
+                raise StoreError(f"{path}: holds {held} bytes, {size} are needed; rows have been lost")
 
     def rewind(self, position: np.ndarray) -> None:
-        """Goes back to a saved position and cuts off the rows beyond it, for who writes here; else as ``read_to``."""
-        self.read_to(position)
+        """Restores a saved position and truncates the files after it. Only the process that writes the store may do so.
+
+        Raises:
+            StoreError: as ``set_position``.
+        """
+        self.set_position(position)
         self._make()
         for name, field in self.fields.items():
             path = self.folder / f"{name}.raw"
@@ -209,13 +213,13 @@ class EpisodeStore:
             starts, lengths = position.T
             if (lengths > 0).all() and np.array_equal(starts, np.cumsum(lengths) - lengths):
                 return position
-        raise StoreError(f"{self.folder}: the saved position is no list of episodes that lie one after the other")
+        raise StoreError(f"{self.folder}: the saved position is not a list of consecutive episodes")
 
 
 def _field(dtype: str, shape: list[int]) -> Field:
     number = isinstance(dtype, str) and re.fullmatch("[<>|][biuf][1248]", dtype)
     if not number or any(type(length) is not int or length < 0 for length in shape):
-        raise ValueError(f"{dtype} {shape} is no row of numbers")
+        raise ValueError(f"{dtype} {shape} is not a row of numbers")
     if math.prod(shape) * np.dtype(dtype).itemsize > untrusted.LARGEST:
         raise ValueError(f"a row of {shape} {dtype} is over {untrusted.LARGEST} bytes")
     return Field(np.dtype(dtype).str, tuple(shape))

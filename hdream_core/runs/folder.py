@@ -155,7 +155,7 @@ def read_spec(folder: Path, task: str) -> Spec:
     try:
         return Spec.from_dict(untrusted.json_object(path))
     except FileNotFoundError:
-        return legacy.spec(task)
+        return legacy.spec_of_task(task)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 

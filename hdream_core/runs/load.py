@@ -105,7 +105,10 @@ def _read_export(path: Path) -> tuple[Config, Spec, dict[str, Tensor]]:
         if metadata.get("sha256") != _digest(texts, weights):
             raise ValueError("its content is not what was written")
         config = from_dict(untrusted.json_value(texts["config"]))
-        spec = Spec.from_dict(untrusted.json_value(texts["spec"])) if "spec" in texts else legacy.spec(config.task)
+        if "spec" in texts:
+            spec = Spec.from_dict(untrusted.json_value(texts["spec"]))
+        else:
+            spec = legacy.spec_of_task(config.task)
         return config, spec, {name: _single(values) for name, values in weights.items()}
     except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: not an exported agent ({error})") from None
