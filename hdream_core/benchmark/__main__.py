@@ -1,4 +1,4 @@
-"""The benchmark's command: measures, prints a table, and can write the numbers to a file."""
+"""Runs the benchmark's command: measures, prints a table, and can write the numbers to a file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ABOUT = "Time updates, kernels, frames and whole runs."
 class Benchmark:
     """Time environments, rendering, sampling and updates on this machine.
 
-    An update is timed whole and in parts: tuned, plain in the same precision, and plain in float32. Each has a process
-    of its own, and the processes take turns. Times are medians over rounds. Beside each stands the floor: its
+    An update is timed as a whole and in parts: tuned, plain in the same precision, and plain in float32. Each runs in a
+    process of its own, and the processes take turns. Times are medians over rounds. The floor beside each is its
     floating-point operations over the rate at which this machine multiplies large matrices.
     """
 
@@ -40,15 +40,15 @@ class Benchmark:
     method: str = "dreamerv2"
     """A method, as hdream_core.train takes it."""
     device: str = "auto"
-    """Where the networks run, as train.device."""
+    """Device of the networks, as train.device."""
     parts: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART ...")] = ("update", "replay", "env")
     """What to measure. update; kernels: the gain of each tuned file alone; threads: two runs side by side, against one
     with two threads and against one batched model; curves: whether tuned and plain updates learn the same; replay; env:
-    steps and frames a second; online: environment steps a second of a run that plays and learns."""
+    steps and frames per second; online: environment steps per second of a run that plays and learns."""
     offline_buffer: Path | None = None
     """Sample from this buffer, for replay and curves; default: noise."""
     rounds: int = 7
-    """Turns of each process."""
+    """Number of turns of each process."""
     updates: int = 4
     """Updates in a turn."""
     curve_updates: int = 200
@@ -111,7 +111,7 @@ def benchmark(job: Benchmark) -> dict[str, Any]:
 
 
 def nested(flat: dict[str, float]) -> dict[str, Any]:
-    """Nests by the dots of the names: ``{"a.b": 1}`` becomes ``{"a": {"b": 1}}``."""
+    """Nests numbers by the dots of their names: ``{"a.b": 1}`` becomes ``{"a": {"b": 1}}``."""
     tree: dict[str, Any] = {}
     for name, value in flat.items():
         *path, last = name.split(".")
@@ -126,7 +126,7 @@ def _about(job: Benchmark) -> dict[str, Any]:
     """Returns the provenance of the numbers."""
     commit, dirty = provenance.git_state()
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(job).items()}
-    del settings["json"]  # says where the numbers are, not how they were taken
+    del settings["json"]  # says where the numbers are, not how they were measured
     return {
         "settings": settings,
         "device": provenance.device_name(),

@@ -24,55 +24,55 @@ LOSSES = ("loss/observation", "loss/reward", "loss/dynamics", "loss/actor", "los
 NUDGE = 2.0**-23  # relative: one rounding of float32
 
 
-class Learner(NamedTuple):
-    """The kind of update that gives a curve."""
+class UpdateKind(NamedTuple):
+    """Names the kind of update that gives a curve."""
 
     kernels: Literal["plain", "tuned"]
     precision: Literal["float32", "bfloat16"]
-    nudge: bool = False  # start from weights that are off by one rounding
+    nudge: bool = False  # start from weights that differ by one rounding
 
 
 def measure_curves(config: Config, spec: Spec, updates: int, folder: Path | None) -> dict[str, float]:
-    """Measures how far loss curves of ``updates`` updates lie apart, relative to the plain ones' size.
+    """Measures how far loss curves of ``updates`` updates differ, relative to the size of the plain ones.
 
-    Latents are sampled. Where two updates differ by a rounding, sooner or later a sample falls to another class, and
-    from then on the curves are two draws of the same randomness. So each difference stands beside that of plain curves
-    which differ by a rounding alone (``_noise``).
+    Latents are sampled. If two updates differ by a rounding, at some point a sample falls into another class. From then
+    on the curves are two draws of the same randomness. So each difference is given together with the difference of
+    plain curves that differ only by a rounding (``_noise``).
 
     Returns:
         The mean and the largest difference over updates and losses, and the number of updates before one exceeds
-        ``TOLERANCE``. They are given for ``curves.float32``, tuned against plain, and for ``curves.float32_noise``,
-        plain from nudged weights against plain. Where bfloat16 is native there are also the two differences of
-        ``curves.bfloat16``, tuned against plain in bfloat16, and of ``curves.bfloat16_noise``, plain in bfloat16
-        against plain in float32.
+        ``TOLERANCE``. They are given for ``curves.float32`` (tuned against plain) and ``curves.float32_noise`` (plain
+        from nudged weights against plain). If bfloat16 is native, there are also the mean and the largest difference of
+        ``curves.bfloat16`` (tuned against plain in bfloat16) and ``curves.bfloat16_noise`` (plain in bfloat16 against
+        plain in float32).
     """
-    plain, tuned = Learner("plain", "float32"), Learner("tuned", "float32")
+    plain, tuned = UpdateKind("plain", "float32"), UpdateKind("tuned", "float32")
     pairs = {"float32": (tuned, plain), "float32_noise": (plain._replace(nudge=True), plain)}
     if native_bfloat16(pick_device(config.train.device)):
-        plain_16, tuned_16 = (learner._replace(precision="bfloat16") for learner in (plain, tuned))
+        plain_16, tuned_16 = (kind._replace(precision="bfloat16") for kind in (plain, tuned))
         pairs |= {"bfloat16": (tuned_16, plain_16), "bfloat16_noise": (plain_16, plain)}
-    learners = dict.fromkeys(learner for pair in pairs.values() for learner in pair)
-    curves = {learner: _curve(config, spec, updates, folder, learner) for learner in learners}
+    kinds = dict.fromkeys(kind for pair in pairs.values() for kind in pair)
+    curves = {kind: _curve(config, spec, updates, folder, kind) for kind in kinds}
     scale = np.abs(curves[plain]).mean(0)  # (losses,)
     numbers = {"curves.updates": float(updates), "curves.tolerance": TOLERANCE}
-    for name, (learner, reference) in pairs.items():
-        difference = (np.abs(curves[learner] - curves[reference]) / scale).max(1)  # (updates,)
+    for name, (kind, reference) in pairs.items():
+        difference = (np.abs(curves[kind] - curves[reference]) / scale).max(1)  # (updates,)
         numbers |= {f"curves.{name}_mean": float(difference.mean()), f"curves.{name}_max": float(difference.max())}
-        if learner.precision == "float32":
+        if kind.precision == "float32":
             beyond = np.flatnonzero(difference > TOLERANCE)
             numbers[f"curves.{name}_updates_alike"] = float(beyond[0] if len(beyond) else updates)
     return numbers
 
 
-def _curve(config: Config, spec: Spec, updates: int, folder: Path | None, learner: Learner) -> np.ndarray:
-    """Returns a learner's losses, ``(updates, losses)``."""
-    train = replace(config.train, precision=learner.precision, kernels=learner.kernels)
-    with Worker(make_learner, replace(config, train=train), spec, folder, learner.nudge) as worker:
+def _curve(config: Config, spec: Spec, updates: int, folder: Path | None, kind: UpdateKind) -> np.ndarray:
+    """Returns the losses of updates of a kind, ``(updates, losses)``."""
+    train = replace(config.train, precision=kind.precision, kernels=kind.kernels)
+    with Worker(make_update, replace(config, train=train), spec, folder, kind.nudge) as worker:
         return np.array([worker.ask("call", "update") for _ in range(updates)])
 
 
-def make_learner(config: Config, spec: Spec, folder: Path | None, nudge: bool) -> dict[str, Any]:
-    """Makes an agent and its batches; ``update`` returns the losses."""
+def make_update(config: Config, spec: Spec, folder: Path | None, nudge: bool) -> dict[str, Any]:
+    """Makes ``update``, which trains an agent on its next batch and returns the losses."""
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
     agent = make_agent(config, spec)
@@ -81,10 +81,10 @@ def make_learner(config: Config, spec: Spec, folder: Path | None, nudge: bool) -
             for parameter in agent.parameters():
                 parameter.mul_(1 + NUDGE)
     batches = _batches(config, spec, folder)
-    learn = capture(agent.update, agent.device, agent.capturable)
+    captured_update = capture(agent.update, agent.device, agent.capturable)
 
     def update() -> list[float]:
-        metrics = learn(next(batches))
+        metrics = captured_update(next(batches))
         return [metrics[name].item() for name in LOSSES if name in metrics]
 
     return {"update": update}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hdream_core.benchmark.curves import make_learner
+from hdream_core.benchmark.curves import make_update
 from hdream_core.benchmark.workers import Work, Worker, paired_ratio, side_by_side
 from hdream_core.config.fields import Config
 from hdream_core.data.environments import make_env
@@ -22,21 +22,21 @@ from hdream_core.spec import Spec
 from hdream_core.support.processes import cores
 from hdream_core.support.settings import override
 
-FRAMES = {"paper": 10, "numpy": 500}  # in a turn, by render quality; else 100
-ROWS = 500  # of an episode of noise
+FRAMES = {"paper": 10, "numpy": 500}  # frames in a turn, by render quality; otherwise 100
+ROWS = 500  # rows of an episode of noise
 SAMPLES = 50  # batches in a turn
-TRAINER_UPDATES = 30  # before the trainer's memory is read
+TRAINER_UPDATES = 30  # updates before the trainer's memory is read
 
 
 def measure_environment(config: Config, rounds: int) -> dict[str, float]:
-    """Measures environment steps (with frames) and frames alone a second, for each quality; steps in N processes."""
+    """Measures environment steps and frames per second, for each quality, and steps in as many processes as cores."""
     numbers: dict[str, float] = {}
     count = cores()
     has_qualities = hasattr(config.env, "render")
     qualities = ["fast", "paper"] if has_qualities else [make_env(config, seed=0).look["render"]]
     configs = {q: override(config, {"env.render": q} if has_qualities else {}) for q in qualities}
     frames = {quality: FRAMES.get(quality, 100) for quality in qualities}
-    repeat = Spec.of(make_env(config, seed=0)).action_repeat  # environment steps of a frame
+    repeat = Spec.of(make_env(config, seed=0)).action_repeat  # environment steps per frame
     with contextlib.ExitStack() as stack:
         workers = {
             quality: [
@@ -45,7 +45,7 @@ def measure_environment(config: Config, rounds: int) -> dict[str, float]:
             for quality in qualities
         }
         for name, key in (("render", "render.{}_fps"), ("step", "env.{}_steps_per_s")):
-            seconds: dict[str, list[float]] = {quality: [] for quality in qualities}  # of a frame, for each round
+            seconds: dict[str, list[float]] = {quality: [] for quality in qualities}  # per frame, for each round
             for first, *_ in workers.values():
                 first.ask("seconds", name, 1)
             for _ in range(rounds):
@@ -63,7 +63,7 @@ def measure_environment(config: Config, rounds: int) -> dict[str, float]:
 
 
 def make_environment(config: Config, frames: int) -> dict[str, Work]:
-    """Makes ``step``, random steps with their frames, and ``render``, frames alone; ``frames`` of them a call."""
+    """Makes ``step`` (random steps with frames) and ``render`` (frames alone); each call does ``frames`` of them."""
     env = make_env(config, seed=0)
     action, rng = Spec.of(env).action, np.random.default_rng(0)
     env.reset()
@@ -85,9 +85,9 @@ def measure_replay(config: Config, spec: Spec, rounds: int, steps: int, update_s
     """Measures the seconds of sampling a batch, its share of an update, and the memory of sampling and training.
 
     Args:
-        config: of the run. Its ``offline_buffer`` is sampled if there is one, else a store of noise.
+        config: config of the run. Its ``offline_buffer`` is sampled if there is one, otherwise a store of noise.
         spec, steps: shapes and length of the noise.
-        rounds: turns; the seconds are a median over them.
+        rounds: number of turns; the seconds are a median over them.
         update_s: seconds of an update, if measured.
     """
     with _folder(config, spec, steps) as folder, Worker(make_sampler, config, folder) as worker:
@@ -103,7 +103,7 @@ def measure_replay(config: Config, spec: Spec, rounds: int, steps: int, update_s
 
 def _trainer_peak_mb(config: Config, spec: Spec, folder: Path) -> float:
     """Returns the peak resident memory, in MiB, of a process that trains on the store."""
-    with Worker(make_learner, config, spec, folder, False) as trainer:
+    with Worker(make_update, config, spec, folder, False) as trainer:
         for _ in range(TRAINER_UPDATES):
             trainer.ask("call", "update")
         return trainer.ask("peak_mb")

@@ -15,14 +15,14 @@ from hdream_core.runs.trainer import Trainer
 from hdream_core.support.settings import override
 
 SETTLE = 50  # updates before the clock starts: a GPU's update is compiled and captured in the first ones
-PAPER_STEPS = 250_000  # of the paper's runs
+PAPER_STEPS = 250_000  # environment steps of the paper's runs
 
 
 def measure_online(config: Config, steps: int) -> dict[str, float]:
-    """Measures a run's environment steps a second between evaluations, and the hours of the paper's 250,000 steps.
+    """Measures a run's environment steps per second between evaluations, and the hours of the paper's 250,000 steps.
 
     Args:
-        config: of the run.
+        config: config of the run.
         steps: environment steps to time.
     """
     steps = -(-steps // config.train.train_every) * config.train.train_every  # whole strides of the clock
@@ -32,7 +32,7 @@ def measure_online(config: Config, steps: int) -> dict[str, float]:
 
 
 def make_run(config: Config, steps: int) -> dict[str, Any]:
-    """Makes a run to be timed; ``run`` returns the seconds of its last ``steps`` steps."""
+    """Makes a run to time; ``run`` returns the seconds of its last ``steps`` steps."""
     every = config.train.train_every
 
     def run() -> float:

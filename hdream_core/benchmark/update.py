@@ -1,4 +1,4 @@
-"""Times an update, whole and in parts: tuned, plain, and the floor that its arithmetic sets."""
+"""Times an update, as a whole and in parts: tuned, plain, and the floor that its arithmetic sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hdream_core.support.precision import native_bfloat16, pick_device
 from hdream_core.support.settings import flatten, override
 
 MATRIX = {"cpu": 1024, "cuda": 8192}  # rows and columns of the products that measure the machine's rate
-PRODUCTS = 20  # in a call
+PRODUCTS = 20  # products in a call
 BALANCER_CALLS = 200  # many, because one takes microseconds
 
 
@@ -36,14 +36,14 @@ def plain(config: Config, precision: Literal["auto", "float32", "bfloat16"] = "f
 def measure(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
     """Measures an update and its parts, tuned and plain: seconds and the floor. Adds memory and the harmonizers' cost.
 
-    Two things make a tuned update faster: its kernels, and bfloat16 where the processor has it. So the plain update is
-    timed twice. ``plain_s`` and ``speedup`` are against float32, for both gains. ``same_precision_s`` and
-    ``speedup_of_kernels`` are against the run's own precision, for the kernels' gain alone.
+    Two things make a tuned update faster: its kernels, and bfloat16 if the processor has it. So the plain update is
+    timed twice. ``plain_s`` and ``speedup`` compare with float32, for both gains. ``same_precision_s`` and
+    ``speedup_of_kernels`` compare with the run's own precision, for the gain of the kernels alone.
 
     Args:
-        config: of the run; its precision and threads are those of the tuned update.
-        spec: of its environment.
-        rounds: turns of each process, over which medians are taken.
+        config: config of the run; the tuned update uses its precision and threads.
+        spec: spec of its environment.
+        rounds: turns of each process; medians are taken over them.
         times: updates in a turn.
     """
     with (
@@ -77,18 +77,18 @@ def measure(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, fl
 def measure_threads(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
     """Measures three ways to train two models: side by side on one thread each, in turn on two threads, or batched.
 
-    The gain of batching two models is bounded from above by one model on twice the batch. That has the arithmetic of
-    two models with a leading axis, in products twice as large, which is the best that such an axis could do.
+    The gain of batching two models is bounded from above by one model on twice the batch. It has the arithmetic of two
+    models with a leading axis, in products twice as large, which is the best that such an axis can reach.
     """
-    one, two = (replace(config, train=replace(config.train, threads=n)) for n in (1, 2))
-    double = override(one, {"train.batch": 2 * one.train.batch})
+    one_thread, two_threads = (replace(config, train=replace(config.train, threads=n)) for n in (1, 2))
+    double = override(one_thread, {"train.batch": 2 * one_thread.train.batch})
     starts = "agent.behavior.starts"  # where an agent limits it, it doubles with the batch
-    if (count := flatten(one).get(starts)) is not None:
+    if (count := flatten(one_thread).get(starts)) is not None:
         double = override(double, {starts: 2 * count})
     with (
-        Worker(make_parts, one, spec) as first,
-        Worker(make_parts, one, spec) as second,
-        Worker(make_parts, two, spec) as threaded,
+        Worker(make_parts, one_thread, spec) as first,
+        Worker(make_parts, one_thread, spec) as second,
+        Worker(make_parts, two_threads, spec) as threaded,
         Worker(make_parts, double, spec) as batched,
     ):
         pair_s, threaded_s, alone_s, batched_s = [], [], [], []  # seconds of an update, for each round
@@ -106,7 +106,7 @@ def measure_threads(config: Config, spec: Spec, rounds: int, times: int) -> dict
 
 
 def _rate(products: Worker, name: str, rounds: int) -> float:
-    """Returns the floating-point operations a second of matrix products in a dtype."""
+    """Returns the floating-point operations per second of matrix products in a dtype."""
     seconds = median(products.ask("seconds", name, 1) for _ in range(rounds))
     return products.ask("call", "flops") / seconds
 
@@ -127,20 +127,20 @@ def make_products(device_name: str, threads: int) -> dict[str, Work]:
 
 def make_parts(config: Config, spec: Spec) -> dict[str, Work]:
     """Makes the update, and each of the parts that the agent has."""
-    agent, batch = make_learner(config, spec)
+    agent, batch = make_agent_and_batch(config, spec)
     update = capture(agent.update, agent.device, agent.capturable)
     work = {"update": lambda: update(batch), "data": lambda: to_device(batch, agent.device)}
     module = parts_module(config.agent.name)
     parts = module.parts(agent, batch) if module else {}
     if agent.capturable:
         parts = {name: capture(part, agent.device) for name, part in parts.items()}
-        for part in (work["update"], *parts.values()):  # captures them now, so that the capture is not timed
+        for part in (work["update"], *parts.values()):  # capture them now, so that the capture is not timed
             for _ in range(WARM_UP + 1):
                 part()
     return work | parts
 
 
-def make_learner(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
+def make_agent_and_batch(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
     """Makes an agent that has taken an update, and a batch of noise."""
     torch.set_num_threads(config.train.threads or torch.get_num_threads())
     torch.manual_seed(0)
@@ -151,7 +151,7 @@ def make_learner(config: Config, spec: Spec) -> tuple[Any, dict[str, Tensor]]:
 
 
 def measure_kernels(config: Config, spec: Spec, rounds: int, times: int) -> dict[str, float]:
-    """Measures the gain of each tuned file alone: the time of an update without it over that with all.
+    """Measures the gain of each tuned file alone: the time of an update without it over the time with all.
 
     Returns:
         ``kernels.without_<file>``, ratios above 1 where the file saves time; nothing for an agent without such files.
@@ -166,7 +166,7 @@ def measure_kernels(config: Config, spec: Spec, rounds: int, times: int) -> dict
 
 def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
     """Makes the update of an agent without one tuned file, or with all of them for ``all``."""
-    agent, batch = make_learner(config, spec)
+    agent, batch = make_agent_and_batch(config, spec)
     if name != "all":
         agent = parts_module(config.agent.name).without(config, spec)[name]()
     update = capture(agent.update, agent.device, agent.capturable)
@@ -176,7 +176,7 @@ def make_without(config: Config, spec: Spec, name: str) -> dict[str, Work]:
 
 
 def _harmonizers(config: Config, rounds: int, update_s: float) -> dict[str, float]:
-    """Measures what HarmonyDream adds to an update: its loss and gradient, and three more scalars for Adam."""
+    """Measures what HarmonyDream adds to an update: its loss and gradient, and three more parameters for Adam."""
     with Worker(make_balancers, config.train.device, config.train.threads) as worker:
         seconds = {
             name: median(worker.ask("seconds", name, BALANCER_CALLS) for _ in range(rounds))

@@ -1,4 +1,4 @@
-"""Processes whose work is timed in turns, so that a slow minute of the machine slows all of them."""
+"""Times work in several processes in turns, so that a slow minute of the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hdream_core.support.processes import keep_freed_memory
 
 
 class BenchmarkError(UserError, RuntimeError):
-    """A benchmark failed; the message is one line for the user."""
+    """Reports that a benchmark failed; the message is one line for the user."""
 
 
 Work = Callable[[], Any]
@@ -64,9 +64,9 @@ class Worker:
         """Sends a request and returns its answer.
 
         Args:
-            what: ``"names"``: names of the work. ``"call"``: what a piece returns. ``"seconds"``: its mean time over
-                some calls. ``"flops"``: its floating-point operations. ``"memory_mb"``, ``"peak_mb"``: the process's
-                resident memory, current and peak. ``"gpu_peak_mb"``: peak memory of tensors on a GPU.
+            what: ``"names"``: names of the work. ``"call"``: return value of a piece. ``"seconds"``: its mean time over
+                some calls. ``"flops"``: its floating-point operations. ``"memory_mb"``, ``"peak_mb"``: resident memory
+                of the process, current and peak. ``"gpu_peak_mb"``: peak memory of tensors on a GPU.
             args: name of the piece of work, and for ``"seconds"`` the number of calls.
         """
         self.start(what, *args)
@@ -114,7 +114,7 @@ def _line(error: Exception) -> str:
 
 
 def _seconds(work: Work, times: int) -> float:
-    """Mean time of a call. PyTorch's timer calls the work twice before, and waits for a GPU."""
+    """Returns the mean time of a call. PyTorch's timer first calls the work twice, and waits for a GPU."""
     timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
     return timer.timeit(times).mean
 
@@ -142,7 +142,7 @@ def in_turns(workers: Mapping[str, Worker], name: str, rounds: int, times: int) 
 
 
 def side_by_side(workers: Sequence[Worker], name: str, rounds: int, times: int) -> list[float]:
-    """Times a piece of work in all workers at once; returns for each round the seconds of a call, mean over workers."""
+    """Times a piece of work in all workers at once; returns per round the seconds of a call, averaged over workers."""
     seconds = []
     for _ in range(rounds):
         for worker in workers:
