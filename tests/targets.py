@@ -170,7 +170,7 @@ def _of_results(folder: Path) -> dict[str, Target]:
     example.attributes["study"] = "finding1"
     unsealed = target(save(example, folder / "unsealed.h5"), _bytes, 8)
     with h5py.File(unsealed.path, "a") as file:  # HDF5 cuts the seal off
-        for name in sealed.TOLD:
+        for name in sealed.SEAL_ATTRIBUTE:
             del file.attrs[name]
     return {
         "result": target(shipped["atari_table"], _bytes, 30),

@@ -129,7 +129,7 @@ def _image(result: Result) -> io.BytesIO:
     groups, notes = layout.pack(result.axes, result.data, result.notes, result.attributes["task"])
     texts = {"config": result.config, "notes": notes}
     texts = {name: json.dumps(_without_nan(value), sort_keys=True, allow_nan=False) for name, value in texts.items()}
-    return netcdf.image(groups, result.attributes | texts | sealed.TOLD)
+    return netcdf.image(groups, result.attributes | texts | sealed.SEAL_ATTRIBUTE)
 
 
 def load(path: str | Path) -> Result:
@@ -157,7 +157,9 @@ def _read(about: dict[str, Any], found: Mapping[str, h5py.Dataset]) -> Result:
     config, notes = (untrusted.json_value(about.pop(name)) for name in ("config", "notes"))
     for name in FLAGS & about.keys():
         about[name] = bool(about[name])
-    about = {name: value for name, value in about.items() if name not in sealed.TOLD and not name.startswith("_")}
+    about = {
+        name: value for name, value in about.items() if name not in sealed.SEAL_ATTRIBUTE and not name.startswith("_")
+    }
     axes, data, notes = layout.unpack(netcdf.read(found), notes)
     return Result(about, axes, data, config, notes)
 

@@ -133,7 +133,7 @@ def plan(job: Study, study: str, methods: Sequence[str], name: str = "", fixed: 
             f"{job.task} has no script that could fill a buffer; give --buffer FOLDER, made by offline_buffers.build "
             "--source random or run:PATH, or take --mode online"
         )
-    buffer = places.shortest(job.buffer or recipe.folder()) if mode == "offline" else None
+    buffer = places.relative_if_inside(job.buffer or recipe.folder()) if mode == "offline" else None
     target = _target(job, study, name or study, methods, preset, buffer, fixed)
     planned = target.planned()
     if job.launcher == "none" and job.READS == "models" and not job.plan_only:

@@ -38,13 +38,13 @@ def flag_of(name: str) -> str:
 def parse(
     kind: type[T], args: Sequence[str] | None, prog: str, defaults: Mapping[str, str] | None = None, **options: Any
 ) -> T:
-    """Parses a command line into a ``kind``; exits with status 2 and a one-line error if it cannot.
+    """Parses a command line into a ``kind``; exits with status 2 and a one-line error if it cannot be parsed.
 
     Args:
         kind: dataclass whose fields are the flags.
         args: the arguments; None takes this process's.
-        prog: the program's name in messages.
-        defaults: by field, what a None stands for, if the field's docstring does not say it.
+        prog: name of the program in messages.
+        defaults: by field, the meaning of None, if the field's docstring does not give it.
         options: passed on to ``tyro.cli``.
     """
     _set_help(kind, defaults or {})
@@ -60,7 +60,7 @@ def parse(
 
 
 def _set_help(kind: type, defaults: Mapping[str, str]) -> None:
-    """Sets each field's docstring, joined to one line, as its help: tyro would break it before an indented line.
+    """Sets each field's docstring, joined to one line, as its help; tyro would break it before an indented line.
 
     Where a field defaults to None, ``Default: x`` in its docstring becomes ``None: x``, since tyro itself adds that
     the default is None.
@@ -81,7 +81,7 @@ def _set_help(kind: type, defaults: Mapping[str, str]) -> None:
 
 
 def to_args(options: Any) -> list[str]:
-    """Formats a dataclass as the arguments that parse to it: one flag for each field that is not at its default."""
+    """Formats a dataclass as the arguments that parse to it: a flag for each field that is not at its default."""
     args: list[str] = []
     for field in dataclasses.fields(options):
         value, flag = getattr(options, field.name), flag_of(field.name)
@@ -100,18 +100,18 @@ def one_line(text: str) -> str:
     line = line.replace("Invalid choice invalid choice", "invalid choice")
     for title in ("Parsing error ", "Unrecognized options ", "Value error ", "Missing argument ", "Required options "):
         line = line.removeprefix(title)
-    # An error of a settings group (``support.settings``) begins with the field's own name, so the group's path goes
-    # before it. Without ``run.``, the command's field that holds the config: flags do not have it either.
+    # An error of a settings group (``support.settings``) begins with the name of the field, so the path of the group
+    # goes before it. The leading ``run.``, the command's field that holds the config, is dropped: flags do not have it.
     if match := re.search(r"Error parsing (?:run\.)?([\w.]+): (\w+ is .*?)[ -]*$", line):
         return ".".join(match.groups())
-    line = _similar(line.removeprefix("Error parsing "))
+    line = _shorten_similar(line.removeprefix("Error parsing "))
     if match := re.match(r"Missing from .*?: (\S+) ", line):
         return f"{match[1]} is missing"
     return line.rstrip(". ") or "cannot be read"
 
 
-def _similar(line: str) -> str:
-    """The line with the names of similar flags alone, in place of their whole help."""
-    told, *_ = re.split(r" (?:Perhaps you meant:|Arguments similar to)", line)
+def _shorten_similar(line: str) -> str:
+    """Keeps of the help of similar flags only their names."""
+    message, *_ = re.split(r" (?:Perhaps you meant:|Arguments similar to)", line)
     near = re.findall(r"(?:Perhaps you meant:|Arguments similar to \S+:) (--[\w.-]+)", line)
-    return f"{told} (did you mean {' '.join(dict.fromkeys(near))}?)" if near else line
+    return f"{message} (did you mean {' '.join(dict.fromkeys(near))}?)" if near else line

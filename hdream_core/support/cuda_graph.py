@@ -25,7 +25,7 @@ class Captured:
 
     Args:
         work: a function from (nested dicts and tuples of) tensors to the same. It must never wait for the GPU, and do
-            the same whatever the values are. A replay changes weights, moments and the like just as a call does.
+            the same whatever the values are. A replay changes weights, moments and so on just as a call does.
         device: the GPU that ``work`` runs on.
     """
 

@@ -1,8 +1,8 @@
-"""Pictures by matplotlib, which come out the same for everyone: without a backend, with no settings but those given.
+"""Draws with matplotlib so that figures look the same for everyone: with no backend, and only the given settings.
 
-``matplotlib.pyplot`` is never needed. It holds every figure until it is closed, and draws with the backend that
-``MPLBACKEND``, a ``matplotlibrc`` or a notebook names, whether it is there or not. No other module imports matplotlib:
-what they need of it is imported here, once that is sure to succeed.
+``matplotlib.pyplot`` is never needed. It keeps every figure until it is closed. It draws with the backend that
+``MPLBACKEND``, a ``matplotlibrc`` or a notebook names, whether it is installed or not. No other module imports
+matplotlib: what they need is imported here, where the import cannot fail.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from hdream_core.support.files import write_atomically
 
 
 def _import_matplotlib() -> None:
-    """Imports matplotlib even where the backend or the file of settings that its user names is none.
+    """Imports matplotlib even if the backend or the settings file that its user names is unusable.
 
-    A backend that is one stays chosen for the user's own figures. A file of settings that cannot be read is left out.
+    A usable backend stays chosen for the user's own figures. A settings file that cannot be read is ignored.
     """
-    asked = os.environ.pop("MPLBACKEND", None)
+    backend = os.environ.pop("MPLBACKEND", None)
     try:
-        _import_whole()
-    except (OSError, ValueError):  # of a matplotlibrc; the first place where one is looked for is the current folder
+        _import_afresh()
+    except (OSError, ValueError):  # from a matplotlibrc; matplotlib first looks for one in the current folder
         with contextlib.chdir(Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data"):
-            _import_whole()
+            _import_afresh()
     finally:
-        if asked is not None:
-            os.environ["MPLBACKEND"] = asked
-    if asked:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
         with contextlib.suppress(ValueError):
-            sys.modules["matplotlib"].rcParams["backend"] = asked
+            sys.modules["matplotlib"].rcParams["backend"] = backend
 
 
-def _import_whole() -> None:
-    """Imports matplotlib without the parts that an import which failed has left."""
+def _import_afresh() -> None:
+    """Imports matplotlib without the modules that a failed import has left."""
     for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
         del sys.modules[name]
     importlib.import_module("matplotlib")
@@ -79,20 +79,20 @@ __all__ = [
 ]
 
 
-_lock = threading.RLock()  # settings are those of all threads; notebooks play controls in a thread of their own
+_lock = threading.RLock()  # all threads share the settings; notebooks play controls in a thread of their own
 
 
 @contextlib.contextmanager
 def look(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Draws by matplotlib's defaults and some settings within the block; then what was set before holds again.
+    """Applies matplotlib's defaults and some settings within the block, then restores the earlier ones.
 
-    One thread at a time is in such a block.
+    Only one thread at a time is in such a block.
 
     Args:
-        settings: of ``matplotlib.rcParams``.
+        settings: values of ``matplotlib.rcParams``.
     """
     with _lock, matplotlib.rc_context():
-        with warnings.catch_warnings():  # a default may be of a setting that is on its way out
+        with warnings.catch_warnings():  # some defaults are of deprecated settings
             warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
             matplotlib.rcParams.update({n: v for n, v in matplotlib.rcParamsDefault.items() if n != "backend"})
         matplotlib.rcParams.update(settings)
@@ -102,16 +102,16 @@ def look(settings: Mapping[str, Any]) -> Iterator[None]:
 class Drawing(Figure):
     """Holds a figure that keeps its look wherever it is drawn; Jupyter shows it with any backend.
 
-    Axes and what they hold are to be made in a block of ``look`` with the same settings.
+    Make axes and their content in a block of ``look`` with the same settings.
 
     Args:
         width: in inches.
         height: in inches.
-        settings: of ``matplotlib.rcParams``, in place of its defaults.
-        options: of matplotlib's ``Figure``.
+        settings: values of ``matplotlib.rcParams`` that replace its defaults.
+        options: options of matplotlib's ``Figure``.
 
     Attributes:
-        caption: text to be read with it.
+        caption: text to read with it.
     """
 
     caption = ""
@@ -131,11 +131,11 @@ class Drawing(Figure):
             super().savefig(fname, **options)
 
     def write(self, path: Path, **options: Any) -> Path:
-        """Writes the figure in the format that the path ends in, whole or not at all, and returns the path.
+        """Writes the figure in the format of the path's ending, completely or not at all; returns the path.
 
         Args:
-            path: of a PNG, PDF or SVG.
-            options: of matplotlib's ``savefig``.
+            path: path of a PNG, PDF or SVG.
+            options: options of matplotlib's ``savefig``.
 
         Raises:
             OSError: naming the path, if it cannot be written.

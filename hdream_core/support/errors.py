@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 # Exit statuses; the last two are EX_IOERR and EX_TEMPFAIL of sysexits. After an I/O error a retry may succeed. STOPPED
-# is no failure: the run saved itself when asked to stop, or another process is working on it.
+# is not a failure: the run saved itself when asked to stop, or another process is working on it.
 BAD_INPUT, IO_ERROR, STOPPED = 2, 74, 75
 # Errors of the system that a retry would meet again, unlike a full disk or a network share that does not answer.
 PERMANENT = {
@@ -21,27 +21,27 @@ PERMANENT = {
 
 
 class UserError(Exception):
-    """An error that the user can fix. Its message is one line: what is wrong, where, and what would be right.
+    """Reports an error that the user can fix. Its message is one line: what is wrong, where, and what would be right.
 
     Attributes:
-        status: exit status of a command that it ends.
+        status: exit status of the command that it ends.
     """
 
     status = BAD_INPUT
 
 
 class ConfigError(UserError, ValueError):
-    """A setting is unknown or unusable; the message is one line for the user."""
+    """Reports a setting that is unknown or unusable; the message is one line for the user."""
 
 
 class Stopped(Exception):
-    """A run was asked to save itself and end, and did."""
+    """Reports that a run was asked to stop and has saved itself."""
 
 
 def in_a_line(error: Exception) -> str:
-    """Returns an error's message in one line, with its type where no user is expected to know the message."""
-    told = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
-    return " ".join(told.split())
+    """Returns an error's message in one line; adds its type if the message is not meant for users."""
+    message = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
+    return " ".join(message.split())
 
 
 @contextlib.contextmanager
@@ -56,10 +56,10 @@ def exit_on_user_error(interrupted: str = "the same command goes on from here") 
             yield
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # here, not as the interpreter ends, where nobody could catch what is raised
+                sys.stdout.flush()  # here, where errors are caught; as the interpreter ends they would not be
     except UserError as error:
         end(error.status, f"error: {' '.join(str(error).split())}")
-    except BrokenPipeError:  # whoever read the output, such as `head`, has read enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has read enough
         end(128 + signal.SIGPIPE)
     except OSError as error:  # full disk, no permission, a file where a folder should be
         message = f"{error.filename or 'input or output'}: {error.strerror or error}"
@@ -69,7 +69,7 @@ def exit_on_user_error(interrupted: str = "the same command goes on from here") 
 
 
 def end(status: int, message: str = "") -> NoReturn:
-    """Ends the command with a status and a line on standard error, also where nobody reads its output any more."""
+    """Ends the command with a status and a line on standard error, also if nobody reads its output any more."""
     for stream, text in ((sys.stderr, message), (sys.stdout, "")):
         try:
             print(text, file=stream, end="\n" if text else "", flush=True)

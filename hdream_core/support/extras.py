@@ -1,4 +1,4 @@
-"""Says in one line which extra of the package brings what is missing: ``pip install hdream`` alone brings PyTorch."""
+"""Reports in one line which extra of the package installs what is missing: ``pip install hdream`` has only PyTorch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from hdream_core.support.errors import BAD_INPUT, end
 
-# Of each extra, those that the first imports need; whatever else is missing is named when it is imported.
+# The packages of each extra that the first imports need; other missing packages are named when they are imported.
 NEEDED = {"analysis": ("scipy", "h5py", "h5netcdf", "tyro", "pydantic", "tqdm", "filelock")}
 
 
 def demand(package: str, extra: str = "analysis") -> None:
-    """Checks that what an extra brings is installed.
+    """Checks that the packages of an extra are installed.
 
     Args:
-        package: that needs it, for the message.
-        extra: its name.
+        package: package that needs it, for the message.
+        extra: name of the extra.
 
     Raises:
-        ImportError: naming what is missing and the command that installs it. A command ends with that line.
+        ImportError: naming the missing packages and the command that installs them. A command ends with that line.
     """
     missing = [name for name in NEEDED[extra] if find_spec(name) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""Writes files atomically: readers, and a power cut, see all of a file or nothing of it."""
+"""Writes files atomically: readers see all of a file or nothing of it, also after a power cut."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Writes a file under a temporary name in the same folder, syncs it, then renames it.
 
-    A link stays one: what it leads to is written.
+    If ``path`` is a link, its target is written and the link stays.
     """
     real = Path(os.path.realpath(path))
     temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
@@ -20,7 +20,7 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, real)
         sync_folder(real.parent)
-    except OSError as error:  # a full disk's error does not name the file
+    except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)

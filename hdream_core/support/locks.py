@@ -1,8 +1,8 @@
-"""Locks between processes, on any file system.
+"""Locks files between processes, on any file system.
 
 NFS without its lock daemon, Lustre and many FUSE file systems refuse ``flock``. There a second file exists while the
-lock is held, with the holder's process and host in it. A holder that died on this host is noticed. One of another host
-cannot be seen from here, so the message names the file to delete.
+lock is held, with the holder's process and host in it. A holder that died on this host is detected. One on another host
+cannot be checked from here, so the message names the file to delete.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from hdream_core.support.errors import PERMANENT, STOPPED, ConfigError
 
 try:
     import fcntl
-except ImportError:  # not on Windows, whose locks need no such question
+except ImportError:  # on Windows, whose locks need no such check
     fcntl = None  # type: ignore[assignment]
 
-LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to let go
+LOCK_SECONDS = 10.0  # a process that was just killed may take a moment to release its lock
 UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
 
 
 class BusyError(ConfigError):
-    """Another process is doing the same work."""
+    """Reports that another process is doing the same work."""
 
     status = STOPPED
 
 
 def file_lock(lock: Path) -> BaseFileLock:
-    """Returns a lock on a file, by ``flock`` where the file system has it, else by a file ``<lock>.held``."""
+    """Returns a lock on a file: by ``flock`` if the file system supports it, else by a file ``<lock>.held``."""
     return FileLock(lock) if _has_flock(lock) else SoftFileLock(_held(lock))
 
 
@@ -55,11 +55,11 @@ def is_held(lock: Path) -> bool:
 
 @contextlib.contextmanager
 def exclusive(lock: Path, what: str) -> Iterator[None]:
-    """Holds a lock while the block runs, so that no second process enters. A process that dies releases its lock.
+    """Holds a lock during the block, so that no second process enters. A process that dies releases its lock.
 
     Args:
         lock: file to lock.
-        what: what holders of the lock do, for the message, e.g. "training this run".
+        what: what the holder of the lock does, for the message, e.g. "training this run".
 
     Raises:
         BusyError: if another process holds the lock.
@@ -76,7 +76,7 @@ def exclusive(lock: Path, what: str) -> Iterator[None]:
 
 
 def _seems_held(lock: Path) -> bool:
-    """Tells whether a process holds a lock that this one may read but not write."""
+    """Tells whether another process holds a lock that this one may read but not write."""
     if _held(lock).exists():
         return True
     try:
@@ -84,7 +84,7 @@ def _seems_held(lock: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except (AttributeError, OSError):  # no flock here, or not even to be read
+    except (AttributeError, OSError):  # no flock here, or the file may not even be read
         return False
     return False
 
@@ -100,7 +100,7 @@ def _has_flock(lock: Path) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(file, fcntl.LOCK_UN)
-        except OSError as error:  # held by another process, or not to be had here
+        except OSError as error:  # held by another process, or not supported here
             return error.errno not in UNSUPPORTED
     return True
 

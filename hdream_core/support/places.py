@@ -1,7 +1,7 @@
-"""Default places: where commands put what they make, what is kept in the cache, and whether a folder can be written.
+"""Chooses default folders for results and the cache, and checks whether a folder can be written.
 
-What is made by default lies where a checkout has it: beneath the checkout, of an installed package beneath the current
-folder. ``HDREAM_DATA`` names another folder to stand for either. ``HDREAM_CACHE`` names another cache.
+By default, commands write beneath the checkout, or beneath the current folder if the package is installed.
+``HDREAM_DATA`` names another folder in place of either, ``HDREAM_CACHE`` another cache.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def is_checkout() -> bool:
-    """Tells whether this code runs from its source tree, not from where pip put a copy."""
+    """Tells whether this code runs from its source tree and not from a copy that pip installed."""
     try:
         return 'name = "hdream"' in (ROOT / "pyproject.toml").read_text()
     except OSError:
@@ -33,7 +33,7 @@ def data_folder(*parts: str) -> Path:
 
 
 def cache_folder(*parts: str) -> Path:
-    """Returns a folder of what can be made again: in ``$HDREAM_CACHE``, else in ``hdream`` in the user's cache folder.
+    """Returns a folder for reproducible data: in ``$HDREAM_CACHE``, else in ``hdream`` in the user's cache folder.
 
     Raises:
         OSError: if the user has no home folder.
@@ -46,30 +46,30 @@ def cache_folder(*parts: str) -> Path:
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    found = os.path.expanduser(base)
-    if found.startswith("~"):
-        raise OSError(errno.ENOENT, f"there is no home folder for a cache; set {CACHE}", found)
-    return Path(found, "hdream", *parts)
+    expanded = os.path.expanduser(base)
+    if expanded.startswith("~"):
+        raise OSError(errno.ENOENT, f"there is no home folder for a cache; set {CACHE}", expanded)
+    return Path(expanded, "hdream", *parts)
 
 
-def shortest(folder: Path) -> Path:
-    """Returns a folder relative to the current one where it lies inside: what names it then names no machine."""
+def relative_if_inside(folder: Path) -> Path:
+    """Returns a folder relative to the current one if it lies inside, so that its name fits any machine."""
     absolute = Path(os.path.realpath(folder))
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else folder
 
 
 def can_be_written(path: Path) -> bool:
-    """Tells whether a file can be written, or a folder be filled, here or once it is made; changes nothing."""
-    there = Path(os.path.realpath(path))
-    if there.is_file():
-        return os.access(there, os.W_OK) and os.access(there.parent, os.W_OK | os.X_OK)
-    while not os.path.exists(there) and there != there.parent:
-        there = there.parent
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Tells whether a file or folder can be written, now or once it is made; changes nothing."""
+    existing = Path(os.path.realpath(path))
+    if existing.is_file():
+        return os.access(existing, os.W_OK) and os.access(existing.parent, os.W_OK | os.X_OK)
+    while not os.path.exists(existing) and existing != existing.parent:
+        existing = existing.parent
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def check_folder(folder: Path, remedy: str) -> None:
-    """Raises ConfigError, with what the user can do, if a folder cannot be filled; changes nothing."""
+    """Raises ConfigError, with the user's remedy, if a folder cannot be written; changes nothing."""
     if os.path.isfile(folder):
         raise ConfigError(f"{folder}: is a file, not a folder; {remedy}")
     if not can_be_written(folder):

@@ -1,4 +1,4 @@
-"""The device and the arithmetic of the networks. Harmonizers, losses and the MLPs' output layers stay in float32."""
+"""Chooses device and arithmetic of the networks. Harmonizers, losses and the MLPs' output layers stay in float32."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hdream_core.support.errors import ConfigError
 
-if TYPE_CHECKING:  # command lines are read before torch is imported
+if TYPE_CHECKING:  # command lines are parsed before torch is imported
     import torch
 
 
@@ -28,7 +28,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def available_device(name: str) -> torch.device:
-    """Returns the device of a config's ``train.device``, or what ``auto`` is where that GPU is not there."""
+    """Returns the device of a config's ``train.device``, or that of ``auto`` if this machine does not have it."""
     try:
         return pick_device(name)
     except ConfigError:

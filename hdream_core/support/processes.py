@@ -22,7 +22,7 @@ def die_with_parent(parent: int) -> None:
     """Asks Linux to kill this process when its parent ends, even by ``kill -9``. Does nothing elsewhere.
 
     Args:
-        parent: process id that the parent passed on. If that process has ended by now, this one ends at once.
+        parent: process id that the parent passed on. If that process has already ended, this one ends at once.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -36,7 +36,7 @@ def keep_freed_memory() -> None:
     """Asks glibc to keep freed memory for later allocations. Does nothing elsewhere.
 
     Every update frees and allocates the same tensors. If their memory went back to the system, its pages would be
-    zeroed and mapped anew each time.
+    zeroed and mapped again each time.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)

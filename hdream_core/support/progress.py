@@ -1,4 +1,4 @@
-"""Progress bars: moving ones on a terminal, a line a minute in a log file."""
+"""Shows progress: a moving bar on a terminal, one line per minute in a log file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-LOG_SECONDS = 60.0  # between two lines where standard error is no terminal
+LOG_SECONDS = 60.0  # between two lines if standard error is not a terminal
 
 
 class _Lines:
-    """Writes what tqdm draws over itself as lines of their own."""
+    """Writes each of tqdm's redrawn lines on a line of its own."""
 
     def __init__(self, stream: TextIO):
         self.stream, self.encoding = stream, getattr(stream, "encoding", "utf-8")
@@ -26,7 +26,7 @@ class _Lines:
 
 
 def progress_bar(iterable: Iterable | None = None, **options: Any) -> tqdm:
-    """Returns a tqdm bar on standard error; where that is no terminal, one that writes a line a minute at most."""
+    """Returns a tqdm bar on standard error; if that is not a terminal, it writes at most one line per minute."""
     if on_terminal():
         return tqdm(iterable, **options)
     lines = _Lines(sys.stderr)
@@ -34,5 +34,5 @@ def progress_bar(iterable: Iterable | None = None, **options: Any) -> tqdm:
 
 
 def on_terminal() -> bool:
-    """Returns whether standard error is a terminal."""
+    """Tells whether standard error is a terminal."""
     return sys.stderr.isatty()

@@ -13,7 +13,7 @@ PACKAGES = ("torch", "numpy", "scipy", "h5py", "h5netcdf", "gymnasium", "mujoco"
 def git_state() -> tuple[str, bool]:
     """Returns the source tree's commit and whether it has uncommitted changes; ``("unknown", False)`` outside git."""
     try:
-        _git("ls-files", "--error-unmatch", Path(__file__).name)  # a copy that pip put into another's repository is not
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # fails for a copy that pip put into another project
         commit = _git("rev-parse", "HEAD").strip()
         return commit, bool(_git("status", "--porcelain", "--untracked-files=no").strip())
     except (OSError, subprocess.CalledProcessError):

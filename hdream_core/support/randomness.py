@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-_lock = threading.RLock()  # PyTorch's generators are those of all threads
+_lock = threading.RLock()  # all threads share PyTorch's generators
 
 
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Seeds PyTorch's generators for the block, and restores their state, which is training's, after it.
+    """Seeds PyTorch's generators for the block, and restores their state (training's) after it.
 
-    One thread at a time is in such a block; others wait.
+    Only one thread at a time is in such a block; others wait.
     """
     import torch
 
@@ -32,7 +32,7 @@ def _renew_lock() -> None:
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # a forked process lacks the thread that may have held it
+if hasattr(os, "register_at_fork"):  # a forked process lacks the thread that may have held the lock
     os.register_at_fork(after_in_child=_renew_lock)
 
 

@@ -1,9 +1,9 @@
-"""HDF5 files with a seal: the SHA-256 checksum of their content.
+"""Writes and opens HDF5 files with a seal: the SHA-256 checksum of their content.
 
 libhdf5 hangs, crashes or takes all memory on some damaged files, and Python cannot catch that. So a sealed file is
-compared with its checksum before libhdf5 opens it, and one without a seal is first read in a subprocess, which may
-crash. The checksum is a line of text after the end of the HDF5 content, which other readers do not look at. HDF5 cuts
-it off where it changes a file, so an attribute of the root tells that there was one. Older files have it in front, in
+compared with its checksum before libhdf5 opens it. A file without a seal is first read in a subprocess, which may
+crash. The checksum is a line of text after the end of the HDF5 content, which other readers ignore. HDF5 truncates it
+when it changes a file, so an attribute of the root records that there was one. Older files have the seal in front, in
 HDF5's own user block.
 """
 
@@ -27,14 +27,14 @@ from hdream_core.support.files import write_atomically
 
 MARK = b"hdream sha256 "
 LINE = len(MARK) + 64 + 1  # bytes of a seal
-TOLD = {"seal": "SHA-256, after the end of the HDF5 content"}  # the root's attribute
+SEAL_ATTRIBUTE = {"seal": "SHA-256, after the end of the HDF5 content"}  # of the root
 CHANGED = "it has changed since it was written"
 BLOCK = 512  # bytes of the user block of older files
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-END_AT = {0: 40, 1: 44, 2: 28, 3: 28}  # by version of the superblock: where it says at which byte the content ends
+END_AT = {0: 40, 1: 44, 2: 28, 3: 28}  # by version of the superblock: offset of the number of bytes of content
 SECONDS = 30  # time limit of the subprocess
 MEMORY = 2**31  # bytes, memory limit of the subprocess
-WHOLE = 2**26  # bytes of a file; in a larger one the subprocess reads the metadata only, no values
+WHOLE = 2**26  # bytes; of a larger file the subprocess reads only the metadata, no values
 
 
 @contextlib.contextmanager
@@ -45,13 +45,13 @@ def writing(path: Path, **options: Any) -> Iterator[h5py.File]:
     """
     image = io.BytesIO()
     with h5py.File(image, "w", **options) as file:
-        file.attrs.update(TOLD)
+        file.attrs.update(SEAL_ATTRIBUTE)
         yield file
     write(path, image)
 
 
 def write(path: Path, image: io.BytesIO) -> None:
-    """Seals an HDF5 file that is in memory, whose root has the attribute of ``TOLD``, and writes it atomically."""
+    """Seals an HDF5 file in memory, whose root has ``SEAL_ATTRIBUTE``, and writes it atomically."""
     line = _line(hashlib.sha256(image.getbuffer()))
     image.seek(0, os.SEEK_END)
     image.write(line)
@@ -59,18 +59,18 @@ def write(path: Path, image: io.BytesIO) -> None:
 
 
 def create(path: Path, **options: Any) -> h5py.File:
-    """Creates a file on disk, for content too large for memory; ``seal`` it when it is closed."""
-    file = h5py.File(path, "w", locking=False, **options)  # renamed into place when it is whole
-    file.attrs.update(TOLD)
+    """Creates a file on disk, for content too large for memory. Call ``seal`` when it is closed."""
+    file = h5py.File(path, "w", locking=False, **options)  # the caller renames it when it is complete
+    file.attrs.update(SEAL_ATTRIBUTE)
     return file
 
 
 def seal(path: Path) -> None:
-    """Seals a file that is closed; a seal that it has had is replaced."""
+    """Seals a closed file; replaces an earlier seal."""
     with open(path, "r+b") as file:
         end, size = _end(file), file.seek(0, os.SEEK_END)
         if end is None or end > size:
-            raise ValueError(f"{path}: no HDF5 file that begins at its first byte and is whole")
+            raise ValueError(f"{path}: not a complete HDF5 file that begins at its first byte")
         file.truncate(end)
         digest = _digest(file, 0, end)
         file.seek(end)
@@ -89,14 +89,14 @@ def open_to_read(path: Path, **options: Any) -> h5py.File:
     if not sealed:
         _read_in_subprocess(path)
     file = h5py.File(path, "r", locking=False, **options)
-    if not sealed and TOLD.keys() & file.attrs.keys():
+    if not sealed and SEAL_ATTRIBUTE.keys() & file.attrs.keys():
         file.close()
         raise ValueError(f"{CHANGED}: its seal is missing")
     return file
 
 
 def _is_sealed(path: Path) -> bool:
-    """Whether a file has a seal; ValueError if it has, and says something else, or if a part of the file is missing."""
+    """Tells whether a file has a seal; raises ValueError if the seal does not match or the file is truncated."""
     with open(path, "rb") as file:
         front = file.read(LINE - 1)
         size = file.seek(0, os.SEEK_END)
@@ -115,7 +115,7 @@ def _is_sealed(path: Path) -> bool:
 
 
 def _end(file: BinaryIO) -> int | None:
-    """Number of bytes of HDF5 content, as the superblock says; None for what does not begin with one that we know."""
+    """Returns the bytes of HDF5 content according to the superblock; None if the file begins with no known one."""
     file.seek(0)
     head = file.read(64).ljust(64, b"\0")
     at = END_AT.get(head[len(SIGNATURE)])
@@ -123,7 +123,7 @@ def _end(file: BinaryIO) -> int | None:
 
 
 def _digest(file: BinaryIO, start: int, end: int) -> Any:
-    """SHA-256 of a stretch of a file."""
+    """Computes the SHA-256 of a part of a file."""
     digest, left = hashlib.sha256(), end - start
     file.seek(start)
     while left > 0 and (piece := file.read(min(left, 2**20))):
@@ -133,7 +133,7 @@ def _digest(file: BinaryIO, start: int, end: int) -> Any:
 
 
 def _line(digest: Any) -> bytes:
-    """A seal."""
+    """Formats a seal."""
     return MARK + digest.hexdigest().encode() + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses of settings that check themselves, and functions that build, change, flatten and parse them.
+"""Makes frozen dataclasses of settings that check themselves, and builds, changes, flattens and parses them.
 
 A class of settings is written like a dataclass, with the bounds in the field's type::
 
@@ -7,7 +7,7 @@ A class of settings is written like a dataclass, with the bounds in the field's 
         deter: Annotated[int, Field(ge=1, le=65_536)] = 1024
         \"\"\"Size of the deterministic state.\"\"\"
 
-Whatever builds one (a call, ``dataclasses.replace``, JSON, a command line) gets the same checks and the same error: a
+However one is built (a call, ``dataclasses.replace``, JSON, a command line), the checks and the error are the same: a
 ConfigError of one line that begins with the setting's name.
 """
 
@@ -189,7 +189,7 @@ def _optional(kind: Any) -> bool:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Returns `` (did you mean X?)`` for the one of ``names`` that is most like ``name``, or an empty string."""
+    """Returns `` (did you mean X?)`` for the most similar of ``names``, or an empty string if none is similar."""
     near = difflib.get_close_matches(name, list(names), 1)
     return f" (did you mean {near[0]}?)" if near else ""
 

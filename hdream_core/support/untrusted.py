@@ -1,4 +1,4 @@
-"""Reads untrusted files: runs no code from them, checks sizes before it allocates memory, lets no path lead outside.
+"""Reads untrusted files: runs no code from them, checks sizes before allocating memory, follows no path outside.
 
 Every function raises ValueError with a short reason; callers add the file's name.
 """
@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 
 LARGEST = 2**30  # bytes of one array
-DEFLATE = 1100  # a little over the largest factor by which gzip compresses
+DEFLATE = 1100  # slightly over the largest factor by which gzip compresses
 LONGEST = 2**24  # characters of one text
 SMALL = 2**20  # bytes that a file may claim whatever its own size
 DEEPEST = 8  # levels of nested groups
@@ -56,7 +56,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,=+-]*")
 def expecting(where: object, error: type[Exception]) -> Iterator[None]:
     """Turns errors that unexpected content of a file causes in the block into ``error``, which names ``where``.
 
-    The original error is kept as the cause: it helps where the code is wrong and not the file.
+    The original error is kept as the cause, which helps if the code is wrong and not the file.
     """
     try:
         yield
@@ -77,7 +77,7 @@ def plain_name(text: Any, what: str) -> str:
 
 
 def json_value(text: str | bytes) -> Any:
-    """Parses JSON; nesting too deep for Python is a ValueError, too."""
+    """Parses JSON; raises ValueError also if it is nested too deeply for Python."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -98,7 +98,7 @@ def members(group: h5py.Group) -> dict[str, h5py.Group | h5py.Dataset]:
 
 
 def member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    """Returns the member of a group that has this name; KeyError if there is none. Refuses a link to another file."""
+    """Returns the member of a group with this name; raises KeyError if there is none. Refuses links to other files."""
     if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
         raise ValueError(f"{name} is a link to another file")
     return group[name]
@@ -123,12 +123,12 @@ def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
 
 
 def array(dataset: h5py.Dataset, largest: int = LARGEST) -> np.ndarray:
-    """Reads a numeric dataset, unless it claims more bytes than those stored can unpack to."""
+    """Reads a numeric dataset, unless it claims more bytes than the stored ones can unpack to."""
     _check_storage(dataset)
     if dataset.dtype.kind not in "biuf":
         raise ValueError(f"{dataset.name} has dtype {dataset.dtype}, must be numeric")
     stored = dataset.id.get_storage_size()
-    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize  # unpacked whole, even for one value
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize  # unpacked completely, even for one value
     if max(dataset.nbytes, chunk) > min(largest, SMALL + DEFLATE * stored):
         raise ValueError(
             f"{dataset.name} claims {max(dataset.nbytes, chunk)} bytes, too many for the {stored} bytes stored"
@@ -142,7 +142,7 @@ def strings(dataset: h5py.Dataset) -> np.ndarray:
     if h5py.check_string_dtype(dataset.dtype) is None or dataset.ndim != 1 or dataset.nbytes > SMALL:
         raise ValueError(f"{dataset.name} must be a short list of strings")
     values, size = [], 0
-    for i in range(len(dataset)):  # one by one: all of them may refer to the same long text
+    for i in range(len(dataset)):  # one by one, because all of them may refer to the same long text
         values.append(str(dataset.asstr()[i]))
         size += len(values[-1])
         if max(size, len(dataset) * len(values[-1])) > SMALL:
@@ -156,15 +156,15 @@ def attributes(
     """Reads attributes of a group or dataset; refuses any that is not a single number, boolean or text.
 
     Args:
-        item: that has them.
-        names: of those to read, as far as they are there. Default: all.
+        item: group or dataset.
+        names: attributes to read, if they exist. Default: all.
         longest: characters of all together.
     """
     values, size = {}, 0
     for name in item.attrs if names is None else [name for name in names if name in item.attrs]:
         info = item.attrs.get_id(name)
-        known = info.dtype.kind in "biuf" or h5py.check_string_dtype(info.dtype) is not None
-        if info.shape not in ((), (1,)) or not known:  # netCDF has lists of one
+        is_plain = info.dtype.kind in "biuf" or h5py.check_string_dtype(info.dtype) is not None
+        if info.shape not in ((), (1,)) or not is_plain:  # netCDF has lists of one
             raise ValueError(f"attribute {name} must be a single number or text")
         value = item.attrs[name] if info.shape == () else item.attrs[name][0]
         value = value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value
@@ -195,10 +195,10 @@ def _check_storage(dataset: h5py.Dataset) -> None:
 
 
 def npz(path: Path, largest: int = LARGEST) -> dict[str, np.ndarray]:
-    """Reads the arrays of an uncompressed ``.npz`` file; an OSError of opening it passes unchanged."""
+    """Reads the arrays of an uncompressed ``.npz`` file; an OSError while opening it passes unchanged."""
     if (size := path.stat().st_size) > largest:
         raise ValueError(f"has {size} bytes, over {largest}")
-    data = path.read_bytes()  # any error after this line is one of the content
+    data = path.read_bytes()  # any error after this line is caused by the content
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(info.file_size for info in archive.infolist()) > min(largest, SMALL + 2 * size):
@@ -227,7 +227,7 @@ def npy(data: bytes) -> np.ndarray:
 
 
 def check_zip(data: bytes) -> None:
-    """Refuses an archive that would unpack to much more than its size, as torch's archives never do."""
+    """Refuses an archive that would unpack to much more than its size, which torch's archives never do."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())

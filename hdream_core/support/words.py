@@ -1,4 +1,4 @@
-"""Numbers in words: counts with the right plural, and times as a person says them."""
+"""Writes numbers in words: counts with the right plural, and times in readable units."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ def counted(number: int, one: str, many: str = "") -> str:
     """Writes a number of things: ``1 run``, ``2 runs``, ``10,000 steps``.
 
     Args:
-        number: of things.
-        one: what one is called.
-        many: what several are called. Default: ``one`` with an s.
+        number: number of things.
+        one: name of one.
+        many: name of several. Default: ``one`` with an s.
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
     """Writes a time in its largest unit: ``40 seconds``, ``1 minute``, ``2.5 hours``, ``12 days``.
 
     Args:
-        seconds: not negative; under one they count as one.
+        seconds: not negative; less than one is written as one.
     """
     for size, name in UNITS:
         if seconds >= 0.995 * size or size == 1:
