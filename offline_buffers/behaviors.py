@@ -1,4 +1,4 @@
-"""Who plays the episodes of a buffer: a scripted expert degraded over the whole range of skill, or chance.
+"""Plays the episodes of a buffer: a scripted expert degraded over the whole range of skill, or random actions.
 
 C.4 asks for a buffer that "covers data from low-return to high-return trajectories", as a training run leaves behind.
 """
@@ -12,27 +12,27 @@ import numpy as np
 from hdream_core.envs import Branchable
 from hdream_core.spec import Spec
 
-STRETCH = (10, 60)  # steps that one way of acting lasts, drawn uniformly
-MAX_NOISE = 0.6  # standard deviation of the action noise on the expert at skill 0
+STRETCH = (10, 60)  # steps for which one way of acting lasts, drawn uniformly
+MAX_NOISE = 0.6  # standard deviation of the noise on the expert's actions at skill 0
 
 
 class Scripted:
-    """The task's expert, interrupted by random stretches and blurred by noise the more, the lower the ``skill``.
+    """Acts as the task's expert, with random stretches and noise that grow as ``skill`` falls.
 
-    An episode is a chain of stretches. Each is random with probability ``1 - skill`` (a held random direction plus
-    jitter, which travels further than white noise) and otherwise the expert with Gaussian noise.
+    An episode is a chain of stretches. Each is random with probability ``1 - skill``: one random direction plus jitter,
+    which travels further than white noise. Otherwise it is the expert with Gaussian noise.
 
     Args:
         skill: from 0 (random) to 1 (the expert).
-        rng: of everything that this episode draws.
+        rng: generator of everything random in this episode.
     """
 
     def __init__(self, skill: float, rng: np.random.Generator):
         self.skill, self.rng = skill, rng
-        self.left = 0
+        self.left = 0  # steps left of the current stretch
 
     def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
-        """The action for the environment's current state, float32 ``(A,)`` in [-1, 1]."""
+        """Returns the action for the environment's current state, float32 ``(A,)`` in [-1, 1]."""
         shape = env.action_space.shape
         if self.left == 0:
             self.left = int(self.rng.integers(*STRETCH))
@@ -48,7 +48,7 @@ class Scripted:
 
 
 class Random:
-    """Plays uniform actions, as the prefill of a training run does."""
+    """Plays uniformly random actions, as the prefill of a training run does."""
 
     skill = 0.0
 
@@ -60,40 +60,40 @@ class Random:
 
 
 def behavior_of(source: str, seed: int, episode: int) -> Scripted | Random:
-    """The player of one episode; depends on source, seed and episode number alone.
+    """Returns the behaviour of one episode; depends on source, seed and episode number alone.
 
-    Skills run through [0, 1) evenly in an order without pattern, so that any part of a buffer covers the range.
+    Skills cover [0, 1) evenly in an irregular order, so that any part of a buffer covers the range.
     """
     rng = np.random.default_rng([seed, episode, 1])
     if source == "random":
         return Random(rng)
-    golden = (episode + 1) * 0.6180339887498949 % 1.0  # a low-discrepancy sequence
-    return Scripted(golden, rng)
+    skill = (episode + 1) * 0.6180339887498949 % 1.0  # golden ratio: a low-discrepancy sequence
+    return Scripted(skill, rng)
 
 
 def play(env: Any, behavior: Scripted | Random, episode: int) -> dict[str, np.ndarray]:
-    """One episode on the Minari side of ``convert``: T steps, T + 1 observations."""
+    """Plays one episode; returns it on the Minari side of ``convert``: T steps, T + 1 observations."""
     obs, info = env.reset(options={"episode": episode})
     branchable = isinstance(env, Branchable)
-    seen: dict[str, list] = {"image": [], "state": [], "success": [], "sim_state": []}
-    done: dict[str, list] = {"actions": [], "rewards": [], "terminations": [], "truncations": []}
+    observations: dict[str, list] = {"image": [], "state": [], "success": [], "sim_state": []}
+    steps: dict[str, list] = {"actions": [], "rewards": [], "terminations": [], "truncations": []}
 
-    def see(obs: dict, info: dict) -> None:
-        seen["image"].append(obs["image"])
-        seen["state"].append(obs["state"])
-        seen["success"].append(bool(info["success"]))
+    def observe(obs: dict, info: dict) -> None:
+        observations["image"].append(obs["image"])
+        observations["state"].append(obs["state"])
+        observations["success"].append(bool(info["success"]))
         if branchable:
-            seen["sim_state"].append(env.save_state())
+            observations["sim_state"].append(env.save_state())
 
-    see(obs, info)
+    observe(obs, info)
     terminated = truncated = False
     while not (terminated or truncated):
         action = behavior(env, obs["image"])
         obs, reward, terminated, truncated, info = env.step(action)
-        see(obs, info)
-        for name, value in zip(done, (action, reward, terminated, truncated), strict=True):
-            done[name].append(value)
-    arrays = {name: np.stack(values) for name, values in (seen | done).items() if values}
+        observe(obs, info)
+        for name, value in zip(steps, (action, reward, terminated, truncated), strict=True):
+            steps[name].append(value)
+    arrays = {name: np.stack(values) for name, values in (observations | steps).items() if values}
     arrays["rewards"] = arrays["rewards"].astype(np.float32)
     arrays["skill"] = np.full(len(arrays["success"]), behavior.skill, np.float32)
     return arrays

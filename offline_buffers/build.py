@@ -1,4 +1,4 @@
-"""``python -m offline_buffers.build``: collect a fixed buffer; the same command resumes an interrupted build."""
+"""``python -m offline_buffers.build``: collects a fixed buffer; the same command resumes an interrupted build."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from offline_buffers.sources import PlayedSource, RunSource
 
 ABOUT = "Collect a fixed buffer."
 DATA = places.data_folder("offline_buffers", "data")
-PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0}  # defaults
+PLAYED: dict[str, Any] = {"steps": 250_000, "workers": 0, "seed": 0}  # defaults of episodes that are played
 
 
 @dataclass(frozen=True)
 class Build:
     """Collect a buffer of complete episodes and store it as a Minari data set.
 
-    An interrupted build resumes where its last finished part ended when the same command is given again.
+    An interrupted build resumes after its last finished part when the same command is given again.
     """
 
     task: str = "lever_pull"
     """Task by the paper's name."""
     steps: int | None = None
-    """Environment steps at least, rounded up to whole episodes. Default: 250000. With run:PATH none of this, workers,
-    seed, render and camera can be chosen."""
+    """Environment steps at least, rounded up to whole episodes. Default: 250000. With run:PATH, steps, workers, seed,
+    render and camera cannot be chosen."""
     source: str = "scripted"
     """scripted: the task's expert over the whole range of skill. random: uniform actions. run:PATH: the episodes of a
     finished online run in folder PATH."""
@@ -57,11 +57,11 @@ class Build:
 
     @property
     def run(self) -> Path | None:
-        """The run that the episodes come from, if they do."""
+        """Returns the run that the episodes come from; None if they are played."""
         return Path(self.source.partition(":")[2]) if self.source.startswith("run:") else None
 
-    def settled(self) -> Build:
-        """The job with what was left open filled in.
+    def with_defaults(self) -> Build:
+        """Returns the job with unset flags filled in.
 
         Raises:
             ConfigError: if a setting is unusable.
@@ -72,7 +72,7 @@ class Build:
         given = {name: value for name in (*PLAYED, *LOOK) if (value := getattr(self, name)) is not None}
         if self.run is not None:
             for name, value in given.items():
-                raise ConfigError(f"--{name} {value} is for episodes that are played; those of a run are what they are")
+                raise ConfigError(f"--{name} {value}: cannot be used with --source {self.source}; the run fixes it")
             return self
         for name, least, most in (("steps", 1, 10**9), ("seed", 0, LARGEST_SEED), ("workers", 0, 4096)):
             if not least <= given.get(name, least) <= most:
@@ -80,47 +80,47 @@ class Build:
         settings = envs.find(self.task).settings
         for name in set(LOOK) & set(given):
             if name not in settings.__dataclass_fields__:
-                raise ConfigError(f"--{name} {given[name]}: frames of {self.task} have no such setting")
+                raise ConfigError(f"--{name} {given[name]}: frames of {self.task} have no such setting; leave it out")
         settings(**{name: given[name] for name in LOOK if name in given})
         return replace(self, **(PLAYED | given))
 
     def folder(self) -> Path:
-        """Where the buffer goes."""
+        """Returns the folder of the buffer."""
         if self.out:
             return self.out
         if self.run is not None:
             config = run_folder.read_config(self.run)
             return DATA / f"{config.task}_run_{config.method}_{config.train.steps}_seed{config.seed}"
-        job = self.settled()
-        usual = getattr(envs.find(job.task).settings(), "camera", None)
-        looks = "" if job.camera in (None, usual) else f"_{job.camera}"
-        return DATA / f"{job.task}_{job.source}_{job.steps}_seed{job.seed}{looks}"
+        job = self.with_defaults()
+        default_camera = getattr(envs.find(job.task).settings(), "camera", None)
+        camera = "" if job.camera in (None, default_camera) else f"_{job.camera}"
+        return DATA / f"{job.task}_{job.source}_{job.steps}_seed{job.seed}{camera}"
 
 
 def build(job: Build, show_progress: bool = True) -> Path:
-    """Collects, or completes, a buffer and returns its folder.
+    """Collects or completes a buffer; returns its folder.
 
     Raises:
         ConfigError: if a setting is unusable, or the folder holds another buffer or part of one.
     """
-    job = job.settled()
+    job = job.with_defaults()
     source = PlayedSource(job) if job.run is None else RunSource(job.run, job.task)
     folder = job.folder()
     if (folder / "data" / METADATA_FILE).exists() and (folder / "build.json").exists():
-        _claim(folder, source.identity)  # only reads: a complete buffer may lie where nobody can write
+        _claim(folder, source.identity)  # only reads: a complete buffer may be in a folder that cannot be written
         return folder
     places.check_folder(folder, f"give --out FOLDER, or --buffer to a study, or set {places.DATA}")
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / "build.lock", "building this buffer"):
-        known = _claim(folder, source.identity)
+        identity = _claim(folder, source.identity)
         if (folder / "data" / METADATA_FILE).exists():
-            shutil.rmtree(folder / "parts", ignore_errors=True)  # of a build that was killed while it cleaned up
+            shutil.rmtree(folder / "parts", ignore_errors=True)  # left by a build that was killed while it cleaned up
             return folder
-        for left in (folder / "parts").glob(".*.tmp"):  # of processes that were killed while they wrote
-            left.unlink()
+        for unfinished in (folder / "parts").glob(".*.tmp"):  # left by processes that were killed while they wrote
+            unfinished.unlink()
         started = time.monotonic()
         parts, episodes = source.collect(folder / "parts", show_progress)
-        facts = known | {
+        facts = identity | {
             "spec": source.spec.to_dict(),
             "look": source.look,
             "env": source.settings,
@@ -135,28 +135,28 @@ def build(job: Build, show_progress: bool = True) -> Path:
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """Writes what the folder is for, or checks that it is for the same: parts of two jobs never mix.
+    """Writes the identity of the folder's buffer, or checks that it is the same: parts of two jobs never mix.
 
     Raises:
-        ConfigError: naming the first fact that differs.
+        ConfigError: naming the first value that differs.
     """
     path = folder / "build.json"
     if path.exists():
         try:
-            known = untrusted.json_object(path)
+            saved = untrusted.json_object(path)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; delete it and build again") from None
         for name, value in identity.items():
-            if known.get(name) != value:
-                found = f"{name}={known.get(name)}, not {value}"
-                raise ConfigError(f"{folder}: holds a buffer with {found}; choose another --out")
-        return known
+            if saved.get(name) != value:
+                difference = f"{name}={saved.get(name)}, not {value}"
+                raise ConfigError(f"{folder}: holds a buffer with {difference}; choose another --out")
+        return saved
     write_atomically(path, json.dumps(identity, indent=1).encode())
     return identity
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Runs the command."""
     with exit_on_user_error():
         job = commandline.parse(Build, args, "python -m offline_buffers.build")
         folder = build(job)

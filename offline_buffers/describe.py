@@ -1,4 +1,4 @@
-"""``python -m offline_buffers.describe FOLDER``: what is in a buffer, in numbers and in one picture."""
+"""``python -m offline_buffers.describe FOLDER``: shows a buffer's content in numbers and in one picture."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class Describe:
     folder: tyro.conf.Positional[Path]
     """The buffer's folder."""
     out: Path | None = None
-    """Where the picture goes; default <folder>/describe.png, of a folder that cannot be written <name>.png here."""
+    """Path of the picture; default <folder>/describe.png, or <name>.png here if the folder cannot be written."""
 
 
 def summarize(folder: Path) -> dict[str, Any]:
-    """Facts of a buffer: metadata, and per episode ``returns`` and ``successes`` as arrays."""
+    """Reads a buffer's metadata, and per episode ``returns`` and ``successes`` as arrays."""
     metadata, path = read_metadata(folder), folder / "data" / MAIN_FILE
     with open_main(path) as file, untrusted.expecting(f"{path}: damaged or incomplete", DatasetError):
         groups = [untrusted.member(file, f"episode_{i}") for i in range(metadata["total_episodes"])]
-        told = [untrusted.attributes(group) for group in groups]
-        returns = np.array([facts["return"] for facts in told], np.float64)
-        successes = np.array([facts["success"] for facts in told], bool)
+        attributes = [untrusted.attributes(group) for group in groups]
+        returns = np.array([values["return"] for values in attributes], np.float64)
+        successes = np.array([values["success"] for values in attributes], bool)
     if not len(returns) or not np.isfinite(returns).all():
         raise DatasetError(f"{path}: holds no episodes, or a return that is not finite")
     return {"metadata": metadata, "returns": returns, "successes": successes}
 
 
 def contact_sheet(folder: Path) -> np.ndarray:
-    """Frames of episodes from the lowest to the highest return, a row each; uint8 ``(rows * H, columns * W, 3)``."""
+    """Draws episodes from the lowest to the highest return, a row each; uint8 ``(rows * H, columns * W, 3)``."""
     facts = summarize(folder)
     order = np.argsort(facts["returns"], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SHEET_ROWS, len(order))).round().astype(int)]
@@ -53,8 +53,8 @@ def contact_sheet(folder: Path) -> np.ndarray:
     with open_main(folder / "data" / MAIN_FILE) as file:
         for index in chosen:
             images = read_episode(file, int(index), ("image",))["image"]
-            at = np.linspace(0, len(images) - 1, SHEET_COLUMNS).round().astype(int)
-            rows.append(np.concatenate([images[t] for t in at], 1))
+            steps = np.linspace(0, len(images) - 1, SHEET_COLUMNS).round().astype(int)
+            rows.append(np.concatenate([images[t] for t in steps], 1))
     return np.concatenate(rows, 0)
 
 
@@ -85,7 +85,7 @@ def draw(folder: Path, out: Path) -> Path:
 
 
 def print_summary(folder: Path) -> None:
-    """Facts and a histogram of returns, as text."""
+    """Prints a buffer's metadata and a histogram of its returns."""
     facts = summarize(folder)
     metadata, meta = facts["metadata"], facts["metadata"]["hdream"]
     for name in ("task", "source", "seed", "render", "camera", "sha256"):
@@ -101,7 +101,7 @@ def print_summary(folder: Path) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Runs the command."""
     with exit_on_user_error():
         job = commandline.parse(Describe, args, "python -m offline_buffers.describe")
         own = job.folder / "describe.png"

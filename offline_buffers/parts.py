@@ -1,4 +1,4 @@
-"""A buffer on its way: finished parts that an interrupted build keeps, and their merge into one Minari data set."""
+"""Writes the finished parts of a buffer, which an interrupted build keeps, and merges them into a Minari data set."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hdream_core.data.minari_layout import MAIN_FILE, METADATA_FILE, DatasetErro
 from hdream_core.support import sealed, untrusted
 from hdream_core.support.files import write_atomically
 
-MINARI_VERSION = "0.5.3"  # whose layout this is
+MINARI_VERSION = "0.5.3"  # version of Minari that has this layout
 
 
 def digest(episode: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of an episode's names, dtypes, shapes and values; independent of compression and file layout."""
+    """Computes the SHA-256 of an episode's names, dtypes, shapes and values; independent of the file's layout."""
     sha = hashlib.sha256()
     for name in sorted(episode):
         values = np.ascontiguousarray(episode[name])
@@ -32,12 +32,12 @@ def digest(episode: Mapping[str, np.ndarray]) -> str:
 
 
 def total_digest(digests: Iterable[str]) -> str:
-    """SHA-256 of a buffer: of its episodes' digests in order."""
+    """Computes the SHA-256 of a buffer: of its episodes' digests in order."""
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def write_part(path: Path, episodes: Iterable[tuple[int, int, dict[str, np.ndarray]]]) -> None:
-    """Writes ``(index, seed, episode)`` groups to a part that appears under its name only when it is whole."""
+    """Writes ``(index, seed, episode)`` groups to a part, which gets its name only when it is complete."""
     with sealed.writing(path, track_order=True) as file:
         for index, seed, episode in episodes:
             write_episode(file, index, episode, seed)
@@ -54,13 +54,13 @@ def episode_lengths(path: Path) -> list[int]:
 
 
 def merge(parts: list[Path], episodes: int, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Joins parts into ``folder/data``; ``metadata.json`` comes last and makes the buffer complete.
+    """Merges parts into ``folder/data``; ``metadata.json`` is written last and makes the buffer complete.
 
     Args:
-        parts: in order.
-        episodes: how many of their episodes, from the first on, make the buffer.
-        folder: of the buffer.
-        facts: stored under ``hdream`` in the metadata, and completed here with hash, returns and success share.
+        parts: parts in order.
+        episodes: number of their episodes, from the first on, that make the buffer.
+        folder: folder of the buffer.
+        facts: stored under ``hdream`` in the metadata, with hash, returns and success share added here.
 
     Returns:
         The metadata.

@@ -1,4 +1,4 @@
-"""Where a buffer's episodes come from: played for it in worker processes, or taken from a finished online run."""
+"""Provides a buffer's episodes: played for it in worker processes, or taken from a finished online run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EPISODES_PER_PART = 5
 
 
 class Job(Protocol):
-    """What ``PlayedSource`` asks of a build's settings (``build.Build``)."""
+    """Lists the settings of a build (``build.Build``) that ``PlayedSource`` needs."""
 
     task: str
     steps: int
@@ -46,11 +46,11 @@ class Job(Protocol):
 
 
 class PlayedSource:
-    """Episodes played for the buffer, by the expert or by chance."""
+    """Plays episodes for the buffer, by the expert or at random."""
 
     def __init__(self, job: Job):
         self.job = job
-        env = _make_env(job)  # says at once what is wrong
+        env = _make_env(job)  # raises errors before anything is written
         if job.source == "scripted" and not isinstance(env, envs.Scripted):
             raise ConfigError(f"--source scripted: {job.task} has no script; take --source random or --source run:PATH")
         self.spec, self.look, self.settings = (
@@ -69,11 +69,11 @@ class PlayedSource:
         }
 
     def collect(self, folder: Path, show_progress: bool) -> tuple[list[Path], int]:
-        """Plays what is missing, in worker processes, until there are enough steps.
+        """Plays the missing episodes in worker processes until there are enough steps.
 
         Returns:
-            All parts in order, and how many of their episodes make the buffer. Episodes that end early leave steps
-            missing, so more are played, and some of the last may be more than needed.
+            All parts in order, and the number of their episodes that make the buffer. If episodes end early, steps are
+            missing, so more are played. Some of the last may not be needed.
         """
         parts, played, wanted = [], np.zeros(0, np.int64), self.episodes
         total = self.identity["steps"]
@@ -81,7 +81,7 @@ class PlayedSource:
             total=total, unit="step", disable=not show_progress, desc=f"collecting {self.job.task}"
         ) as bar:
             while played.sum() < self.job.steps:
-                new = parts_of(range(len(played), len(played) + wanted), folder, len(parts))
+                new = plan_parts(range(len(played), len(played) + wanted), folder, len(parts))
                 bar.update(self._steps(part for part in new if part.exists()).sum())
                 self._play({part: episodes for part, episodes in new.items() if not part.exists()}, bar.update)
                 parts = [*parts, *new]
@@ -90,12 +90,12 @@ class PlayedSource:
         return parts, int(np.searchsorted(played.cumsum(), self.job.steps)) + 1
 
     def _steps(self, parts: Iterable[Path]) -> np.ndarray:
-        """Environment steps of each episode in finished parts; at the least, as the last action may be cut short."""
+        """Returns the environment steps of each finished episode at least, as the last action may be cut short."""
         lengths = np.array([length for part in parts for length in episode_lengths(part)], np.int64)
-        most = np.minimum(lengths * self.spec.action_repeat, self.spec.time_limit)
-        return np.where(most < self.spec.time_limit, (lengths - 1) * self.spec.action_repeat + 1, most)
+        full = np.minimum(lengths * self.spec.action_repeat, self.spec.time_limit)
+        return np.where(full < self.spec.time_limit, (lengths - 1) * self.spec.action_repeat + 1, full)
 
-    def _play(self, missing: dict[Path, list[int]], done: Callable[[int], object]) -> None:
+    def _play(self, missing: dict[Path, list[int]], on_steps: Callable[[int], object]) -> None:
         if not missing:
             return
         workers = min(self.job.workers or cores(), len(missing))
@@ -103,8 +103,8 @@ class PlayedSource:
         pool = ProcessPoolExecutor(workers, context, initializer=die_with_parent, initargs=(os.getpid(),))
         try:
             for future in as_completed([pool.submit(_play_part, self.job, *item) for item in missing.items()]):
-                done(self._steps([future.result()]).sum())
-        except BrokenProcessPool:  # libhdf5 does not survive a full disk, no process the lack of memory
+                on_steps(self._steps([future.result()]).sum())
+        except BrokenProcessPool:  # libhdf5 does not survive a full disk, and no process survives a lack of memory
             folder = next(iter(missing)).parent
             raise OSError(errno.EIO, "a process that played died; is disk or memory full?", str(folder)) from None
         finally:
@@ -112,7 +112,7 @@ class PlayedSource:
 
 
 class RunSource:
-    """The episodes of a finished online run: what C.4 does."""
+    """Copies the episodes of a finished online run, as C.4 does."""
 
     def __init__(self, run: Path, task: str):
         config = run_folder.read_config(run)
@@ -125,7 +125,7 @@ class RunSource:
         self.seed = config.seed
         env = make_env(config, config.seed)
         self.spec, self.look, self.settings = Spec.of(env), env.look, asdict(config.env)
-        self.store = EpisodeStore(run / "replay", store_fields(env))  # which says where the two differ
+        self.store = EpisodeStore(run / "replay", store_fields(env))  # raises an error if the layouts differ
         state = checkpoint.load_run(run)
         if state is None:
             raise ConfigError(f"{run}: has no checkpoint, so its episodes are not known")
@@ -142,8 +142,8 @@ class RunSource:
             }
 
     def collect(self, folder: Path, show_progress: bool) -> tuple[list[Path], int]:
-        """Copies what is missing; returns all parts in order, and how many episodes they hold."""
-        parts = parts_of(range(self.store.episodes), folder)
+        """Copies the missing episodes; returns all parts in order, and the number of episodes in them."""
+        parts = plan_parts(range(self.store.episodes), folder)
         for path, episodes in progress_bar(parts.items(), unit="part", disable=not show_progress):
             if not path.exists():
                 write_part(path, self._episodes(episodes))
@@ -157,12 +157,12 @@ class RunSource:
             yield index, self.seed, episode | {"truncations": truncated}
 
 
-def parts_of(episodes: range, folder: Path, first: int = 0) -> dict[Path, list[int]]:
-    """The parts that a buffer is written in, each with its episodes: what an interrupted build has left is kept.
+def plan_parts(episodes: range, folder: Path, first: int = 0) -> dict[Path, list[int]]:
+    """Returns the parts that a buffer is written in, each with its episodes, so that an interrupted build keeps some.
 
     Args:
-        episodes: to write.
-        folder: of the parts; made if need be.
+        episodes: episodes to write.
+        folder: folder of the parts; made if needed.
         first: number of the first part.
     """
     folder.mkdir(exist_ok=True)
@@ -178,7 +178,7 @@ def _play_part(job: Job, path: Path, episodes: list[int]) -> Path:
     return path
 
 
-_envs: dict[Job, Any] = {}  # one environment, and so one renderer, a worker process
+_envs: dict[Job, Any] = {}  # one environment, and so one renderer, per worker process
 
 
 def _worker_env(job: Job) -> Any:

@@ -1,4 +1,4 @@
-"""``python -m offline_buffers.validate FOLDER``: is a buffer whole, well-formed and what it says it is?"""
+"""``python -m offline_buffers.validate FOLDER``: checks that a buffer is complete, well-formed and as built."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Validate:
 
 
 def validate(folder: Path) -> int:
-    """Reads all of a buffer; returns the number of episodes.
+    """Reads a whole buffer and checks it; returns the number of episodes.
 
     Raises:
         DatasetError: naming the first episode and field that is wrong.
-        ConfigError: if frames or actions are not those of the task.
+        ConfigError: if frames or actions differ from the task's.
     """
     episodes = Episodes(folder, ALL_FIELDS)
     metadata, path = episodes.metadata, episodes.path
@@ -40,9 +40,9 @@ def validate(folder: Path) -> int:
     for group, stored, _ in episodes:
         where = f"{path}: {group.name.removeprefix('/')}"
         with untrusted.expecting(where, DatasetError):
-            told = untrusted.attributes(group).get("sha256")
+            saved_digest = untrusted.attributes(group).get("sha256")
         digests.append(digest(stored))
-        if digests[-1] != told:
+        if digests[-1] != saved_digest:
             raise DatasetError(f"{where} does not match its sha256; the file has changed since it was built")
         steps += len(stored["rewards"])
     if steps != metadata["total_steps"]:
@@ -59,7 +59,7 @@ def validate(folder: Path) -> int:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Runs the command."""
     with exit_on_user_error():
         job = commandline.parse(Validate, args, "python -m offline_buffers.validate")
         episodes = validate(job.folder)
