@@ -1,4 +1,4 @@
-"""The contract that every agent fulfils.
+"""Defines the contract that every agent fulfils.
 
 The loop, evaluation, checkpoints and every study know this contract and no particular agent. A new agent is a folder
 with three things: a class that fulfils ``Agent``, its settings, and its tables of presets. It also needs one line in

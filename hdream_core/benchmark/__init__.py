@@ -1,1 +1,1 @@
-"""The benchmark, ``python -m hdream_core.benchmark``: what an update, a frame and a batch cost on this machine."""
+"""Measures what an update, a frame and a batch cost on this machine: ``python -m hdream_core.benchmark``."""

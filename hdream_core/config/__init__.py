@@ -1,4 +1,4 @@
-"""All settings of a run, its presets, and its methods."""
+"""Defines all settings of a run, the presets, and the methods."""
 
 from hdream_core.support import extras
 

@@ -1,4 +1,4 @@
-"""The settings of a balancer, and a function that makes the balancer."""
+"""Defines the settings of a balancer, and makes the balancer."""
 
 from __future__ import annotations
 

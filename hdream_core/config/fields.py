@@ -1,4 +1,4 @@
-"""All settings of a run. ``Config()`` is the paper's DreamerV2 on Meta-world (Table 1).
+"""Defines all settings of a run. ``Config()`` is the paper's DreamerV2 on Meta-world (Table 1).
 
 A config is built once, frozen, saved verbatim with the run and passed in parts. The agent's and the suite's own
 settings are groups; their classes are in the agent's package and the suite's file. A field's docstring says where it

@@ -32,15 +32,12 @@ def migrate(data: dict[str, Any]) -> dict[str, Any]:
     agent: dict[str, Any] = {"name": "dreamerv2"}
     agent |= {name: data.pop(name) for name in _MOVED if name in data}
     suite = registry.find(data.get("task", "lever_pull"))
-    env = {name: value for name, value in data.get("env", {}).items() if name in _settings(suite)}
+    settings = suite.settings.__dataclass_fields__
+    env = {name: value for name, value in data.get("env", {}).items() if name in settings}
     balancer = dict(data.get("balancer", {}))
     if agent.get("model", {}).get("discount_head") and balancer.get("kind", "fixed") != "fixed":
         balancer["w_discount"] = None  # earlier versions balanced the discount loss like the others
     return data | {"agent": agent, "env": {"suite": suite.name} | env, "balancer": balancer}
-
-
-def _settings(suite: registry.Suite) -> set[str]:
-    return set(suite.settings.__dataclass_fields__)
 
 
 def spec_of_task(task: str) -> Spec:

@@ -1,4 +1,4 @@
-"""Methods and presets, and a function that makes a config of them.
+"""Defines the methods, and makes configs from presets and methods.
 
 A preset is a size for a kind of machine; its tables are in the agent's package. A method is an agent with a way to
 weigh its losses.

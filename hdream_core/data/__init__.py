@@ -1,1 +1,1 @@
-"""Stored episodes, the windows drawn from them, and the sources of episodes."""
+"""Stores episodes, draws windows from them, and provides sources of episodes."""

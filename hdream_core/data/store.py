@@ -191,9 +191,9 @@ class EpisodeStore:
         self.starts, self.lengths = ([int(x) for x in column] for column in position.T)
         for name, field in self.fields.items():
             path, size = self.folder / f"{name}.raw", self.rows * field.row_bytes
-            held = path.stat().st_size if path.exists() else 0
-            if held < size:
-                raise StoreError(f"{path}: holds {held} bytes, {size} are needed; rows have been lost")
+            size_on_disk = path.stat().st_size if path.exists() else 0
+            if size_on_disk < size:
+                raise StoreError(f"{path}: holds {size_on_disk} bytes, {size} are needed; rows have been lost")
 
     def rewind(self, position: np.ndarray) -> None:
         """Restores a saved position and truncates the files after it. Only the process that writes the store may do so.

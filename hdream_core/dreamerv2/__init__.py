@@ -1,1 +1,1 @@
-"""DreamerV2 (Hafner et al., 2021) as the paper trains it."""
+"""Implements DreamerV2 (Hafner et al., 2021) as the paper trains it."""

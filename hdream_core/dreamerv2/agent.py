@@ -1,4 +1,4 @@
-"""The DreamerV2 agent: a world model, a balancer of its losses, and a behaviour learned in imagination."""
+"""Implements the DreamerV2 agent: a world model, a balancer of its losses, and a policy learned in imagination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour learned in latent imagination: actor, critic, lambda-returns (Appendix A, Eqs. 6 to 9)."""
+"""Trains actor and critic in latent imagination, on lambda-returns (Appendix A, Eqs. 6 to 9)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hdream_core.nets.mlp import MLP
 
 
 class Imagined(NamedTuple):
-    """An imagined rollout of H steps from N start states; index 0 is the start state itself."""
+    """Holds an imagined rollout of H steps from N start states; index 0 is the start state itself."""
 
     feat: Tensor  # (H + 1, N, F)
     entropy: Tensor  # (H, N) of the policy at states 0 .. H - 1

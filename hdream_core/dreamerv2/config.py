@@ -1,4 +1,4 @@
-"""The settings of DreamerV2, the paper's values for each suite, and presets of the paper's and smaller sizes."""
+"""Defines the settings of DreamerV2, the paper's values for each suite, and presets of full and smaller sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoder and decoder of DreamerV2, in the sizes of the authors' code and Table 1."""
+"""Implements the encoder and decoder of DreamerV2, in the sizes of the authors' code and Table 1."""
 
 from __future__ import annotations
 

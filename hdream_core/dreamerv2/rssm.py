@@ -1,4 +1,4 @@
-"""The recurrent state-space model of DreamerV2 with discrete latents: observe, imagine, KL (Eqs. 1 and 2).
+"""Implements the recurrent state-space model with discrete latents: observe, imagine, KL (Eqs. 1 and 2).
 
 Shapes: B or N batch, T time, A action, E embedding, D deterministic state, S categorical variables of K classes.
 """
@@ -21,7 +21,7 @@ NORM_EPS = 1e-3  # of the GRU's LayerNorm, as in the TensorFlow original
 
 
 class State(NamedTuple):
-    """A latent state; all fields share their leading dimensions."""
+    """Holds a latent state; all fields share their leading dimensions."""
 
     deter: Tensor  # (..., D)  deterministic state of the GRU
     stoch: Tensor  # (..., S * K)  one-hot samples, flattened
@@ -50,7 +50,7 @@ def stack(states: list[State]) -> State:
 
 
 class GRUCell(nn.Module):
-    """A GRU with one joint linear layer, LayerNorm and an update gate biased to keep (bias -1)."""
+    """Updates the state by a GRU with one joint linear layer, LayerNorm and an update gate of bias -1 (keeps)."""
 
     def __init__(self, input_dim: int, deter_dim: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The world model of Eq. 1, and its losses of Eq. 2 by name, unweighted."""
+"""Implements the world model of Eq. 1, and its losses of Eq. 2 by name, unweighted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract that environments fulfil, and the optional capabilities of some.
+"""Defines the contract that environments fulfil, and the optional capabilities of some.
 
 A suite (``suite.Suite``) names tasks and makes their environments; an environment plays one task. Code that needs more
 than ``Env`` asks for it: ``require(env, Branchable, "this study")`` raises a one-line error if it is missing.

@@ -1,4 +1,4 @@
-"""The suite of the fifty Meta-world tasks (v3): names, settings, object positions. Imports no simulator."""
+"""Defines the suite of the fifty Meta-world tasks (v3): names, settings, object positions. Imports no simulator."""
 
 from __future__ import annotations
 

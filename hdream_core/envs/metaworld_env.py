@@ -1,4 +1,4 @@
-"""The fifty Meta-world tasks (v3) with images from a camera, seeded episodes and restorable states."""
+"""Plays the fifty Meta-world tasks (v3) with images from a camera, seeded episodes and restorable states."""
 
 from __future__ import annotations
 

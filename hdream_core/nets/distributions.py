@@ -66,7 +66,7 @@ def normal_density(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 class TruncatedNormal:
-    """Independent normals truncated to [-1, 1]: the policy over continuous actions.
+    """Represents independent normals truncated to [-1, 1]: the policy over continuous actions.
 
     Args:
         loc, scale: ``(..., action_dim)``, float32; ``loc`` within [-1, 1].

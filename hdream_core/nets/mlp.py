@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons with ELU, and the initial weights of DreamerV2's layers."""
+"""Implements multi-layer perceptrons with ELU, and the initial weights of DreamerV2's layers."""
 
 from __future__ import annotations
 

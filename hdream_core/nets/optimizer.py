@@ -1,4 +1,4 @@
-"""Adam with gradient clipping that skips updates that are not finite."""
+"""Implements Adam with gradient clipping that skips updates that are not finite."""
 
 from __future__ import annotations
 

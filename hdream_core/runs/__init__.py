@@ -1,1 +1,1 @@
-"""Everything about a run: its folder, its loop, its checkpoints and metrics, and loading agents from it."""
+"""Trains runs: their folder, loop, checkpoints and metrics. Loads agents from them."""

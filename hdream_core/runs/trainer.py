@@ -1,4 +1,4 @@
-"""The training loop: collect (online), update, evaluate, save. The clock counts environment steps, also offline."""
+"""Runs the training loop: collect (online), update, evaluate, save. The clock counts environment steps, offline too."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ HINT = re.compile(r"For full helptext.*")
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ``argparse`` parser that reports errors in one line."""
+    """Parses like ``argparse``, and reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         end(BAD_INPUT, f"error: {message}; see {self.prog} --help")
@@ -48,11 +48,11 @@ def parse(
         options: passed on to ``tyro.cli``.
     """
     _set_help(kind, defaults or {})
-    words = sys.argv[1:] if args is None else list(args)
+    arguments = sys.argv[1:] if args is None else list(args)
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(kind, args=words, prog=prog, registry=REGISTRY, **options)
+            return tyro.cli(kind, args=arguments, prog=prog, registry=REGISTRY, **options)
     except SystemExit as stop:
         if stop.code:
             end(BAD_INPUT, f"error: {one_line(stderr.getvalue())}; see {prog} --help")

@@ -36,14 +36,14 @@ def commands(package: str, folder: Path) -> dict[str, Command]:
     """
     files = {path.stem: path for path in folder.glob("[!_]*.py")}
     files |= {path.parent.name: path for path in folder.glob("[!_]*/__main__.py")}
-    found = {}
+    by_name = {}
     for name, path in sorted(files.items()):
         tree = ast.parse(path.read_bytes())
         if any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in tree.body):
             constants = {node.targets[0].id: node.value for node in tree.body if _is_constant(node)}
             item, text = (ast.literal_eval(constants[key]) if key in constants else "" for key in ("ITEM", "ABOUT"))
-            found[name] = Command(f"{package}.{name}", item, text)
-    return dict(sorted(found.items(), key=lambda entry: not entry[1].item))
+            by_name[name] = Command(f"{package}.{name}", item, text)
+    return dict(sorted(by_name.items(), key=lambda entry: not entry[1].item))
 
 
 def _is_constant(node: ast.stmt) -> bool:

@@ -106,9 +106,9 @@ def _has_flock(lock: Path) -> bool:
 
 
 def _remedy(lock: Path) -> str:
-    held = _held(lock)
+    held_file = _held(lock)
     try:
-        holder = " of host ".join(held.read_text().split()[:2])
+        holder = " of host ".join(held_file.read_text().split()[:2])
     except OSError:
         return "wait for it, or stop it first"
-    return f"wait for it, or stop it first; if process {holder} is gone, delete {held}"
+    return f"wait for it, or stop it first; if process {holder} is gone, delete {held_file}"

@@ -1,4 +1,4 @@
-"""Interchangeable implementations of the most expensive operations: plain, and tuned for a CPU or a GPU.
+"""Selects implementations of the most expensive operations: plain, or tuned for a CPU or a GPU.
 
 The plain ones follow the equations line by line. Tests compare the tuned ones with them. ``docs/performance.md`` lists
 the gain of each.

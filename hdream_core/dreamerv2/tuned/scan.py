@@ -1,4 +1,4 @@
-"""The RSSM with a hand-written gradient of its recurrence: the equations of ``rssm`` in fewer operations.
+"""Implements the RSSM with a hand-written gradient of its recurrence: the equations of ``rssm`` in fewer operations.
 
 Autograd records some forty small operations a step and adds up the weights' gradients step by step. Here a step is one
 forward and one backward function. The parts that do not depend on the previous state (``from_action``,
