@@ -111,7 +111,7 @@ def one_line(text: str) -> str:
 
 
 def _shorten_similar(line: str) -> str:
-    """Keeps of the help of similar flags only their names."""
+    """Shortens the help of similar flags in a message to the names of the flags."""
     message, *_ = re.split(r" (?:Perhaps you meant:|Arguments similar to)", line)
     near = re.findall(r"(?:Perhaps you meant:|Arguments similar to \S+:) (--[\w.-]+)", line)
     return f"{message} (did you mean {' '.join(dict.fromkeys(near))}?)" if near else line
