@@ -51,6 +51,7 @@ def store_of(folder, lengths):
 def test_windows_are_whole_aligned_and_never_cross_episodes(tmp_path_factory, lengths, length, ends, seed):
     store = store_of(tmp_path_factory.mktemp("store"), lengths)
     replay = Replay(store, oversample_ends=ends)
+    assert replay.can_sample(length) == (max(lengths) >= length)
     if max(lengths) < length:
         with pytest.raises(ValueError, match="no episode"):
             replay.sample(np.random.default_rng(seed), 4, length)
@@ -65,14 +66,12 @@ def test_windows_are_whole_aligned_and_never_cross_episodes(tmp_path_factory, le
     assert (row[:, -1] < np.array(lengths)[tag.astype(int)]).all()
 
 
-def test_episodes_are_drawn_uniformly_whatever_their_length(tmp_path):
-    replay = Replay(store_of(tmp_path, [5, 50, 12]))
-    tags = replay.sample(np.random.default_rng(0), 6000, 5)["action"][:, 0, 0]
+def test_episodes_are_drawn_uniformly_whatever_their_length_and_ends_more_often_on_request(tmp_path):
+    tags = Replay(store_of(tmp_path / "three", [5, 50, 12])).sample(np.random.default_rng(0), 6000, 5)["action"][
+        :, 0, 0
+    ]
     np.testing.assert_allclose(np.bincount(tags.astype(int)) / 6000, 1 / 3, atol=0.03)
-
-
-def test_ends_are_oversampled_on_request(tmp_path):
-    store = store_of(tmp_path, [60])
+    store = store_of(tmp_path / "one", [60])
     share = {}
     for ends in (False, True):
         rows = Replay(store, oversample_ends=ends).sample(np.random.default_rng(0), 5000, 20)["image"][:, -1, 0, 0, 0]
@@ -160,22 +159,6 @@ def test_stream_windows_start_uniformly_wherever_they_fit(tmp_path_factory, spli
     np.testing.assert_allclose(counts, 400, atol=6 * 20)  # their standard deviation is 20 at most
 
 
-@pytest.mark.parametrize("kind", ["episode", "stream"])
-def test_a_window_can_be_drawn_as_soon_as_it_fits(tmp_path, kind):
-    store = EpisodeStore(tmp_path / "store", FIELDS)
-    replay = Replay(store, window_kind=kind)
-    seen = []
-    for tag, rows in enumerate([2, 3, 6]):
-        seen.append(replay.can_sample(5))
-        store.append(episode(rows, tag))
-    assert [*seen, replay.can_sample(5)] == [False, False, kind == "stream", True]
-
-
-def test_unknown_windows_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="not 'streams' windows"):
-        Replay(store_of(tmp_path, [5]), window_kind="streams")
-
-
 def test_windows_that_the_replay_does_not_hold_are_refused(tmp_path):
     replay = Replay(store_of(tmp_path, [5, 4, 6, 7]), [0, 2], window_kind="stream")
     assert replay.rows(np.array([3]), 4).tolist() == [[3, 4, 9, 10]]
@@ -186,11 +169,8 @@ def test_windows_that_the_replay_does_not_hold_are_refused(tmp_path):
         Replay(replay.store, [1, 2]).rows(np.array([4]), 4)
     with pytest.raises(ValueError, match="does not hold"):
         Replay(EpisodeStore(tmp_path / "empty", FIELDS)).rows(np.array([0]), 4)
-
-
-def test_capacity_keeps_the_latest(tmp_path):
-    replay = Replay(store_of(tmp_path, [10, 10, 10, 10]), capacity=25)
-    np.testing.assert_array_equal(replay.usable(5), [2, 3])
+    with pytest.raises(ValueError, match="not 'streams' windows"):
+        Replay(replay.store, window_kind="streams")
 
 
 def test_reopened_store_continues_where_the_checkpoint_was(tmp_path):
@@ -233,12 +213,13 @@ def test_any_rows_are_gathered_in_the_order_asked_for(tmp_path_factory, rows):
 
 def test_store_refuses_what_does_not_fit(tmp_path):
     store = store_of(tmp_path, [4])
-    with pytest.raises(StoreError, match="different numbers of rows"):
-        store.append(episode(4, 0) | {"reward": np.zeros(3, np.float32)})
-    with pytest.raises(StoreError, match="rows of action have shape"):
-        store.append(episode(4, 0) | {"action": np.zeros((4, 2), np.float32)})
-    with pytest.raises(StoreError, match="fields"):
-        store.append({"reward": np.zeros(3, np.float32)})
+    for odd, said in (
+        (episode(4, 0) | {"reward": np.zeros(3, np.float32)}, "different numbers of rows"),
+        (episode(4, 0) | {"action": np.zeros((4, 2), np.float32)}, "rows of action have shape"),
+        ({"reward": np.zeros(3, np.float32)}, "fields"),
+    ):
+        with pytest.raises(StoreError, match=said):
+            store.append(odd)
     with pytest.raises(StoreError, match="differs from"):
         EpisodeStore(tmp_path, FIELDS | {"action": Field("<f4", (2,))})
     with pytest.raises(StoreError, match="not an episode store"):
@@ -296,39 +277,26 @@ def test_atomic_write_leaves_the_old_file_on_failure(tmp_path):
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_batches_ahead_go_on_from_a_checkpoint(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "episodes", "capacity"),
+    [("episode", None, None), ("stream", None, None), ("stream", None, 30), ("stream", [0, 2, 3], None)],
+)
+def test_batches_ahead_go_on_from_a_checkpoint(tmp_path, kind, episodes, capacity):
     """Also where an episode has ended between the drawing of the next batch and the checkpoint."""
-    store = store_of(tmp_path, [20, 20, 20])
-    replay = Replay(store)
-    ahead = Prefetcher(replay, np.random.default_rng(1), 4, 5)
-    first = next(ahead)
-    store.append(episode(20, 9))
-    state = ahead.state_dict()
-    again = Prefetcher(replay, np.random.default_rng(7), 4, 5)
-    again.load_state_dict(state)
-    for _ in range(4):
-        ours, theirs = next(ahead), next(again)
-        assert all(torch.equal(ours[name], theirs[name]) for name in first)
-    plain = Replay(store).windows(state["starts"].numpy(), 5)
-    third = Prefetcher(replay, np.random.default_rng(7), 4, 5)
-    third.load_state_dict(state)
-    assert np.array_equal(next(third)["image"].numpy(), plain["image"])
-
-
-@pytest.mark.parametrize(("episodes", "capacity"), [(None, None), (None, 30), ([0, 2, 3], None)])
-def test_stream_batches_go_on_from_a_checkpoint(tmp_path, episodes, capacity):
     store = store_of(tmp_path, [3, 9, 2, 20])
-    replay = Replay(store, episodes, capacity, window_kind="stream")
+    replay = Replay(store, episodes, capacity, window_kind=kind)
     ours = Prefetcher(replay, np.random.default_rng(1), 4, 12)
     next(ours)
-    store.append(episode(9, 4))
+    store.append(episode(19, 4))
     state = ours.state_dict()
     assert set(state) == {"starts", "rng"}  # what the checkpoints of runs hold
     theirs = Prefetcher(replay, np.random.default_rng(7), 4, 12)
     theirs.load_state_dict(state)
-    for _ in range(4):
+    ahead = replay.windows(state["starts"].numpy(), 12)
+    for number in range(4):
         a, b = next(ours), next(theirs)
         assert all(torch.equal(a[name], b[name]) for name in a)
+        assert number or all(np.array_equal(b[name].numpy(), values) for name, values in ahead.items())
     for starts in (state["starts"][:3], state["starts"].int(), state["starts"] + 1000):
         with pytest.raises(ValueError, match=r"batch's windows are|does not hold"):
             theirs.load_state_dict(state | {"starts": starts})
