@@ -12,13 +12,7 @@ from scipy.optimize import root
 
 from hdream_core.balancers import BalancerError, DynamicWeightAverage, NashMTL, UncertaintyWeighting
 from hdream_core.balancers.nash_mtl import bargain
-
-NAMES = ("observation", "reward", "dynamics")
-
-
-def losses(*values):
-    return dict(zip(NAMES, map(torch.tensor, values), strict=True))
-
+from tests.test_balancers import NAMES, descended, losses
 
 # Uncertainty weighting
 
@@ -37,14 +31,7 @@ def test_uw_is_the_formula_of_d2():
 
 def test_descent_on_uw_leaves_every_weighted_loss_at_its_dimension():
     balancer, values = UncertaintyWeighting(NAMES, {"observation": 12288, "reward": 1}), losses(60.0, 0.02, 3.0)
-    optimizer = torch.optim.Adam(balancer.parameters(), lr=0.1, betas=(0.9, 0.9))
-    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
-    for _ in range(700):
-        total, weights = balancer(values)
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        decay.step()
+    weights = descended(balancer, values)
     assert weights["observation"].item() * 60 == pytest.approx(12288, rel=0.01)
     assert weights["reward"].item() * 0.02 == pytest.approx(1, rel=0.01)
     analytic = balancer.analytic_weights({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
@@ -65,14 +52,6 @@ def test_uw_with_a_fixed_weight_balances_the_others():
     assert found == pytest.approx({"observation": 12288 / 60, "reward": 100, "dynamics": 1}, rel=1e-5)
     analytic = balancer.analytic_weights({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
     assert analytic == {"observation": 12288 / 60, "reward": 100.0, "dynamics": 1.0}
-
-
-def test_uw_stays_in_float32_under_autocast():
-    balancer = UncertaintyWeighting(["reward"], {"reward": 1})
-    balancer.s["reward"].data.fill_(1e-4)
-    with torch.autocast("cpu", torch.bfloat16):
-        total, weights = balancer({"reward": torch.tensor(1.0, dtype=torch.bfloat16)})
-    assert total.dtype == torch.float32 and 0 < 1 - weights["reward"].item() < 2e-4
 
 
 # Dynamic weight average
@@ -110,14 +89,10 @@ def test_dwa_against_a_naive_loop_and_across_a_resume(window, temperature, seed,
     np.testing.assert_allclose(np.sum(found, 1), 3, rtol=1e-5)
 
 
-def test_dwa_weighs_a_loss_that_stands_still_more_than_one_that_falls():
+def test_dwa_leaves_the_weights_alone_where_a_loss_is_nothing_all_along():
     balancer = DynamicWeightAverage(NAMES, window=2)
-    for observation in (8.0, 8.0, 4.0, 4.0):
-        _, weights = balancer(losses(observation, 1.0, 1.0))
-    share = math.exp(0.5 / 2) / (math.exp(0.5 / 2) + 2 * math.exp(1 / 2))
-    assert weights["observation"].item() == pytest.approx(3 * share) and weights["reward"].item() > 1
-    for _ in range(4):
-        _, weights = balancer(losses(4.0, 0.0, 1.0))  # also where a loss is 0 all along
+    for _ in range(8):
+        _, weights = balancer(losses(4.0, 0.0, 1.0))
     assert {name: weight.item() for name, weight in weights.items()} == balancer.analytic_weights({})
 
 
@@ -164,19 +139,10 @@ def test_dwa_forgets_an_update_that_was_left_out():
         assert ours(losses)[0] == theirs(losses)[0], step
 
 
-@given(st.floats(-0.95, 1), st.floats(-3, 3), st.floats(-3, 3))
-def test_two_losses_have_the_bargain_known_in_closed_form(cosine, a, b):
-    """By symmetry beta_1 = beta_2 = 1 / sqrt(1 + cosine), and alpha_i = beta_i / |g_i| of the normalised gradients."""
-    g = np.array([[10**a, 0], [10**b * cosine, 10**b * math.sqrt(1 - cosine**2)]])
-    gram = g @ g.T
-    norms = np.linalg.norm(g, axis=1) / math.sqrt(np.linalg.norm(gram))
-    found = bargain(torch.from_numpy(gram)).numpy()
-    np.testing.assert_allclose(found, 1 / (norms * math.sqrt(1 + cosine)), rtol=1e-9)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.integers(0, 4), st.floats(0, 5), st.integers(0, 2**31))
 def test_bargain_satisfies_its_equation_and_is_the_one_scipy_finds(k, more, spread, seed):
+    """For one loss, too, whose weight is 1."""
     rng = np.random.default_rng(seed)
     g = rng.standard_normal((k, k + more)) * 10 ** rng.uniform(-spread, spread, (k, 1))
     gram = g @ g.T
@@ -195,8 +161,11 @@ def test_gradients_that_cancel_have_no_bargain(size, a, b, seed):
     assert bargain(torch.from_numpy(g @ g.T)) is None
 
 
-def test_losses_contribute_alike_and_heads_get_their_weighted_gradient():
-    gradients = [[3.0, 0.0, 1.0], [0.01, 0.02, 0.0], [0.0, -1.0, 0.5]]
+@pytest.mark.parametrize(
+    "gradients", [[[3.0, 0.0, 1.0], [0.01, 0.02, 0.0], [0.0, -1.0, 0.5]], [[1e4, 0.0], [0.0, 1e-4]], [[3.0, 4.0]]]
+)
+def test_losses_contribute_alike_and_heads_get_their_weighted_gradient(gradients):
+    """Weights of 100,000,000 to 1 are not clipped."""
     balancer, shared, make = nash(gradients)
     values = make()
     total, weights = balancer(values)
@@ -217,11 +186,6 @@ def test_fixed_loss_takes_no_part_in_the_bargain():
     assert weights == pytest.approx({"loss0": first, "loss1": 0.5, "loss2": second})
     np.testing.assert_allclose(joint, [3 * first + 2.5 + second, 2.5 + second], rtol=1e-5)
     assert list(weights) == ["loss0", "loss1", "loss2"] and balancer.analytic_weights({}) == {"loss1": 0.5}
-
-
-def test_single_loss_has_weight_one():
-    balancer, _, make = nash([[3.0, 4.0]])
-    assert balancer(make())[1]["loss0"].item() == pytest.approx(1, rel=1e-6)
 
 
 def test_loss_without_a_shared_gradient_keeps_its_weight_and_the_others_bargain_without_it():
@@ -250,11 +214,6 @@ def test_failures_are_counted_and_the_last_good_weights_stay():
             {name: weight.item() for name, weight in good.items()}
         )
         assert balancer.diagnostics()["solver_failures"].item() == count
-
-
-def test_extreme_weights_are_not_clipped():
-    balancer, _, make = nash([[1e4, 0.0], [0.0, 1e-4]])
-    assert balancer(make())[1]["loss1"].item() == pytest.approx(1e8, rel=1e-4)
 
 
 def test_max_norm_bounds_the_shared_gradient():
@@ -290,11 +249,6 @@ def test_weights_are_kept_between_solutions_and_across_a_resume():
     assert all(run(stop) == whole for stop in (1, 3, 5, 7))
 
 
-def test_nash_needs_to_be_attached():
-    with pytest.raises(BalancerError, match="attach"):
-        NashMTL(NAMES)(losses(1.0, 1.0, 1.0))
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -305,6 +259,7 @@ def test_nash_needs_to_be_attached():
         lambda: DynamicWeightAverage(NAMES, window=0),
         lambda: NashMTL(NAMES, every=0),
         lambda: NashMTL(NAMES, max_norm=0.0),
+        lambda: NashMTL(NAMES)(losses(1.0, 1.0, 1.0)),  # it is attached to nothing
     ],
 )
 def test_unusable_settings_are_refused(make):
