@@ -14,7 +14,6 @@ from hdream_core.config.fields import Config, EvalConfig
 from hdream_core.config.presets import make_config
 from hdream_core.data.replay import Replay
 from hdream_core.data.store import EpisodeStore, Field
-from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.dreamerv2.behavior import Behavior, Imagined
 from hdream_core.dreamerv2.config import BehaviorConfig
 from hdream_core.envs.vector import make_episodes
@@ -22,7 +21,7 @@ from hdream_core.runs.evaluate import WINDOWS_AT_ONCE, heldout_predictions, poli
 from hdream_core.runs.trainer import Trainer
 from hdream_core.support.settings import flatten
 from offline_buffers.behaviors import behavior_of, play
-from tests.small import MINI
+from tests.small import noise, small_agent
 
 TABLE_1 = {
     "agent.model.rssm.deter": 1024,
@@ -47,7 +46,7 @@ TABLE_1 = {
 
 
 def smoke(**changes):
-    return DreamerV2(make_config("mini_lever", "smoke", changes={"train.precision": "float32"} | changes), MINI)
+    return small_agent(**{"train.precision": "float32"} | changes)
 
 
 def test_defaults_are_table_1():
@@ -111,7 +110,7 @@ def test_the_actor_learns_from_rewards_not_from_entropy_alone():
 
 def test_each_part_has_its_own_rate_and_its_gradient_is_clipped():
     rates = {"model.lr": 1e-3, "model.harmonizer_lr": 0.5, "behavior.actor_lr": 2e-3, "behavior.critic_lr": 3e-3}
-    agent = DreamerV2(make_config("mini_lever", "smoke", "harmony", rates), MINI)
+    agent = small_agent("harmony", **rates)
     groups = {name: optimizer.adam.param_groups for name, optimizer in agent.optimizers.items()}
     assert [group["lr"] for group in groups["model"]] == [1e-3, 0.5]
     assert [group["weight_decay"] for group in groups["model"]] == [1e-6, 0.0]
@@ -125,14 +124,7 @@ def test_each_part_has_its_own_rate_and_its_gradient_is_clipped():
 
 def test_discount_head_learns_gamma_until_the_end_and_zero_at_it():
     agent = smoke(**{"model.discount_head": True})
-    rng = np.random.default_rng(0)
-    batch = {
-        "image": torch.from_numpy(rng.integers(0, 256, (2, 6, 32, 32, 3), np.uint8)),
-        "action": torch.zeros(2, 6, 2),
-        "reward": torch.zeros(2, 6),
-        "is_first": torch.zeros(2, 6, dtype=torch.bool),
-        "is_terminal": torch.zeros(2, 6, dtype=torch.bool),
-    }
+    batch = noise()
     batch["is_terminal"][1, -1] = True
     losses, post, _ = agent.model.losses(batch)
     p = torch.sigmoid(agent.model.discount_head(post.feat).squeeze(-1)).detach().double().numpy()

@@ -7,23 +7,18 @@ import torch
 
 from hdream_core.config.balancer import BalancerConfig, make_balancer
 from hdream_core.config.presets import make_config
-from hdream_core.data.replay import random_batch
-from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.metrics import read_metrics
-from hdream_core.runs.trainer import Trainer
-from hdream_core.support.batch import to_device
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
-from tests.small import MINI
+from tests.small import MINI, noise, run_until, small_agent
 from tests.test_multitask import NAMES
 
 
 def agent_of(kind, **changes):
     torch.manual_seed(0)
-    changes = {"train.precision": "float32", **changes}
-    return DreamerV2(make_config("mini_lever", "smoke", kind, changes), MINI)
+    return small_agent(kind, **{"train.precision": "float32"} | changes)
 
 
 def test_shared_parameters_are_the_models_alone():
@@ -37,7 +32,7 @@ def test_shared_parameters_are_the_models_alone():
     assert len(optimised) == len({id(p) for p in optimised}) == len(list(agent.model.parameters()))
     assert shared < {id(p) for p in agent.model.parameters()}
     # Every loss reaches all of them, and no other parameter is reached by every loss.
-    named, _, _ = agent.model.losses(to_device(random_batch(2, 6, MINI), agent.device))
+    named, _, _ = agent.model.losses(noise())
     everything = list(agent.model.parameters())
     reached = [torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True) for loss in named.values()]
     by_all = {
@@ -53,7 +48,7 @@ def test_tuned_path_gives_each_losss_gradient_again_and_again_as_the_plain_one_d
     for kernels in ("tuned", "plain"):
         agent = agent_of("nashmtl", **{"train.kernels": kernels})
         torch.manual_seed(1)
-        named, _, _ = agent.model.losses(to_device(random_batch(2, 6, MINI), agent.device))
+        named, _, _ = agent.model.losses(noise())
         shared = agent.balancer.shared
 
         def of(loss, shared=shared):
@@ -108,10 +103,6 @@ def test_command_trains_with_each(tmp_path, flags, names):
     assert fixed == (flags[1] in ("uw", "harmony"))
 
 
-class Interrupted(Exception):
-    pass
-
-
 @pytest.mark.parametrize(("method", "option"), [("dwa", "balancer.dwa_window"), ("nashmtl", "balancer.nash_every")])
 def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, method, option):
     changes = {"train.steps": 200, "log.checkpoint_every": 50, "eval.every": 100, option: 4}
@@ -119,14 +110,7 @@ def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, method, opti
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(config, whole)
     for step in (85, 170):
-
-        def die(now, latest, step=step):
-            if now >= step:
-                raise Interrupted
-
-        run_folder.prepare(config, broken)
-        with pytest.raises(Interrupted):
-            Trainer(config, broken, die).run()
+        run_until(config, broken, step)
     train(config, broken)
     assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
     a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
