@@ -238,3 +238,27 @@ def test_gradients_get_the_layout_of_their_parameter():
     ours = in_layout_of(parameter, gradient)
     assert ours.stride() == parameter.stride() and torch.equal(ours, gradient)
     assert in_layout_of(parameter, None) is None
+
+
+def test_fused_imagination_has_the_plain_ones_dream_and_gradients():
+    changes = {"train.precision": "float32", "behavior.horizon": 6}
+    plain, fused = (
+        DreamerV2(make_config("mini_lever", "smoke", changes=changes | {"train.kernels": kernels}), MINI)
+        for kernels in ("plain", "tuned")
+    )
+    fused.load_state_dict(plain.state_dict())
+    assert type(plain.behavior) is not type(fused.behavior)
+
+    def run(agent):
+        deter = torch.linspace(-1, 1, 56).view(7, 8).requires_grad_()
+        stoch = torch.linspace(0, 1, 112).view(7, 16).requires_grad_()
+        start = State(deter, stoch, torch.zeros(7, 4, 4))
+        torch.manual_seed(3)
+        imagined = agent.behavior.imagine(agent.model, start)
+        torch.manual_seed(4)
+        total = sum((x * torch.randn(x.shape)).sum() for x in imagined)
+        return [*imagined], torch.autograd.grad(total, [deter, stoch, *agent.behavior.actor.parameters()])
+
+    (dream_, grads), (fused_dream, fused_grads) = run(plain), run(fused)
+    assert_alike(fused_dream, dream_, 1e-5)
+    assert_alike(fused_grads, grads)
