@@ -1,6 +1,7 @@
 """Shared by all tests: small, deterministic, one thread."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,6 +26,20 @@ settings.load_profile("hdream")
 def _one_thread_and_seed():
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def buffer(tmp_path_factory):
+    """Ten episodes of the miniature, which nobody changes; training may have unpacked them."""
+    from offline_buffers.build import Build, build
+
+    return build(Build("mini_lever", 500, workers=1, out=tmp_path_factory.mktemp("buffer") / "b"), show_progress=False)
+
+
+@pytest.fixture
+def packed(buffer, tmp_path):
+    """A copy to be changed, as it was built."""
+    return Path(shutil.copytree(buffer, tmp_path / "shared" / "b", ignore=shutil.ignore_patterns("unpacked*")))
 
 
 COUNTED = {"kills": "kills survived", "damaged": "damaged files read or refused", "inputs": "bad inputs refused"}

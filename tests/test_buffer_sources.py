@@ -15,7 +15,7 @@ from hdream_core.train import train
 from offline_buffers import build as build_module
 from offline_buffers import validate
 from offline_buffers.behaviors import Scripted, behavior_of, play
-from offline_buffers.build import Build, build, main
+from offline_buffers.build import Build, build
 
 
 def test_scripted_source_covers_low_to_high_return():
@@ -54,17 +54,6 @@ def test_source_run_takes_the_episodes_of_an_online_run(tmp_path):
     store.rewind(checkpoint.load(run / "checkpoint.pt")["episodes"].numpy())
     for name in ("image", "action", "reward", "sim_state", "success"):
         np.testing.assert_array_equal(rows[name], store.episode(1)[name])
-
-
-@pytest.mark.parametrize(
-    "flags", [["--steps", "250000"], ["--seed", "0"], ["--render", "auto"], ["--camera", "corner"], ["--workers", "2"]]
-)
-def test_what_only_played_episodes_have_is_refused_for_a_run(tmp_path, capsys, flags):
-    with pytest.raises(SystemExit) as stop:
-        main(["--task", "mini_lever", "--source", "run:somewhere", *flags, "--out", str(tmp_path / "b")])
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and " ".join(flags) in error and "run:somewhere" in error
-    assert not (tmp_path / "b").exists()
 
 
 def test_a_buffer_of_a_run_is_named_after_it(tmp_path, monkeypatch):

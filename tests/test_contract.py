@@ -15,7 +15,7 @@ from hdream_core.runs.load import export, load_agent
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import Trainer
 from hdream_core.support.errors import ConfigError
-from hdream_core.train import default_folder, main, train
+from hdream_core.train import default_folder, train
 from tests.small import run_until
 
 CONTEXT = {"eval.context": 5, "eval.horizon": 10}
@@ -77,20 +77,6 @@ def test_constructing_a_trainer_changes_no_file(tmp_path, fake):
     assert trainer.step == 0 and files_of(tmp_path) == before
     trainer.resume()
     assert trainer.step > 0
-
-
-def test_agents_and_suites_that_are_not_there_are_named(tmp_path, capsys):
-    for flags, message in (
-        (["--method", "dreamerv9"], "did you mean dreamerv2"),
-        (["--task", "mini_levr"], "mini_lever"),
-        (["--task", "mini_lever", "--train.device", "gpu"], "such as cuda:1"),
-        (["--task", "mini_lever", "--train.device", "cuda:77"], "PyTorch sees"),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            main([*flags, "--preset", "smoke", "--folder", str(tmp_path / "run"), "--quiet"])
-        error = capsys.readouterr().err
-        assert stop.value.code == 2 and message in error and error.count("\n") == 1
-        assert not (tmp_path / "run").exists()
 
 
 class Blind:

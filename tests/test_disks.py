@@ -2,12 +2,10 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -26,11 +24,6 @@ from tests.made_up import result
 from tests.test_faults import same_files
 
 FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--quiet"]
-
-
-@pytest.fixture(scope="module")
-def buffer(tmp_path_factory):
-    return build(Build("mini_lever", 300, workers=1, out=tmp_path_factory.mktemp("b") / "b"), show_progress=False)
 
 
 @pytest.fixture
@@ -106,12 +99,10 @@ def test_a_folder_that_cannot_be_written(small_disk, tmp_path, capsys):
     ends_in_one_line(lambda: main([*FLAGS, "--folder", str(small_disk / "run")]), capsys, "Read-only file system")
 
 
-def test_a_buffer_that_is_cut_short_says_so(buffer, tmp_path, capsys):
-    copy = tmp_path / "copy"
-    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
-    main_file = copy / "data" / "main_data.hdf5"
+def test_a_buffer_that_is_cut_short_says_so(packed, tmp_path, capsys):
+    main_file = packed / "data" / "main_data.hdf5"
     os.truncate(main_file, main_file.stat().st_size // 2)
-    words = [*FLAGS, "--offline-buffer", str(copy), "--folder", str(tmp_path / "run")]
+    words = [*FLAGS, "--offline-buffer", str(packed), "--folder", str(tmp_path / "run")]
     ends_in_one_line(lambda: main(words), capsys, "main_data.hdf5")
 
 
@@ -165,37 +156,3 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     (run / ".checkpoint.next.pt.123.tmp").write_bytes(b"half")
     main([*FLAGS, "--folder", str(run)])
     assert not list(run.glob(".*.tmp"))
-
-
-def test_a_run_that_cannot_be_leaves_nothing(tmp_path, capsys):
-    run = tmp_path / "run"
-    ends_in_one_line(lambda: main([*FLAGS, "--folder", str(run), "--train.length", "60"]), capsys, "train.length")
-    assert not run.exists()
-    main([*FLAGS, "--folder", str(run)])
-
-
-@pytest.mark.parametrize(
-    "name, change",
-    [
-        ("observations/image", lambda x: x[..., 0]),
-        ("observations/image", lambda x: x[:, :, :20]),
-        ("observations/image", lambda x: x.astype(np.float32)),
-        ("actions", lambda x: x[:, 0]),
-        ("actions", lambda x: x * np.nan),
-        ("rewards", lambda x: x[:, None]),
-        ("rewards", lambda x: x[:-3]),
-        ("rewards", lambda x: np.full_like(x, np.inf)),
-        ("terminations", lambda x: x.astype("S1")),
-    ],
-)
-def test_a_buffer_of_other_shapes_is_one_line(name, change, buffer, tmp_path, capsys):
-    copy = tmp_path / "copy"
-    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
-    path = copy / "data" / "main_data.hdf5"
-    with h5py.File(path, "a") as file:
-        values = file[f"episode_1/{name}"][()]
-        del file[f"episode_1/{name}"]
-        file[f"episode_1/{name}"] = change(values)
-    sealed.seal(path)
-    words = [*FLAGS, "--offline-buffer", str(copy), "--folder", str(tmp_path / "run")]
-    ends_in_one_line(lambda: main(words), capsys, "episode_1")

@@ -101,11 +101,6 @@ def same_files(ours: Path, theirs: Path, names) -> None:
 # -- kills -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def buffer(tmp_path_factory):
-    return build(Build("mini_lever", 300, workers=1, out=tmp_path_factory.mktemp("b") / "b"), show_progress=False)
-
-
 def settings(mode: str, buffer: Path):
     changes = {"train.steps": 300, "eval.every": 50, "eval.context": 5, "eval.horizon": 10, "log.checkpoint_every": 25}
     if mode == "offline":

@@ -1,27 +1,13 @@
 """Buffers, runs and folders that cannot be written: what is there is used, what is made goes elsewhere and is said."""
 
-import shutil
-
 import pytest
 
 from analysis import clean
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import places
-from offline_buffers.build import Build, build
 from tests.unwritable import SMOKE, command, read_only, refused
 
 TRAIN = ["hdream_core.train", *SMOKE, "--quiet", "--eval.context", "5", "--eval.horizon", "10"]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A buffer, packed."""
-    return build(Build("mini_lever", 500, workers=1, out=tmp_path_factory.mktemp("b") / "b"), show_progress=False)
-
-
-@pytest.fixture
-def packed(built, tmp_path):
-    return shutil.copytree(built, tmp_path / "shared" / "b")
 
 
 def test_a_read_only_buffer_that_is_unpacked_is_used_as_it_is(packed, tmp_path):

@@ -23,11 +23,6 @@ from offline_buffers.build import Build, build
 from tests.small import run_until, smoke
 
 
-@pytest.fixture(scope="module")
-def buffer(tmp_path_factory):
-    return build(Build("mini_lever", 600, workers=1, out=tmp_path_factory.mktemp("buffer")), show_progress=False)
-
-
 @pytest.mark.parametrize("method", ["dreamerv2", "harmony"])
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, buffer, mode, method):

@@ -6,35 +6,19 @@ import json
 import numpy as np
 import pytest
 
-from analysis import (
-    ablations,
-    coefficients,
-    collect,
-    counterfactual,
-    finding2,
-    finding3,
-    loss_scales,
-    multitask,
-    reward_mse,
-    state_regression,
-)
+from analysis import coefficients, collect, finding2, loss_scales
 from analysis.results import kinds_of_dreams, wrong_dreams
 from analysis.results.schema import load
 from analysis.runs import study, sweep
 from hdream_core.runs import folder as run_folder
 from offline_buffers.build import Build, build
 
-STUDIES = {
-    "counterfactual": (counterfactual, counterfactual.Counterfactual),
-    "finding2": (finding2, finding2.Finding2),
-    "finding3": (finding3, finding3.Finding3),
-    "loss_scales": (loss_scales, loss_scales.LossScales),
-    "reward_mse": (reward_mse, reward_mse.RewardMSE),
-    "state_regression": (state_regression, state_regression.StateRegression),
-    "coefficients": (coefficients, coefficients.Coefficients),
-    "ablations": (ablations, ablations.Ablations),
-    "multitask": (multitask, multitask.MultiTask),
-}
+STUDIES = """
+    finding1 loss_scales state_regression finding2 counterfactual finding3 reward_mse coefficients ablations multitask
+"""
+OF_C4 = ("state_regression", "finding2", "counterfactual", "reward_mse")  # on a buffer where nothing else is asked for
+SMOKE = ["--task", "mini_lever", "--preset", "smoke"]
+SET = ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +29,14 @@ def folder(tmp_path_factory):
     return root
 
 
+def words(folder, results):
+    """A command's words but for its settings."""
+    places = {"runs": folder / "runs", "results": results, "out": folder / "out", "buffer": folder / "buffer"}
+    return [*SMOKE, "--mode", "offline", *(f"--{name}={place}" for name, place in places.items())]
+
+
 def run(name, folder, *more):
-    module, job = STUDIES[name]
-    command = ["--task", "mini_lever", "--preset", "smoke", "--mode", "offline", "--buffer", str(folder / "buffer")]
-    command += ["--runs", str(folder / "runs"), "--results", str(folder / "results"), "--out", str(folder / "out")]
-    command += more
-    command += ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
-    study.main(job, module.run, command)
+    importlib.import_module(f"analysis.{name}").main([*words(folder, folder / "results"), *more, *SET])
     return load(folder / "results" / f"{name}_mini_lever_smoke.h5")
 
 
@@ -169,6 +154,8 @@ def test_loss_scales_measures_losses_and_gradients(folder):
 
 def test_reward_mse(folder, capsys):
     found = run("reward_mse", folder)
+    assert found.attributes["study"] == "reward_mse" and found.attributes["scale"] == "miniature"
+    assert found.attributes["buffer_sha256"] and json.dumps(found.config["w_r=100"])
     assert found.values("window/error").shape == (2, 1, 20) and found.notes["paper"]["w_r=100"] == 0.379
     final = found.notes["final"]
     assert final["w_r=100"]["paired_over_seeds"]["mean"] == 0
@@ -197,7 +184,7 @@ def test_a_sweep_is_drawn_from_its_first_evaluation_on(name, tmp_path, monkeypat
 
     monkeypatch.setattr(sweep, "execute", begin)
     places = [f"--{place}={tmp_path / place}" for place in ("runs", "results", "out")]
-    importlib.import_module(f"analysis.{name}").main(["--task", "mini_lever", "--preset", "smoke", *places])
+    importlib.import_module(f"analysis.{name}").main([*SMOKE, *places])
     assert (tmp_path / "out" / f"{name}_mini_lever_smoke.png").exists()
     assert "cannot write or draw" not in "".join(capsys.readouterr())
 
@@ -220,48 +207,13 @@ def test_multitask(folder, capsys):
     assert (folder / "out" / "multitask_mini_lever_smoke.png").exists()
 
 
-@pytest.mark.parametrize("name", list(STUDIES))
-def test_plans_and_refusals_start_nothing(name, tmp_path, capsys):
-    module, job = STUDIES[name]
-    command = ["--task", "mini_lever", "--preset", "smoke", "--runs", str(tmp_path / "runs")]
-    study.main(job, module.run, [*command, "--plan-only"])
-    mode = "offline" if job.mode == "offline" else "online"  # of C.4, or the miniature's own
-    assert f"{name}: mini_lever, {mode}" in capsys.readouterr().out and not (tmp_path / "runs").exists()
-    for flags, message in ((["--preset", "cpuu"], "did you mean cpu"), (["--set", "model.dept=1"], "model.depth")):
-        with pytest.raises(SystemExit) as stop:
-            study.main(job, module.run, [*command, *flags])
-        error = capsys.readouterr().err
-        assert stop.value.code == 2 and message in error and error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "flags", "message"),
-    [
-        ("finding2", ["--methods", "w_r=1"], "two methods are compared"),
-        ("finding2", ["--methods", "w_r=1", "harmonyy"], "no method 'harmonyy'"),
-        ("finding2", ["--tolerance", "-1"], "--tolerance -1 --share 0.8: above 0"),
-        ("finding2", ["--share", "3", "--plan-only"], "a share is at most 1"),
-        ("state_regression", ["--folds", "3"], "--folds 3 of --episodes 2"),
-        ("state_regression", ["--folds", "1", "--plan-only"], "--folds 1 of --episodes 2: at least 2"),
-        ("reward_mse", ["--mode", "online"], "add --mode offline"),
-        ("state_regression", ["--methods", "w_r=x"], "'x' is not a weight"),
-        ("ablations", ["--methods", "w_r=1", "harmony,w_r=10", "--plan-only"], "harmony learns its weights"),
-        ("multitask", ["--methods", "w_r=1", "uw,w_d=1", "--plan-only"], "uw learns its weights"),
-        ("ablations", ["--methods", "w_r=1,w_r=10", "--plan-only"], "w_r is given twice"),
-        ("ablations", ["--methods", "harmony,unrectified", "--plan-only"], "harmony and unrectified are two methods"),
-    ],
-)
-def test_bad_input_of_single_studies(name, flags, message, tmp_path, capsys):
-    module, job = STUDIES[name]
-    with pytest.raises(SystemExit) as stop:
-        study.main(job, module.run, ["--task", "mini_lever", "--preset", "smoke", "--runs", str(tmp_path), *flags])
-    assert stop.value.code == 2 and message in capsys.readouterr().err
-
-
-def test_results_say_how_they_were_made(folder):
-    found = run("reward_mse", folder)
-    assert found.attributes["study"] == "reward_mse" and found.attributes["buffer_sha256"]
-    assert json.dumps(found.config["w_r=100"]) and found.attributes["scale"] == "miniature"
+@pytest.mark.parametrize("name", STUDIES.split())
+def test_plans_start_nothing_and_build_nothing(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, "build", lambda *_: pytest.fail("built a buffer"))
+    own = "offline" if name in OF_C4 else "online"
+    for more, mode in (([], own), (["--mode", "offline"], "offline")):
+        importlib.import_module(f"analysis.{name}").main([*SMOKE, f"--runs={tmp_path / 'runs'}", "--plan-only", *more])
+        assert f"{name}: mini_lever, {mode}" in capsys.readouterr().out and not (tmp_path / "runs").exists()
 
 
 def test_a_run_killed_in_its_last_evaluation_is_finished_first(folder):
@@ -274,30 +226,28 @@ def test_a_run_killed_in_its_last_evaluation_is_finished_first(folder):
 
 def test_the_other_mode_does_not_replace_a_result(folder, capsys):
     run("reward_mse", folder)
-    command = ["--task", "mini_lever", "--preset", "smoke", "--mode", "online", "--results", str(folder / "results")]
+    command = [*SMOKE, "--mode", "online", "--results", str(folder / "results"), "--runs", str(folder / "elsewhere")]
     with pytest.raises(SystemExit) as stop:
-        study.main(finding2.Finding2, finding2.run, [*command, "--runs", str(folder / "elsewhere")])
+        finding2.main(command)
     assert stop.value.code == 2 and "holds an offline result" in capsys.readouterr().err
 
 
 def test_collect_reads_the_seeds_that_are_finished(folder, tmp_path, capsys):
     run("loss_scales", folder, "--methods", "w_r=1", "w_r=100")
-    words = ["--task", "mini_lever", "--preset", "smoke", "--mode", "offline", "--buffer", str(folder / "buffer")]
-    words += ["--runs", str(folder / "runs"), "--results", str(tmp_path), "--methods", "w_r=1", "w_r=100"]
-    words += ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
+    asked = [*words(folder, tmp_path), "--methods", "w_r=1", "w_r=100", *SET]
     capsys.readouterr()
-    collect.main(["loss_scales", *words, "--seeds", "0,7"])
+    collect.main(["loss_scales", *asked, "--seeds", "0,7"])
     assert list(load(tmp_path / "loss_scales_mini_lever_smoke.h5").axes["seed"]) == [0]
     assert "seeds 7" in capsys.readouterr().out and not list((folder / "runs").rglob("w_r=1/7"))
     with pytest.raises(SystemExit) as stop:
-        collect.main(["loss_scales", *words, "--seeds", "7"])
+        collect.main(["loss_scales", *asked, "--seeds", "7"])
     said = capsys.readouterr().err
     assert stop.value.code == 2 and "w_r=1, seed 7" in said and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [[], ["nope"], ["atari_table"], ["claims"], ["finding1", "--seeds", "x"]])
-def test_collect_refuses_in_one_line_what_it_cannot_collect(words, capsys):
+@pytest.mark.parametrize("odd", [[], ["nope"], ["atari_table"], ["claims"], ["finding1", "--seeds", "x"]])
+def test_collect_refuses_in_one_line_what_it_cannot_collect(odd, capsys):
     with pytest.raises(SystemExit) as stop:
-        collect.main(words)
+        collect.main(odd)
     said = capsys.readouterr().err
     assert stop.value.code == 2 and said.startswith("error: ") and said.count("\n") == 1

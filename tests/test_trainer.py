@@ -19,15 +19,8 @@ from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import DivergedError, Trainer
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.batch import to_device
-from hdream_core.support.errors import ConfigError
 from hdream_core.train import main, train
-from offline_buffers.build import Build, build
 from tests.small import smoke
-
-
-@pytest.fixture(scope="module")
-def buffer(tmp_path_factory):
-    return build(Build("mini_lever", 600, workers=1, out=tmp_path_factory.mktemp("buffer")), show_progress=False)
 
 
 def test_clock_is_environment_steps_in_both_modes(tmp_path, buffer):
@@ -96,43 +89,6 @@ def test_diverged_run_stops_with_one_line(tmp_path, capsys):
         main([*command, "--eval.every", "5000", "--folder", str(tmp_path), "--quiet"])
     error = capsys.readouterr().err
     assert "was not finite in" in error and error.count("\n") == 1 and not run_folder.is_done(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--task", "mini_levr"], "mini_lever"),
-        (["--task", "mini_lever", "--preset", "smok"], "did you mean smoke"),
-        (["--task", "mini_lever", "--preset", "smoke", "--method", "harmonie"], "did you mean harmony"),
-        (
-            ["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "-1"],
-            "w_r is -1.0; it must be above 0",
-        ),
-        (
-            ["--task", "mini_lever", "--preset", "smoke", "--method", "harmony", "--balancer.w-r", "10"],
-            "harmony learns",
-        ),
-        (["--task", "mini_lever", "--preset", "smoke", "--offline-buffer", "nowhere"], "no complete buffer"),
-        (["--task", "mini_lever", "--preset", "smoke", "--train.steps", "44"], "nothing would be learned"),
-        (["--task", "mini_lever", "--preset", "smoke", "--train.batch", "0"], "train.batch is 0"),
-        (["--task", "mini_lever", "--preset", "smoke", "--eval.every", "0"], "eval.every is 0"),
-        (["--task", "mini_lever", "--preset", "smoke", "--seed", "-1"], "seed is -1"),
-        (["--task", "mini_lever", "--preset", "smoke", "--seed", "1000000"], "seed is 1000000"),  # an evaluation's
-        (["--task", "mini_lever", "--preset", "smoke", "--agent.model.lr", "nan"], "model.lr is nan"),
-        (["--task", "mini_lever", "--preset", "smoke", "--agent.behavior.horizon", "1"], "behavior.horizon is 1"),
-        (["--task", "mini_lever", "--preset", "smoke", "--balancer.w-r", "0"], "balancer.w_r is 0"),
-        (["--task", "mini_lever", "--preset", "smoke", "--train.length", "60"], "train.length is 60"),
-        (["--config", "nowhere"], "cannot be read"),
-        (["--config", "nowhere", "--method", "harmony"], "leave out --task"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_two(tmp_path, capsys, flags, message):
-    with pytest.raises(SystemExit) as stop:
-        main([*flags, "--folder", str(tmp_path / "run"), "--quiet"])
-    error = capsys.readouterr().err
-    assert stop.value.code == 2
-    assert message in error and error.count("\n") == 1 and "Traceback" not in error
-    assert not list(tmp_path.iterdir())  # nothing was written
 
 
 @pytest.mark.parametrize("steps", [46, 50])
@@ -204,9 +160,3 @@ def test_optimizer_leaves_everything_as_it_was(fused):
     assert all(torch.equal(value, moments[name]) for name, value in optimizer.adam.state[weight].items())
     assert optimizer.step((weight**2).sum())["skipped"] == 0
     assert not torch.equal(weight, before)
-
-
-def test_buffer_of_another_task_is_refused(tmp_path, buffer):
-    config = dataclasses.replace(smoke(offline_buffer=str(buffer)), task="lever_pull")
-    with pytest.raises(ConfigError, match="holds mini_lever"):
-        Trainer(config, tmp_path)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -29,17 +28,10 @@ from hdream_core.runs.metrics import read_metrics
 from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import flatten
-from offline_buffers.build import Build, build
 from tests.made_up import result, span
 from tests.small import MINI
 
 MEMORY = 200 * 2**20  # bytes that reading a small file may take
-
-
-@pytest.fixture(scope="module")
-def buffer(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("buffer") / "b"
-    return build(Build("mini_lever", 100, workers=1, out=folder), show_progress=False)
 
 
 def refuses(read, error, match):
@@ -146,28 +138,24 @@ def test_a_result_that_is_not_what_was_written(how, tmp_path):
         ({"task": None}, "task"),
     ],
 )
-def test_hostile_metadata_of_a_buffer(facts, match, buffer, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(buffer, copy)
-    path = copy / "data" / "metadata.json"
+def test_hostile_metadata_of_a_buffer(facts, match, packed, tmp_path):
+    path = packed / "data" / "metadata.json"
     metadata = json.loads(path.read_text())
     metadata["hdream"] |= facts
     path.write_text(json.dumps(metadata))
     before = sorted(tmp_path.rglob("*"))
-    refuses(lambda: open_buffer(copy), DatasetError, match)
+    refuses(lambda: open_buffer(packed), DatasetError, match)
     assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "unpacked.lock"] == before
     path.write_text("[" * 100_000)
-    refuses(lambda: read_metadata(copy), DatasetError, "JSON")
+    refuses(lambda: read_metadata(packed), DatasetError, "JSON")
 
 
-def test_hostile_buffer_claims_more_than_it_holds(buffer, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(buffer, copy, ignore=shutil.ignore_patterns("unpacked*"))
-    with h5py.File(copy / "data" / "main_data.hdf5", "a") as file:
+def test_hostile_buffer_claims_more_than_it_holds(packed):
+    with h5py.File(packed / "data" / "main_data.hdf5", "a") as file:
         del file["episode_0/rewards"]
         file["episode_0"].create_dataset("rewards", shape=(10**12,), dtype="f4", chunks=(1000,))
-    sealed.seal(copy / "data" / "main_data.hdf5")
-    refuses(lambda: open_buffer(copy), DatasetError, "claims")
+    sealed.seal(packed / "data" / "main_data.hdf5")
+    refuses(lambda: open_buffer(packed), DatasetError, "claims")
 
 
 @pytest.mark.parametrize("layout", [[["|O", []]], [["<f4", [-1]]], [["<f4", [10**9, 10**6]]], 3, {"../x": ["<f4", []]}])
