@@ -42,6 +42,22 @@ def packed(buffer, tmp_path):
     return Path(shutil.copytree(buffer, tmp_path / "shared" / "b", ignore=shutil.ignore_patterns("unpacked*")))
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures that were drawn, which are kept here instead of written."""
+    from figures.shared import style
+
+    kept = []
+
+    def keep(figure, out, stem):
+        figure.draw_without_rendering()
+        kept.append(figure)
+        return out / f"{stem}.png"
+
+    monkeypatch.setattr(style, "save", keep)
+    return kept
+
+
 COUNTED = {"kills": "kills survived", "damaged": "damaged files read or refused", "inputs": "bad inputs refused"}
 
 

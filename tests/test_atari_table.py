@@ -71,12 +71,6 @@ def test_aggregates_against_a_naive_loop(table, column):
     assert table.statistic("mean", "human") == 1 and table.statistic("median", "random") == 0
 
 
-def test_normalised_by_hand(table):
-    assert table.normalised.at["Gopher", OURS] == pytest.approx(12785 / 2154)
-    assert table.normalised.at["Pong", "twm"] == pytest.approx(40 / 36)
-    assert table.normalised.at["Boxing", "simple"] == pytest.approx(8 / 12)
-
-
 def test_percentages_know_their_precision():
     assert atari.percent("136.5%") == pytest.approx((1.365, 0.0005))
     assert atari.percent("33%") == pytest.approx((0.33, 0.005))
@@ -168,10 +162,6 @@ EXPECTED = {
 }
 
 
-def test_every_check_has_an_expected_value(judged):
-    assert list(judged) == list(EXPECTED)
-
-
 @pytest.mark.parametrize("name", EXPECTED)
 def test_check(judged, name):
     check, (ours, holds) = judged[name], EXPECTED[name]
@@ -183,13 +173,6 @@ def test_check(judged, name):
     assert check.holds == answer and remark in check.remark
     assert check.claim and check.where
     json.dumps([check.stated, check.ours, check.holds])  # plain values
-
-
-def test_gain_without_gopher_by_a_loop(table):
-    gain = table.normalised[OURS] - table.normalised[BASE]
-    assert gain.idxmax() == "Gopher"
-    assert gain["Gopher"] / gain.sum() == pytest.approx(0.503, abs=5e-4)
-    assert sum(gain[game] for game in gain.index if game != "Gopher") / 25 == pytest.approx(0.1486, abs=5e-5)
 
 
 def test_checks_follow_the_scores_not_the_paper(table):

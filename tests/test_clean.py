@@ -77,15 +77,6 @@ def test_frames_may_stay_and_unfinished_runs_do(runs, capsys):
     assert (run / "replay").exists()
 
 
-def test_a_link_is_removed_and_not_what_it_leads_to(runs, tmp_path):
-    (run,) = (path.parent for path in runs.rglob("config.json"))
-    elsewhere = tmp_path / "elsewhere"
-    (run / "replay").rename(elsewhere)
-    (run / "replay").symlink_to(elsewhere)
-    clean.main(["--runs", str(runs), "--yes"])
-    assert not (run / "replay").is_symlink() and (elsewhere / "image.raw").exists()
-
-
 def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path, capsys):
     (run,) = (path.parent for path in runs.rglob("config.json"))
     logs, buffer = run.parents[2] / "slurm", tmp_path / "buffer"

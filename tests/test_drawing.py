@@ -1,12 +1,10 @@
 """Pictures come out the same whatever backend and settings their user has, and none that fails ends a run."""
 
-import ast
 import gc
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib
 import nbformat
@@ -270,11 +268,3 @@ def test_drawing_loads_no_pyplot_by_way_of_another_library(tmp_path):
     (tmp_path / "results/a.h5").write_bytes((style.SHIPPED / "atari_table.h5").read_bytes())
     subprocess.run([sys.executable, "-c", code, tmp_path / "results", tmp_path / "out"], cwd=ROOT, check=True)
     assert (tmp_path / "out/a.png").exists()
-
-
-def test_no_other_test_chooses_a_backend():
-    for path in sorted({*(ROOT / "tests").rglob("*.py")} - {Path(__file__)}):
-        nodes = ast.walk(ast.parse(path.read_text()))
-        texts = {ast.unparse(node) for node in nodes if isinstance(node, ast.Constant | ast.Attribute)}
-        chosen = [text for text in texts if "MPLBACKEND" in text or text in ("matplotlib.use", "plt.switch_backend")]
-        assert not chosen, path

@@ -10,7 +10,6 @@ from analysis.models.balance import follow
 from analysis.models.probes import ProbeConfig
 from analysis.models.representation import KINDS, regress
 from analysis.notebook import Explorer, Rollout, Setting, load_slice, widgets
-from analysis.notebook import figure as picture_of
 from analysis.results.schema import load
 from analysis.runs import study
 from hdream_core.balancers import Harmony
@@ -197,12 +196,6 @@ def test_every_figure_has_its_verdicts_once(tmp_path):
     assert all(text.endswith("- Verdicts: above.") for text in others)
     ((text, _),) = notebook.item("finding2", drawn, rows)
     assert "Fig. 3" in text and "finding2_lever_pull_cpu.h5" in text
-
-
-def test_rollout_is_drawn(explorer, tmp_path):
-    figure = picture_of.draw(explorer.rollout(0, 0, 5, 20), title="a title")
-    figure.savefig(tmp_path / "r.png")
-    assert (tmp_path / "r.png").stat().st_size > 10_000
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ipywidgets, on its own classes

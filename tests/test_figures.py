@@ -14,7 +14,7 @@ from PIL import Image
 
 import figures.finding1
 from analysis.results import comparisons
-from analysis.results.schema import ResultError, load, save
+from analysis.results.schema import load, save
 from analysis.results.stats import Interval
 from analysis.results.wrong_dreams import altered
 from figures import coefficients, gallery
@@ -32,33 +32,6 @@ FREE = (
 )
 
 
-def test_figure_is_drawn_without_torch(tmp_path):
-    path = save(result(), tmp_path / "finding1_lever_pull_smoke.h5")
-    code = (
-        "import sys; from pathlib import Path; import figures.finding1 as f;"
-        f"f.draw(Path({str(path)!r}), Path({str(tmp_path)!r}));"
-        f"{FREE}"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert (tmp_path / "finding1_lever_pull_smoke.png").stat().st_size > 10_000
-    assert (tmp_path / "finding1_lever_pull_smoke.pdf").exists() and not list(tmp_path.glob("*.svg"))
-
-
-def test_draw_needs_a_result_file(tmp_path):
-    with pytest.raises(ResultError):
-        figures.finding1.draw(tmp_path / "none.h5", tmp_path)
-
-
-def test_figure_command(tmp_path):
-    path = save(result(), tmp_path / "finding1_lever_pull_smoke.h5")
-    command = [sys.executable, "-m", "figures.finding1", "--out", str(tmp_path / "out")]
-    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("finding1_lever_pull_smoke.png")
-    (tmp_path / "odd.h5").write_bytes(path.read_bytes()[:2000])
-    bad = subprocess.run([*command, str(tmp_path / "odd.h5")], capture_output=True, text=True)
-    assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and "odd.h5" in bad.stderr
-
-
 def test_all_figures_are_redrawn_without_torch(tmp_path):
     """The shipped results through the command: every one of them, a page that shows them, and no torch."""
     code = (
@@ -66,16 +39,12 @@ def test_all_figures_are_redrawn_without_torch(tmp_path):
         "runpy.run_module('figures', run_name='__main__');"
         f"{FREE}"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=style.SHIPPED.parent.parent,
-    )
+    command, root = [sys.executable, "-c", code, str(tmp_path)], style.SHIPPED.parent.parent
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
     shipped = {path.stem for path in style.SHIPPED.glob("*.h5")} | {"coefficients_cpu"}
     shipped |= {"fig2_lever_pull", "fig3_lever_pull", "fig22", "fig23"}
     assert shipped == {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.txt")}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".pdf", ".txt", ".md"}
     for path in tmp_path.glob("*.png"):
         with Image.open(path) as image:
             assert image.height < 1000, path.name
@@ -110,20 +79,6 @@ def test_nothing_to_draw_is_one_line(tmp_path):
         command = [sys.executable, "-m", "figures", "--results", str(folder), "--out", str(tmp_path)]
         bad = subprocess.run(command, capture_output=True, text=True)
         assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and message in bad.stderr
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Draws a result and keeps the figure instead of writing it."""
-    kept = []
-
-    def keep(figure, out, stem):
-        figure.draw_without_rendering()
-        kept.append(figure)
-        return out / f"{stem}.png"
-
-    monkeypatch.setattr(style, "save", keep)
-    return kept
 
 
 def texts(figure):

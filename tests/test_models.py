@@ -8,7 +8,7 @@ from analysis import counterfactual
 from analysis.models import branching, hallucination
 from analysis.models.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
 from analysis.models.representation import features, folds_of
-from analysis.models.segments import Segments, _rows, draw
+from analysis.models.segments import _rows, draw
 from analysis.results.tasks import task_facts
 from analysis.runs import methods
 from hdream_core import envs
@@ -262,9 +262,3 @@ def test_gradient_norms_against_a_backward_pass(agent):
     losses["reward"].backward()
     expected = torch.cat([p.grad.flatten() for p in agent.shared_parameters() if p.grad is not None]).norm()
     assert norms["reward"] == pytest.approx(float(expected), rel=1e-4)
-
-
-def test_windows_object_is_what_it_says():
-    rows = {"reward": np.arange(5.0)}
-    windows = Segments("mini_lever", [rows], np.array([0]), np.array([2]), 3)
-    assert windows.rows("reward").tolist() == [[2, 3, 4]]

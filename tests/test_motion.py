@@ -25,11 +25,6 @@ def test_no_other_threshold_has_errors_nearer_to_each_other(still, moving):
     assert apart(found) == pytest.approx(min(map(apart, [*still, *moving])))
 
 
-def test_kinds_that_do_not_overlap_are_told_apart():
-    level = motion.equal_error(np.array([0.1, 0.2, 0.3]), np.array([0.9, 0.5, 0.7]))
-    assert 0.3 <= level < 0.5
-
-
 def test_running_mean_is_the_mean_of_the_last_rows():
     values = np.random.default_rng(0).normal(size=(3, 20, 2))
     found = motion.running_mean(values, 4)

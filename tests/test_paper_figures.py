@@ -16,20 +16,6 @@ from figures.shared import choice, options, paper, style
 DATA = style.SHIPPED
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """Draws a result and keeps the figure instead of writing it."""
-    kept = []
-
-    def keep(figure, out, stem):
-        figure.draw_without_rendering()
-        kept.append(figure)
-        return out / f"{stem}.png"
-
-    monkeypatch.setattr(style, "save", keep)
-    return kept
-
-
 def texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 

@@ -139,14 +139,21 @@ def _odd(found, name):
             found.notes = {"final": {"posterior": {"reward": span(0, 1)}}}
 
 
-ODD = ("nothing measured", "other losses", "no step yet", "names that meet", "whole numbers", "other axes", "intervals")
+ODD = """nothing odd, nothing measured, other losses, no step yet, names that meet, whole numbers, other axes, intervals,
+long texts, one variant"""
 
 
-@pytest.mark.parametrize("name", [*ODD, "long texts", "one variant"])
+@pytest.mark.parametrize("name", ODD.replace("\n", " ").split(", "))
 def test_odd_results_come_back_as_they_were(name, tmp_path):
     found = result()
     _odd(found, name)
     path = save(found, tmp_path / "r.h5")
     same(load(path), found)
+    with h5py.File(path) as file:
+        assert "success" not in file or [scale[0].name for scale in file["success"].dims] == [
+            "/variant",
+            "/seed",
+            "/step",
+        ]
     with xarray.open_datatree(path) as tree:
         assert tree.attrs["task"] == "lever_pull"

@@ -1,6 +1,5 @@
 """Statistics against hand-computed cases, and the schema of result files."""
 
-import h5py
 import numpy as np
 import pytest
 from scipy import stats
@@ -82,20 +81,6 @@ def test_cluster_interval_resamples_clusters():
     few = cluster_interval(difference[:400], cluster[:400])
     assert few.mean == 1.5 and np.isnan(few.low) and np.isnan(few.high)
     assert cluster_interval(np.full(10, 2.0), np.arange(10)) == (2, 2, 2)
-
-
-def test_results_round_trip_with_dimension_scales(tmp_path):
-    path = save(result(), tmp_path / "r.h5")
-    again = load(path)
-    assert again.attributes == result().attributes
-    assert again.config == result().config and again.notes == result().notes
-    for name, (axes, values) in result().data.items():
-        assert again.data[name][0] == axes
-        np.testing.assert_array_equal(again.data[name][1], values)
-    np.testing.assert_array_equal(again.axes["method"], result().axes["method"])
-    with h5py.File(path) as file:
-        assert file["return"].dims[2][0].name == "/step"
-        np.testing.assert_array_equal(file["return"].dims[2][0], [0, 50, 100])
 
 
 @pytest.mark.parametrize(
