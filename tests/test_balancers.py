@@ -179,12 +179,7 @@ BALANCERS["harmony, one fixed"] = lambda: Harmony(NAMES, fixed={"reward": 1.0})
 
 @pytest.mark.parametrize(
     ("loss", "got"),
-    [
-        (torch.ones(3, 4), "shape (3, 4)"),
-        (torch.ones(1), "shape (1,)"),
-        (0.5, "a float"),
-        (1, "an int"),
-    ],
+    [(torch.ones(3, 4), "shape (3, 4)"), (torch.ones(1), "shape (1,)"), (0.5, "a float"), (1, "an int")],
 )
 @pytest.mark.parametrize("kind", BALANCERS)
 def test_losses_must_be_scalar_tensors(kind, loss, got):

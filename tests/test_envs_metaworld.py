@@ -87,16 +87,7 @@ def test_every_task_plays_and_replays(task):
         np.testing.assert_array_equal(replayed, recorded)
     np.testing.assert_array_equal(other.save_state(), env.save_state())
     # Whatever an episode changes in the model must be in a saved state.
-    for name in (
-        "body_pos",
-        "body_quat",
-        "site_pos",
-        "site_quat",
-        "geom_pos",
-        "geom_size",
-        "jnt_pos",
-        "geom_rgba",
-    ):
+    for name in ("body_pos", "body_quat", "site_pos", "site_quat", "geom_pos", "geom_size", "jnt_pos", "geom_rgba"):
         one, two = (getattr(each._task.model, name) for each in (env, other))
         np.testing.assert_array_equal(one, two, err_msg=name)
 

@@ -217,11 +217,7 @@ def test_a_probe_keeps_its_precision_whoever_asks():
 
 
 def test_method_names():
-    assert methods.parse("w_o=0,w_r=100")[1] == {
-        "balancer.w_o": 0.0,
-        "balancer.w_r": 100.0,
-        "method": "w_o=0,w_r=100",
-    }
+    assert methods.parse("w_o=0,w_r=100")[1] == {"balancer.w_o": 0.0, "balancer.w_r": 100.0, "method": "w_o=0,w_r=100"}
     assert methods.parse("harmony,w_d=1") == ("harmony", {"balancer.w_d": 1.0, "method": "harmony,w_d=1"})
     assert methods.parse("unrectified")[1]["balancer.rectified"] is False
     assert task_facts("hammer").balanced == "w_r=10" and task_facts("lever_pull").balanced == "w_r=100"

@@ -32,8 +32,7 @@ class Client(NotebookClient):
 
 
 @pytest.mark.parametrize(
-    "path",
-    [pytest.param(p, id=p.stem, marks=[pytest.mark.render] if p.stem in RENDERS else []) for p in NOTEBOOKS],
+    "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.render] if p.stem in RENDERS else []) for p in NOTEBOOKS]
 )
 def test_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)

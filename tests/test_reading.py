@@ -139,11 +139,13 @@ def _odd(found, name):
             found.notes = {"final": {"posterior": {"reward": span(0, 1)}}}
 
 
-ODD = """nothing odd, nothing measured, other losses, no step yet, names that meet, whole numbers, other axes, intervals,
-long texts, one variant"""
+ODD = """
+    nothing odd, nothing measured, other losses, no step yet, names that meet, whole numbers, other axes, intervals,
+    long texts, one variant
+"""
 
 
-@pytest.mark.parametrize("name", ODD.replace("\n", " ").split(", "))
+@pytest.mark.parametrize("name", [" ".join(name.split()) for name in ODD.split(",")])
 def test_odd_results_come_back_as_they_were(name, tmp_path):
     found = result()
     _odd(found, name)
