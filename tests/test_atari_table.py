@@ -18,6 +18,7 @@ from analysis.results.atari import BASE, METHODS, ORIGINAL, OURS, STATISTICS, Ta
 from analysis.results.atari_checks import checks
 from analysis.results.schema import ResultError, load, save
 from tests.made_up import result as other_result
+from tests.refusals import refused
 
 
 @pytest.fixture(scope="module")
@@ -214,11 +215,8 @@ def test_a_damaged_table_is_one_line_and_status_2(tmp_path, capsys, damage):
     text = TABLE.read_text()
     (tmp_path / "odd.csv").write_text(spoil(text))
     assert spoil(text) != text
-    with pytest.raises(SystemExit) as stop:
-        atari_table.main(["--table", str(tmp_path / "odd.csv"), "--results", str(tmp_path), "--out", str(tmp_path)])
-    printed = capsys.readouterr()
-    assert stop.value.code == 2 and printed.err.count("\n") == 1 and not printed.out
-    assert message in printed.err and "odd.csv" in printed.err
+    words = ["--table", str(tmp_path / "odd.csv"), "--results", str(tmp_path), "--out", str(tmp_path)]
+    refused(capsys, atari_table.main, words, message, "odd.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.csv"]
 
 

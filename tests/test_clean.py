@@ -17,6 +17,7 @@ from hdream_core.support import commandline
 from hdream_core.train import train
 from offline_buffers.build import Build, build
 from offline_buffers.validate import validate
+from tests.refusals import refused
 
 FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--set", "log.checkpoint_every=20"]
 
@@ -86,9 +87,8 @@ def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path, capsys):
     offline = run.parent / "1"
     train(make_config("mini_lever", "smoke", changes={"offline_buffer": str(buffer)}), offline)
     (offline / "done").rename(offline / "not done")
-    with pytest.raises(SystemExit):
-        clean.main(["--runs", str(runs), "--yes", "--unpacked", str(buffer)])
-    assert "is not finished and trains on it" in capsys.readouterr().err
+    words = ["--runs", str(runs), "--yes", "--unpacked", str(buffer)]
+    refused(capsys, clean.main, words, "is not finished and trains on it")
     clean.main(["--runs", str(runs), "--yes"])
     assert logs.exists() and (buffer / "unpacked").exists()
     (offline / "not done").rename(offline / "done")
@@ -149,8 +149,6 @@ def test_a_result_notes_the_words_of_its_study_and_not_those_of_the_process(runs
 
 
 def test_collect_says_that_there_is_nothing_yet(tmp_path, capsys):
-    with pytest.raises(SystemExit) as stop:
-        collect.main(["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)])
-    said = capsys.readouterr().err
-    assert stop.value.code == 2 and "no run has evaluated yet" in said and said.count("\n") == 1
+    words = ["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)]
+    refused(capsys, collect.main, words, "no run has evaluated yet")
     assert not list(tmp_path.iterdir())

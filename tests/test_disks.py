@@ -99,13 +99,6 @@ def test_a_folder_that_cannot_be_written(small_disk, tmp_path, capsys):
     ends_in_one_line(lambda: main([*FLAGS, "--folder", str(small_disk / "run")]), capsys, "Read-only file system")
 
 
-def test_a_buffer_that_is_cut_short_says_so(packed, tmp_path, capsys):
-    main_file = packed / "data" / "main_data.hdf5"
-    os.truncate(main_file, main_file.stat().st_size // 2)
-    words = [*FLAGS, "--offline-buffer", str(packed), "--folder", str(tmp_path / "run")]
-    ends_in_one_line(lambda: main(words), capsys, "main_data.hdf5")
-
-
 def test_a_renderer_that_does_not_start_is_one_line(tmp_path):
     words = ["--task", "lever_pull", "--preset", "smoke", "--quiet", "--folder", str(tmp_path / "run")]
     command = [sys.executable, "-m", "hdream_core.train", *words]

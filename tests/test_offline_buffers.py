@@ -21,6 +21,7 @@ from hdream_core.support.errors import ConfigError
 from offline_buffers import build as build_module
 from offline_buffers import describe, validate
 from offline_buffers.build import Build, build
+from tests.refusals import refused
 
 
 def sha(folder):
@@ -122,9 +123,7 @@ def test_half_written_files_are_never_taken_for_whole(packed, capsys):
     main = packed / "data" / "main_data.hdf5"
     main.write_bytes(main.read_bytes()[: main.stat().st_size // 2])
     for module in (validate, describe):
-        with pytest.raises(SystemExit):
-            module.main([str(packed)])
-        assert "cannot be opened" in capsys.readouterr().err
+        refused(capsys, module.main, [str(packed)], "cannot be opened")
     shutil.rmtree(packed / "unpacked", ignore_errors=True)
     with pytest.raises(DatasetError, match="cannot be opened"):
         open_buffer(packed)
@@ -183,6 +182,5 @@ def test_training_and_heldout_episodes_are_disjoint(buffer):
 
 
 def test_folder_of_another_buffer_is_refused(buffer, capsys):
-    with pytest.raises(SystemExit):
-        build_module.main(["--task", "mini_lever", "--steps", "600", "--out", str(buffer)])
-    assert "holds a buffer with steps=500, not 600" in capsys.readouterr().err
+    words = ["--task", "mini_lever", "--steps", "600", "--out", str(buffer)]
+    refused(capsys, build_module.main, words, "holds a buffer with steps=500, not 600")

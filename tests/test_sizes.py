@@ -6,6 +6,7 @@ import pytest
 
 from analysis.results.schema import asked_for, fewer, load
 from offline_buffers.build import Build, build
+from tests.refusals import refused
 
 WORDS = ["--task", "mini_lever", "--preset", "smoke"]
 HELD = ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
@@ -18,8 +19,8 @@ def buffer(tmp_path_factory):
     return build(Build("mini_lever", 3000, workers=1, out=out), show_progress=False)
 
 
-def run(study, words):
-    importlib.import_module(f"analysis.{study}").main(words)
+def main_of(study):
+    return importlib.import_module(f"analysis.{study}").main
 
 
 @pytest.mark.parametrize("plan_only", [["--plan-only"], []])
@@ -47,28 +48,22 @@ def test_more_than_there_is_is_refused(buffer, tmp_path, monkeypatch, capsys, st
     monkeypatch.chdir(tmp_path)
     name, *more = study.split()
     words = [*WORDS, "--mode", "offline", "--buffer", str(buffer), *more, flag, str(asked), *plan_only]
-    with pytest.raises(SystemExit) as stop:
-        run(name, [*words, *HELD])
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and error.count("\n") == 1
-    assert f"{flag} {asked}" in error and f" {there} " in error
+    refused(capsys, main_of(name), [*words, *HELD], f"{flag} {asked}", f" {there} ")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_buffer_that_is_still_to_be_built_is_known_too(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = [*WORDS, "--mode", "offline", "--windows", "21", "--set", "eval.heldout_fraction=0.1"]
-    with pytest.raises(SystemExit) as stop:  # 5000 steps, of which 10 episodes of 50 are held out
-        run("finding2", words)
-    assert stop.value.code == 2 and "--windows 21" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    refused(capsys, main_of("finding2"), words, "--windows 21")  # of 5000 steps 10 episodes of 50 are held out
+    assert not list(tmp_path.iterdir())
 
 
 def test_branches_are_counted_before_models_are_trained(buffer, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        run("counterfactual", [*WORDS, "--mode", "offline", "--buffer", str(buffer), "--branches", "47", *HELD])
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and "--branches 47: 24 episodes have" in error and not list(tmp_path.iterdir())
+    words = [*WORDS, "--mode", "offline", "--buffer", str(buffer), "--branches", "47", *HELD]
+    refused(capsys, main_of("counterfactual"), words, "--branches 47: 24 episodes have")
+    assert not list(tmp_path.iterdir())
 
 
 def test_presets_sizes_fit_the_miniature(tmp_path, monkeypatch, capsys):
@@ -79,7 +74,7 @@ def test_presets_sizes_fit_the_miniature(tmp_path, monkeypatch, capsys):
         ("finding2", ["--mode", "online"], "--episodes is 200, not the preset's 50"),
         ("reward_mse", ["--mode", "offline"], "--segments is 1000, not the preset's 5000"),
     ):
-        run(study, ["--task", "mini_lever", "--preset", "cpu", *more, "--plan-only"])
+        main_of(study)(["--task", "mini_lever", "--preset", "cpu", *more, "--plan-only"])
         assert told in capsys.readouterr().out
 
 
@@ -87,10 +82,10 @@ def test_a_result_tells_what_was_asked_for_and_what_came_of_it(buffer, tmp_path,
     """The preset asks for 20 windows; the buffer holds out 6 episodes, and so 12."""
     monkeypatch.chdir(tmp_path)
     held = ["--set", "eval.heldout_fraction=0.1", *HELD[2:]]
-    run("finding2", [*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])
+    main_of("finding2")([*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])
     assert "--windows is 12, not the preset's 20" in capsys.readouterr().out
     found = load("results/finding2_mini_lever_smoke.h5")
     assert asked_for(found, "windows") == 20 and len(found.axes["window"]) == 12
     assert found.notes["protocol"]["episodes"] == 6 and "12 of 20 windows" in fewer(found, 12, "windows")
-    run("finding2", [*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])  # again: as it was
+    main_of("finding2")([*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])  # again: as it was
     assert len(load("results/finding2_mini_lever_smoke.h5").axes["window"]) == 12

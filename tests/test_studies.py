@@ -12,6 +12,7 @@ from analysis.results.schema import load
 from analysis.runs import study, sweep
 from hdream_core.runs import folder as run_folder
 from offline_buffers.build import Build, build
+from tests.refusals import refused
 
 STUDIES = """
     finding1 loss_scales state_regression finding2 counterfactual finding3 reward_mse coefficients ablations multitask
@@ -227,9 +228,7 @@ def test_a_run_killed_in_its_last_evaluation_is_finished_first(folder):
 def test_the_other_mode_does_not_replace_a_result(folder, capsys):
     run("reward_mse", folder)
     command = [*SMOKE, "--mode", "online", "--results", str(folder / "results"), "--runs", str(folder / "elsewhere")]
-    with pytest.raises(SystemExit) as stop:
-        finding2.main(command)
-    assert stop.value.code == 2 and "holds an offline result" in capsys.readouterr().err
+    refused(capsys, finding2.main, command, "holds an offline result")
 
 
 def test_collect_reads_the_seeds_that_are_finished(folder, tmp_path, capsys):
@@ -239,15 +238,9 @@ def test_collect_reads_the_seeds_that_are_finished(folder, tmp_path, capsys):
     collect.main(["loss_scales", *asked, "--seeds", "0,7"])
     assert list(load(tmp_path / "loss_scales_mini_lever_smoke.h5").axes["seed"]) == [0]
     assert "seeds 7" in capsys.readouterr().out and not list((folder / "runs").rglob("w_r=1/7"))
-    with pytest.raises(SystemExit) as stop:
-        collect.main(["loss_scales", *asked, "--seeds", "7"])
-    said = capsys.readouterr().err
-    assert stop.value.code == 2 and "w_r=1, seed 7" in said and said.count("\n") == 1
+    refused(capsys, collect.main, ["loss_scales", *asked, "--seeds", "7"], "w_r=1, seed 7")
 
 
 @pytest.mark.parametrize("odd", [[], ["nope"], ["atari_table"], ["claims"], ["finding1", "--seeds", "x"]])
 def test_collect_refuses_in_one_line_what_it_cannot_collect(odd, capsys):
-    with pytest.raises(SystemExit) as stop:
-        collect.main(odd)
-    said = capsys.readouterr().err
-    assert stop.value.code == 2 and said.startswith("error: ") and said.count("\n") == 1
+    refused(capsys, collect.main, odd)
