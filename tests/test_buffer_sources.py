@@ -1,6 +1,7 @@
 """Where a buffer's episodes come from: scripted behaviour over the whole range of skill, or a finished run."""
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -16,6 +17,13 @@ from offline_buffers import build as build_module
 from offline_buffers import validate
 from offline_buffers.behaviors import Scripted, behavior_of, play
 from offline_buffers.build import Build, build
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = tmp_path_factory.mktemp("trained") / "run"
+    train(make_config("mini_lever", "smoke"), run)
+    return run
 
 
 def test_scripted_source_covers_low_to_high_return():
@@ -100,19 +108,17 @@ def test_a_run_is_read_and_not_cut(tmp_path, capsys):
     assert (tmp_path / "run/replay/image.raw").read_bytes() == frames and validate.validate(tmp_path / "b") < 6
 
 
-def test_run_of_another_task_is_refused(tmp_path):
-    run = tmp_path / "run"
-    train(make_config("mini_lever", "smoke"), run)
+def test_run_of_another_task_is_refused(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
     with pytest.raises(ConfigError, match="is a run of mini_lever; give --task mini_lever"):
         build(Build("lever_pull", source=f"run:{run}", out=tmp_path / "b"), show_progress=False)
     facts = read_metadata(build(Build("mini_lever", source=f"run:{run}", out=tmp_path / "b"), show_progress=False))
     assert facts["hdream"]["steps"] == facts["total_steps"] == 50 and facts["hdream"]["render"] == "numpy"
 
 
-def test_a_run_without_its_frames_is_refused(tmp_path):
+def test_a_run_without_its_frames_is_refused(trained, tmp_path):
     """A sound layout that is not a run's; found by ``test_damaged``."""
-    run = tmp_path / "run"
-    train(make_config("mini_lever", "smoke"), run)
+    run = shutil.copytree(trained, tmp_path / "run")
     layout = run / "replay" / "layout.json"
     whole = json.loads(layout.read_text())
     for name in whole:
@@ -123,9 +129,8 @@ def test_a_run_without_its_frames_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("value", [None, 3, 10**30, ["fast"], {}])
-def test_a_run_whose_render_is_no_text_is_refused(tmp_path, value):
-    run = tmp_path / "run"
-    train(make_config("mini_lever", "smoke"), run)
+def test_a_run_whose_render_is_no_text_is_refused(trained, tmp_path, value):
+    run = shutil.copytree(trained, tmp_path / "run")
     facts = json.loads((run / "provenance.json").read_text())
     (run / "provenance.json").write_text(json.dumps(facts | {"render": value}))
     with pytest.raises(ConfigError, match=r"provenance\.json: render is .*; it must be a text"):

@@ -100,14 +100,6 @@ def test_losses_of_actor_and_critic_are_equations_7_and_9():
         torch.testing.assert_close(got, want)
 
 
-def test_the_actor_learns_from_rewards_not_from_entropy_alone():
-    agent = smoke(**{"behavior.entropy": 0.0, "behavior.horizon": 4})
-    torch.nn.init.normal_(agent.behavior.actor.output.weight)
-    actor_loss, _, _ = agent.behavior.losses(agent.model, agent.model.rssm.initial(5))
-    gradients = torch.autograd.grad(actor_loss, list(agent.behavior.actor.parameters()))
-    assert all(g.abs().sum() > 0 for g in gradients)
-
-
 def test_each_part_has_its_own_rate_and_its_gradient_is_clipped():
     rates = {"model.lr": 1e-3, "model.harmonizer_lr": 0.5, "behavior.actor_lr": 2e-3, "behavior.critic_lr": 3e-3}
     agent = small_agent("harmony", **rates)

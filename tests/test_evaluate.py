@@ -5,17 +5,15 @@ import pytest
 import torch
 
 from hdream_core import envs
-from hdream_core.config.presets import make_config
-from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs.vector import make_episodes
 from hdream_core.runs.evaluate import policy_episodes
-from tests.small import MINI
+from tests.small import small_agent
 
 
 @pytest.fixture(scope="module")
 def agent():
     torch.manual_seed(0)
-    return DreamerV2(make_config("mini_lever", "smoke"), MINI)
+    return small_agent()
 
 
 @pytest.mark.parametrize("processes", [False, True])

@@ -19,7 +19,7 @@ from hdream_core.dreamerv2.tuned.kernels import PLAIN, TUNED_CPU, TUNED_GPU, pic
 from hdream_core.dreamerv2.tuned.scan import FusedRSSM
 from hdream_core.nets import distributions
 from hdream_core.nets.optimizer import in_layout_of
-from tests.small import MINI
+from tests.small import MINI, small_agent
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -215,7 +215,7 @@ def test_fused_gradients_in_bfloat16_are_as_close_as_the_plain_ones():
 
 def test_a_dream_in_bfloat16_has_nearly_the_float32_gradients():
     """Of one step, so that no latent falls to another class."""
-    agent = DreamerV2(make_config("mini_lever", "smoke"), MINI)
+    agent = small_agent()
     agent.behavior.config = SimpleNamespace(horizon=1)  # shorter than a run may have it
     torch.manual_seed(5)
     start = State(torch.randn(64, 8), torch.softmax(torch.randn(64, 16), -1), torch.zeros(64, 4, 4))

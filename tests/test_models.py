@@ -14,7 +14,6 @@ from analysis.runs import methods
 from hdream_core import envs
 from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
-from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.envs import positions
 from hdream_core.runs.checkpoint import CheckpointError
 from hdream_core.runs.gradients import gradient_norms
@@ -23,7 +22,7 @@ from hdream_core.support.batch import to_device
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import train
 from offline_buffers.behaviors import behavior_of, play
-from tests.small import MINI
+from tests.small import MINI, small_agent
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def segments(episodes):
 
 @pytest.fixture
 def agent():
-    return DreamerV2(make_config("mini_lever", "smoke"), MINI).eval()
+    return small_agent().eval()
 
 
 def test_segments_are_windows_of_whole_episodes(segments, episodes):

@@ -1,12 +1,7 @@
 """A run that was interrupted goes on to the same end; a folder belongs to one run, and to one process at a time."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,22 +61,6 @@ def test_a_length_that_no_update_ends_at_resumes_from_its_end(tmp_path, buffer, 
     train(config, tmp_path)
     assert run_folder.is_done(tmp_path) and (tmp_path / "metrics.jsonl").read_bytes() == metrics
     assert read_metrics(tmp_path / "metrics.jsonl")[-1]["step"] == 85
-
-
-def test_kill_nine_and_the_same_command_end_in_the_same_metrics(tmp_path):
-    flags = ["--task", "mini_lever", "--preset", "smoke", "--train.steps", "600", "--log.checkpoint-every", "50"]
-    command = [sys.executable, "-m", "hdream_core.train", *flags, "--quiet", "--folder"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    process = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.DEVNULL)
-    metrics = tmp_path / "killed" / "metrics.jsonl"
-    while not any(line["step"] >= 200 for line in read_metrics(metrics)):
-        assert process.poll() is None, "ended before it could be killed"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed" / "done").exists()
-    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
-    assert metrics.read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
 
 
 def test_folder_of_another_run_is_refused(tmp_path):

@@ -29,7 +29,7 @@ from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import flatten
 from tests.made_up import result, span
-from tests.small import MINI
+from tests.small import MINI, small_agent
 
 MEMORY = 200 * 2**20  # bytes that reading a small file may take
 
@@ -200,7 +200,7 @@ def test_a_hostile_checkpoint_does_not_pose_as_large_weights(tmp_path):
 
 
 def test_hostile_exports(tmp_path):
-    agent = DreamerV2(make_config("mini_lever", "smoke"), MINI)
+    agent = small_agent()
     path = export(agent, tmp_path / "a.safetensors")
     assert load_agent(path).config == agent.config
     weights = {name: value.half().contiguous() for name, value in agent.state_dict().items()}
