@@ -117,14 +117,13 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def setup(copy: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def setup(copy: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run setup.sh in `copy`, with the stand-ins before everything else."""
     taken = ("PYTHON", "EXTRAS", "CONSTRAINTS", "PIP_ARGS")
     clean = {name: value for name, value in os.environ.items() if name not in taken}
     clean |= {"PATH": f"{copy / 'bin'}:{os.environ['PATH']}"} | environment
-    return subprocess.run(
-        ["bash", "tools/setup.sh", command], cwd=copy, env=clean, capture_output=True, text=True, check=False
-    )
+    line = ["bash", "tools/setup.sh", *command]
+    return subprocess.run(line, cwd=copy, env=clean, capture_output=True, text=True, check=False)
 
 
 def log(copy: Path) -> list[str]:
@@ -238,18 +237,12 @@ def test_the_oldest_python_can_be_asked_for(copy: Path) -> None:
         script = copy / f"bin/python3.{minor}"
         script.write_text(f'#!/bin/bash\nVERSION={minor} exec {copy}/bin/python3 "$@"\n')
         script.chmod(0o755)
-    ask = ["bash", "tools/setup.sh", "python"]
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHON"}
-    clean["PATH"] = f"{copy / 'bin'}:{os.environ['PATH']}"
-    said = [subprocess.check_output([*ask, *more], cwd=copy, env=clean, text=True).strip() for more in ([], ["lowest"])]
+    said = [setup(copy, "python", *more).stdout.strip() for more in ([], ["lowest"])]
     assert said == ["python3", "python3.11"]
 
 
 def test_setup_can_make_another_environment(copy: Path) -> None:
-    done = subprocess.run(
-        ["bash", "tools/setup.sh", "venv", ".venv-lowest"], cwd=copy, capture_output=True, text=True, check=True,
-        env=os.environ | {"PATH": f"{copy / 'bin'}:{os.environ['PATH']}", "CONSTRAINTS": "constraints.txt"},
-    )  # fmt: skip
+    done = setup(copy, "venv", ".venv-lowest", CONSTRAINTS="constraints.txt")
     assert ".venv-lowest" in done.stdout and not (copy / ".venv").exists()
     assert (copy / ".venv-lowest/hdream-installed").exists()
 
