@@ -93,9 +93,11 @@ def test_the_choice_of_a_gl_backend_outlives_the_import_of_dm_control():
         assert before == str(chosen) and after != "off"
 
 
-def test_an_action_is_not_repeated_over_and_over():
+def test_a_suite_of_its_own_refuses_too():
     with pytest.raises(ConfigError, match="action_repeat"):
         DMCConfig(action_repeat=101)
+    with pytest.raises(ValueError, match="dmc_cheetah_run"):
+        make("dmc_cheeta_run")
 
 
 # ---- episodes
