@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.ledger.verdicts import Shelf
+from analysis.ledger.verdicts import ResultFiles
 from analysis.results.schema import Result
 
 
@@ -22,7 +22,7 @@ def result():
 
 def judged(judge, found):
     """The only finding of a judge on a result."""
-    (finding,) = judge(Shelf([("file.h5", found)]))
+    (finding,) = judge(ResultFiles([("file.h5", found)]))
     return finding
 
 

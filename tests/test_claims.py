@@ -12,7 +12,15 @@ import pytest
 
 from analysis import claims
 from analysis.ledger import algebra, entries, judged, page, registry, timing
-from analysis.ledger.verdicts import NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, UNDECIDABLE, VERDICTS, Shelf
+from analysis.ledger.verdicts import (
+    NOT_MEASURED,
+    NOT_REPRODUCED,
+    NOT_SHOWN,
+    REPRODUCED,
+    UNDECIDABLE,
+    VERDICTS,
+    ResultFiles,
+)
 from analysis.results.schema import SHIPPED, ResultError, load, save
 from hdream_core.support.errors import ConfigError
 from tests.made_up import policies_of
@@ -48,11 +56,11 @@ def rows():
 
 
 def judge_of(name, **arguments):
-    return registry.JUDGES[name](**arguments)(Shelf([]))
+    return registry.JUDGES[name](**arguments)(ResultFiles([]))
 
 
 def test_missing_results_are_not_measured():
-    found = {claim.entry.name: claim.judge(Shelf([])) for claim in entries.read_claims()}
+    found = {claim.entry.name: claim.judge(ResultFiles([])) for claim in entries.read_claims()}
     computed = {name for name, findings in found.items() if findings[0].verdict != NOT_MEASURED}
     assert computed == {"prop_3_1", "prop_3_1_scale", "eq_13", "eq_5_scale", "fig_4", "cost"}
     assert all(len(found[name]) == 1 for name in found if name not in computed)
@@ -82,7 +90,7 @@ def test_a_wrong_claim_is_one_line_that_names_it(was, becomes, named, tmp_path):
     path = tmp_path / "some.toml"
     path.write_text(CLAIM)
     (claim,) = entries.read_claims(path)
-    assert claim.judge(Shelf([("f.h5", policies_of([[1, 2, 3], [11, 12, 14]]))]))[0].verdict == REPRODUCED
+    assert claim.judge(ResultFiles([("f.h5", policies_of([[1, 2, 3], [11, 12, 14]]))]))[0].verdict == REPRODUCED
     path.write_text(CLAIM.replace(was, becomes, 1))
     with pytest.raises(ConfigError, match=rf"^some\.toml: claim fig_0: .*\b{named}\b") as error:
         entries.read_claims(path)
@@ -182,7 +190,7 @@ def test_a_verdict_that_would_be_the_present_one_is_no_other(monkeypatch):
     change = entries.Change("x.", files=["f.h5"], without=REPRODUCED)
     monkeypatch.setattr(entries, "read_changes", lambda names: [change])
     for returns, without in (([[1, 2, 3], [11, 12, 14]], []), ([[1, 2, 3], [3, 1, 3]], [REPRODUCED])):
-        found = judged.table(Shelf([("f.h5", policies_of(returns))])).set_index("name").loc["finding_1_return"]
+        found = judged.table(ResultFiles([("f.h5", policies_of(returns))])).set_index("name").loc["finding_1_return"]
         assert found.without == without and len(found.notes) == 1
 
 

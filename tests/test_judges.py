@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.ledger import judges
-from analysis.ledger.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
 from tests.made_up import errors_of, judged, policies_of
 
 
@@ -18,7 +18,7 @@ from tests.made_up import errors_of, judged, policies_of
     ],
 )
 def test_policies_are_compared_in_pairs_of_seeds(returns, expected):
-    (finding,) = judges.curves("return", None, "w_r=1")(Shelf([("file.h5", policies_of(returns))]))
+    (finding,) = judges.curves("return", judges.BALANCED, "w_r=1")(ResultFiles([("file.h5", policies_of(returns))]))
     assert finding.verdict == expected and finding.source == "file.h5" and finding.scale == "reduced"
     assert finding.value.mean == pytest.approx(np.mean(returns[1]) - np.mean(returns[0]))
 
@@ -26,12 +26,12 @@ def test_policies_are_compared_in_pairs_of_seeds(returns, expected):
 def test_balanced_weight_is_judged_and_others_apart():
     """Lever Pull's balanced weight is 100: that w_r = 10 is better is not the claim's."""
     found = policies_of([[1, 2, 3], [11, 12, 14], [1, 3, 2]], ("w_r=1", "w_r=10", "w_r=100"))
-    chosen = judged(judges.curves("return", None, "w_r=1"), found)
+    chosen = judged(judges.curves("return", judges.BALANCED, "w_r=1"), found)
     assert chosen.verdict == NOT_SHOWN and "w_r=100" in chosen.ours and "w_r=10 " not in chosen.ours
     other = judged(judges.curves("return", judges.OTHERS, "w_r=1"), found)
     assert other.verdict == REPRODUCED and "w_r=10 " in other.ours and "w_r=100" not in other.ours
     found.attributes["task"] = "hammer"  # balanced at 10
-    assert judged(judges.curves("return", None, "w_r=1"), found).verdict == REPRODUCED
+    assert judged(judges.curves("return", judges.BALANCED, "w_r=1"), found).verdict == REPRODUCED
     assert "w_r=100" in judged(judges.curves("return", judges.OTHERS, "w_r=1"), found).ours
 
 
@@ -51,8 +51,8 @@ def test_task_of_a_claim_is_heeded():
     online = policies_of([[1, 2, 3], [11, 12, 14]])
     offline = errors_of([[2.0, 2.1, 2.2], [1.0, 1.1, 1.3]], ("w_r=1", "w_r=100"), "finding1")
     for judge, found in (
-        (judges.curves("return", None, "w_r=1", task="lever_pull"), online),
-        (judges.dreams(None, "w_r=1", task="lever_pull"), offline),
+        (judges.curves("return", judges.BALANCED, "w_r=1", task="lever_pull"), online),
+        (judges.dreams(judges.BALANCED, "w_r=1", task="lever_pull"), offline),
     ):
         assert judged(judge, found).verdict == REPRODUCED
         found.attributes["task"] = "mini_lever"
@@ -75,24 +75,24 @@ def test_errors_of_other_weights_have_both_intervals_widened(over_seeds, over_ep
 def test_area_under_the_curve_counts_not_the_end():
     found = policies_of([[1, 2, 3], [11, 12, 14]])
     found.data["return"][1][:, :, -1] = 50.0  # all end alike
-    (finding,) = judges.curves("return", None, "w_r=1")(Shelf([("file.h5", found)]))
+    (finding,) = judges.curves("return", judges.BALANCED, "w_r=1")(ResultFiles([("file.h5", found)]))
     assert finding.verdict == REPRODUCED
 
 
 def test_what_cannot_be_judged_is_left_out():
-    judge = judges.curves("return", None, "w_r=1")
+    judge = judges.curves("return", judges.BALANCED, "w_r=1")
     unfinished = policies_of([[1, 2, 3], [11, 12, 14]])
     unfinished.attributes["complete"] = False
     offline = policies_of([[1, 2, 3], [11, 12, 14]], mode="offline")
     others = policies_of([[1, 2, 3], [11, 12, 14]], methods=("w_r=10", "w_r=100"))
     for found in (unfinished, offline, others):
-        assert judge(Shelf([("file.h5", found)])) == [MISSING]
+        assert judge(ResultFiles([("file.h5", found)])) == [MISSING]
 
 
 def test_the_best_of_several_references_is_taken():
     found = policies_of([[1, 2, 3], [11, 12, 14], [8, 9, 10]], ("w_r=10", "w_r=100", "harmony"))
     found.attributes["study"] = "ablations"
-    (finding,) = judges.curves("return", "harmony", "w_r=10|w_r=100", study="ablations")(Shelf([("f", found)]))
+    (finding,) = judges.curves("return", "harmony", "w_r=10|w_r=100", study="ablations")(ResultFiles([("f", found)]))
     assert "w_r=100" in finding.ours and "w_r=10 " not in finding.ours and finding.verdict == NOT_REPRODUCED
 
 
@@ -118,11 +118,11 @@ def test_dreams_need_seeds_and_episodes_to_agree():
     base = rng.gamma(1.0, 1.0, (3, 60))
     found.axes["window"] = np.arange(60)
     found.data["window/episode"] = (("window",), np.repeat(np.arange(10), 6).astype(float))
-    judge = judges.dreams(None, "w_r=1")
+    judge = judges.dreams(judges.BALANCED, "w_r=1")
     for shift, expected in ((np.array([0.3, 0.31, 0.33]), REPRODUCED), (np.array([2.0, 0.1, -0.9]), NOT_SHOWN)):
         errors = np.stack([base, base - shift[:, None]])
         found.data["window/error"] = (("method", "seed", "window"), errors)
-        (finding,) = judge(Shelf([("file.h5", found)]))
+        (finding,) = judge(ResultFiles([("file.h5", found)]))
         assert finding.verdict == expected
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.ledger import judges_of_dreams
-from analysis.ledger.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
 from tests.made_up import SIGNS, judged, of, paired, policies_of, span
 
 
@@ -24,10 +24,10 @@ def counterfactual_of(hallucinations, misses):
 def test_a_model_that_dreams_of_nothing_does_not_win():
     judge = judges_of_dreams.wrong_dreams("reward", "hallucination")
     for misses, expected in (((-0.1, 0.04), REPRODUCED), ((-0.1, 0.1), NOT_SHOWN), ((0.2, 0.4), NOT_SHOWN)):
-        (finding,) = judge(Shelf([("file.h5", counterfactual_of((-0.3, -0.1), misses))]))
+        (finding,) = judge(ResultFiles([("file.h5", counterfactual_of((-0.3, -0.1), misses))]))
         assert finding.verdict == expected
     (finding,) = judges_of_dreams.wrong_dreams("reward", "miss", 0.05)(
-        Shelf([("file.h5", counterfactual_of((-0.3, -0.1), (-0.1, 0.04)))])
+        ResultFiles([("file.h5", counterfactual_of((-0.3, -0.1), (-0.1, 0.04)))])
     )
     assert finding.verdict == REPRODUCED  # no more misses, within the margin
 
@@ -53,7 +53,7 @@ def test_a_probe_that_sees_motion_everywhere_or_nowhere_is_not_judged():
     for floor, seen, expected in ((0.1, 0.8, REPRODUCED), (0.9, 0.9, NOT_MEASURED), (0.1, 0.2, NOT_MEASURED)):
         for key, value in (("floor", floor), ("seen", seen)):
             found.data[f"object/{key}"] = (("method", "seed"), np.full((2, 3), value))
-        (finding,) = judges_of_dreams.wrong_dreams("object", "hallucination")(Shelf([("file.h5", found)]))
+        (finding,) = judges_of_dreams.wrong_dreams("object", "hallucination")(ResultFiles([("file.h5", found)]))
         assert finding.verdict == expected
     found.notes["final"]["object/miss_rate"]["cases"] = 19
     found.data |= {
@@ -74,7 +74,7 @@ def test_frames_want_the_balanced_model_right_more_often(ends, side):
     share = {"over_seeds": span(0.1, 0.2)}
     row = {"windows": 40, "only first right": share, "only second right": share, "difference": paired(*ends, prefix="")}
     found = of("finding2", {}, final={"moving": row, "still": row | {"windows": 0}})
-    finding = judged(judges_of_dreams.frames, found)
+    finding = judged(judges_of_dreams.frames(), found)
     assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and " 40 " in finding.ours
 
 
@@ -83,11 +83,11 @@ def test_made_up_wants_the_original_model_to_make_up_more(ends, side):
     share = {"over_seeds": span(0.1, 0.2)}
     row = {"windows": 40, "made up by first": share, "made up by second": share}
     found = of("finding2", {}, final={"still": row | {"difference in made up": paired(*ends, prefix="")}})
-    finding = judged(judges_of_dreams.made_up, found)
+    finding = judged(judges_of_dreams.made_up(), found)
     assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side] and " 40 " in finding.ours
-    assert judged(judges_of_dreams.made_up, of("finding2", {}, final={"still": row})) == MISSING  # an older file
+    assert judged(judges_of_dreams.made_up(), of("finding2", {}, final={"still": row})) == MISSING  # an older file
     found.axes["method"] = np.array(["w_r=1", "w_r=10"])
-    assert judged(judges_of_dreams.made_up, found) == MISSING
+    assert judged(judges_of_dreams.made_up(), found) == MISSING
 
 
 def test_frames_of_other_methods_or_of_no_windows_are_not_judged():
@@ -96,7 +96,7 @@ def test_frames_of_other_methods_or_of_no_windows_are_not_judged():
     none = row | {"windows": 0}
     others = of("finding2", {}, methods=("w_r=1", "w_r=10"), final={"moving": row, "still": row})
     for found in (others, of("finding2", {}, final={"moving": none, "still": none})):
-        assert judged(judges_of_dreams.frames, found) == MISSING
+        assert judged(judges_of_dreams.frames(), found) == MISSING
 
 
 @pytest.mark.parametrize(("ends", "side"), SIGNS)
@@ -105,7 +105,7 @@ def test_observations_help_if_without_them_the_error_is_higher(ends, side):
     final = {"reference": "w_r=100"} | {name: paired(*ends) for name in methods}
     data = {"window/episode": (("window",), np.repeat([3.0, 8.0], 20))}
     finding = judged(
-        judges_of_dreams.without_observations, of("reward_mse", data, {"window": np.arange(40)}, methods, final=final)
+        judges_of_dreams.without_observations(), of("reward_mse", data, {"window": np.arange(40)}, methods, final=final)
     )
     assert finding.verdict == {1: REPRODUCED, -1: NOT_REPRODUCED, 0: NOT_SHOWN}[side]
     assert re.search(r"\b40 .*\b2 ", finding.ours)

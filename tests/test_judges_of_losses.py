@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.ledger import judges, judges_of_losses
-from analysis.ledger.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
 from tests.made_up import errors_of, judged, of
 
 
@@ -21,7 +21,7 @@ def test_a_comparison_with_a_collapsed_model_shows_nothing():
     assert judged(plain, found).verdict == REPRODUCED and finding.verdict == NOT_SHOWN
     found.data["loss/dynamics"] = (("method", "seed", "log_step"), np.full((2, 3, 2), 3.5))
     assert judged(judges_of_losses.with_collapse(plain, "nashmtl"), found).verdict == REPRODUCED
-    assert judges_of_losses.with_collapse(plain, "nashmtl")(Shelf([])) == [MISSING]
+    assert judges_of_losses.with_collapse(plain, "nashmtl")(ResultFiles([])) == [MISSING]
 
 
 def losses_of(ratio, study="loss_scales", mode="offline", **attributes):
@@ -50,14 +50,14 @@ def losses_of(ratio, study="loss_scales", mode="offline", **attributes):
     ],
 )
 def test_two_orders_of_magnitude_are_between_one_and_a_half_and_two_and_a_half(ratio, expected):
-    finding = judged(judges_of_losses.orders_of_magnitude, losses_of(ratio))
+    finding = judged(judges_of_losses.orders_of_magnitude(), losses_of(ratio))
     assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(ratio))
-    assert judged(judges_of_losses.orders_of_magnitude, losses_of([2.0, 2.001])).verdict == NOT_SHOWN  # two seeds
+    assert judged(judges_of_losses.orders_of_magnitude(), losses_of([2.0, 2.001])).verdict == NOT_SHOWN  # two seeds
     assert re.search(r"\b10 .*\b16\b", finding.ours)  # of an update every five steps, the second half
 
 
 def test_orders_of_magnitude_of_online_runs_count_too_and_where_they_were_cut_off():
-    judge = judges_of_losses.orders_of_magnitude
+    judge = judges_of_losses.orders_of_magnitude()
     found = losses_of([3.7], "finding1", "online", complete=False)
     for name in ("loss/observation", "loss/reward"):
         found.data[name][1][..., -1] = np.nan  # one run of several is not as far as the others
@@ -90,7 +90,7 @@ def coefficients_of(task, ends, steps=100):
 )
 def test_order_of_coefficients_looks_at_the_end(lever, handle, expected):
     found = [("l.h5", coefficients_of("lever_pull", lever)), ("h.h5", coefficients_of("handle_pull_side", handle))]
-    (finding,) = judges_of_losses.order_of_coefficients(Shelf(found))
+    (finding,) = judges_of_losses.order_of_coefficients()(ResultFiles(found))
     assert finding.verdict == expected and finding.source == "l.h5, h.h5"
     assert finding.value.mean == pytest.approx(np.mean(lever) - np.mean(handle))
 
@@ -100,7 +100,7 @@ def test_coefficients_of_runs_of_other_length_are_not_compared():
         ("l.h5", coefficients_of("lever_pull", [1.4, 1.5, 1.45], steps=100)),
         ("h.h5", coefficients_of("handle_pull_side", [0.7, 0.6, 0.65], steps=200)),
     ]
-    assert judges_of_losses.order_of_coefficients(Shelf(found)) == [MISSING]
+    assert judges_of_losses.order_of_coefficients()(ResultFiles(found)) == [MISSING]
 
 
 def logged(study, ends, methods, seeds=3, **attributes):
@@ -170,5 +170,5 @@ def test_near_zero_is_beside_the_largest_weight(dynamics, expected, scale):
     ends = {"weight/observation": [[0.9, 1.0, 1.1]], "weight/reward": [[7.0, 8.0, 9.0]], "weight/dynamics": [dynamics]}
     ends = {name: scale * np.array(values) for name, values in ends.items()}
     ends["loss/dynamics"] = np.array([[1e-4] * 3])
-    finding = judged(judges_of_losses.near_zero, logged("multitask", ends, ("nashmtl",)))
+    finding = judged(judges_of_losses.near_zero(), logged("multitask", ends, ("nashmtl",)))
     assert finding.verdict == expected and re.search(r"\b0\.0001 .*nashmtl", finding.ours)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.ledger import judges_of_models
-from analysis.ledger.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, Shelf
+from analysis.ledger.verdicts import MISSING, NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
 from analysis.results.stats import Interval
 from tests.made_up import SIGNS, judged, of, paired, span
 
@@ -52,7 +52,7 @@ def test_regression_takes_each_tasks_balanced_weight_and_objects():
     for task, expected in (("hammer", [REPRODUCED] * 2), ("handle_pull_side", [REPRODUCED] * 2), ("lever_pull", [])):
         found = of("state_regression", {}, methods=("w_r=1", "w_r=10"), final=final, task=task)
         found.notes["protocol"] = {"data": "unseen"}
-        findings = judges_of_models.regression("posterior")(Shelf([("file.h5", found)]))
+        findings = judges_of_models.regression("posterior")(ResultFiles([("file.h5", found)]))
         assert [f.verdict for f in findings if f != MISSING] == expected
 
 
@@ -92,7 +92,7 @@ def test_representation_is_poorer_where_the_error_is_higher(shift, expected):
     base = np.random.default_rng(0).gamma(2.0, 1.0, (3, 20))
     data = {"mlp/posterior": (("method", "seed", "episode"), np.stack([base, base + np.array(shift)[:, None]]))}
     found = of("finding3", data, {"episode": np.arange(20)}, ("w_r=100", "w_o=0,w_r=100"))
-    finding = judged(judges_of_models.poorer_representation, found)
+    finding = judged(judges_of_models.poorer_representation(), found)
     assert finding.verdict == expected and finding.value.mean == pytest.approx(np.mean(shift))
 
 
@@ -102,4 +102,4 @@ def test_representation_needs_episodes_to_agree():
     shift[:, 0] = 20.0, 21.0, 22.0
     data = {"mlp/posterior": (("method", "seed", "episode"), np.stack([base, base + shift]))}
     found = of("finding3", data, {"episode": np.arange(20)}, ("w_r=100", "w_o=0,w_r=100"))
-    assert judged(judges_of_models.poorer_representation, found).verdict == NOT_SHOWN
+    assert judged(judges_of_models.poorer_representation(), found).verdict == NOT_SHOWN

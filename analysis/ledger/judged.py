@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.ledger.verdicts import Shelf
+from analysis.ledger.verdicts import ResultFiles
 from analysis.results.schema import files_of, load, using
 from hdream_core.support.words import counted
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def table(shelf: Shelf) -> pd.DataFrame:
+def table(shelf: ResultFiles) -> pd.DataFrame:
     """Judges each claim by each result that speaks to it: a row each.
 
     ``notes`` are the footnotes of a row, ``without`` the other verdicts that it would have without what they tell.
@@ -63,4 +63,4 @@ def judged(folder: Path) -> pd.DataFrame:
     if tests:
         which = f"{counted(len(tests), 'file')} of preset smoke, a test of the machinery whose numbers mean nothing"
         print(f"left out: {which} ({', '.join(tests)})", file=sys.stderr)
-    return table(Shelf((name, result) for name, result in found if name not in tests))
+    return table(ResultFiles((name, result) for name, result in found if name not in tests))

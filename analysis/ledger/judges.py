@@ -1,122 +1,128 @@
-"""Judges of policies and of the rewards that models dream."""
+"""Judges policies, and the rewards that world models predict in open loop."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.ledger.verdicts import LEVEL, MISSING, Finding, Judge, Shelf, balanced, compared, has, methods_of, ranged
+from analysis.ledger.verdicts import (
+    LEVEL,
+    MISSING,
+    Finding,
+    Judge,
+    ResultFiles,
+    balanced,
+    judge,
+    judge_difference,
+    judge_range,
+    methods_of,
+)
 from analysis.results import comparisons
 from analysis.results.comparisons import DREAMS, area
 from analysis.results.schema import Result
 from analysis.results.stats import show
 
-OTHERS = "other weights"  # stands for each reward weight above 1 that is not the task's balanced one
+BALANCED = "balanced weight"  # stands for the task's balanced weight
+OTHERS = "other weights"  # stands for every other reward weight above 1
 
 
-def subjects(result: Result, method: str | None) -> tuple[list[str], float]:
-    """The methods of a result that a claim speaks of, and the confidence that each comparison's interval needs.
+def methods_claimed(result: Result, method: str) -> tuple[list[str], float]:
+    """Returns the methods of a result that a claim is about, and the confidence that each interval needs.
 
-    Where each other weight is tried, the level is Bonferroni's for all larger weights that were compared with w_r = 1.
+    For ``OTHERS`` the confidence is Bonferroni's, for all larger weights that are compared with w_r = 1.
     """
-    chosen = balanced(result)
     if method == OTHERS:
-        weights = comparisons.larger_weights(result)
-        return [weight for weight in weights if weight != chosen], comparisons.corrected_level(result)
-    return [one for one in (method or chosen,) if one in methods_of(result)], LEVEL
+        others = [weight for weight in comparisons.larger_weights(result) if weight != balanced(result)]
+        return others, comparisons.corrected_level(result)
+    name = balanced(result) if method == BALANCED else method
+    return [name] if name in methods_of(result) else [], LEVEL
 
 
+@judge
 def curves(
+    files: ResultFiles,
     metric: str,
-    method: str | None,
+    method: str,
     reference: str,
     want: int = 1,
     study: str = "finding1",
     margin: float = 0.0,
-    **attributes: Any,
-) -> Judge:
-    """Online sample efficiency: the mean of a metric over all evaluations, that is, the area under its curve.
+    task: str = "",
+) -> Iterator[Finding]:
+    """Compares sample efficiency online: the mean of a metric over all evaluations, the area under its curve.
 
     Args:
+        files: results to judge by.
         metric: ``return`` or ``success``.
-        method: whose policies are claimed to be better (None: the task's balanced weight; or OTHERS).
-        reference: than whose; with ``|`` between them, the best of several.
+        method: that is claimed to be better; or ``BALANCED``, or ``OTHERS``.
+        reference: method to compare with; the best of several, if ``|`` stands between them.
         want: 1 for better, -1 for worse, 0 for similar.
-        study: whose results are looked at.
+        study: whose results are read.
         margin: of "no worse" and of "similar", as a share of the reference's mean.
-        attributes: of those results, e.g. ``task``.
+        task: of the results; every task if empty.
     """
-
-    def judge(shelf: Shelf) -> list[Finding]:
-        findings = []
-        for name, result in shelf.of(study, mode="online", **attributes):
-            references = reference.split("|")
-            if metric not in result.data or not has(result, *references):
-                continue
-            found = {m: comparisons.mean_of(result, area(metric), m) for m in methods_of(result)}
-            best = max(references, key=lambda m: found[m].mean)
-            others, level = subjects(result, method)
-            for other in others:
-                spans = comparisons.difference(result, area(metric), other, best, correct=level != LEVEL)
-                cells = [f"{m} {show(found[m]._asdict())}" for m in (other, best)]
-                words = f"online, mean {metric} over all evaluations: {', '.join(cells)}"
-                findings.append(compared(name, result, words, spans, want, margin * abs(found[best].mean), level))
-        return findings or [MISSING]
-
-    return judge
+    text = f"online, mean {metric} over all evaluations"
+    yield from _compare(files, area(metric), text, "online", method, reference, want, study, margin, task)
 
 
-def more_variable(metric: str, method: str, reference: str) -> Judge:
-    """Whether a method's area under its curve varies more over seeds than another's, arguments as for ``curves``."""
-
-    def judge(shelf: Shelf) -> list[Finding]:
-        findings = []
-        for name, result in shelf.of("finding1", mode="online"):
-            if metric not in result.data or not has(result, method, reference):
-                continue
-            ratio = comparisons.ratio(result, f"variance/{area(metric)}", method, reference)
-            words = f"online, variance over seeds {show(ratio._asdict())} times as large"
-            findings.append(ranged(name, result, words, ratio, 1.0, np.inf))
-        return findings or [MISSING]
-
-    return judge
-
-
+@judge
 def dreams(
-    method: str | None,
+    files: ResultFiles,
+    method: str,
     reference: str,
     study: str = "finding1",
     want: int = -1,
     margin: float = 0.0,
-    **attributes: Any,
-) -> Judge:
-    """Held-out reward error of dreams, offline, window by window; arguments as for ``curves``."""
-
-    def judge(shelf: Shelf) -> list[Finding]:
-        findings = []
-        for name, result in shelf.of(study, mode="offline", **attributes):
-            references = reference.split("|")
-            if DREAMS not in result.data or not has(result, *references):
-                continue
-            found = {m: comparisons.mean_of(result, DREAMS, m) for m in methods_of(result)}
-            best = min(references, key=lambda m: found[m].mean)
-            others, level = subjects(result, method)
-            for other in others:
-                spans = comparisons.difference(result, DREAMS, other, best, correct=level != LEVEL)
-                cells = ", ".join(f"{m} {show(found[m]._asdict())}" for m in (other, best))
-                words = f"offline, reward error of dreams: {cells}"
-                findings.append(compared(name, result, words, spans, want, margin * found[best].mean, level))
-        return findings or [MISSING]
-
-    return judge
+    task: str = "",
+) -> Iterator[Finding]:
+    """Compares open-loop reward errors on held-out windows, offline; arguments as for ``curves``."""
+    text = "offline, reward error of dreams"
+    yield from _compare(files, DREAMS, text, "offline", method, reference, want, study, margin, task)
 
 
-def both(*judges: Judge) -> Judge:
-    """What several judges find, without the ones that found nothing."""
+def _compare(
+    files: ResultFiles,
+    measure: str,
+    text: str,
+    mode: str,
+    method: str,
+    reference: str,
+    want: int,
+    study: str,
+    margin: float,
+    task: str,
+) -> Iterator[Finding]:
+    references = reference.split("|")
+    sign = 1 if measure == DREAMS else -1  # less error or more return is better
+    for name, result in files.of(study, *references, mode=mode, **({"task": task} if task else {})):
+        if not comparisons.has(result, measure):
+            continue
+        means = {m: comparisons.mean_of(result, measure, m) for m in methods_of(result)}
+        best = min(references, key=lambda m: sign * means[m].mean)
+        others, level = methods_claimed(result, method)
+        for other in others:
+            intervals = comparisons.difference(result, measure, other, best, correct=level != LEVEL)
+            values = ", ".join(f"{m} {show(means[m])}" for m in (other, best))
+            allowed = margin * abs(means[best].mean)
+            yield judge_difference(name, result, f"{text}: {values}", intervals, want, allowed, level)
 
-    def judge(shelf: Shelf) -> list[Finding]:
-        found = [finding for one in judges for finding in one(shelf)]
-        return [finding for finding in found if finding != MISSING] or [MISSING]
 
-    return judge
+@judge
+def more_variable(files: ResultFiles, metric: str, method: str, reference: str) -> Iterator[Finding]:
+    """Asks whether a method's area under its curve varies more over seeds than another's; arguments as ``curves``."""
+    for name, result in files.of("finding1", method, reference, mode="online"):
+        if metric in result.data:
+            ratio = comparisons.ratio(result, f"variance/{area(metric)}", method, reference)
+            text = f"online, variance over seeds {show(ratio)} times as large"
+            yield judge_range(name, result, text, ratio, 1.0, np.inf)
+
+
+def combined(*judges: Judge) -> Judge:
+    """Returns a judge that finds what several judges find."""
+
+    def find(files: ResultFiles) -> list[Finding]:
+        findings = [finding for one in judges for finding in one(files)]
+        return [finding for finding in findings if finding != MISSING] or [MISSING]
+
+    return find

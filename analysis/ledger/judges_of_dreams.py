@@ -1,79 +1,78 @@
-"""Judges of what trained models dream: events that altered actions avert, rewards that do not come."""
+"""Judges what world models predict in open loop: events that altered actions avert, rewards that do not come."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from analysis.ledger.verdicts import (
-    MISSING,
     NOT_MEASURED,
     NOT_REPRODUCED,
     NOT_SHOWN,
     REPRODUCED,
     Finding,
-    Judge,
-    Shelf,
+    ResultFiles,
     balanced,
-    compared,
+    judge,
+    judge_difference,
     methods_of,
+    stored,
 )
 from analysis.results.schema import Result
-from analysis.results.stats import known, read_interval, show
+from analysis.results.stats import known, show
 from analysis.results.tasks import task_facts
 from analysis.results.wrong_dreams import probe_cannot_tell
 from analysis.runs.methods import IMPLICIT, ORIGINAL
 
-MISSES = 0.05  # by so much more may the balanced model miss what happens
-ALL = 0.95  # models that miss so many have none left to lose
+MISSES = 0.05  # the balanced model may miss this much more of what happens
+ALL = 0.95  # a model that misses this share misses nearly everything
 
 
-def wrong_dreams(event: str, wrong: str, margin: float = 0.0) -> Judge:
-    """Whether the balanced model has fewer wrong dreams, and not by dreaming of nothing.
+@judge
+def wrong_dreams(files: ResultFiles, event: str, wrong: str, margin: float = 0.0) -> Iterator[Finding]:
+    """Asks whether the balanced model is wrong less often, and not because it predicts nothing.
 
-    A model that never dreams of the event has no hallucinations. So fewer of them, with either weight, count only if
-    that model's misses are shown to be no more, within ``MISSES``. Where both models miss nearly ``ALL``, their misses
-    show nothing. A probe that sees motion where there is none cannot tell what a dream has.
+    A model that never predicts the event has no hallucinations. So fewer hallucinations count, for either weight, only
+    if that model is shown to miss no more, within ``MISSES``. Where both models miss over ``ALL``, their misses show
+    nothing. A probe that sees motion where there is none cannot be used.
     """
-
-    def judge(shelf: Shelf) -> list[Finding]:
-        findings = []
-        for name, result, other in _branched(shelf):
-            if event == "object" and (words := probe_cannot_tell(result)):
-                findings.append(Finding(words, NOT_MEASURED, name, result.attributes["scale"]))
-                continue
-            row = result.notes["final"].get(f"{event}/{wrong}_rate", {})
-            if other not in row:
-                continue
-            cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
-            spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-            words = f"{', '.join(cells)}, {row['cases']} cases of {row['episodes']} episodes"
-            words += _counts_from(result, other) if event == "object" else ""
-            finding = compared(name, result, words, spans, -1, margin)
-            if wrong == "miss" and min(row[m]["over_seeds"]["mean"] for m in (other, ORIGINAL)) > ALL:
-                finding = replace(finding, ours=f"{finding.ours}; both miss nearly all", verdict=NOT_SHOWN)
-            if wrong != "miss" and finding.verdict in (REPRODUCED, NOT_REPRODUCED):
-                fewer, more = (other, ORIGINAL) if finding.verdict == REPRODUCED else (ORIGINAL, other)
-                if not _no_more_misses(result, event, other, fewer == other):
-                    said = f"{finding.ours}; but that {fewer} does not miss more than {more} is not shown"
-                    finding = replace(finding, ours=said, verdict=NOT_SHOWN)
-            findings.append(finding)
-        return findings or [MISSING]
-
-    return judge
+    for name, result, other in _branched(files):
+        if event == "object" and (reason := probe_cannot_tell(result)):
+            yield Finding(reason, NOT_MEASURED, name, result.attributes["scale"])
+            continue
+        row = result.notes["final"].get(f"{event}/{wrong}_rate", {})
+        if other not in row:
+            continue
+        text = f"{_each(row, other)}, {row['cases']} cases of {row['episodes']} episodes"
+        text += _motion_that_counts(result, other) if event == "object" else ""
+        finding = judge_difference(name, result, text, stored(row[other], "paired_"), -1, margin)
+        if wrong == "miss" and min(row[m]["over_seeds"]["mean"] for m in (other, ORIGINAL)) > ALL:
+            finding = replace(finding, ours=f"{finding.ours}; both miss nearly all", verdict=NOT_SHOWN)
+        if wrong != "miss" and finding.verdict in (REPRODUCED, NOT_REPRODUCED):
+            fewer, more = (other, ORIGINAL) if finding.verdict == REPRODUCED else (ORIGINAL, other)
+            if not _misses_no_more(result, event, other, fewer == other):
+                text = f"{finding.ours}; but that {fewer} does not miss more than {more} is not shown"
+                finding = replace(finding, ours=text, verdict=NOT_SHOWN)
+        yield finding
 
 
-def _no_more_misses(result: Result, event: str, other: str, of_other: bool) -> bool:
-    """Whether the misses of a method, or those of w_r = 1, are shown to be no more than the other's."""
+def _each(row: dict, other: str) -> str:
+    """Returns the value of both methods, with its interval over seeds."""
+    return ", ".join(f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL))
+
+
+def _misses_no_more(result: Result, event: str, other: str, of_other: bool) -> bool:
+    """Whether a method (``other`` or w_r = 1) is shown to miss no more than the other one."""
     misses = result.notes["final"].get(f"{event}/miss_rate", {}).get(other, {})
-    spans = [misses.get(f"paired_over_{over}", {}) for over in ("seeds", "episodes")]
-    ends = [span.get("high" if of_other else "low") for span in spans]
+    intervals = [misses.get(f"paired_over_{over}", {}) for over in ("seeds", "episodes")]
+    ends = [interval.get("high" if of_other else "low") for interval in intervals]
     return all(known(end) and (end if of_other else -end) < MISSES for end in ends)
 
 
-def _counts_from(result: Result, other: str) -> str:
-    """The motion that counts, which each model's probe sets by its own errors."""
+def _motion_that_counts(result: Result, other: str) -> str:
+    """Returns the motion from which on the object counts as moved; each model's probe has its own."""
     if "object/quiet" not in result.data:
         return ""
     task = task_facts(result.attributes["task"])
@@ -82,86 +81,70 @@ def _counts_from(result: Result, other: str) -> str:
     return f", motion counts from {', '.join(f'{each[m]:.2g} {unit} with {m}' for m in (other, ORIGINAL))}"
 
 
-def discrimination(event: str) -> Judge:
-    """Whether the balanced model knows better which actions avert an event, see ``wrong_dreams.discrimination``."""
-
-    def judge(shelf: Shelf) -> list[Finding]:
-        findings = []
-        for name, result, other in _branched(shelf):
-            row = result.notes["final"].get(f"{event}/discrimination", {})
-            if other in row:
-                cells = [f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL)]
-                spans = [read_interval(row[other][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-                findings.append(
-                    compared(
-                        name,
-                        result,
-                        f"{', '.join(cells)}, {row['cases']} branches of {row['episodes']} episodes",
-                        spans,
-                        1,
-                    )
-                )
-        return findings or [MISSING]
-
-    return judge
+@judge
+def discrimination(files: ResultFiles, event: str) -> Iterator[Finding]:
+    """Asks whether the balanced model knows better which actions avert an event, see ``wrong_dreams``."""
+    for name, result, other in _branched(files):
+        row = result.notes["final"].get(f"{event}/discrimination", {})
+        if other in row:
+            text = f"{_each(row, other)}, {row['cases']} branches of {row['episodes']} episodes"
+            yield judge_difference(name, result, text, stored(row[other], "paired_"), 1)
 
 
-def _branched(shelf: Shelf) -> list[tuple[str, Result, str]]:
-    """Results of the study of branches, each with its file's name and its task's balanced method."""
-    found = shelf.of("counterfactual")
-    return [(n, r, balanced(r)) for n, r in found if r.notes["final"]["reference"] == ORIGINAL]
+def _branched(files: ResultFiles) -> list[tuple[str, Result, str]]:
+    """Returns the results of the study of branches, each with its file's name and its task's balanced method."""
+    results = files.of("counterfactual")
+    return [(name, r, balanced(r)) for name, r in results if r.notes["final"]["reference"] == ORIGINAL]
 
 
-def frames(shelf: Shelf) -> list[Finding]:
-    """Whether dreams that only the balanced model has right are more frequent than the reverse (Fig. 3).
+def _of_both_weights(files: ResultFiles) -> Iterator[tuple[str, Result]]:
+    """Yields the results of Finding 2 that compare w_r = 1 with the task's balanced weight."""
+    for name, result in files.of("finding2"):
+        if methods_of(result) == [ORIGINAL, balanced(result)]:
+            yield name, result
 
-    In windows whose true reward moves, and in those where it does not.
+
+@judge
+def frames(files: ResultFiles) -> Iterator[Finding]:
+    """Asks whether only the balanced model is right more often than only the original one (Fig. 3).
+
+    Windows whose true reward moves, and windows whose true reward stands still, are judged apart.
     """
-    findings = []
-    for name, result in shelf.of("finding2"):
-        if methods_of(result) != [ORIGINAL, balanced(result)]:
-            continue
+    for name, result in _of_both_weights(files):
+        original, other = methods_of(result)
         for split in ("moving", "still"):
             row = result.notes["final"][split]
-            if not row["windows"]:
-                continue
-            cells = [f"only {m} right {show(row[f'only {which} right']['over_seeds'])}"
-                     for which, m in zip(("second", "first"), reversed(methods_of(result)), strict=True)]  # fmt: skip
-            spans = [read_interval(row["difference"][f"over_{over}"]) for over in ("seeds", "episodes")]
-            words = f"{', '.join(cells)} of {row['windows']} windows, true reward {split}"
-            findings.append(compared(name, result, words, spans, 1))
-    return findings or [MISSING]
+            if row["windows"]:
+                second, first = (show(row[f"only {which} right"]["over_seeds"]) for which in ("second", "first"))
+                text = f"only {other} right {second}, only {original} right {first}"
+                text += f" of {row['windows']} windows, true reward {split}"
+                yield judge_difference(name, result, text, stored(row["difference"]), 1)
 
 
-def made_up(shelf: Shelf) -> list[Finding]:
-    """Whether the original model dreams more often of rewards that do not come.
+@judge
+def made_up(files: ResultFiles) -> Iterator[Finding]:
+    """Asks whether the original model predicts rewards that do not come more often.
 
-    In windows whose true reward does not move. Fig. 3's own case is part of them, those whose reward is low; a rule on
-    that part would have come after it was seen to change the answer (``docs/results.md``).
+    It judges windows whose true reward stands still. The case of Fig. 3, a low reward, is part of them. A rule for that
+    part alone would have come after it was seen to change the answer (``docs/results.md``).
     """
-    findings = []
-    for name, result in shelf.of("finding2"):
+    for name, result in _of_both_weights(files):
         row = result.notes["final"]["still"]
-        if methods_of(result) != [ORIGINAL, balanced(result)] or "difference in made up" not in row:
-            continue
-        cells = [f"{m} {show(row[f'made up by {which}']['over_seeds'])}"
-                 for which, m in zip(("first", "second"), methods_of(result), strict=True)]  # fmt: skip
-        spans = [read_interval(row["difference in made up"][f"over_{over}"]) for over in ("seeds", "episodes")]
-        words = f"rewards made up, {', '.join(cells)} of {row['windows']} windows, true reward still"
-        findings.append(compared(name, result, words, spans, 1))
-    return findings or [MISSING]
+        if "difference in made up" in row:
+            shares = (show(row[f"made up by {which}"]["over_seeds"]) for which in ("first", "second"))
+            each = ", ".join(f"{m} {share}" for m, share in zip(methods_of(result), shares, strict=True))
+            text = f"rewards made up, {each} of {row['windows']} windows, true reward still"
+            yield judge_difference(name, result, text, stored(row["difference in made up"]), 1)
 
 
-def without_observations(shelf: Shelf) -> list[Finding]:
-    """Whether (w_r = 100, w_o = 1) predicts rewards better than (w_r = 100, w_o = 0) (E.10)."""
-    findings = []
-    for name, result in shelf.of("reward_mse"):
+@judge
+def without_observations(files: ResultFiles) -> Iterator[Finding]:
+    """Asks whether (w_r = 100, w_o = 1) predicts rewards better than (w_r = 100, w_o = 0) (E.10)."""
+    for name, result in files.of("reward_mse"):
         final = result.notes["final"]
-        if IMPLICIT not in final or final["reference"] != "w_r=100":
-            continue
-        spans = [read_interval(final[IMPLICIT][f"paired_over_{over}"]) for over in ("seeds", "episodes")]
-        cells = [f"w_o = {w} {show(final[m]['over_seeds'])}" for w, m in ((0, IMPLICIT), (1, "w_r=100"))]
-        episode = result.values("window/episode")
-        words = f"{', '.join(cells)}, {len(episode)} segments of {len(np.unique(episode))} episodes"
-        findings.append(compared(name, result, words, spans, 1))
-    return findings or [MISSING]
+        if IMPLICIT in final and final["reference"] == "w_r=100":
+            without, with_it = (show(final[m]["over_seeds"]) for m in (IMPLICIT, "w_r=100"))
+            episode = result.values("window/episode")
+            text = f"w_o = 0 {without}, w_o = 1 {with_it}"
+            text += f", {len(episode)} segments of {len(np.unique(episode))} episodes"
+            yield judge_difference(name, result, text, stored(final[IMPLICIT], "paired_"), 1)

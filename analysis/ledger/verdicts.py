@@ -1,36 +1,39 @@
-"""How results decide a claim: one rule of verdicts.
+"""Decides a claim from results: one rule of verdicts for all claims.
 
-A judge looks at the results at hand and returns a ``Finding`` for each that speaks to its claim. Where a comparison is
-asked, the measure is the difference of two methods, seed by seed, and one rule serves all:
+A judge reads the result files and returns a ``Finding`` for each result that speaks to its claim. Most claims compare
+two methods. The measure is then the difference of the two methods, paired by seed, and one rule serves all:
 
-- *reproduced* if the 95 % interval over seeds leaves out zero on the claim's side, *not reproduced* if it does on the
-  other side, else *not shown at this scale*;
-- where the two were compared on the same held-out windows or episodes, the interval over episodes must say the same;
-- fewer than three seeds show nothing; a file of runs that still go on is left out.
+- *reproduced* if the 95 % interval over seeds excludes zero and lies on the claim's side of it; *not reproduced* if it
+  lies on the other side; otherwise *not shown at this scale*;
+- if the two methods were compared on the same held-out windows or episodes, the interval over episodes must agree;
+- fewer than three seeds show nothing; results of unfinished runs are left out.
 
-"No worse" has a margin, stated with the claim: the interval must lie above minus the margin. "Similar" has one on both
-sides: the interval must lie between minus the margin and the margin.
+"No worse" has a margin, which is stated with the claim: the interval must lie above minus the margin. "Similar" has a
+margin on both sides: the interval must lie between minus the margin and the margin.
 
-The claims with their rules are in ``claims.toml``; which rules were changed or set after results, in ``changes.toml``.
+The claims and their rules are in ``claims.toml``. Rules that were changed or set after a result are in
+``changes.toml``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from analysis.results.schema import Result
-from analysis.results.stats import Interval, known, show
+from analysis.results.stats import Interval, known, read_interval, show
 from analysis.results.tasks import task_facts
 
 REPRODUCED, NOT_REPRODUCED, NOT_SHOWN = "reproduced", "not reproduced", "not shown at this scale"
-IN_PART = "reproduced in part"  # a sentence of which some holds and some does not
+IN_PART = "reproduced in part"  # of a sentence, one part holds and another does not
 NOT_MEASURED = "not measured"
 UNDECIDABLE = "cannot be decided"  # from what the paper prints, at any scale
-VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED, UNDECIDABLE)  # files have their places
+VERDICTS = (REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_SHOWN, NOT_MEASURED, UNDECIDABLE)  # files store the position here
 UNKNOWN = Interval(np.nan, np.nan, np.nan)
 FEWEST_SEEDS = 3
 LEVEL = 0.95
@@ -38,14 +41,14 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Finding:
-    """What the results say of a claim.
+    """What one result says about a claim.
 
     Attributes:
         ours: our value in words.
         verdict: one of VERDICTS.
-        source: result file that it comes from, empty if it was computed on the spot.
-        scale: of that result.
-        value: the number behind it, with its interval where there is one.
+        source: name of the result file; empty if the value was computed without one.
+        scale: scale of that result.
+        value: the number that was judged, with its interval if it has one.
     """
 
     ours: str
@@ -58,102 +61,129 @@ class Finding:
 MISSING = Finding("no result", NOT_MEASURED)
 
 
-class Shelf:
-    """The results at hand, by study."""
+class ResultFiles:
+    """The results that claims are judged by, as pairs of a file's name and its result."""
 
     def __init__(self, results: Iterable[tuple[str, Result]]):
-        self.results = list(results)  # (file name, result)
+        self.results = list(results)
 
-    def of(self, study: str, finished: bool = True, **attributes: Any) -> list[tuple[str, Result]]:
-        """Results of a study whose attributes are as given; ``finished``: none of runs that still go on or were cut."""
+    def of(self, study: str, *methods: str, finished: bool = True, **attributes: Any) -> list[tuple[str, Result]]:
+        """Returns the results of a study.
+
+        Args:
+            study: its name.
+            methods: that each result must have.
+            finished: leave out results of runs that were not complete.
+            attributes: that each result must have, e.g. ``mode="online"``.
+        """
         return [
             (name, result)
             for name, result in self.results
             if result.attributes["study"] == study
+            and set(methods) <= set(methods_of(result))
             and (result.attributes.get("complete", True) or not finished)
             and all(result.attributes.get(key) == value for key, value in attributes.items())
         ]
 
 
-Judge = Callable[[Shelf], list[Finding]]
+Judge = Callable[[ResultFiles], list[Finding]]
 
 
-def verdict(spans: Sequence[Interval], want: int, seeds: int, margin: float = 0.0) -> str:
-    """Verdict on a difference.
+def judge(find: Callable[..., Iterator[Finding]]) -> Callable[..., Judge]:
+    """Turns a generator ``find(files, ...)`` of findings into a function that makes a judge from the other arguments.
+
+    The judge returns a list of what was found. Where nothing was found, that is ``MISSING`` alone.
+    """
+
+    @functools.wraps(find)
+    def make(*args: Any, **arguments: Any) -> Judge:
+        return lambda files: list(find(files, *args, **arguments)) or [MISSING]
+
+    signature = inspect.signature(find)
+    make.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+    make.__annotations__ = {name: kind for name, kind in find.__annotations__.items() if name != "files"}
+    return make
+
+
+def verdict(intervals: Sequence[Interval], want: int, seeds: int, margin: float = 0.0) -> str:
+    """Returns the verdict on a difference.
 
     Args:
-        spans: its intervals, all of which must agree.
-        want: 1 if the claim has it above zero, -1 if below, 0 if between minus the margin and the margin.
-        seeds: training seeds behind it.
-        margin: 0 for "better"; above, for "no worse by more than this", or for "similar".
+        intervals: of the difference; all of them must agree.
+        want: 1 if the claim says that it is above zero, -1 if below, 0 if between minus the margin and the margin.
+        seeds: number of training seeds.
+        margin: 0 for "better"; above 0 for "no worse by more than this", or for "similar".
     """
-    if seeds < FEWEST_SEEDS or not all(known(span.low) and known(span.high) for span in spans):
+    if seeds < FEWEST_SEEDS or not all(known(interval.low) and known(interval.high) for interval in intervals):
         return NOT_SHOWN
     if want == 0:
-        return between(spans, -margin, margin)
-    towards = [sorted((want * span.low, want * span.high)) for span in spans]
-    if all(low > -margin for low, _ in towards):
+        return range_verdict(intervals, -margin, margin)
+    oriented = [sorted((want * interval.low, want * interval.high)) for interval in intervals]
+    if all(low > -margin for low, _ in oriented):
         return REPRODUCED
-    return NOT_REPRODUCED if all(high < -margin for _, high in towards) else NOT_SHOWN
+    return NOT_REPRODUCED if all(high < -margin for _, high in oriented) else NOT_SHOWN
 
 
-def between(spans: Sequence[Interval], low: float, high: float) -> str:
-    """Verdict on a value that the claim has between two ends: all intervals within, or all on one side of them."""
-    if all(low < span.low and span.high < high for span in spans):
+def range_verdict(intervals: Sequence[Interval], low: float, high: float) -> str:
+    """Returns the verdict on a value that the claim puts between ``low`` and ``high``.
+
+    It is reproduced if all intervals lie in the range, and not reproduced if all lie on one side of it.
+    """
+    if all(low < interval.low and interval.high < high for interval in intervals):
         return REPRODUCED
-    outside = all(span.high < low for span in spans) or all(span.low > high for span in spans)
-    return NOT_REPRODUCED if outside else NOT_SHOWN
+    below, above = all(i.high < low for i in intervals), all(i.low > high for i in intervals)
+    return NOT_REPRODUCED if below or above else NOT_SHOWN
 
 
 def balanced(result: Result) -> str:
-    """The balanced method of a result's task."""
+    """Returns the method with the balanced weight of a result's task."""
     return task_facts(result.attributes["task"]).balanced
 
 
 def methods_of(result: Result) -> list[str]:
-    """Names on the axis of methods."""
-    return [str(method) for method in result.axes["method"]]
+    """Returns the methods of a result."""
+    return [str(method) for method in result.axes.get("method", ())]
 
 
-def has(result: Result, *methods: str) -> bool:
-    """Whether a result has all these methods."""
-    return set(methods) <= set(methods_of(result))
+def stored(row: Mapping[str, Any], prefix: str = "") -> list[Interval]:
+    """Returns the intervals over seeds and over episodes from a row of a result's notes."""
+    return [read_interval(row[f"{prefix}over_{over}"]) for over in ("seeds", "episodes")]
 
 
-def compared(
+def judge_difference(
     name: str,
     result: Result,
-    words: str,
-    spans: Sequence[Interval],
+    text: str,
+    intervals: Sequence[Interval],
     want: int,
     margin: float = 0.0,
     level: float = LEVEL,
 ) -> Finding:
-    """The finding on a difference of two methods in one result, the method that is named first minus the other.
+    """Returns the finding on a difference of two methods in one result.
 
     Args:
         name: of the result's file.
-        result: with the seeds, the task and the scale.
-        words: what was compared, and what each method has.
-        spans: of the difference, over seeds and, where it was measured on the same windows, over episodes.
-        want: as for ``verdict``, and so the next.
-        margin: see there.
-        level: of the intervals' confidence.
+        result: that has both methods.
+        text: what was compared, and the value of each method.
+        intervals: of the first method minus the second: over seeds, and over episodes if both were measured on the
+            same windows.
+        want, margin: see ``verdict``.
+        level: confidence of the intervals.
     """
-    seeds = len(result.axes["seed"])
-    over = "".join(f", over episodes {_ends(span)}" for span in spans[1:])
+    over = "".join(f", over episodes {_ends(interval)}" for interval in intervals[1:])
     at = "" if level == LEVEL else f", at {100 * level:.3g} %"
-    text = f"{result.attributes['task']}: {words}; difference {show(spans[0]._asdict())}{over}{at}"
-    return Finding(text, verdict(spans, want, seeds, margin), name, result.attributes["scale"], spans[0])
+    text = f"{result.attributes['task']}: {text}; difference {show(intervals[0])}{over}{at}"
+    decided = verdict(intervals, want, len(result.axes["seed"]), margin)
+    return Finding(text, decided, name, result.attributes["scale"], intervals[0])
 
 
-def _ends(span: Interval) -> str:
-    """``[0.45, 0.74]``."""
-    return f"[{span.low:.3g}, {span.high:.3g}]" if known(span.low) else "too few for an interval"
+def _ends(interval: Interval) -> str:
+    """Returns ``[0.45, 0.74]``."""
+    return f"[{interval.low:.3g}, {interval.high:.3g}]" if known(interval.low) else "too few for an interval"
 
 
-def ranged(name: str, result: Result, words: str, span: Interval, low: float, high: float) -> Finding:
-    """The finding on a value that the claim has between two ends."""
-    enough = len(result.axes["seed"]) >= FEWEST_SEEDS and known(span.low) and known(span.high)
-    found = between([span], low, high) if enough else NOT_SHOWN
-    return Finding(f"{result.attributes['task']}: {words}", found, name, result.attributes["scale"], span)
+def judge_range(name: str, result: Result, text: str, value: Interval, low: float, high: float) -> Finding:
+    """Returns the finding on a value that the claim puts between ``low`` and ``high``."""
+    enough = len(result.axes["seed"]) >= FEWEST_SEEDS and known(value.low) and known(value.high)
+    decided = range_verdict([value], low, high) if enough else NOT_SHOWN
+    return Finding(f"{result.attributes['task']}: {text}", decided, name, result.attributes["scale"], value)

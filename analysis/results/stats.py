@@ -38,11 +38,12 @@ def known(end: float | None) -> bool:
     return end is not None and math.isfinite(end)
 
 
-def show(interval: Mapping[str, float | None]) -> str:
-    """An interval as text: ``0.58 [0.45, 0.74]``, without the brackets where one seed has none."""
-    if interval["mean"] is None or not known(interval["low"]):
-        return "-" if interval["mean"] is None else f"{interval['mean']:.3g}"
-    return f"{interval['mean']:.3g} [{interval['low']:.3g}, {interval['high']:.3g}]"
+def show(interval: Interval | Mapping[str, float | None]) -> str:
+    """Formats an interval: ``0.58 [0.45, 0.74]``; without the brackets if its ends are not known."""
+    mean, low, high = interval if isinstance(interval, Interval) else read_interval(interval)
+    if not known(mean):
+        return "-"
+    return f"{mean:.3g} [{low:.3g}, {high:.3g}]" if known(low) else f"{mean:.3g}"
 
 
 def seed_interval(values: np.ndarray, confidence: float = 0.95, within: Bounds = ANY) -> Interval:
