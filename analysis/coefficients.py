@@ -1,4 +1,4 @@
-"""Fig. 23: the coefficients that HarmonyDream learns, beside the values that Eq. 13 says they settle at.
+"""Fig. 23: the coefficients that HarmonyDream learns, beside the values where Eq. 13 says that they settle.
 
 ``python -m analysis.coefficients --task lever_pull`` trains HarmonyDream and collects ``exp(-s)`` of each loss through
 training, with the analytic weight for the loss's running mean. Fig. 22 (other weights on Hammer) is
@@ -7,13 +7,14 @@ training, with the analytic weight for the loss's running mean. Fig. 22 (other w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from analysis.results import comparisons
+from analysis.results.measures import LOSSES
 from analysis.results.schema import Result
 from analysis.results.stats import show
 from analysis.runs import compare, study
@@ -21,7 +22,6 @@ from analysis.runs import compare, study
 STUDY = "coefficients"
 ITEM = "Figs. 4, 23"
 ABOUT = "Show the coefficients that HarmonyDream learns, beside Eq. 13."
-LOSSES = ("observation", "reward", "dynamics")
 
 
 @dataclass(frozen=True)
@@ -32,28 +32,26 @@ class Coefficients(study.Study):
 
 
 def run(job: Coefficients) -> Path:
-    """Plans, runs, collects and draws; returns the result file."""
+    """Trains HarmonyDream, writes and draws the result; returns the result file."""
     return compare.run(job, study.plan(job, STUDY, ["harmony"]), lines)
 
 
 def lines(result: Result) -> list[str]:
-    """Learned and analytic coefficients at the end, and how far apart they still are."""
+    """Formats learned and analytic coefficients at the end, and the factor between them."""
     if not len(result.axes["log_step"]):
         return ["no run has logged its coefficients yet"]
     text = [f"coefficients after {int(result.axes['log_step'][-1])} steps; [95 % over seeds]"]
     for loss in LOSSES:
-        learned, analytic = (result.values(f"{kind}/{loss}")[0, :, -1] for kind in ("weight", "analytic_weight"))
-        apart = np.abs(np.log(learned / analytic)).mean()
-        ends = (comparisons.end_of(result, f"{kind}/{loss}", "harmony") for kind in ("weight", "analytic_weight"))
-        spans = [show(end._asdict()) if end else "-" for end in ends]
-        text.append(f"  {loss:<12} learned {spans[0]}, Eq. 13 {spans[1]}; a factor of {np.exp(apart):.3g} apart")
+        kinds = (f"weight/{loss}", f"analytic_weight/{loss}")
+        learned, analytic = (result.values(kind)[0, :, -1] for kind in kinds)
+        factor = np.exp(np.abs(np.log(learned / analytic)).mean())
+        ends = [comparisons.end_of(result, kind, "harmony") for kind in kinds]
+        shown = [show(end) if end else "-" for end in ends]
+        text.append(f"  {loss:<12} learned {shown[0]}, Eq. 13 {shown[1]}; a factor of {factor:.3g} apart")
     return text
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    study.main(Coefficients, run, args)
-
+main = partial(study.main, Coefficients, run)
 
 if __name__ == "__main__":
     main()

@@ -1,46 +1,28 @@
-"""Finding 2 as a number: how often a model dreams of rewards that the simulator does not pay.
+"""Finding 2 as a number: how often a model predicts rewards that the simulator does not give.
 
 ``python -m analysis.counterfactual --task lever_pull`` branches held-out episodes at recorded states in which the
-object is still untouched, plays altered actions that never touch it (stop short of contact, pass beside the object,
-...) in the simulator and in every model's dreams, and compares. A hallucination is a dream whose reward rises above a
-level where the true reward stays below it; a miss is the reverse, under the recorded actions. The same for motion of
-the object, read off the dream by a probe. Ours: the paper has pictures (Fig. 3).
+object is still untouched. Altered actions that never touch the object (stop before contact, pass beside it, ...) are
+played in the simulator and predicted by every model in open loop. A hallucination is a predicted reward that rises
+above a level while the true reward stays below it. A miss is the reverse, under the recorded actions. The same is
+counted for motion of the object, which a probe reads off the predictions. The study is ours: the paper has pictures
+(Fig. 3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from analysis.models import hallucination, segments
 from analysis.models.branching import ALTERNATIVES, Truth, simulate
-from analysis.models.hallucination import (
-    REFERENCES,
-    Dreamed,
-    dream,
-    happened_in,
-    measures,
-    reference,
-    reward_level,
-    thresholds_for,
-    untouched_rows,
-)
+from analysis.models.hallucination import REFERENCES, Dreamed, measures, reward_level
 from analysis.models.motion import SMOOTH, MotionProbe
 from analysis.models.probes import ProbeConfig
-from analysis.models.segments import (
-    CONTEXT,
-    HORIZON,
-    LENGTH,
-    PLAYED_SEED,
-    Rows,
-    Segments,
-    draw,
-    make_env,
-    other_episodes,
-    unseen_episodes,
-)
+from analysis.models.segments import CONTEXT, HORIZON, LENGTH, PLAYED_SEED, Rows, Segments, draw
 from analysis.results import schema
 from analysis.results.tasks import task_facts
 from analysis.results.wrong_dreams import EVENTS, WRONG, intervals, lines
@@ -51,7 +33,7 @@ from hdream_core.support.errors import ConfigError
 
 STUDY = "counterfactual"
 ITEM = "Finding 2"
-ABOUT = "Count wrong dreams under altered actions, from restored states."
+ABOUT = "Count wrong predictions under altered actions, from restored states."
 SIZES = {
     "branches": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 12},
     "samples": {"paper": 10, "cpu": 5, "quick": 3, "smoke": 2},
@@ -60,13 +42,13 @@ SIZES = {
     "probe_segments": {"paper": 4000, "cpu": 1500, "quick": 200, "smoke": 8},
     "probe_updates": {"paper": 5000, "cpu": 1000, "quick": 300, "smoke": 10},
 }
-MOST = 100  # times the episodes that are played for branches, at most
-EVENTFUL = 0.5  # share of the branches in whose record the reward rises, where there are enough
+MOST = 100  # at most so many times the planned number of episodes is played to find branches
+EVENTFUL = 0.5  # share of branches whose recorded reward rises, if there are enough
 
 
 @dataclass(frozen=True)
 class Counterfactual(study.OfflineStudy):
-    """Count dreamed rewards and motions that the simulator contradicts (Finding 2), per reward-loss weight."""
+    """Count predicted rewards and motions that the simulator contradicts, by reward-loss weight (Finding 2)."""
 
     POSITIONS = True
 
@@ -75,23 +57,23 @@ class Counterfactual(study.OfflineStudy):
     branches: int | None = None
     """Recorded states to branch from."""
     samples: int | None = None
-    """Dreams of each branch and alternative."""
+    """Predictions of each branch and alternative."""
     episodes: int | None = None
-    """Episodes never trained on that branches are drawn from."""
+    """Episodes that branches are drawn from; no model has trained on them."""
     threshold: float | None = None
-    """Level that a reward rises above. Default: a quarter of the way from the best reward with an untouched object to
-    the best reward in those episodes."""
+    """Level that a reward must exceed to rise. Default: a quarter of the way from the best reward with an untouched
+    object to the best reward in those episodes."""
     probe_episodes: int | None = None
-    """Other episodes (offline: those trained on), for the probe of the object's motion: it is fitted on two thirds of
-    them, its threshold is set on the rest."""
+    """Other episodes (offline: episodes trained on) for the probe of the object's motion. It is fitted on two thirds of
+    them; its threshold is set on the rest."""
     probe_segments: int | None = None
-    """Segments of 50 steps of them."""
+    """Segments of 50 steps from those episodes."""
     probe_updates: int | None = None
     """Updates of the probe."""
 
 
 def run(job: Counterfactual) -> Path:
-    """Trains, branches, dreams, counts, writes and draws; returns the result file."""
+    """Trains the models, branches, predicts, counts, writes and draws the result; returns the result file."""
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
@@ -100,26 +82,27 @@ def run(job: Counterfactual) -> Path:
     if job.plan_only:
         return plan.path
     if plan.config.offline_buffer and plan.trains and not all(run.done for run in plan.runs):
-        study.prepare_buffer(plan)  # whether there are so many branches is known before the models are
+        study.prepare_buffer(plan)  # check that there are enough branches before anything is trained
         _branches(job, plan)
     sha256 = study.train(plan)
     job, branches, weight, level = _branches(job, plan)
     episodes = branches.episodes
-    probing = draw(job.task, other_episodes(plan, job.probe_episodes), job.probe_segments, LENGTH, seed=1)
-    thresholds = thresholds_for(job.task, level)
+    others = segments.other_episodes(plan, job.probe_episodes)
+    probe_windows = draw(job.task, others, job.probe_segments, LENGTH, seed=1)
+    thresholds = hallucination.thresholds_for(job.task, level)
     probe = ProbeConfig(updates=job.probe_updates)
-    env = envs.require(make_env(plan, PLAYED_SEED), envs.Branchable, STUDY)
+    env = envs.require(segments.make_env(plan, PLAYED_SEED), envs.Branchable, STUDY)
     envs.require(env, envs.Located, STUDY)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
-    found = {}
-    for place, agent in plan.agents():
-        reader = MotionProbe(agent, probing, probe, thresholds["object"])
-        dreams = _dreams(agent, branches, truths, reader, job.samples)
-        found[place] = measures(dreams, truths, thresholds, thresholds | {"object": reader.threshold}, weight)
-        found[place] |= reader.quality(agent, branches)
+    rates = {}
+    for index, agent in plan.agents():
+        motion = MotionProbe(agent, probe_windows, probe, thresholds["object"])
+        predictions = _predictions(agent, branches, truths, motion, job.samples)
+        rates[index] = measures(predictions, truths, thresholds, thresholds | {"object": motion.threshold}, weight)
+        rates[index] |= motion.quality(agent, branches)
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
-    layout = {name: ("alternative", "branch")[: values.ndim] for name, values in found[0, 0].items()}
-    result = gather.models(plan, sha256, found, axes, layout)
+    layout = {name: ("alternative", "branch")[: values.ndim] for name, values in rates[0, 0].items()}
+    result = gather.models(plan, sha256, rates, axes, layout)
     _add_truth(result, branches, weight, truths, thresholds)
     result.notes["final"] = intervals(result)
     result.notes["protocol"] = {
@@ -139,15 +122,15 @@ def run(job: Counterfactual) -> Path:
 
 
 def _branches(job: Counterfactual, plan: study.Plan) -> tuple[Counterfactual, Segments, np.ndarray, float]:
-    """The branches, what each stands for, and the level of the reward; the job with the numbers that came of it.
+    """Draws the branches; returns the job with the sizes that were reached, the branches, their weights and the level.
 
-    Few windows may serve: more episodes are taken then, unless their number was asked for, as long as there are more.
+    If too few windows can be used, more episodes are taken, unless their number was asked for or there are no more.
     """
-    there = sizes.recorded(plan)
-    most = MOST * job.episodes if there is None else there
+    recorded = sizes.recorded(plan)
+    most = MOST * job.episodes if recorded is None else recorded
     count = job.episodes
     while True:
-        episodes = unseen_episodes(plan, count)
+        episodes = segments.unseen_episodes(plan, count)
         level = reward_level(job.task, episodes) if job.threshold is None else job.threshold
         branches, weight = draw_branches(job.task, episodes, job.branches, level)
         if (found := len(branches)) == job.branches or count >= most or "episodes" in job.given:
@@ -162,19 +145,19 @@ def _branches(job: Counterfactual, plan: study.Plan) -> tuple[Counterfactual, Se
 
 
 def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float) -> tuple[Segments, np.ndarray]:
-    """Windows to branch in, all with the object untouched and the reward at or beneath the level at the branch.
+    """Draws windows whose object is untouched and whose reward is at most the level at the branch.
 
-    ``count`` of them, or all that the record has. Half of them, where there are so many, are windows in whose record
-    the reward rises above the level: only there can altered actions avert something.
+    It draws ``count`` windows, or all that there are. In half of them, if there are enough, the recorded reward rises
+    above the level: only there can altered actions avert something.
 
     Returns:
-        The windows, and how many such windows of the record each stands for relative to an even draw, ``(B,)``.
+        The windows, and their weights ``(B,)``: how many recorded windows each stands for, relative to an even draw.
 
     Raises:
-        ConfigError: if the record has no such window.
+        ConfigError: if there is no such window.
     """
     every = draw(task, episodes, None, LENGTH, seed=2)
-    reward, untouched = every.rows("reward"), [untouched_rows(task, rows) for rows in episodes]
+    reward, untouched = every.rows("reward"), [hallucination.untouched_rows(task, rows) for rows in episodes]
     at_rest = np.array([untouched[e][s + CONTEXT - 1] for e, s in zip(every.episode, every.start, strict=True)])
     beneath = at_rest & (reward[:, CONTEXT - 1] <= level)
     rises = beneath & (reward[:, CONTEXT:] > level).any(1)
@@ -189,10 +172,13 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
     return every.take(chosen), weight
 
 
-def _dreams(
+def _predictions(
     agent: Agent, branches: Segments, truths: dict[str, Truth], probe: MotionProbe, samples: int
 ) -> dict[str, Dreamed]:
-    return {name: dream(agent, branches, CONTEXT, truth.action, probe, samples) for name, truth in truths.items()}
+    return {
+        name: hallucination.dream(agent, branches, CONTEXT, truth.action, probe, samples)
+        for name, truth in truths.items()
+    }
 
 
 def _add_truth(
@@ -202,24 +188,26 @@ def _add_truth(
     truths: dict[str, Truth],
     thresholds: dict[str, float],
 ) -> None:
-    """What truly happens, and the rates of the two reference predictors."""
+    """Adds what truly happens, and the rates of the two reference predictors."""
     result.axes["reference"] = np.array(REFERENCES)
     result.data["branch/episode"] = (("branch",), branches.episode.astype(np.int64))
     result.data["branch/weight"] = (("branch",), weight)
     highest = [np.where(truth.valid, truth.reward.max(-1), np.nan) for truth in truths.values()]
     result.data["reward/highest_true"] = (("alternative", "branch"), np.stack(highest))
-    known = {name: measures(reference(name, truths), truths, thresholds, weight=weight) for name in REFERENCES}
+    known = {
+        name: measures(hallucination.reference(name, truths), truths, thresholds, weight=weight) for name in REFERENCES
+    }
     for event in EVENTS:
-        result.data[f"{event}/happened"] = (("alternative", "branch"), happened_in(truths, event, thresholds))
+        result.data[f"{event}/happened"] = (
+            ("alternative", "branch"),
+            hallucination.happened_in(truths, event, thresholds),
+        )
         for wrong in WRONG:
             values = np.stack([known[name][f"{event}/{wrong}_rate"] for name in REFERENCES])
             result.data[f"reference/{event}/{wrong}_rate"] = (("reference", "alternative"), values)
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    study.main(Counterfactual, run, args)
-
+main = partial(study.main, Counterfactual, run)
 
 if __name__ == "__main__":
     main()

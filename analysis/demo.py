@@ -5,8 +5,8 @@ They come from the first seed of a trained sweep and from episodes that no model
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -108,10 +108,7 @@ def _stretch(task: str, episode: Rows, rows: int) -> Rows:
     return {name: values[start : start + rows] for name, values in episode.items()}
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    study.main(Demo, run, args)
-
+main = partial(study.main, Demo, run)
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""Finding 1 (Sec. 2.3, Fig. 2a): the reward loss's coefficient has a great impact on sample efficiency.
+"""Finding 1 (Sec. 2.3, Fig. 2a): the weight of the reward loss has a great impact on sample efficiency.
 
 ``python -m analysis.finding1 --task lever_pull`` trains DreamerV2 with several w_r, writes
 ``results/finding1_<task>_<preset>.h5`` and draws the figure while the runs go on.
@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from analysis.results import summary
@@ -16,15 +16,15 @@ from hdream_core.support.errors import ConfigError
 
 STUDY = "finding1"
 ITEM = "Figs. 2a, 22"
-ABOUT = "Compare reward-loss weights: curves of policies and dreams."
+ABOUT = "Compare reward-loss weights: curves of policies and of predicted rewards."
 FULLER = ("paper", "cpu")  # presets whose sweep includes w_o = 0 and HarmonyDream
 
 
 @dataclass(frozen=True)
 class Finding1(study.Study):
-    """Train DreamerV2 with several reward-loss weights and compare (Finding 1, Fig. 2a).
+    """Train DreamerV2 with several reward-loss weights and compare them (Finding 1, Fig. 2a).
 
-    The same command skips what is finished and resumes what was interrupted.
+    The same command skips runs that are finished and resumes runs that were interrupted.
     """
 
     CHOOSE = ("w_r", "implicit", "harmony", "only_w_r")
@@ -41,7 +41,7 @@ class Finding1(study.Study):
 
 
 def methods_of(job: Finding1, preset: str) -> list[str]:
-    """The methods that the flags ask for."""
+    """Returns the methods that the flags ask for."""
     fuller = preset in FULLER and not job.only_w_r
     names = [methods.weight_name(w_r) for w_r in job.w_r]
     names += [methods.IMPLICIT] if job.implicit or fuller else []
@@ -49,7 +49,7 @@ def methods_of(job: Finding1, preset: str) -> list[str]:
 
 
 def run(job: Finding1) -> Path:
-    """Plans, runs, collects and draws; returns the result file."""
+    """Trains the methods, writes and draws the result; returns the result file."""
     if not job.w_r or len(set(job.w_r)) < len(job.w_r):
         raise ConfigError("--w-r needs one or more different values")
     preset, _ = study.resolve(job)
@@ -57,10 +57,7 @@ def run(job: Finding1) -> Path:
     return compare.run(job, plan, summary.lines)
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    study.main(Finding1, run, args)
-
+main = partial(study.main, Finding1, run)
 
 if __name__ == "__main__":
     main()

@@ -1,15 +1,15 @@
-"""Finding 2 (Sec. 2.3, Fig. 3): what models with different reward-loss weights dream, frame by frame.
+"""Finding 2 (Sec. 2.3, Fig. 3): what models with different reward-loss weights predict in open loop, frame by frame.
 
-``python -m analysis.finding2 --task lever_pull`` shows 15 frames of held-out windows to every model and lets it dream
-the next 35 from the actions alone. It says how often each model's dream is right and how often it makes rewards up
-(``analysis/results/kinds_of_dreams.py``), and picks the windows to show by a rule, so that no picture stands without
-its frequency.
+``python -m analysis.finding2 --task lever_pull`` shows each model 15 frames of held-out windows. The model then
+predicts the next 35 steps from the actions alone. The study counts how often the predictions of each model are right,
+and how often they have rewards that do not come (``analysis/results/kinds_of_dreams.py``). A rule picks the windows
+that the figure shows, and their frequency stands beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,17 @@ from hdream_core.support.errors import ConfigError
 STUDY = "finding2"
 ITEM = "Fig. 3"
 ABOUT = "Lay dreams beside the truth, and count how often they are wrong."
-EVERY = 5  # frames between two that are drawn (C.4)
+EVERY = 5  # every fifth frame is drawn (C.4)
 SIZES = {
     "windows": {"paper": 2000, "cpu": 400, "quick": 100, "smoke": 20},
     "episodes": {"paper": 50, "cpu": 50, "quick": 8, "smoke": 4},
 }
-LEVELS = 4  # dreamed pixels are stored in steps of so many, which no eye sees and which halves the file
+LEVELS = 4  # predicted pixels are stored in steps of 4: no eye sees it, and the file is half as large
 
 
 @dataclass(frozen=True)
 class Finding2(study.OfflineStudy):
-    """Compare the dreams of two models with different reward-loss weights on held-out windows (Finding 2, Fig. 3)."""
+    """Compare two models' predictions on held-out windows, by reward-loss weight (Finding 2, Fig. 3)."""
 
     POSITIONS = True
 
@@ -46,18 +46,18 @@ class Finding2(study.OfflineStudy):
     windows: int | None = None
     """Held-out windows of 50 frames."""
     episodes: int | None = None
-    """Episodes never trained on that they are drawn from."""
+    """Episodes that the windows are drawn from; no model has trained on them."""
     tolerance: float = 1.0
-    """A dreamed reward is correct if it is this near to the true one (rewards go from 0 to 10)."""
+    """A predicted reward is correct if it differs from the true one by at most this (rewards go from 0 to 10)."""
     share: float = 0.8
-    """A dream is right if this share of its rewards is correct."""
+    """A prediction is right if this share of its rewards is correct."""
     threshold: float | None = None
-    """Level up to which a true reward is low. Default: a quarter of the way from the best reward with an untouched
+    """A true reward up to this level is low. Default: a quarter of the way from the best reward with an untouched
     object to the best reward in those episodes."""
 
 
 def run(job: Finding2) -> Path:
-    """Trains, dreams, counts, writes and draws; returns the result file."""
+    """Trains the models, predicts, counts, writes and draws the result; returns the result file."""
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     if len(names) != 2:
         raise ConfigError(f"--methods: two methods are compared, got {len(names)}")
@@ -72,9 +72,9 @@ def run(job: Finding2) -> Path:
     episodes = unseen_episodes(plan, job.episodes)
     windows = draw(job.task, episodes, job.windows, LENGTH, seed=3)
     truth = windows.rows("reward")[:, CONTEXT:]  # (W, H)
-    found = {place: {"dreamed_reward": dreams.rewards(agent, windows, CONTEXT)} for place, agent in plan.agents()}
+    rewards = {index: {"dreamed_reward": dreams.rewards(agent, windows, CONTEXT)} for index, agent in plan.agents()}
     axes = {"window": np.arange(len(windows)), "horizon": np.arange(HORIZON)}
-    result = gather.models(plan, sha256, found, axes, {"dreamed_reward": ("window", "horizon")})
+    result = gather.models(plan, sha256, rewards, axes, {"dreamed_reward": ("window", "horizon")})
     axes_of, dreamed = result.data["dreamed_reward"]
     result.data["dreamed_reward"] = (axes_of, dreamed.astype(np.float32))
     result.data["true_reward"] = (("window", "horizon"), truth.astype(np.float64))
@@ -93,7 +93,7 @@ def run(job: Finding2) -> Path:
 
 
 def _add_pictures(result: schema.Result, plan: study.Plan, windows: Segments) -> None:
-    """Frames of the chosen windows, true and as the first seed's models see and dream them, from the last seen on."""
+    """Adds frames of the chosen windows, from the last seen one on: true, and predicted by the first seed's models."""
     shown = choose(result)
     chosen = windows.take(np.array(list(shown.values())))
     drawn = np.arange(CONTEXT - EVERY, LENGTH, EVERY)
@@ -107,32 +107,29 @@ def _add_pictures(result: schema.Result, plan: study.Plan, windows: Segments) ->
         dreamed[method] = dreams.frames_and_rewards(agent, chosen, CONTEXT)[0][:, drawn]
     result.data["picture/dreamed"] = (("method", *picture), dreamed // LEVELS * LEVELS)
     result.data["case/window"] = (("case",), np.array(list(shown.values()), np.int64))
-    found = kinds(result)
-    seeds = [int(found[name][:, window].sum()) for name, window in shown.items()]
-    result.data["case/seeds"] = (("case",), np.array(seeds, np.int64))  # of whose models the window is of this kind
+    by_kind = kinds(result)
+    seeds = [int(by_kind[name][:, window].sum()) for name, window in shown.items()]
+    result.data["case/seeds"] = (("case",), np.array(seeds, np.int64))  # seeds for which the window is of this kind
 
 
 def lines(result: schema.Result) -> list[str]:
-    """How often each case occurs."""
-    first, second = (str(method) for method in result.axes["method"])
+    """Formats how often each kind of prediction occurs."""
+    first, second = result.methods
     protocol = result.notes["protocol"]
     text = [
-        f"right: {100 * protocol['share']:.0f} % of {HORIZON} dreamed rewards within "
+        f"right: {100 * protocol['share']:.0f} % of {HORIZON} predicted rewards within "
         f"{protocol['tolerance']:g}; made up: over {100 - 100 * protocol['share']:.0f} % higher; low: up to "
         f"{protocol['level']:.2g}; [95 % over seeds]"
     ]
     for split in SPLITS:
         row = result.notes["final"][split]
         named = {name: name.replace("first", first).replace("second", second) for name in (*CASES, *MADE_UP)}
-        cells = [f"{told} {show(row[name]['over_seeds'])}" for name, told in named.items() if name in row]
+        cells = [f"{text} {show(row[name]['over_seeds'])}" for name, text in named.items() if name in row]
         text.append(f"  {split} windows ({row['windows']}): " + "; ".join(cells))
     return text
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    study.main(Finding2, run, args)
-
+main = partial(study.main, Finding2, run)
 
 if __name__ == "__main__":
     main()

@@ -1,14 +1,14 @@
-"""Fig. 2c: how well object positions can be read off each agent's representation (C.4).
+"""Fig. 2c: how well probes read object positions off each agent's features (C.4).
 
-``python -m analysis.state_regression --task lever_pull`` trains what is missing, gathers segments of 50 from evaluation
-episodes of all agents in equal shares, fits probes on some of the episodes and reports their errors on the others, in
-turns until every episode has been one of the others.
+``python -m analysis.state_regression --task lever_pull`` takes segments of 50 steps from evaluation episodes of all
+agents, in equal shares. Probes are fitted on some of the episodes and tested on the others. This is repeated until
+every episode has been tested once (cross-validation).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ from hdream_core.support.errors import ConfigError
 
 STUDY = "state_regression"
 ITEM = "Fig. 2c"
-ABOUT = "Read object positions off the representation."
+ABOUT = "Read object positions off the features of world models."
 WORDS = {"posterior": "frames seen", "open_loop": "open loop"}
 SIZES = {
     "segments": {"paper": 20_000, "cpu": 2000, "quick": 500, "smoke": 20},
@@ -47,10 +47,10 @@ SIZES = {
 
 @dataclass(frozen=True)
 class StateRegression(study.OfflineStudy):
-    """Regress object positions from world models' representations (Fig. 2c).
+    """Read object positions off world models' features (Fig. 2c).
 
-    Probes see the same segments for every model. Errors are mean squared distances per object, in square centimetres
-    (square pixels on the miniature), on episodes that the probe was not fitted on.
+    Probes see the same segments of every model. The error of an object is its mean squared distance, in square
+    centimetres (square pixels on the miniature), on episodes that the probe was not fitted on.
     """
 
     POSITIONS = True
@@ -63,8 +63,8 @@ class StateRegression(study.OfflineStudy):
     segments: int | None = None
     """Segments of 50 steps in all."""
     episodes: int | None = None
-    """Episodes that they are drawn from, each with its own goal; more where they are short: 1000 segments of
-    the miniature need 500."""
+    """Episodes that the segments are drawn from, each with its own goal. Short episodes need more of them: 1000
+    segments of the miniature need 500."""
     folds: int | None = None
     """Parts of the episodes, each in turn left out of the fit; C.4 fits on nine tenths."""
     probe_seeds: int | None = None
@@ -74,7 +74,7 @@ class StateRegression(study.OfflineStudy):
 
 
 def run(job: StateRegression) -> Path:
-    """Trains, gathers, regresses, writes and draws; returns the result file."""
+    """Trains the models, fits the probes, writes and draws the result; returns the result file."""
     job = study.sized(job, SIZES)
     _check_folds(job)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
@@ -89,16 +89,16 @@ def run(job: StateRegression) -> Path:
     sha256 = study.train(plan)
     segments = draw(job.task, _episodes(job, plan), job.segments, LENGTH, seed=0)
     probe = ProbeConfig(updates=job.probe_updates)
-    found = {
-        place: regress(agent, segments, CONTEXT, probe, job.probe_seeds, job.folds) for place, agent in plan.agents()
+    errors = {
+        index: regress(agent, segments, CONTEXT, probe, job.probe_seeds, job.folds) for index, agent in plan.agents()
     }
     axes = {
         "object": np.array(list(segments.positions())),
         "probe_seed": np.arange(job.probe_seeds),
         "episode": np.arange(len(segments.episodes)),
     }
-    layout = {name: ("probe_seed", "episode", "object")[-(values.ndim) :] for name, values in found[0, 0].items()}
-    result = gather.models(plan, sha256, found, axes, layout)
+    layout = {name: ("probe_seed", "episode", "object")[-(values.ndim) :] for name, values in errors[0, 0].items()}
+    result = gather.models(plan, sha256, errors, axes, layout)
     result.notes["final"] = intervals(result)
     result.notes["protocol"] = {
         "data": job.data,
@@ -122,70 +122,66 @@ def _episodes(job: StateRegression, plan: study.Plan) -> list[Rows]:
         return unseen_episodes(plan, job.episodes)
     each = job.episodes // len(plan.runs)
     env = make_env(plan, PLAYED_SEED)
-    found: list[Rows] = []
-    for _, agent in plan.agents():  # no two play the same goal: an episode left out is one that no probe has seen
-        found += evaluation_episodes(agent, env, range(len(found), len(found) + each))
-    return found
+    episodes: list[Rows] = []
+    for _, agent in plan.agents():  # every episode has a goal of its own, so no probe has seen those that are left out
+        episodes += evaluation_episodes(agent, env, range(len(episodes), len(episodes) + each))
+    return episodes
 
 
 def intervals(result: schema.Result) -> dict[str, Any]:
-    """Per kind of features, object and method: a probe's error over training seeds, and paired to the first method.
+    """Returns each probe's error over seeds, and its difference to the first method, by features, object and method.
 
-    The MLP's stands under the kind, the linear probe's under ``linear/<kind>``. Fits of the MLP are averaged first:
-    they are repeated measurements of one representation.
+    Errors of the MLP are under the kind of features, those of the linear probe under ``linear/<kind>``. Fits of the MLP
+    are averaged first, since they are repeated measurements of the same features.
     """
     table: dict[str, Any] = {
         "interval": OVER_SEEDS,
         "interval_over_episodes": OVER_EPISODES,
         "unit": unit(result),
-        "reference": str(result.axes["method"][0]),
+        "reference": result.methods[0],
     }
     for kind in KINDS:
-        table[kind] = _compared(result, result.values(f"mlp/{kind}").mean(2))
-        table[f"linear/{kind}"] = _compared(result, result.values(f"linear/{kind}"))
+        table[kind] = _by_object(result, result.values(f"mlp/{kind}").mean(2))
+        table[f"linear/{kind}"] = _by_object(result, result.values(f"linear/{kind}"))
     return table
 
 
-def _compared(result: schema.Result, errors: np.ndarray) -> dict[str, Any]:
-    """By object and method, from errors ``(method, seed, episode, object)``."""
-    known = np.isfinite(errors).all((0, 1, 3))
+def _by_object(result: schema.Result, errors: np.ndarray) -> dict[str, Any]:
+    """Returns intervals by object and method, from errors ``(method, seed, episode, object)``."""
+    episodes = np.flatnonzero(np.isfinite(errors).all((0, 1, 3)))
     table: dict[str, Any] = {}
     for j, thing in enumerate(map(str, result.axes["object"])):
-        values = errors[:, :, known, j]
-        table[thing] = {}
-        for i, name in enumerate(map(str, result.axes["method"])):
-            gap = values[i] - values[0]  # (seed, episode)
-            table[thing][name] = {
-                "over_seeds": seed_interval(values[i].mean(-1))._asdict(),
-                **both_intervals(gap, np.flatnonzero(known), "paired_"),
-            }
+        values = errors[:, :, episodes, j]  # (method, seed, episode)
+        table[thing] = {
+            method: {"over_seeds": seed_interval(row.mean(-1))._asdict()}
+            | both_intervals(row - values[0], episodes, "paired_")
+            for method, row in zip(result.methods, values, strict=True)
+        }
     return table
 
 
 def unit(result: schema.Result) -> str:
-    """Of the errors."""
+    """Returns the unit of the errors."""
     return f"{task_facts(result.attributes['task']).reported_length}^2"
 
 
 def lines(result: schema.Result) -> list[str]:
-    """The errors as a table."""
-    text = [f"mean squared distance, {unit(result)}, MLP probe, episodes not fitted on (constant: no features at all)"]
+    """Formats the errors as a table."""
+    text = [f"mean squared distance, {unit(result)}, MLP probe, on held-out episodes (constant: best without features)"]
     for kind in KINDS:
         constant = np.nanmean(result.values(f"constant/{kind}"), (0, 1, 2))
         for name, best in zip(map(str, result.axes["object"]), constant, strict=True):
-            row = result.notes["final"][kind][name]
-            cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in row.items()]
-            text.append(f"  {WORDS[kind]:<11} {name:<8} constant {best:.3g}; " + "; ".join(cells))
-            linear = result.notes["final"][f"linear/{kind}"][name]
-            cells = [f"{method} {show(spans['over_seeds'])}" for method, spans in linear.items()]
-            text.append(f"  {'':<11} {'':<8} linear probe: " + "; ".join(cells))
+            mlp, linear = (_cells(result.notes["final"][probe][name]) for probe in (kind, f"linear/{kind}"))
+            text.append(f"  {WORDS[kind]:<11} {name:<8} constant {best:.3g}; {mlp}")
+            text.append(f"  {'':<11} {'':<8} linear probe: {linear}")
     return text
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    study.main(StateRegression, run, args)
+def _cells(row: dict[str, Any]) -> str:
+    return "; ".join(f"{method} {show(value['over_seeds'])}" for method, value in row.items())
 
+
+main = partial(study.main, StateRegression, run)
 
 if __name__ == "__main__":
     main()

@@ -47,7 +47,7 @@ def draw(source: Path, out: Path) -> Path:
 
 def _aggregates(axes: Axes, result: Result, name: str) -> None:
     """One aggregate of every method, a point with its interval, the printed value as a vertical bar."""
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     ours = result.notes["compared"][0]
     values, low, high = (100 * result.values(name + end) for end in ("", "_low", "_high"))
     for i, method in enumerate(methods):

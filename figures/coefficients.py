@@ -76,7 +76,7 @@ def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
         _coefficient(axes, shown, loss)
     _rectified(grid[1, 1], shown)
     legend = [Line2D([], [], color=_color(result, i), label=words.task(result)) for i, result in _counted(shown)]
-    ends = [f"{words.task(result)} {show(_end(result, 'reward')._asdict())}" for result in shown.values()]
+    ends = [f"{words.task(result)} {show(_end(result, 'reward'))}" for result in shown.values()]
     legend.append(_analytic("0.4"))
     note = f"{marks.note(figure)} {NOTE} The reward's coefficient at the end, with its 95 % interval over seeds: "
     note += f"{', '.join(ends)}."

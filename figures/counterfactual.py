@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.results.schema import Result, load
 from analysis.results.tasks import task_facts
-from analysis.results.wrong_dreams import Cases, altered, of_actions, probe_cannot_tell, told_apart
+from analysis.results.wrong_dreams import Cases, altered, discrimination, of_actions, probe_cannot_tell
 from figures.shared import marks, style, words
 from figures.shared.wrong_dreams import blind, frequencies
 from hdream_core.support.drawing import Axes, Figure, Line2D
@@ -86,7 +86,7 @@ def _rates(axes: Axes, result: Result, event: str) -> None:
     recorded = list(result.axes["alternative"]).index("recorded")
     rows = [Row("dreamed, but averted"), *_by_action(result, event, "averted"), Row("happens, not dreamed")]
     rows += [_row(result, event, "miss", "as recorded", [recorded]), Row("told apart*")]
-    rows += [Row("recorded minus altered", told_apart(result, event), 0.0)]
+    rows += [Row("recorded minus altered", discrimination(result, event), 0.0)]
     _rows(axes, result, rows, whole=True)
     axes.set_title(f"{_event(result, event)}: averted or missed")
     axes.set_xlabel("Share of dreams (*difference of two shares, 1 is best)")
@@ -95,7 +95,7 @@ def _rates(axes: Axes, result: Result, event: str) -> None:
 def _made_up(axes: Axes, result: Result, event: str) -> None:
     _rows(axes, result, _by_action(result, event, "hallucination"))
     if event == "object":
-        for i, method in enumerate(map(str, result.axes["method"])):
+        for i, method in enumerate(result.methods):
             level = result.values("object/floor")[i].mean()
             axes.axvline(level, color=style.color(method, i), linewidth=0.8, dashes=(4, 2))
     axes.set_title("Dreamed, does not happen")
@@ -129,7 +129,7 @@ def _rows(axes: Axes, result: Result, rows: Sequence[Row], whole: bool = False) 
     spans = marks.ends(cases.over_seeds(i) for cases in found for i in range(len(cases.wrong)))
     marks.limit(axes, shown, "x", spans=spans)
     axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     for at, (_, cases, unseen) in enumerate(rows):
         for i, method in enumerate(methods if cases else []):
             place, color = at + (i - (len(methods) - 1) / 2) * 0.36, style.color(method, i)
@@ -149,7 +149,7 @@ def _calibration(axes: Axes, result: Result, event: str) -> None:
     """True frequency of the event by the probability that is dreamed, as weighted in the record."""
     axes.plot((0, 1), (0, 1), color="0.7", linewidth=0.8)
     axes.set(xlim=(-0.09, 1.09), ylim=(-0.04, 1.52))
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         color = style.color(method, i)
         for at, span, count in frequencies(result, event, i):
             place = at + 0.02 * (2 * i - 1)

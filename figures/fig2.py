@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.comparisons import moving
+from analysis.results.measures import measures, moving
 from analysis.results.schema import Result
 from figures.shared import choice, curves, marks, paper, style, words
 from hdream_core.support.drawing import Axes, Line2D, Patch
@@ -68,7 +68,7 @@ def metric_of(*shown: Result) -> str:
 
 def policies(axes: Axes, result: Result, metric: str) -> Result:
     """Draws a measure of policies against steps, without HarmonyDream, as the paper has it; returns what is drawn."""
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     result = paper.only(result, [name for name in methods if name.startswith("w_")] or methods)
     curves.panel(axes, result, metric, curves.ROOM * (len(methods) + 1) / 2 if curves.few(result, metric) else 0.0)
     paper.steps_axis(axes, result, limits=False)
@@ -108,8 +108,8 @@ def _regressed(found: choice.Found, task: str) -> list[tuple[Path, Result]]:
 
 def _regression(axes: Axes, *shown: Result) -> tuple[str, list[Patch]]:
     """Bars of two weights, a group a task: error of an MLP on positions, mean over the objects that move."""
-    values = [comparisons.measures(result)[MOVING].values[:2] for result in shown]  # (2, seed) each
-    spans = [[comparisons.mean_of(r, MOVING, m) for m in map(str, r.axes["method"][:2])] for r in shown]
+    values = [measures(result)[MOVING].values[:2] for result in shown]  # (2, seed) each
+    spans = [[comparisons.mean_of(r, MOVING, m) for m in r.methods[:2]] for r in shown]
     shows = np.concatenate([np.zeros(1), *(errors.ravel() for errors in values)])
     marks.limit(axes, shows, spans=marks.ends(span for two in spans for span in two))
     axes.set_ylim(0, axes.get_ylim()[1])

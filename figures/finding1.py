@@ -22,7 +22,7 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.finding1`` to ``<out>/<name>.png`` and ``.pdf``; returns the PNG's path."""
     source, result = Path(source), load(source)
     title = f"Finding 1: weight of the reward loss, {words.task(result)}"
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     pairs = [*((method, methods[0]) for method in methods[1:]), IMPLICIT]
     if len(methods) > 2 and not _has_dreams(result) and "return" in result.data and not curves.few(result, "return"):
         return multiples.draw(result, source, out, title, pairs)

@@ -92,7 +92,7 @@ def _caption(result: Result, case: int) -> str:
 
 def _frames(part: SubFigure, result: Result, case: int) -> None:
     """A row of frames of the truth and one of each model."""
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     grid = part.subplots(1 + len(methods), len(result.axes["frame"]), squeeze=False)
     _row(grid[0], result, case, None)
     for j in range(len(methods)):
@@ -142,7 +142,7 @@ def _rewards(axes: Axes, result: Result, case: int) -> None:
     steps = protocol["context"] + np.arange(len(truth))
     axes.fill_between(steps, truth - protocol["tolerance"], truth + protocol["tolerance"], color="0.85", linewidth=0)
     axes.plot(steps, truth, color=style.INK, linewidth=1.5)
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         axes.plot(steps, result.values("dreamed_reward")[i, 0, window], color=style.color(method, i), linewidth=1)
     axes.set_ylabel("Reward")
     axes.tick_params(labelsize=style.small())

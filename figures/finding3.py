@@ -51,7 +51,7 @@ def draw(source: Path, out: Path) -> Path:
 
 def _comparison(result: Result) -> forest.Comparison | None:
     """What the decoder-free representation lacks: its errors minus those with observations, episode by episode."""
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     if IMPLICIT not in methods or REFERENCE not in methods:
         return None
     rows = []
@@ -70,7 +70,7 @@ def _panel(axes: Axes, result: Result, name: str) -> None:
     values = result.values(name)  # (method, seed, episode) of probes, (method, seed, step) of runs
     values = values.mean(-1) if name.startswith("mlp/") else values[..., -1]
     row = result.notes["final"][name]
-    spans = [read_interval(row[method]) for method in map(str, result.axes["method"])]
+    spans = [read_interval(row[method]) for method in result.methods]
     marks.limit(axes, values, spans=marks.ends(spans))
     marks.methods(axes, result, values, spans)
     title, label = PANELS[name]

@@ -42,7 +42,7 @@ def draw(source: Path, out: Path) -> Path:
 def _shares(result: Result, stage: str) -> list[list[Interval]]:
     """Intervals of the gradients' shares, for each method and loss."""
     rows = [result.notes["final"][f"gradient share of {loss}, {stage}"] for loss in LOSSES]
-    return [[read_interval(row[method]) for row in rows] for method in map(str, result.axes["method"])]
+    return [[read_interval(row[method]) for row in rows] for method in result.methods]
 
 
 def _losses(axes: Axes, result: Result) -> None:
@@ -68,7 +68,7 @@ def _ratio(axes: Axes, result: Result) -> None:
     """How many times the reward loss the observation loss is."""
     values = result.values("loss/observation") / result.values("loss/reward")  # (method, seed, step)
     marks.limit(axes, np.append(values, 100), log=True)
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         marks.curve(axes, result.axes["log_step"], values[i], style.color(method, i), style.dash(method))
     axes.axhline(100, color="0.6", linestyle=":", linewidth=1)
     axes.set_title("Observation loss over reward loss")

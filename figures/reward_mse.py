@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.comparisons import DREAMS
+from analysis.results.measures import DREAMS
 from analysis.results.schema import Result, load
 from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
@@ -33,7 +33,7 @@ def draw(source: Path, out: Path) -> Path:
     sizes = f"{len(episode):,} segments of {len(np.unique(episode))} episodes: 35 frames seen, 15 rewards dreamed."
     sizes += words.short(result, len(episode), "segments")
     note = f"{marks.note(figure)} {forest.note(comparison)} {sizes}"
-    if set(result.notes["paper"]) & set(map(str, result.axes["method"])):
+    if set(result.notes["paper"]) & set(result.methods):
         note += " Diamonds: the paper (no task named; v2, its own buffer)."
     style.frame(figure, title, {source: result}, note, style.handles(result))
     return style.save(figure, out, source.stem)
@@ -41,10 +41,10 @@ def draw(source: Path, out: Path) -> Path:
 
 def _means(axes: Axes, result: Result) -> None:
     means, paper = result.values("window/error").mean(-1), result.notes["paper"]  # (method, seed)
-    spans = [comparisons.mean_of(result, DREAMS, method) for method in map(str, result.axes["method"])]
+    spans = [comparisons.mean_of(result, DREAMS, method) for method in result.methods]
     marks.limit(axes, np.append(means, [0, *paper.values()]), spans=marks.ends(spans))
     marks.methods(axes, result, means, spans)
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         if method in paper:
             axes.plot(i, paper[method], "D", color="white", markeredgecolor=style.color(method, i), markersize=4.5)
     axes.set_ylabel("Mean squared reward error")
@@ -52,7 +52,7 @@ def _means(axes: Axes, result: Result) -> None:
 
 
 def _tail(axes: Axes, result: Result) -> None:
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         errors = np.sort(result.values("window/error")[i].ravel())  # of all seeds
         share = 1 - np.arange(len(errors)) / len(errors)
         axes.plot(errors, share, color=style.color(method, i), linewidth=1.5)

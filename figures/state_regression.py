@@ -61,7 +61,7 @@ def _points(axes: Axes, result: Result, kind: str, moving: np.ndarray) -> None:
     names = [words.thing(result, str(name)) for name in result.axes["object"][moving]]
     mlp = np.nanmean(result.values(f"mlp/{kind}")[..., moving], (2, 3))  # over probe seeds, episodes
     rows = [result.notes["final"][kind][name] for name in map(str, result.axes["object"][moving])]
-    methods = map(str, result.axes["method"])
+    methods = result.methods
     spans = [[read_interval(row[method]["over_seeds"]) for row in rows] for method in methods]
     marks.points(axes, result, mlp, spans, names)
     linear = np.nanmean(result.values(f"linear/{kind}")[..., moving], (1, 2))  # (method, object)

@@ -5,15 +5,15 @@ import json
 import pytest
 
 from analysis import finding3, loss_scales, reward_mse, state_regression
-from analysis.results import comparisons, curves, kinds_of_dreams, wrong_dreams
+from analysis.results import comparisons, kinds_of_dreams, wrong_dreams
 from analysis.results.schema import _without_nan, load
 from figures.shared.style import SHIPPED
 
 FINAL = {
-    "finding1": curves.final_intervals,
-    "coefficients": curves.final_intervals,
-    "ablations": curves.final_intervals,
-    "multitask": curves.final_intervals,
+    "finding1": comparisons.final_intervals,
+    "coefficients": comparisons.final_intervals,
+    "ablations": comparisons.final_intervals,
+    "multitask": comparisons.final_intervals,
     "loss_scales": loss_scales.final,
     "finding2": kinds_of_dreams.frequencies,
     "finding3": finding3.final,

@@ -88,7 +88,7 @@ def test_counterfactual_and_its_reference_predictors(folder, capsys):
     cases = wrong_dreams.of_actions(found, "reward", "hallucination")
     assert cases.wrong.shape[-1] == len(cases.episode) == (happened[1:] == 0).sum()
     assert wrong_dreams.of_actions(found, "reward", "miss").wrong.shape[-1] == (happened[0] == 1).sum()
-    gap = wrong_dreams.told_apart(found, "reward").wrong
+    gap = wrong_dreams.discrimination(found, "reward").wrong
     chosen = [b for b in range(happened.shape[1]) if happened[0, b] == 1 and np.isfinite(happened[1:, b]).any()]
     probability = found.values("reward/probability")[1, 0]
     expected = [probability[0, b] - np.nanmean(probability[1:, b]) for b in chosen]

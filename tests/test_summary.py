@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.results import comparisons, curves, summary
+from analysis.results import comparisons, summary
 from analysis.results.schema import load, save
 from analysis.results.stats import Interval, seed_interval
 from tests.made_up import result
@@ -17,7 +17,7 @@ def sweep_result(error, returns):
     curve = np.stack([returns, returns, np.full_like(returns, np.nan)], -1)  # nobody has reached the last step
     r.data = {"return": (("method", "seed", "step"), curve), "window/error": (("method", "seed", "window"), error)}
     r.data["window/episode"] = (("window",), np.repeat(np.arange(error.shape[2] // 2), 2).astype(float))
-    r.notes = {"final": curves.final_intervals(r)}
+    r.notes = {"final": comparisons.final_intervals(r)}
     return comparisons.add(r)
 
 

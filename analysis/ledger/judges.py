@@ -16,10 +16,9 @@ from analysis.ledger.verdicts import (
     judge,
     judge_difference,
     judge_range,
-    methods_of,
 )
 from analysis.results import comparisons
-from analysis.results.comparisons import DREAMS, area
+from analysis.results.measures import DREAMS, area
 from analysis.results.schema import Result
 from analysis.results.stats import show
 
@@ -36,7 +35,7 @@ def methods_claimed(result: Result, method: str) -> tuple[list[str], float]:
         others = [weight for weight in comparisons.larger_weights(result) if weight != balanced(result)]
         return others, comparisons.corrected_level(result)
     name = balanced(result) if method == BALANCED else method
-    return [name] if name in methods_of(result) else [], LEVEL
+    return [name] if name in result.methods else [], LEVEL
 
 
 @judge
@@ -98,7 +97,7 @@ def _compare(
     for name, result in files.of(study, *references, mode=mode, **({"task": task} if task else {})):
         if not comparisons.has(result, measure):
             continue
-        means = {m: comparisons.mean_of(result, measure, m) for m in methods_of(result)}
+        means = {m: comparisons.mean_of(result, measure, m) for m in result.methods}
         best = min(references, key=lambda m: sign * means[m].mean)
         others, level = methods_claimed(result, method)
         for other in others:

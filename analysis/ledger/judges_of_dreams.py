@@ -17,7 +17,6 @@ from analysis.ledger.verdicts import (
     balanced,
     judge,
     judge_difference,
-    methods_of,
     stored,
 )
 from analysis.results.schema import Result
@@ -77,7 +76,7 @@ def _motion_that_counts(result: Result, other: str) -> str:
         return ""
     task = task_facts(result.attributes["task"])
     quiet = task.reported_per_length * result.values("object/quiet").mean(1)  # (method,)
-    each, unit = dict(zip(methods_of(result), quiet, strict=True)), task.reported_length
+    each, unit = dict(zip(result.methods, quiet, strict=True)), task.reported_length
     return f", motion counts from {', '.join(f'{each[m]:.2g} {unit} with {m}' for m in (other, ORIGINAL))}"
 
 
@@ -100,7 +99,7 @@ def _branched(files: ResultFiles) -> list[tuple[str, Result, str]]:
 def _of_both_weights(files: ResultFiles) -> Iterator[tuple[str, Result]]:
     """Yields the results of Finding 2 that compare w_r = 1 with the task's balanced weight."""
     for name, result in files.of("finding2"):
-        if methods_of(result) == [ORIGINAL, balanced(result)]:
+        if result.methods == [ORIGINAL, balanced(result)]:
             yield name, result
 
 
@@ -111,7 +110,7 @@ def frames(files: ResultFiles) -> Iterator[Finding]:
     Windows whose true reward moves, and windows whose true reward stands still, are judged apart.
     """
     for name, result in _of_both_weights(files):
-        original, other = methods_of(result)
+        original, other = result.methods
         for split in ("moving", "still"):
             row = result.notes["final"][split]
             if row["windows"]:
@@ -132,7 +131,7 @@ def made_up(files: ResultFiles) -> Iterator[Finding]:
         row = result.notes["final"]["still"]
         if "difference in made up" in row:
             shares = (show(row[f"made up by {which}"]["over_seeds"]) for which in ("first", "second"))
-            each = ", ".join(f"{m} {share}" for m, share in zip(methods_of(result), shares, strict=True))
+            each = ", ".join(f"{m} {share}" for m, share in zip(result.methods, shares, strict=True))
             text = f"rewards made up, {each} of {row['windows']} windows, true reward still"
             yield judge_difference(name, result, text, stored(row["difference in made up"]), 1)
 

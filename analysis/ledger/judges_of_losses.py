@@ -16,11 +16,10 @@ from analysis.ledger.verdicts import (
     ResultFiles,
     judge,
     judge_range,
-    methods_of,
     verdict,
 )
 from analysis.results import comparisons
-from analysis.results.comparisons import LEARNED, LOSSES, ORDERS, SMALLEST
+from analysis.results.measures import LEARNED, LOSSES, ORDERS, SMALLEST
 from analysis.results.schema import Result
 from analysis.results.stats import known, show, welch_interval
 from analysis.runs.methods import ORIGINAL
@@ -33,7 +32,7 @@ COLLAPSED = 0.01  # of HarmonyDream's dynamics loss; a model with less has colla
 
 def at_end(result: Result, metric: str, method: str, line: int = -1) -> np.ndarray:
     """Returns what a method's runs logged last, ``(seed,)``: a mean over the updates since the previous line."""
-    return result.values(metric)[methods_of(result).index(method), :, line]
+    return result.values(metric)[result.methods.index(method), :, line]
 
 
 @judge
@@ -62,7 +61,7 @@ def _stage(result: Result) -> str:
     train, steps = result.config[ORIGINAL]["train"], result.axes["log_step"]
     late = steps > steps[-1] / 2
     if UPDATES in result.data:
-        updates = result.values(UPDATES)[methods_of(result).index(ORIGINAL)][:, late]
+        updates = result.values(UPDATES)[result.methods.index(ORIGINAL)][:, late]
         updates = updates[np.isfinite(updates)]
     else:  # loss_scales, offline: one update every so many steps from the first step on
         updates = steps[late] / train["train_every"]
@@ -174,7 +173,7 @@ def with_collapse(judge: Judge, method: str) -> Judge:
 
 def _has_collapsed(result: Result, method: str) -> bool:
     """Whether a method's dynamics loss ends under a hundredth of HarmonyDream's."""
-    if "loss/dynamics" not in result.data or not {method, HARMONY} <= set(methods_of(result)):
+    if "loss/dynamics" not in result.data or not {method, HARMONY} <= set(result.methods):
         return False
     loss, reference = (at_end(result, "loss/dynamics", m).mean() for m in (method, HARMONY))
     return bool(loss < COLLAPSED * reference)
@@ -183,6 +182,6 @@ def _has_collapsed(result: Result, method: str) -> bool:
 def _last_dynamics_loss(result: Result, method: str) -> str:
     if "loss/dynamics" not in result.data:
         return "dynamics loss not logged"
-    names = [m for m in (method, HARMONY) if m in methods_of(result)]
+    names = [m for m in (method, HARMONY) if m in result.methods]
     ends = [f"{at_end(result, 'loss/dynamics', m).mean():.2g} with {m}" for m in names]
     return f"dynamics loss at the end {', '.join(ends)}"

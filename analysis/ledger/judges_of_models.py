@@ -12,10 +12,9 @@ from analysis.ledger.verdicts import (
     balanced,
     judge,
     judge_difference,
-    methods_of,
     stored,
 )
-from analysis.results import comparisons
+from analysis.results import comparisons, measures
 from analysis.results.schema import Result, fewer
 from analysis.results.stats import FIXED, show
 from analysis.runs.methods import IMPLICIT, ORIGINAL
@@ -55,7 +54,7 @@ def whole_state(files: ResultFiles, kind: str) -> Iterator[Finding]:
 
     The mean squared distances of all positions are added up. That is C.4's loss but for the number of coordinates.
     """
-    measure = comparisons.whole_state(kind)
+    measure = measures.whole_state(kind)
     for name, result, other in _regressed(files):
         if comparisons.has(result, measure):
             intervals = comparisons.difference(result, measure, other, ORIGINAL)
@@ -67,7 +66,7 @@ def whole_state(files: ResultFiles, kind: str) -> Iterator[Finding]:
 def _regressed(files: ResultFiles) -> Iterator[tuple[str, Result, str]]:
     """Yields results of state regression against w_r = 1, with the file's name and the task's balanced method."""
     for name, result in files.of("state_regression", ORIGINAL):
-        if balanced(result) in methods_of(result) and result.notes["final"]["reference"] == ORIGINAL:
+        if balanced(result) in result.methods and result.notes["final"]["reference"] == ORIGINAL:
             yield name, result, balanced(result)
 
 

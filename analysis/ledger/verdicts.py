@@ -80,7 +80,7 @@ class ResultFiles:
             (name, result)
             for name, result in self.results
             if result.attributes["study"] == study
-            and set(methods) <= set(methods_of(result))
+            and set(methods) <= set(result.methods)
             and (result.attributes.get("complete", True) or not finished)
             and all(result.attributes.get(key) == value for key, value in attributes.items())
         ]
@@ -138,11 +138,6 @@ def range_verdict(intervals: Sequence[Interval], low: float, high: float) -> str
 def balanced(result: Result) -> str:
     """Returns the method with the balanced weight of a result's task."""
     return task_facts(result.attributes["task"]).balanced
-
-
-def methods_of(result: Result) -> list[str]:
-    """Returns the methods of a result."""
-    return [str(method) for method in result.axes.get("method", ())]
 
 
 def stored(row: Mapping[str, Any], prefix: str = "") -> list[Interval]:

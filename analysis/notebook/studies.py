@@ -93,7 +93,7 @@ def study_errors(result: Result) -> pd.DataFrame:
     ``lower``: the method whose error is lower, where the intervals of the paired difference over seeds and over
     episodes both leave out zero.
     """
-    first, second = map(str, result.axes["method"][:2])
+    first, second = result.methods[:2]
     rows = {}
     for kind in KINDS:
         constant = np.nanmean(result.values(f"constant/{kind}"), (0, 1, 2))

@@ -1,7 +1,7 @@
-"""Kinds of dreams in a result of ``analysis.finding2``, how often each occurs, and which window stands for it.
+"""Sorts the predictions in a result of ``analysis.finding2`` into kinds, counts them, and picks a window of each kind.
 
-A dreamed reward is correct within a stated tolerance. A dream is right if enough of its rewards are; it makes rewards
-up if more of them than a right one may have wrong lie above the truth.
+A predicted reward is correct within a tolerance. A prediction is right if a stated share of its rewards is correct. It
+makes rewards up if so many of its rewards lie above the truth that it cannot be right.
 """
 
 from __future__ import annotations
@@ -15,97 +15,96 @@ from analysis.results import schema
 from analysis.results.stats import OVER_EPISODES, OVER_SEEDS, SHARE, SHARES_APART, both_intervals
 
 CASES = ("only second right", "only first right", "both wrong", "both right")  # of the two methods, in their order
-MADE_UP = ("made up by first", "made up by second")  # rewards that do not come, by each of the two methods
+MADE_UP = ("made up by first", "made up by second")  # each method's predicted rewards that do not come
 SPLITS = ("all", "moving", "still", "still and low")  # windows by what the true reward does
-# What is drawn, with the split it is from. Fig. 3 is the first: no reward in truth, only the first model dreams of one.
+# The kinds that are drawn, with their splits. Fig. 3 shows the first: only the first model predicts a reward.
 SHOWN = {
     "made up by first, second right": "still and low",
     "made up by second, first right": "still and low",
     "only second right": "moving",
     "only first right": "moving",
 }
-FALLBACK = {"both wrong": "all", "both right": "all"}  # where none of these occurs
+FALLBACK = {"both wrong": "all", "both right": "all"}  # drawn if none of those occurs
 
 
 def right(result: schema.Result) -> np.ndarray:
-    """Which dreams are right, bool ``(method, seed, window)``."""
+    """Returns which predictions are right, bool ``(method, seed, window)``."""
     protocol = result.notes["protocol"]
     correct = np.abs(result.values("dreamed_reward") - result.values("true_reward")) <= protocol["tolerance"]
     return correct.mean(-1) >= protocol["share"]
 
 
 def made_up(result: schema.Result) -> np.ndarray:
-    """Which dreams make rewards up, bool ``(method, seed, window)``."""
+    """Returns which predictions make rewards up, bool ``(method, seed, window)``."""
     protocol = result.notes["protocol"]
     above = result.values("dreamed_reward") - result.values("true_reward") > protocol["tolerance"]
     return above.mean(-1) > 1 - protocol["share"]
 
 
 def moving(result: schema.Result) -> np.ndarray:
-    """Windows whose true reward moves by over the tolerance, bool ``(window,)``."""
+    """Returns which windows have a true reward that moves by more than the tolerance, bool ``(window,)``."""
     return np.ptp(result.values("true_reward"), axis=-1) > result.notes["protocol"]["tolerance"]
 
 
 def splits(result: schema.Result) -> dict[str, np.ndarray]:
-    """Windows by what the true reward does, bool ``(window,)`` each.
+    """Returns windows by what the true reward does, bool ``(window,)`` each.
 
-    A reward that stands still may be that of a task half done. It is low if it stays at or beneath the level of
-    ``models.hallucination``: then nothing happens. Dreams have no say: the more models, the more windows have a
-    dream that moves by chance.
+    A reward that stands still may be that of a half-finished task. If it never exceeds the level of
+    ``models.hallucination``, it is low, and nothing happens. Predictions play no part here: with more models, more
+    windows would have a prediction that moves by chance.
     """
     moves, low = moving(result), result.values("true_reward").max(-1) <= result.notes["protocol"]["level"]
     return dict(zip(SPLITS, (np.ones_like(moves), moves, ~moves, ~moves & low), strict=True))
 
 
-def case_of(found: np.ndarray) -> np.ndarray:
-    """Index into CASES from ``right`` of the two methods, ``(2, ...)`` to ``(...)``."""
-    first, second = found
+def case_of(right: np.ndarray) -> np.ndarray:
+    """Returns the index into CASES, ``(...)``, from which of the two methods are right, ``(2, ...)``."""
+    first, second = right
     return np.select([second & ~first, first & ~second, ~first & ~second], [0, 1, 2], 3)
 
 
 def kinds(result: schema.Result) -> dict[str, np.ndarray]:
-    """Which windows are of which kind, bool ``(seed, window)`` each: CASES, MADE_UP, and what is SHOWN."""
-    good, invented = right(result), made_up(result)
-    case = case_of(good)
-    found = {name: case == i for i, name in enumerate(CASES)} | dict(zip(MADE_UP, invented, strict=True))
-    for name, inventor in zip(list(SHOWN)[:2], (0, 1), strict=True):
-        found[name] = invented[inventor] & good[1 - inventor]
-    return found
+    """Returns the windows of each kind (CASES, MADE_UP and SHOWN), bool ``(seed, window)`` each."""
+    is_right, invents = right(result), made_up(result)
+    case = case_of(is_right)
+    by_kind = {name: case == i for i, name in enumerate(CASES)} | dict(zip(MADE_UP, invents, strict=True))
+    for method, name in enumerate(list(SHOWN)[:2]):
+        by_kind[name] = invents[method] & is_right[1 - method]
+    return by_kind
 
 
 def frequencies(result: schema.Result) -> dict[str, Any]:
-    """How often each kind occurs in each split, with intervals over seeds and episodes."""
-    found, episode = kinds(result), result.values("window/episode")
-    table: dict[str, Any] = {
-        "interval": OVER_SEEDS,
-        "interval_over_episodes": OVER_EPISODES,
-    }
-    for split, some in splits(result).items():
-        row: dict[str, Any] = {"windows": int(some.sum())}
-        if some.any():
-            hits = {name: hit[:, some].astype(float) for name, hit in found.items()}  # (seed, window) each
-            row |= {name: both_intervals(hit, episode[some], within=SHARE) for name, hit in hits.items()}
+    """Returns how often each kind occurs in each split, with intervals over seeds and episodes."""
+    by_kind, episode = kinds(result), result.values("window/episode")
+    table: dict[str, Any] = {"interval": OVER_SEEDS, "interval_over_episodes": OVER_EPISODES}
+    for split, chosen in splits(result).items():
+        row: dict[str, Any] = {"windows": int(chosen.sum())}
+        if chosen.any():
+            hits = {name: hit[:, chosen].astype(float) for name, hit in by_kind.items()}  # (seed, window) each
+            row |= {name: both_intervals(hit, episode[chosen], within=SHARE) for name, hit in hits.items()}
             for name, more, less in (("difference", *CASES[:2]), ("difference in made up", *MADE_UP)):
-                row[name] = both_intervals(hits[more] - hits[less], episode[some], within=SHARES_APART)
+                row[name] = both_intervals(hits[more] - hits[less], episode[chosen], within=SHARES_APART)
         table[split] = row
     return table
 
 
 def choose(result: schema.Result) -> dict[str, int]:
-    """The window to show of each of SHOWN (or FALLBACK) that occurs with the first seed's models."""
-    found, within = kinds(result), splits(result)
+    """Returns the window to draw of each kind in SHOWN (or FALLBACK) that the first seed's models have."""
+    by_kind, of_split = kinds(result), splits(result)
     error = np.square(result.values("dreamed_reward")[:, 0] - result.values("true_reward")).mean(-1)
     difference = error[0] - error[1]
-    shown, fallback = ({name: found[name][0] & within[split] for name, split in of.items()} for of in (SHOWN, FALLBACK))
+    shown, fallback = (
+        {name: by_kind[name][0] & of_split[split] for name, split in drawn.items()} for drawn in (SHOWN, FALLBACK)
+    )
     return typical(shown, difference) or typical(fallback, difference)
 
 
 def typical(of_kind: Mapping[str, np.ndarray], difference: np.ndarray) -> dict[str, int]:
-    """The window that stands for each kind that occurs: typical of it, not its most striking.
+    """Returns a typical window of each kind that occurs, not the most striking one.
 
     Args:
-        of_kind: by kind, which windows are of it, bool ``(window,)``.
-        difference: in error between the two dreams, ``(window,)``; the median decides.
+        of_kind: windows of each kind, bool ``(window,)``.
+        difference: in error between the two predictions, ``(window,)``; the window with the median is taken.
     """
-    some = {name: np.flatnonzero(of) for name, of in of_kind.items() if of.any()}
-    return {name: int(at[np.argsort(difference[at], kind="stable")[len(at) // 2]]) for name, at in some.items()}
+    windows = {name: np.flatnonzero(chosen) for name, chosen in of_kind.items() if chosen.any()}
+    return {name: int(at[np.argsort(difference[at], kind="stable")[len(at) // 2]]) for name, at in windows.items()}

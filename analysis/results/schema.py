@@ -80,8 +80,13 @@ class Result:
     config: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def methods(self) -> list[str]:
+        """Returns the methods by name; none if the result has no such axis."""
+        return [str(method) for method in self.axes.get("method", ())]
+
     def values(self, name: str) -> np.ndarray:
-        """The array of a metric."""
+        """Returns the array of a metric."""
         return self.data[name][1]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.comparisons import DREAMS, POLICIES
+from analysis.results.measures import DREAMS, POLICIES
 from analysis.results.schema import Result
 from analysis.results.stats import Interval, known, show
 
@@ -21,7 +21,7 @@ from analysis.results.stats import Interval, known, show
 def lines(result: Result) -> list[str]:
     """The final table and, per metric, the verdict on Finding 1."""
     final = result.notes.get("final", {})
-    methods = [str(m) for m in result.axes["method"]]
+    methods = result.methods
     text = [_row(["method", *(name.replace("_", " ") for name in final if name != "interval")])]
     for method in methods:
         text.append(_row([method, *(show(row[method]) for name, row in final.items() if name != "interval")]))
@@ -32,7 +32,7 @@ def lines(result: Result) -> list[str]:
 def verdict(result: Result, method: str) -> str:
     """How ``method`` compares with the first one, for policies and for held-out reward error."""
     parts = []
-    final, methods = result.notes.get("final", {}), [str(m) for m in result.axes["method"]]
+    final, methods = result.notes.get("final", {}), result.methods
     reference, seeds = methods[0], result.axes["seed"]
     for name in POLICIES:
         if name in final:
@@ -55,7 +55,7 @@ def _compare(span: Interval, seeds: int) -> str:
 def _dreams(result: Result, method: str, spans: Sequence[Interval]) -> str:
     """How a method's errors differ from the first one's, window by window; the interval over episodes comes first."""
     errors = result.values(DREAMS)
-    gap = errors[list(map(str, result.axes["method"])).index(method)] - errors[0]  # (seed, window)
+    gap = errors[result.methods.index(method)] - errors[0]  # (seed, window)
     gap = gap[np.isfinite(gap).all(1)].mean(0)
     (mean, low, high), seeds = spans[0], len(result.axes["seed"])
     ends = f"[{low:+.3g}, {high:+.3g}]" if known(low) else "(no interval: too few episodes)"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.curves import final_intervals
 from analysis.results.schema import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
 from analysis.runs.held import ASKED
 from analysis.runs.sweep import Run
@@ -99,7 +98,7 @@ def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
             data[name] = (("method", "seed", axis), values)
     result = Result(root_attributes, axes, data, {run.config.method: dataclasses.asdict(run.config) for run in planned})
     _gather_windows(planned, result)
-    result.notes["final"] = final_intervals(result)
+    result.notes["final"] = comparisons.final_intervals(result)
     return comparisons.add(result)
 
 

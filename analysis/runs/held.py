@@ -108,7 +108,7 @@ class Target:
 
     def _methods(self, found: Result) -> list[str]:
         """Those of the file, and then the others that were asked for."""
-        held = [str(method) for method in found.axes["method"]]
+        held = found.methods
         merged = list(dict.fromkeys((*held, *self.methods)))
         places = [merged.index(method) for method in self.methods]
         if places != sorted(places) or (self.fixed and held != list(self.methods)):

@@ -107,7 +107,7 @@ def panel(axes: Axes, result: Result, name: str, room: float = 0.0) -> None:
     if name == "success" and np.nanmax(values) > 0.5:
         axes.set_ylim(-0.03, 1.03)
     marks.steps_axis(axes, result, room)
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         color = style.color(method, i)
         if few(result, name):
             _points(axes, steps + (i - (len(values) - 1) / 2) * ROOM * words.shown(result), values[i], color)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.comparisons import DREAMS
+from analysis.results.measures import DREAMS
 from analysis.results.schema import Result
 from analysis.results.stats import Interval, known
 from figures.shared import marks, style
@@ -58,7 +58,7 @@ def of_dreams(result: Result, reference: str, judged: bool = False) -> Compariso
         reference: a method; the first, if the result has not got it.
         judged: whether it is the reference that is judged: then the difference is its error minus the other's.
     """
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     if DREAMS not in result.data or len(methods) < 2:
         return None
     judged &= reference in methods
@@ -87,7 +87,7 @@ def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judge
         pairs: of methods and their references.
         judged: whether it is one method that all others are references of: then the colours are theirs.
     """
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     pairs = [pair for pair in pairs if set(pair) <= set(methods)]
     if metric not in result.data or not result.attributes.get("complete", True):
         return None

@@ -159,7 +159,7 @@ def points(
         spans: intervals over seeds, for each method and group.
         groups: their names.
     """
-    for i, method in enumerate(map(str, result.axes["method"])):
+    for i, method in enumerate(result.methods):
         for j, at in enumerate(beside(i, len(values), len(groups))):
             aside = 0.25 * GROUP / len(values)
             spread(axes, at, values[i, :, j], spans[i][j], style.color(method, i), aside=aside)
@@ -169,7 +169,7 @@ def points(
 
 def methods(axes: Axes, result: Result, values: np.ndarray, spans: Sequence[Interval]) -> None:
     """``(method, seed)`` values with their intervals, a place of the x-axis each, on axes with set limits."""
-    names = [str(method) for method in result.axes["method"]]
+    names = result.methods
     for i, method in enumerate(names):
         spread(axes, i, values[i], spans[i], style.color(method, i), aside=0.12)
     axes.set_xticks(range(len(names)), [style.label(method).replace(", ", "\n") for method in names])

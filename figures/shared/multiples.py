@@ -17,7 +17,7 @@ OFTEN = 0.5  # success rate above which success tells more than return
 @style.look()
 def draw(result: Result, source: Path, out: Path, title: str, pairs: list[tuple[str, str]]) -> Path:
     """Draws the policies of a result, each method against the first, and their means over the run as pairs."""
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     metric = curves.POLICY[0] if _often(result) else curves.POLICY[1]
     values, steps = result.values(metric), result.axes["step"]  # (method, seed, step)
     comparison = forest.of_area(result, metric, pairs)

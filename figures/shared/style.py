@@ -148,7 +148,7 @@ def label(method: str) -> str:
 
 def handles(result: Result) -> list[Line2D]:
     """A legend of a result's methods."""
-    methods = [str(method) for method in result.axes["method"]]
+    methods = result.methods
     return [
         Line2D([], [], color=color(method, i), linestyle=dash(method), marker="o", markersize=3, label=label(method))
         for i, method in enumerate(methods)
