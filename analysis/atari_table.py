@@ -1,4 +1,4 @@
-"""Table 2 (App. E.1, Atari 100K) as data: its aggregates computed again, and every sentence about it checked.
+"""Computes the aggregates of Table 2 (App. E.1, Atari 100K) again, and checks every sentence about the table.
 
 ``python -m analysis.atari_table`` reads ``analysis/data/atari100k.csv``, which is the table as printed, computes
 human-normalised scores ``(score - random) / (human - random)``, writes ``results/atari_table.h5`` and draws the figure.
@@ -17,19 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.atari import (
-    BASE,
-    COLUMNS,
-    METHODS,
-    OURS,
-    PRINTED,
-    STATISTICS,
-    TOLERANCE,
-    Table,
-    percent,
-    read_table,
-    resampled,
-)
+from analysis.results import atari
+from analysis.results.atari import METHODS, PRINTED, STATISTICS, Table
 from analysis.results.atari_checks import checks
 from analysis.results.schema import Result, ResultError, load, save
 from analysis.results.stats import BOOTSTRAP_SEED, RESAMPLES
@@ -53,13 +42,13 @@ class AtariTable:
     results: Path = Path("results")
     """Folder of the result file."""
     replace: bool = False
-    """Whether a result that is there of another table, or is damaged, may be replaced; else it is refused."""
+    """Whether an existing result of another table, or a damaged one, may be replaced; else it is refused."""
     out: Path = Path("figures/out")
     """Folder of the figure."""
 
 
 def result(table: Table, root_attributes: dict[str, Any]) -> Result:
-    """The table, its aggregates and the checks as one result; scores are fractions of the human's."""
+    """Returns the table, its aggregates and the checks as one result; scores are fractions of the human's."""
     scores = table.scores[list(METHODS)].to_numpy().T  # (method, game)
     normalised = table.normalised[list(METHODS)].to_numpy().T
     by_method, both = ("method",), ("method", "game")
@@ -69,18 +58,18 @@ def result(table: Table, root_attributes: dict[str, Any]) -> Result:
         "random": (("game",), table.scores["random"].to_numpy()),
         "human": (("game",), table.scores["human"].to_numpy()),
     }
-    for name, samples in resampled(normalised).items():
+    for name, samples in atari.resampled(normalised).items():
         low, high = np.quantile(samples, [0.025, 0.975], axis=1)
         data |= {name: (by_method, STATISTICS[name](normalised)), f"{name}_low": (by_method, low)}
         data[f"{name}_high"] = (by_method, high)
     for name in PRINTED:
-        printed = np.array([percent(table.printed.at[name, method])[0] for method in METHODS])
+        printed = np.array([atari.percent(table.printed.at[name, method])[0] for method in METHODS])
         data[f"{name}_printed"] = (by_method, printed)
     axes = {"method": np.array(METHODS), "game": np.array(table.scores.index, dtype=str)}
     notes = {
-        "labels": {method: COLUMNS[method] for method in METHODS},
-        "tolerance": TOLERANCE,
-        "compared": [OURS, BASE],
+        "labels": {method: atari.COLUMNS[method] for method in METHODS},
+        "tolerance": atari.TOLERANCE,
+        "compared": [atari.OURS, atari.BASE],
         "interval": f"percentile bootstrap over games, 95 %, {RESAMPLES} resamples, the same games for every method",
         "resampling_seed": BOOTSTRAP_SEED,
         "caution": "The paper gives one mean a game and method: seeds cannot be resampled, intervals are over games.",
@@ -91,7 +80,7 @@ def result(table: Table, root_attributes: dict[str, Any]) -> Result:
 
 
 def attributes(words: Sequence[str], started: float) -> dict[str, Any]:
-    """Root attributes: no run stands behind this result, the paper's table does."""
+    """Returns the root attributes; the result comes from the paper's table, not from runs."""
     return gather.origin(STUDY, gather.command_line(STUDY, words)) | {
         "scale": "paper",
         "preset": "none",
@@ -102,7 +91,7 @@ def attributes(words: Sequence[str], started: float) -> dict[str, Any]:
 
 
 def check_same(path: Path, found: Result) -> None:
-    """Raises ConfigError, naming the first difference, if a result file that is there is of another table."""
+    """Raises ConfigError, naming the first difference, if the existing result file is of another table."""
     if not path.exists():
         return
     try:
@@ -118,7 +107,7 @@ def check_same(path: Path, found: Result) -> None:
 
 
 def lines(found: Result) -> list[str]:
-    """The aggregates and the checks, to be read in a terminal."""
+    """Formats the aggregates and the checks for a terminal."""
     text = [f"{'human-normalised, %':<24}" + "".join(f"{name:>24}" for name in STATISTICS)]
     for i, label in enumerate(found.notes["labels"].values()):
         cells = [[100 * found.values(name + end)[i] for end in ("", "_low", "_high")] for name in STATISTICS]
@@ -132,7 +121,7 @@ def lines(found: Result) -> list[str]:
 
 
 def _words(value: Any) -> str:
-    """A check's value in plain words."""
+    """Formats a check's value."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_words(inner)}" for key, inner in value.items())
     if isinstance(value, list):
@@ -146,7 +135,7 @@ def main(args: Sequence[str] | None = None) -> None:
     with exit_on_user_error():
         job = commandline.parse(AtariTable, arguments, f"python -m analysis.{STUDY}")
         started = time.perf_counter()
-        found = result(read_table(job.table or TABLE), {})
+        found = result(atari.read_table(job.table or TABLE), {})
         found.attributes = attributes(arguments, started)
         path = job.results / f"{STUDY}.h5"
         if not job.replace:

@@ -1,13 +1,12 @@
-"""Table 2 of the paper (Atari 100K) read from a file, and statistics of its human-normalised scores.
+"""Reads Table 2 of the paper (Atari 100K), and computes statistics of its human-normalised scores.
 
-The table holds one mean a game and method, rounded to an integer, so intervals are over games: they answer "would other
-games like these say the same?", not "would other seeds?".
+The table has one mean for each game and method, rounded to an integer. So intervals are over games: they answer "would
+other games like these say the same?", not "would other seeds?".
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +26,9 @@ COLUMNS = {
     "dreamerv3_original": "DreamerV3 (Original)",
     "dreamerv3_reproduced": "DreamerV3 (Reproduced)",
     "harmony_dreamerv3": "Harmony DreamerV3",
-}  # as the file names them, and as the paper does
+}  # names in the file, and in the paper
 METHODS = tuple(COLUMNS)[2:]
-OURS, BASE, ORIGINAL = "harmony_dreamerv3", "dreamerv3_reproduced", "dreamerv3_original"  # ours: of the paper
+OURS, BASE, ORIGINAL = "harmony_dreamerv3", "dreamerv3_reproduced", "dreamerv3_original"  # the paper's "ours"
 PRINTED = {"mean": "Human Mean", "median": "Human Median"}  # the table's last rows
 GAMES = 26
 CLIMBER = "Crazy Climber"  # the game that App. E.1 names
@@ -47,7 +46,7 @@ class TableError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Table:
-    """Table 2.
+    """Holds Table 2.
 
     Attributes:
         scores: ``(game, column)``, as printed, columns as in ``COLUMNS``.
@@ -59,77 +58,72 @@ class Table:
 
     @property
     def normalised(self) -> pd.DataFrame:
-        """``(game, column)``, human-normalised: 0 is random play, 1 a human's."""
-        return normalise(self.scores)
+        """Returns ``(game, column)`` human-normalised scores: 0 is random play, 1 a human's."""
+        random = self.scores["random"]
+        return self.scores.sub(random, axis=0).div(self.scores["human"] - random, axis=0)
 
-    def statistic(self, name: str, column: str, drop: Sequence[str] = ()) -> float:
-        """Mean, median or IQM over games of a column's human-normalised scores, some games left out."""
-        return float(STATISTICS[name](self.normalised[column].drop(list(drop)).to_numpy()))
+    def statistic(self, name: str, column: str) -> float:
+        """Returns mean, median or IQM over games of a column's human-normalised scores."""
+        return float(STATISTICS[name](self.normalised[column].to_numpy()))
 
 
 def read_table(path: Path) -> Table:
-    """Reads a table laid out like the shipped one: a header, a row a game, and the two printed aggregates.
+    """Reads a table laid out like the shipped one: a header, a row for each game, and the two printed aggregates.
 
     Raises:
         TableError: naming file, row and column.
     """
+    frame = _read_rows(path)
+    games = frame.drop(list(PRINTED.values()))
+    if len(games) != GAMES:
+        raise TableError(f"{path}: {len(games)} rows of games; expected {GAMES}")
+    scores = _numbers(path, games)
+    for game in scores.index[scores["human"] - scores["random"] <= 1]:  # a smaller difference could be due to rounding
+        raise TableError(f"{path}: row {game!r}: human is not more than 1 above random, which normalising needs")
+    aggregates = frame.loc[list(PRINTED.values())]
+    for name, column in itertools.product(aggregates.index, COLUMNS):
+        if not (text := aggregates.at[name, column]).endswith("%"):
+            raise TableError(f"{path}: row {name!r}, column {column} is {text!r}; expected a percentage")
+    _numbers(path, aggregates.map(lambda text: text.removesuffix("%")))
+    return Table(scores, aggregates.set_axis(list(PRINTED)))
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Reads the cells as texts, a row for each game or aggregate."""
     expected = ["game", *COLUMNS]
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except FileNotFoundError:
         raise TableError(f"{path}: no such table") from None
-    except ValueError as error:  # pandas' parser errors and wrong encodings are among them
+    except ValueError as error:  # includes pandas' parser errors and wrong encodings
         raise TableError(f"{path}: not a CSV table with a header and {len(expected)} columns ({error})") from None
     if list(frame.columns) != expected or not isinstance(frame.index, pd.RangeIndex):
         raise TableError(f"{path}: the header is {','.join(frame.columns)}; expected {','.join(expected)} and no more")
     frame = frame.fillna("").set_index("game")  # a row that ends early has no text there
-    twice = frame.index[frame.index.duplicated()]
-    if len(twice):
-        raise TableError(f"{path}: row {twice[0]!r} stands twice; expected one row a game")
-    for row in (CLIMBER, *PRINTED.values()):
-        if row not in frame.index:
-            raise TableError(f"{path}: row {row!r} is missing; expected the {GAMES} games, then the aggregates")
-    games = frame.drop(list(PRINTED.values()))
-    if len(games) != GAMES:
-        raise TableError(f"{path}: {len(games)} rows of games; expected {GAMES}")
-    scores = pd.DataFrame(
-        {column: [_number(path, game, column, games.at[game, column]) for game in games.index] for column in COLUMNS},
-        index=games.index,
-    )
-    for game in scores.index[scores["human"] - scores["random"] <= 1]:  # the least that rounding cannot turn around
-        raise TableError(f"{path}: row {game!r}: human is not more than 1 above random, which normalising needs")
-    printed = frame.loc[list(PRINTED.values())].set_axis(list(PRINTED))
-    for name, column in itertools.product(PRINTED, COLUMNS):
-        text = printed.at[name, column]
-        if not text.endswith("%"):
-            raise TableError(f"{path}: row {PRINTED[name]!r}, column {column} is {text!r}; expected a percentage")
-        _number(path, PRINTED[name], column, text[:-1])
-    return Table(scores, printed)
+    for row in frame.index[frame.index.duplicated()]:
+        raise TableError(f"{path}: row {row!r} stands twice; expected one row a game")
+    for row in {CLIMBER, *PRINTED.values()} - set(frame.index):
+        raise TableError(f"{path}: row {row!r} is missing; expected the {GAMES} games, then the aggregates")
+    return frame
 
 
-def _number(path: Path, row: str, column: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise TableError(f"{path}: row {row!r}, column {column} is {text!r}; expected a number")
-    return value
-
-
-def normalise(scores: pd.DataFrame) -> pd.DataFrame:
-    """``(score - random) / (human - random)``, a game a row."""
-    return scores.sub(scores["random"], axis=0).div(scores["human"] - scores["random"], axis=0)
+def _numbers(path: Path, texts: pd.DataFrame) -> pd.DataFrame:
+    """Returns texts as finite numbers."""
+    numbers = texts.apply(pd.to_numeric, errors="coerce").astype(float)
+    for row, column in np.argwhere(~np.isfinite(numbers.to_numpy())):
+        name, text = texts.index[row], texts.iat[row, column]
+        raise TableError(f"{path}: row {name!r}, column {texts.columns[column]} is {text!r}; expected a number")
+    return numbers
 
 
 def percent(text: str) -> tuple[float, float]:
-    """A printed percentage such as ``136.5%`` as a fraction, and half a unit of its last digit."""
+    """Returns a printed percentage such as ``136.5%`` as a fraction, and half a unit of its last digit."""
     digits = text.rstrip("%")
     return float(digits) / 100, 0.5 * 10.0 ** -len(digits.partition(".")[2]) / 100
 
 
 def resampled(normalised: np.ndarray) -> dict[str, np.ndarray]:
-    """Aggregates of games drawn with replacement; the same draws for every method, so that differences are paired.
+    """Returns statistics of games drawn with replacement. All methods share the draws, so that differences are paired.
 
     Args:
         normalised: ``(method, game)``.
@@ -143,7 +137,7 @@ def resampled(normalised: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def gains(table: Table, method: str, reference: str) -> dict[str, Interval]:
-    """By statistic: how far ``method`` lies above ``reference``, with the percentile bootstrap's 95 % interval."""
+    """Returns by how much ``method`` exceeds ``reference`` in each statistic, with the bootstrap's 95 % interval."""
     values = table.normalised[[method, reference]].to_numpy().T
     found = {}
     for name, samples in resampled(values).items():
@@ -154,10 +148,10 @@ def gains(table: Table, method: str, reference: str) -> dict[str, Interval]:
 
 
 def rounding_range(table: Table, statistic: str, column: str) -> tuple[float, float]:
-    """Least and greatest aggregate of scores that round to the printed integers, random and human ones included.
+    """Returns the least and greatest statistic of scores that round to the printed integers.
 
-    A normalised score is monotone in each of the three, so its extremes lie at corners; the aggregates are monotone in
-    every game.
+    A normalised score is monotone in the score, the random and the human one, so its extremes lie at corners. The
+    statistics are monotone in every game.
     """
     corners = [
         (table.scores[column] + a - (table.scores["random"] + b))
@@ -169,12 +163,12 @@ def rounding_range(table: Table, statistic: str, column: str) -> tuple[float, fl
 
 
 def matched(table: Table, reference: pd.Series, tolerance: float = 0.0) -> int:
-    """In how many games Harmony DreamerV3 scores ``reference`` or more, or less by at most this share of it."""
+    """Counts the games in which Harmony DreamerV3 is below ``reference`` by at most this share of it."""
     return int((table.scores[OURS] >= reference - tolerance * reference.abs()).sum())
 
 
 def tolerances_for(table: Table, reference: pd.Series, count: int) -> tuple[float, float]:
-    """The least tolerance with which ``matched`` gives ``count`` games, and the one from which on it gives more."""
+    """Returns the least tolerance with which ``matched`` gives ``count`` games, and the least that gives more."""
     shortfall = ((reference - table.scores[OURS]) / reference.abs()).where(reference != table.scores[OURS], 0.0)
     steps = [*np.sort(shortfall.clip(lower=0).to_numpy()), np.inf]
     return float(steps[count - 1]), float(steps[count])
