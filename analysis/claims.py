@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.ledger.browsed import browsed
 from analysis.ledger.judged import judged
-from analysis.ledger.page import DATA, brief, markdown
+from analysis.ledger.page import DATA, brief, browser_page, markdown
 from analysis.ledger.verdicts import VERDICTS
 from analysis.results.schema import SCALES, SHIPPED, Result, save
 from analysis.runs import gather
@@ -72,7 +71,7 @@ def run(job: Claims) -> pd.DataFrame:
     data = DATA if job.results == SHIPPED else Path(os.path.relpath(job.results, job.out)).as_posix()
     figures = {path.stem for path in (job.out / "figures").glob("*.png")}
     write_atomically(job.out / "claims.md", markdown(rows, data).encode())
-    write_atomically(job.out / "claims.html", browsed(rows, data, figures).encode())
+    write_atomically(job.out / "claims.html", browser_page(rows, data, figures).encode())
     save(as_result(rows), job.out / "claims.h5")
     return rows
 

@@ -1,21 +1,28 @@
-"""The ledger as a page in Markdown, a row a claim, and as the short table of ``python -m analysis.claims --brief``."""
+"""Writes the ledger: a page in Markdown, a page for browsers, and the short table of ``analysis.claims --brief``.
+
+The texts are in the templates ``claims.md.jinja`` and ``claims.html.jinja``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from analysis.ledger.verdicts import NOT_MEASURED, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, UNDECIDABLE, VERDICTS
+from analysis.results.stats import Interval, show
 from hdream_core.support import words
 
 if TYPE_CHECKING:
+    import jinja2
     import pandas as pd
 
 TITLE = "Claims of the paper, and what came out"
 DETAILS = "claims.html"
-DATA = "../figures/data"  # of the shipped results, from the folder of the shipped pages
+DATA = "../figures/data"  # shipped results, from the folder of the shipped pages
 SOME = "more in some of their results"
 HOW = (
     f"*{REPRODUCED.capitalize()}*: what was computed, or the whole 95 % interval over training seeds, lies where the "
@@ -42,33 +49,32 @@ def counted(rows: pd.DataFrame) -> str:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """Says in two sentences what came out: of how many claims, and of each Finding."""
+    """Says in two sentences what came out: for all claims, and for each Finding."""
     outcomes = rows.groupby("name").verdict.agg(_outcome).value_counts()
-    told = [f"{n} {verdict}" for verdict in (SOME, *VERDICTS[1:]) if (n := outcomes.get(verdict, 0))]
+    others = {verdict: f"{n} {verdict}" for verdict in (SOME, *VERDICTS[1:]) if (n := outcomes.get(verdict, 0))}
     first = f"{outcomes.get(REPRODUCED, 0)} of {words.counted(outcomes.sum(), 'claim')} are reproduced"
     against = rows.groupby("name").verdict.agg(lambda v: {REPRODUCED, NOT_REPRODUCED} <= set(v)).sum()
-    told = [
-        f"{text} (other results contradict {against} of these)" if against and SOME in text else text for text in told
-    ]
+    if against and SOME in others:
+        others[SOME] += f" (other results contradict {against} of these)"
     findings = [_finding(rows, f"Finding {number}") for number in (1, 2, 3)]
-    return f"{', '.join([first, *told])}. {' '.join(filter(None, findings))}"
+    return f"{', '.join([first, *others.values()])}. {' '.join(filter(None, findings))}"
 
 
 def _outcome(verdicts: pd.Series) -> str:
-    """What a claim comes to: of several verdicts the first of ``VERDICTS``, so that no result against it is lost."""
+    """Returns what a claim comes to: of several verdicts the first of ``VERDICTS``, so that no failure is hidden."""
     if REPRODUCED in set(verdicts):
         return REPRODUCED if set(verdicts) == {REPRODUCED} else SOME
     return next(verdict for verdict in VERDICTS if verdict in set(verdicts))
 
 
 def _finding(rows: pd.DataFrame, name: str) -> str:
-    """What came out of a Finding, claims of our own aside."""
-    found = rows[rows.source.str.match(rf"{name}\b") & ~own(rows)]
-    return f"{name}: {counted(found)}." if len(found) else ""
+    """Says what came out of a Finding; our own claims are left out."""
+    about = rows[rows.source.str.match(rf"{name}\b") & ~own(rows)]
+    return f"{name}: {counted(about)}." if len(about) else ""
 
 
 def own(rows: pd.DataFrame) -> pd.Series:
-    """Whether the claim of a row is ours, not the paper's."""
+    """Returns whether the claim of a row is ours, not the paper's."""
     return rows["claim"].str.endswith(("ours)", "(exploratory)"))
 
 
@@ -77,83 +83,130 @@ def changed(rows: pd.DataFrame) -> str:
     return (
         f"{rows['notes'].map(bool).sum()} of {words.counted(len(rows), 'result')} were judged by a rule, or on data, "
         "that were set or changed after a result was seen, or are older than the first rules. In "
-        f"{_other(rows).sum()} of them the verdict would be another without that."
+        f"{rows['without'].map(bool).sum()} of them the verdict would be another without that."
     )
-
-
-def _other(rows: pd.DataFrame) -> pd.Series:
-    return rows["without"].map(bool)
 
 
 def mark(rows: pd.DataFrame) -> str:
-    """The mark of a claim, or of a result: see ``MARKS``."""
-    return "**" if _other(rows).any() else "*" if rows["notes"].map(bool).any() else ""
+    """Returns the mark of a claim or of a result: see ``MARKS``."""
+    return "**" if rows["without"].map(bool).any() else "*" if rows["notes"].map(bool).any() else ""
 
 
-def told(rows: pd.DataFrame) -> str:
-    """The verdicts on a claim, the most frequent first, with its mark; numbers count results."""
-    counts = rows.verdict.value_counts()
+def verdicts_of(claim: pd.DataFrame) -> str:
+    """Returns the verdicts on a claim, the most frequent first, with its mark; numbers count results."""
+    counts = claim.verdict.value_counts()
     text = counts.index[0] if len(counts) == 1 else ", ".join(f"{v} ({n})" for v, n in counts.items())
-    return f"{text} {mark(rows)}".strip().replace("*", "\\*")
+    return f"{text} {mark(claim)}".strip().replace("*", "\\*")
 
 
 def brief(rows: pd.DataFrame) -> str:
-    """Writes a line for each claim: the claim, its source, and the verdicts on it."""
-    lines = [f"| {some.iloc[0].claim} | {some.iloc[0].source} | {told(some)} |" for some in _claims(rows)]
+    """Returns a table with a line for each claim: the claim, its source, and the verdicts on it."""
+    claims = [claim for _, claim in rows.groupby("name", sort=False)]
+    lines = [f"| {claim.iloc[0].claim} | {claim.iloc[0].source} | {verdicts_of(claim)} |" for claim in claims]
     return "\n".join(["| claim | source | verdict |", "|---|---|---|", *lines, "", "  \n".join(MARKS)]) + "\n"
 
 
-def _claims(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    return [some for _, some in rows.groupby("name", sort=False)]
-
-
 def markdown(rows: pd.DataFrame, data: str = DATA) -> str:
-    """Writes the page: what came out, how verdicts are given, a row for each claim, and which rules were changed.
+    """Returns the page in Markdown: what came out, a row for each claim, the rules, and which of them were changed.
 
     Args:
-        rows: as ``judged.table`` returns them.
+        rows: of ``judged.table``.
         data: folder of the result files, from the page's folder.
     """
-    ours = rows[own(rows)]["name"].nunique()
-    about = (
-        f"{ours} of the claims are ours or exploratory, as their text says; the others are the paper's. Numbers in "
-        f"brackets count results. Values and intervals of each result are in [{DETAILS}]({DETAILS}), a page to open in "
-        "a browser. `python -m analysis.claims --out docs` writes both pages from the shipped results."
-    )
     rules = {rule: number for number, rule in enumerate(dict.fromkeys(rows["rule"]), 1)}
-    lines = [f"# {TITLE}", "", headline(rows), "", about]
-    lines += ["", "How verdicts are given:", "", *(f"- {line}" for line in HOW), "", "  \n".join(MARKS)]
-    for kind, group in rows.groupby("kind", sort=False):
-        lines += ["", f"## {kind[0].upper()}{kind[1:]}", "", f"{counted(group)}."]
-        lines += ["", "| verdict | claim | paper | rule | result |", "|---|---|---|---|---|"]
-        lines += [_row(some, data, rules) for some in _claims(group)]
-    lines += ["", "## Rules", "", "When a claim is *reproduced*.", ""]
-    lines += [f"{number}. {rule}" for rule, number in rules.items()]
-    lines += ["", "## Rules changed after a result was seen", "", changed(rows), ""]
-    for some in _claims(rows[_other(rows)]):
-        results: dict[str, list[str]] = {}
-        for row in some.itertuples():
-            both = f"*{row.verdict}*, else *{'* or *'.join(row.without)}*"
-            results.setdefault(both, []).append(Path(row.result).stem)
-        each = (f"{both} ({', '.join(filter(None, names)) or 'no result'})" for both, names in results.items())
-        lines.append(f"- {_linked(some)}: {'; '.join(each)}")
-    return "\n".join(lines) + "\n"
+    groups = [
+        {
+            "title": f"{kind[0].upper()}{kind[1:]}",
+            "counted": counted(group),
+            "claims": [_claim(claim, data, rules) for _, claim in group.groupby("name", sort=False)],
+        }
+        for kind, group in rows.groupby("kind", sort=False)
+    ]
+    other = rows[rows["without"].map(bool)].groupby("name", sort=False)
+    values = {
+        "own": rows[own(rows)]["name"].nunique(),
+        "groups": groups,
+        "rules": rules,
+        "changed_claims": [_claim(claim, data, rules) for _, claim in other],
+    }
+    return _environment(data).get_template("claims.md.jinja").render(_common(rows) | values)
 
 
-def _linked(some: pd.DataFrame) -> str:
-    """A claim's text, as a link to its details."""
-    return f"[{some['claim'].iloc[0]}]({DETAILS}#{some['name'].iloc[0]})"
-
-
-def _row(some: pd.DataFrame, data: str, rules: Mapping[str, int]) -> str:
-    """Writes a claim's line of the table."""
-    files = [name for name in dict.fromkeys(", ".join(some["result"]).split(", ")) if name]
+def _claim(claim: pd.DataFrame, data: str, rules: Mapping[str, int]) -> dict[str, Any]:
+    """Returns what the page says about a claim."""
+    first = claim.iloc[0]
+    files = [name for name in dict.fromkeys(", ".join(claim["result"]).split(", ")) if name]
     texts = [Path(files[0]).stem] if len(files) == 1 else range(1, len(files) + 1)
-    links = " ".join(f"[{text}]({address(name, data)})" for text, name in zip(texts, files, strict=True)) or "-"
-    rule = rules[some["rule"].iloc[0]]
-    return f"| {told(some)} | {_linked(some)} | {some['source'].iloc[0]} | {rule} | {links} |"
+    links = [f"[{text}]({address(name, data)})" for text, name in zip(texts, files, strict=True)]
+    results: dict[str, list[str]] = {}
+    for row in claim.itertuples():
+        both = f"*{row.verdict}*, else *{'* or *'.join(row.without)}*"
+        results.setdefault(both, []).append(Path(row.result).stem)
+    changes = [f"{both} ({', '.join(filter(None, names)) or 'no result'})" for both, names in results.items()]
+    return {
+        "verdicts": verdicts_of(claim),
+        "link": f"[{first['claim']}]({DETAILS}#{first['name']})",
+        "source": first["source"],
+        "rule": rules[first["rule"]],
+        "files": " ".join(links) or "-",
+        "changes": "; ".join(changes),
+    }
+
+
+def browser_page(rows: pd.DataFrame, data: str = DATA, figures: Collection[str] = ()) -> str:
+    """Returns the page for browsers, with a row for each result.
+
+    Args:
+        rows: of ``judged.table``.
+        data: folder of the result files, from the page's folder.
+        figures: names of results whose figures are in the folder ``figures`` beside the page.
+    """
+    first = ~rows["name"].duplicated()
+    cells = []
+    for i, row in enumerate(rows.to_dict("records")):
+        value = show(Interval(row["mean"], row["low"], row["high"]))
+        more = {"value": value, "key": "" if value == "-" else row["mean"], "first": first.iloc[i]}
+        more |= {"mark": mark(rows.iloc[[i]]), "files": [*filter(None, row["result"].split(", "))]}
+        cells.append(row | more)
+    values = {
+        "rows": cells,
+        "figures": figures,
+        "verdicts": dict.fromkeys(rows["verdict"]),
+        "scales": dict.fromkeys(rows["scale"].replace("", "-")),
+    }
+    common = _common(rows)
+    return _environment(data).get_template("claims.html.jinja").render(common | values | {"how": (*HOW, *MARKS)})
+
+
+def _common(rows: pd.DataFrame) -> Mapping[str, Any]:
+    about = {"title": TITLE, "headline": headline(rows), "changed": changed(rows)}
+    return about | {"how": HOW, "marks": MARKS, "details": DETAILS}
+
+
+def _environment(data: str) -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: name.endswith(".html.jinja"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"emphasis": _emphasis, "stem": lambda name: Path(name).stem}
+    environment.filters["address"] = lambda name: address(name, data)
+    return environment
+
+
+def _emphasis(text: str) -> str:
+    """Returns text as HTML: what stands between single stars is in italics, and an escaped star is a star."""
+    from markupsafe import Markup
+
+    italics = re.sub(r"(?<!\\)\*([^*\\]+)\*", r"<em>\1</em>", html.escape(text, quote=False))
+    return Markup(italics.replace("\\*", "*"))
 
 
 def address(name: str, data: str) -> str:
-    """Where a result file lies, seen from the page: the timings ship beside the code."""
+    """Returns where a result file is, from the page; the timings ship beside the code."""
     return quote(f"{'../analysis/data' if name.endswith('.json') else data}/{name}")
