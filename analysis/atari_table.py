@@ -23,7 +23,7 @@ from analysis.results.atari_checks import checks
 from analysis.results.schema import Result, ResultError, load, save
 from analysis.results.stats import BOOTSTRAP_SEED, RESAMPLES
 from analysis.runs import gather, pictures
-from analysis.runs.held import REMEDY
+from analysis.runs.target import REMEDY
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 

@@ -18,7 +18,7 @@ import figures.gallery
 import figures.shared.curves
 from analysis import finding1
 from analysis.results.schema import load, save
-from analysis.runs import reporter, sweep
+from analysis.runs import compare, sweep
 from figures.shared import style
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.drawing import Drawing, look
@@ -157,7 +157,7 @@ def test_no_failure_of_a_picture_ends_a_sweep(tmp_path, monkeypatch, capsys):
                 file.write(f'{{"step": {step}, "kind": "eval", "return": 1.0, "success": 0.0}}\n')
             tick()
 
-    monkeypatch.setattr(reporter, "REDRAW_SECONDS", 0.0)
+    monkeypatch.setattr(compare, "REDRAW_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "execute", run)
     monkeypatch.setattr(figures.shared.curves, "draw", fail)
     with pytest.raises(SystemExit) as stop:

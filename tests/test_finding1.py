@@ -213,7 +213,7 @@ def test_runs_on_another_buffer_are_refused_with_the_flag_that_gives_room(tmp_pa
 
 def test_full_size_without_a_gpu_is_planned_with_a_warning_in_hours(monkeypatch):
     monkeypatch.setattr(estimate, "seconds_per_run", lambda config: float("nan"))
-    told = estimate.told(make_config("lever_pull", "paper"), 2.0, 2, must_render=True)
+    told = estimate.in_words(make_config("lever_pull", "paper"), 2.0, 2, must_render=True)
     assert told.startswith("warning: ") and "\n" not in told
     assert re.search(r"\d+ days", told) and "--preset" in told
 
@@ -221,7 +221,7 @@ def test_full_size_without_a_gpu_is_planned_with_a_warning_in_hours(monkeypatch)
 @pytest.mark.parametrize(("seconds", "said"), [(10.0, "10 seconds"), (60.0, "1 minute "), (5400.0, "1.5 hours")])
 def test_an_estimate_is_in_the_unit_that_fits(seconds, said, monkeypatch):
     monkeypatch.setattr(estimate, "seconds_per_run", lambda config: seconds)
-    told = estimate.told(make_config("mini_lever", "smoke"), 1.0, 1, must_render=True)
+    told = estimate.in_words(make_config("mini_lever", "smoke"), 1.0, 1, must_render=True)
     assert said in told and "nan" not in told
 
 

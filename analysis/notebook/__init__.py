@@ -1,9 +1,11 @@
-"""What the notebooks show: dreams beside the simulator, positions read off features, and what the studies say of both.
+"""Provides what the notebooks show: predictions beside the simulator, positions that probes read, and verdicts.
 
-A slice is a small file of recorded stretches, a few of which ship in ``notebooks/data`` with two world models
-(``python -m analysis.demo`` makes them from trained runs). Two models and a few stretches show how something is
-measured; how often it is so comes from the result files, and its verdict from the ledger.
+A slice is a small file of recorded stretches. A few ship in ``notebooks/data`` with two world models, which
+``python -m analysis.demo`` makes from trained runs. Two models and a few stretches show how something is measured. How
+often it happens is read from the result files, and its verdict from the ledger.
 """
+
+# ruff: noqa: F401
 
 from analysis.notebook.kinds import dreamed_anyway, in_words, right_and_wrong, tally, typical
 from analysis.notebook.pictures import bar, moment, picture, smaller
@@ -11,31 +13,3 @@ from analysis.notebook.probes import probe_errors, probes_in_words, read_positio
 from analysis.notebook.rollouts import Explorer, Record, Rollout, Setting
 from analysis.notebook.slices import load_slice, save_slice, shipped_tasks
 from analysis.notebook.studies import item, ledger, rates, study_errors, verdicts
-
-__all__ = [
-    "Explorer",
-    "Record",
-    "Rollout",
-    "Setting",
-    "bar",
-    "dreamed_anyway",
-    "in_words",
-    "item",
-    "ledger",
-    "load_slice",
-    "moment",
-    "picture",
-    "probe_errors",
-    "probes_in_words",
-    "rates",
-    "read_positions",
-    "right_and_wrong",
-    "save_slice",
-    "shipped_tasks",
-    "smaller",
-    "study_errors",
-    "tally",
-    "true_positions",
-    "typical",
-    "verdicts",
-]

@@ -1,4 +1,4 @@
-"""How long a run may take on this machine: a few updates and frames, timed."""
+"""Estimates how long a run may take on this machine, from the times of a few updates and frames."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from hdream_core.support.words import duration
 
 UPDATES = 2
 ENV_STEPS = 20
-FULL_UPDATE = 45.0  # seconds of an update at full size on a CPU, roughly
+FULL_UPDATE = 45.0  # seconds; rough time of an update at full size on a CPU
 LARGE = 10**10  # parameters times steps of a batch; 2 * 10**9 for the preset cpu, 5 * 10**10 at full size
 
 
-def told(config: Config, left: float, workers: int, must_render: bool) -> str:
-    """A line for the user of a sweep on this machine.
+def in_words(config: Config, left: float, workers: int, must_render: bool) -> str:
+    """Returns a line with the estimated time of a sweep on this machine.
 
     Args:
         config: of its runs.
-        left: how many whole runs the rest of all comes to.
+        left: work that is left, in whole runs.
         workers: runs at a time.
-        must_render: whether anything is going to be played here; a plan alone does without an estimate.
+        must_render: whether this machine must render; for a plan alone it need not.
 
     Raises:
-        RenderingError: if nothing renders here and must; the runs would say the same, each in its log.
+        RenderingError: if it cannot render and must; the runs would fail in the same way.
     """
     try:
         seconds = seconds_per_run(config) * left / min(workers, cores())
@@ -46,28 +46,28 @@ def told(config: Config, left: float, workers: int, must_render: bool) -> str:
                 f"warning: a model of full size without a GPU takes about {guess} for what is left, at some "
                 f"{FULL_UPDATE:.0f} seconds an update, not timed here; --preset cpu is made for such a machine"
             )
-        known = f"about {duration(seconds)}"
+        estimate = f"about {duration(seconds)}"
     except RenderingError as error:
         if must_render:
             raise
-        known = f"no estimate, since nothing renders here ({error}),"
-    return f"{known} for what is left, {workers} at a time, with this machine as busy as it is now"
+        estimate = f"no estimate, since nothing renders here ({error}),"
+    return f"{estimate} for what is left, {workers} at a time, with this machine as busy as it is now"
 
 
 def seconds_per_run(config: Config) -> float:
-    """Estimated seconds of one run alone on the machine: updates, evaluation episodes, and online the environment.
+    """Estimates the seconds of one run alone on the machine: updates, evaluations and, online, its environment.
 
-    NaN for a full-size model on a CPU.
+    It is NaN for a full-size model on a CPU.
     """
     env = make_env(config, seed=0)
     env.reset()
     spec, rng = Spec.of(env), np.random.default_rng(0)
     env_step = _time(lambda: env.step(spec.action.sample(rng)), ENV_STEPS) / spec.action_repeat
     if pick_device(config.train.device).type == "cpu" and _is_large(config, spec):
-        return float("nan")  # a single update of this size takes most of a minute here; no estimate is worth that
+        return float("nan")  # timing a single update would take most of a minute
     update = _seconds_per_update(config, spec)
-    gc.collect()  # the agent, which refers to itself
-    torch.cuda.empty_cache()  # of a GPU: the runs want the memory
+    gc.collect()  # frees the agent, which refers to itself
+    torch.cuda.empty_cache()  # leaves the GPU's memory to the runs
     updates = config.train.steps / config.train.train_every
     evaluations = config.train.steps / config.eval.every + 1
     played = evaluations * config.eval.episodes * env.time_limit
@@ -95,7 +95,7 @@ def _seconds_per_update(config: Config, spec: Spec) -> float:
 
 def _time(work, times: int) -> float:
     for _ in range(WARM_UP + 1 if torch.cuda.is_available() else 1):
-        work()  # the first calls allocate, compile and record
+        work()  # the first calls are slow: they allocate, compile and record
     start = time.perf_counter()
     for _ in range(times):
         work()

@@ -14,8 +14,8 @@ import numpy as np
 
 from analysis.results import comparisons
 from analysis.results.schema import LARGEST, PAPER, SCHEMA_VERSION, Result, ResultError, now_utc
-from analysis.runs.held import ASKED
 from analysis.runs.sweep import Run
+from analysis.runs.target import ASKED
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support import provenance, untrusted

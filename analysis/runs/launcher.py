@@ -1,4 +1,4 @@
-"""Where a sweep's runs are trained: on this machine, on a Slurm cluster, or nowhere."""
+"""Chooses where a sweep's runs are trained: on this machine, on a Slurm cluster, or nowhere."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MOST_WORKERS = 4096
 def pick(
     name: Literal["local", "slurm", "none"], settings: Sequence[str], asked: int, waiting: int, plan_only: bool = False
 ) -> tuple[int, Launch]:
-    """How many runs go on at once, and what has them trained.
+    """Returns how many runs are trained at once, and the function that trains them.
 
     Args:
         name: of the launcher.
         settings: name=value for Slurm.
-        asked: workers that the user wants; 0 leaves it to the launcher.
+        asked: number of workers; 0 leaves it to the launcher.
         waiting: runs that are not done.
         plan_only: whether nothing will be trained, so that Slurm need not be here.
 
@@ -47,8 +47,8 @@ def pick(
             return sweep.pick_workers(asked, waiting), sweep.execute
 
 
-def told(settings: Sequence[str], workers: int, planned: Sequence[sweep.Run]) -> str:
-    """Says what ``--launcher slurm`` would submit: parameters, command and script.
+def preview(settings: Sequence[str], workers: int, planned: Sequence[sweep.Run]) -> str:
+    """Returns what ``--launcher slurm`` would submit: parameters, command and script.
 
     Args:
         settings: name=value for Slurm.
@@ -58,11 +58,11 @@ def told(settings: Sequence[str], workers: int, planned: Sequence[sweep.Run]) ->
     waiting = [run.folder.absolute() for run in planned if not run.done]
     options = {"array_parallelism": workers} | slurm_options.checked(dict(map(setting, settings)))
     logs = slurm.logs_of(planned[0].folder)
-    return slurm_options.told(logs, options, len(waiting), sweep.command(waiting[0]) if waiting else [])
+    return slurm_options.preview(logs, options, len(waiting), sweep.command(waiting[0]) if waiting else [])
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Name and value of ``name=value``: a number, true or false, JSON for a list or an object, or a string."""
+    """Parses ``name=value``; the value is a number, true or false, JSON for a list or an object, or a text."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ConfigError(f"--slurm {text}: expected name=value, e.g. partition=gpu")
@@ -77,7 +77,7 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 def expand(words: Sequence[str]) -> list[str]:
-    """A command line with every ``--slurm-NAME VALUE`` as a value of ``--slurm``.
+    """Returns a command line with every ``--slurm-NAME VALUE`` turned into a value of ``--slurm``.
 
     Raises:
         ConfigError: if such a flag has no value.

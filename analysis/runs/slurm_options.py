@@ -1,6 +1,6 @@
-"""Parameters of the Slurm jobs of a sweep: ours with the user's over them, checked, and the script made of them.
+"""Checks the parameters of a sweep's Slurm jobs, and makes the script for sbatch.
 
-Nothing here asks Slurm, so a plan can be shown on a machine without it.
+Nothing here calls Slurm, so a plan can be shown on a machine without it.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 
 from hdream_core.support.errors import ConfigError
 
-# A run that takes longer than a job (minutes) is queued again; the seconds before the job's end at which it is told to
-# save itself leave time for an episode on a slow machine.
+# ``time`` is in minutes; a run that takes longer is queued again. ``signal_delay_s`` before the job's end the run is told
+# to save itself; that leaves time for an episode on a slow machine.
 DEFAULTS = {
     "job_name": "hdream",
     "time": 24 * 60,
     "signal_delay_s": 300,
     "stderr_to_stdout": True,
-    "additional_parameters": {"requeue": True},  # wherever the cluster's own default is not to
+    "additional_parameters": {"requeue": True},  # whatever the cluster's own default is
 }
 UNITS = {"time": "minutes", "signal_delay_s": "seconds"}
 COUNTS = ("array_parallelism", "cpus_per_gpu", "cpus_per_task")
 LISTS = ("setup", "teardown", "srun_args")
-ONES = ("nodes", "ntasks_per_node", "ntasks")  # a run is one process: a second one would find it locked
+ONES = ("nodes", "ntasks_per_node", "ntasks")  # a run is one process
 OURS = ("array", "output", "error", "open_mode", "signal")
-# What a plan says of a job, and the parameters that it may come from.
-TOLD = {
+# What a plan shows of a job, and the parameters that may set it.
+SHOWN = {
     "partition": ("partition",),
     "time": ("time",),
     "memory": ("mem", "mem_per_cpu", "mem_per_gpu"),
@@ -42,7 +42,7 @@ LOG_LEVEL = "SUBMITIT_LOG_LEVEL"
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns our settings of a job with the user's over them.
+    """Returns the default settings of a job, overridden by the user's.
 
     Raises:
         ConfigError: naming a parameter that submitit does not know or that has a value of another kind, or if the time
@@ -64,13 +64,13 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _further(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Name, as submitit would spell it, and value of each additional parameter."""
+    """Returns the name, as submitit spells it, and the value of each additional parameter."""
     further = settings["additional_parameters"]
     return [(name.replace("-", "_"), value) for name, value in further.items()] if isinstance(further, Mapping) else []
 
 
 def _expected(name: str, value: Any) -> str:
-    """What a parameter must be; empty where it is that, or where Slurm is the one to judge."""
+    """Returns what a parameter must be; empty if it is right, or if only Slurm can tell."""
     count = type(value) is int and value > 0
     if name in OURS:
         return "a sweep sets it itself"
@@ -90,10 +90,10 @@ def _expected(name: str, value: Any) -> str:
 
 
 def executor(logs: Path, settings: Mapping[str, Any]) -> Any:
-    """Makes submitit's executor, which writes the scripts and has Slurm take them; writes nothing itself.
+    """Makes submitit's executor, which writes the scripts and submits them; this function writes nothing.
 
     Args:
-        logs: folder of what it will write.
+        logs: folder that it will write to.
         settings: its parameters.
 
     Raises:
@@ -125,8 +125,8 @@ def script(logs: Path, settings: Mapping[str, Any], jobs: int) -> str:
     return made._make_submission_file_text(made._submitit_command_str, "")
 
 
-def told(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[str]) -> str:
-    """Says what Slurm would be given, for a plan.
+def preview(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[str]) -> str:
+    """Returns what would be submitted to Slurm, for a plan.
 
     Args:
         logs: folder of the jobs' output.
@@ -139,9 +139,9 @@ def told(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[s
     at_once = min(jobs, settings["array_parallelism"])
     lines = [f"Slurm: {f'an array of {jobs} jobs, at most {at_once} at once' if jobs > 1 else 'one job'}, each:"]
     given = settings | dict(_further(settings))
-    for label, names in TOLD.items():
-        found = {name: given[name] for name in names if name in given}
-        values = [f"{name}={value}" if len(names) > 1 else f"{value}" for name, value in found.items()]
+    for label, names in SHOWN.items():
+        pairs = [(name, given[name]) for name in names if name in given]
+        values = [f"{name}={value}" if len(names) > 1 else f"{value}" for name, value in pairs]
         unit = f" {UNITS[label]}" if label in UNITS else ""
         lines.append(f"  {label:<10} {', '.join(values) or 'as the cluster has it'}{unit}")
     lines += [f"  {'command':<10} {shlex.join(command)}", "Its script for sbatch:"]
@@ -149,9 +149,9 @@ def told(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[s
 
 
 def _import_submitit() -> ModuleType:
-    """Imports submitit as it is, without its logging.
+    """Imports submitit without its logging.
 
-    By default its import closes the log handlers of all other packages, one of which closes standard error with itself.
+    By default the import closes the log handlers of all other packages, one of which also closes standard error.
     """
     given = os.environ.get(LOG_LEVEL)
     os.environ[LOG_LEVEL] = given or "NOCONFIG"

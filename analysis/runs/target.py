@@ -1,8 +1,8 @@
-"""What a result file holds already, and what a command may make of it: never less or anything else without a word.
+"""Decides what a command may do to a result file that exists: it adds to the file, or it is refused.
 
-A result is a grid of methods and seeds under one set of settings: those of its runs, and the study's own flags. A
-command with the same settings adds its methods and seeds to those of the file, whose runs must lie in the runs folder.
-Every other command is refused before anything is trained, unless it is told to replace the file.
+A result is a grid of methods and seeds with one set of settings: those of its runs, and the study's own flags. A
+command with the same settings adds its methods and seeds to the file. The file's runs must be in the runs folder. Every
+other command is refused before anything is trained, unless it has --replace.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hdream_core.support.locks import exclusive
 from hdream_core.support.settings import flatten
 
 REMEDY = "it stays as it is: give --results another folder, or add --replace"
-FREE = (*MAY_CHANGE, "seed", "offline_buffer")  # settings that differ between runs of one result; buffers have a hash
+FREE = (*MAY_CHANGE, "seed", "offline_buffer")  # settings that may differ within a result; buffers have a hash
 ASKED = "asked"  # the note with the study's own flags
 
 Grid = Callable[[Sequence[str], Sequence[int]], list[Config]]
@@ -36,17 +36,17 @@ Cell = tuple[str, int]  # method and seed
 
 @dataclass(frozen=True)
 class Target:
-    """The result file that a command writes.
+    """Describes the result file that a command writes.
 
     Attributes:
         path: of the file.
         methods, seeds: that the command asks for.
-        grid: configs of methods and seeds with the command's settings.
+        grid: returns the configs of methods and seeds with the command's settings.
         runs: folder of the runs.
         own: the study's own flags by name.
-        command: for the file's attribute of that name.
-        replace: whether what the file holds may go.
-        fixed: whether other methods make another result, rather than a larger one.
+        command: that is stored in the file.
+        replace: whether the file may be replaced.
+        fixed: whether a result with other methods is another result, and not a larger one.
     """
 
     path: Path
@@ -60,19 +60,17 @@ class Target:
     fixed: bool = False
 
     def planned(self) -> list[sweep.Run]:
-        """Returns the runs that the file is to be of: those asked for, and those that it holds already.
+        """Returns the runs of the result: those asked for, and those that the file holds already.
 
         Raises:
-            ConfigError: in one line, if the file holds what this command would not make.
+            ConfigError: if the file holds something that this command would not make.
         """
-        found = None if self.replace else read(self.path)
-        if found is None:
+        old = None if self.replace else read(self.path)
+        if old is None:
             return sweep.plan(self.grid(self.methods, self.seeds), self.runs)
-        methods = self._methods(found)
-        seeds = sorted({*self.seeds, *map(int, found.axes["seed"])})
-        wanted = self._checked(found, methods, seeds)
-        planned = sweep.plan(wanted, self.runs)
-        self._check_runs(found, planned)
+        seeds = sorted({*self.seeds, *map(int, old.axes["seed"])})
+        planned = sweep.plan(self._checked(old, self._methods(old), seeds), self.runs)
+        self._check_runs(old, planned)
         return planned
 
     def asks(self, run: sweep.Run) -> bool:
@@ -80,22 +78,22 @@ class Target:
         return run.config.method in self.methods and run.config.seed in self.seeds
 
     def full_command(self) -> str:
-        """The command that makes the file: with those before it, if it alone asks for less than the file holds."""
-        found = None if self.replace else read(self.path)
-        if found is None or set(cells(found)) <= {(m, s) for m in self.methods for s in self.seeds}:
+        """Returns the commands that make the file: this one, after those whose runs it does not ask for."""
+        old = None if self.replace else read(self.path)
+        if old is None or set(cells(old)) <= {(m, s) for m in self.methods for s in self.seeds}:
             return self.command
-        before = str(found.attributes["command"])
+        before = str(old.attributes["command"])
         return before if self.command in before.split(" && ") else f"{before} && {self.command}"
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Keeps other commands from reading or writing the file while the block does."""
+        """Locks the file against other commands within the block."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(self.path.with_name(f".{self.path.name}.lock"), f"writing {self.path.name}"):
             yield
 
     def check_unchanged(self, planned: Sequence[sweep.Run]) -> None:
-        """Raises ConfigError if the file has come to hold more than these runs: another command was at it meanwhile."""
+        """Raises ConfigError if another command has meanwhile added runs to the file."""
         if self.replace:
             return
         ours = {(run.config.method, run.config.seed) for run in planned}
@@ -106,47 +104,46 @@ class Target:
                     "makes the result of both"
                 )
 
-    def _methods(self, found: Result) -> list[str]:
-        """Those of the file, and then the others that were asked for."""
-        held = found.methods
-        merged = list(dict.fromkeys((*held, *self.methods)))
-        places = [merged.index(method) for method in self.methods]
-        if places != sorted(places) or (self.fixed and held != list(self.methods)):
-            self._refuse(f"a result of {' '.join(held)}, in this order, not of {' '.join(self.methods)}")
+    def _methods(self, old: Result) -> list[str]:
+        """Returns the methods of the file, and then the others that were asked for."""
+        merged = list(dict.fromkeys((*old.methods, *self.methods)))
+        order = [merged.index(method) for method in self.methods]
+        if order != sorted(order) or (self.fixed and old.methods != list(self.methods)):
+            self._refuse(f"a result of {' '.join(old.methods)}, in this order, not of {' '.join(self.methods)}")
         return merged
 
-    def _checked(self, found: Result, methods: Sequence[str], seeds: Sequence[int]) -> list[Config]:
-        """The configs of a grid, if the file's settings are the same."""
+    def _checked(self, old: Result, methods: Sequence[str], seeds: Sequence[int]) -> list[Config]:
+        """Returns the configs of a grid if the file has the same settings."""
         try:
             wanted = self.grid(methods, seeds)
-            before = {method: flatten(from_dict(config)) for method, config in found.config.items()}
+            before = {method: flatten(from_dict(config)) for method, config in old.config.items()}
         except ConfigError as error:
             raise ConfigError(
                 f"{self.path}: holds a result that this version cannot add to ({error}); {REMEDY}"
             ) from None
         mode = "offline" if wanted[0].offline_buffer else "online"
-        if (held := found.attributes.get("mode", mode)) != mode:
-            self._refuse(f"an {held} result, not an {mode} one")
+        if (saved_mode := old.attributes.get("mode", mode)) != mode:
+            self._refuse(f"an {saved_mode} result, not an {mode} one")
         for config in wanted:
             for name, value in flatten(config).items():
                 saved = before.get(config.method, {}).get(name, value)
                 if name not in FREE and saved != value:
                     self._refuse(f"a result with {name}={saved}, not {value} (whose runs need another --runs, too)")
-        self._check_buffer(found, wanted[0])
-        self._check_own(found)
+        self._check_buffer(old, wanted[0])
+        self._check_own(old)
         return wanted
 
-    def _check_buffer(self, found: Result, config: Config) -> None:
-        held = found.attributes["buffer_sha256"]
-        with contextlib.suppress(DatasetError):  # one that is still to be built
+    def _check_buffer(self, old: Result, config: Config) -> None:
+        held = old.attributes["buffer_sha256"]
+        with contextlib.suppress(DatasetError):  # a buffer that is not built yet
             now = read_metadata(Path(config.offline_buffer))["hdream"]["sha256"] if config.offline_buffer else ""
             if held and now and held != now:
                 self._refuse(
                     f"a result on another buffer (sha256 {held[:12]}) than {config.offline_buffer} ({now[:12]})"
                 )
 
-    def _check_own(self, found: Result) -> None:
-        held = found.notes.get(ASKED)
+    def _check_own(self, old: Result) -> None:
+        held = old.notes.get(ASKED)
         if self.own and not isinstance(held, dict):
             flags = ", ".join(map(flag_of, self.own))
             self._refuse(f"a result of an older version, which does not say what it was made with ({flags})")
@@ -154,13 +151,13 @@ class Target:
             if held.get(name) != value:
                 self._refuse(f"a result with {flag_of(name)} {held.get(name)}, not {value}")
 
-    def _check_runs(self, found: Result, planned: Sequence[sweep.Run]) -> None:
-        """What the file holds lies in the runs folder, as far as it has come, and no cell of the grid stays empty."""
-        held = cells(found)
+    def _check_runs(self, old: Result, planned: Sequence[sweep.Run]) -> None:
+        """Checks that the runs folder has all that the file holds, and that the grid will be complete."""
+        held = cells(old)
         for run in planned:
             cell = run.config.method, run.config.seed
             if cell in held:
-                needed = run.config.train.steps if found.attributes.get("complete", True) else held[cell]
+                needed = run.config.train.steps if old.attributes.get("complete", True) else held[cell]
                 if not (run.done or run.step >= needed):
                     self._refuse(f"a result of {_named(cell)} at step {needed}, but {run.folder} is at step {run.step}")
             elif not (self.asks(run) or run.done):
@@ -177,7 +174,7 @@ def read(path: Path) -> Result | None:
     """Reads a result file if it exists.
 
     Raises:
-        ResultError: if it is damaged or no result of methods and seeds; the message says what to do about it.
+        ResultError: if it is damaged or has no methods and seeds; the message says what to do.
     """
     if not path.exists():
         return None
@@ -191,7 +188,7 @@ def read(path: Path) -> Result | None:
 
 
 def cells(found: Result) -> dict[Cell, int]:
-    """Methods and seeds that a result has numbers of, each with the last step that it has an evaluation at, or 0."""
+    """Returns the methods and seeds that a result has values for, each with the step of the last evaluation, or 0."""
     steps, held = found.axes.get("step", np.zeros(0, np.int64)), {}
     for axes, values in found.data.values():
         if axes[:2] != ("method", "seed"):
