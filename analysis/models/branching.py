@@ -1,9 +1,9 @@
-"""Branches from recorded states: altered actions, and what the simulator itself does under them.
+"""Branches from recorded states: alters actions and plays them in the simulator.
 
-A branch is a window of an episode that no model has trained on: ``context`` frames seen, then H steps to come. From
-the recorded simulator state at the last frame seen, each alternative plays H actions of its own. An altered one counts
-only where the simulator shows that the object is never touched under it: then no reward and no motion can follow from
-anything but a mistaken correlation.
+A branch is a window of an episode that no model has trained on: ``context`` frames are seen, and H steps follow. From
+the recorded simulator state at the last frame seen, each alternative plays H actions of its own. An altered alternative
+counts only if the simulator shows that the object is never touched under it. Then a predicted reward or motion can only
+come from a mistaken correlation.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from analysis.models.segments import Segments
 from analysis.results.tasks import task_facts
 
 ASIDE = 8  # steps of full sideways motion: about 8 cm on Meta-world, 16 px on the miniature
-EARLY = 5  # stop so many steps before the object would have moved
+EARLY = 5  # steps; so long before the object would have moved the hand stops
 SIDEWAYS = 0  # the action's dimension along x
 GRIPPER = 3  # Meta-world's last action dimension, which alternatives leave as recorded
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What the simulator does in B branches over H steps."""
+    """Holds what the simulator does in B branches over H steps."""
 
     action: np.ndarray  # (B, H, A) as played
     reward: np.ndarray  # (B, H)
     displacement: np.ndarray  # (B, H) of the main object from where it was at the branch, in units of ``positions``
-    valid: np.ndarray  # (B,) whether the alternative exists for the branch, and if altered touches nothing
+    valid: np.ndarray  # (B,) whether the branch has the alternative and, if altered, touches nothing
 
 
 Alternative = Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray | None]
 
 
 def recorded(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray:
-    """The actions of the record: a control, in which nothing is counterfactual."""
+    """Returns the recorded actions, as a control."""
     return action
 
 
 def halt(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray:
-    """The hand stays where it is."""
+    """Keeps the hand where it is."""
     return _still(action, 0)
 
 
 def stop_short(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray | None:
-    """The recorded approach, stopped before contact; only where the record has a contact that can be prevented."""
+    """Stops the recorded approach before contact; None if the record has no contact that can be prevented."""
     contact = np.flatnonzero(moved > touched)
     if not len(contact) or contact[0] < EARLY:
         return None
@@ -55,14 +55,14 @@ def stop_short(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touch
 
 
 def displaced(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray:
-    """First aside, away from the object, then the recorded path from there: the same motion in another place."""
+    """Moves the hand aside, away from the object, and then along the recorded path: the same motion elsewhere."""
     aside = _still(action[:ASIDE], 0)
     aside[:, SIDEWAYS] = -1.0 if towards[SIDEWAYS] > 0 else 1.0
     return np.concatenate([aside, action[: len(action) - ASIDE]])
 
 
 def mirrored(action: np.ndarray, moved: np.ndarray, towards: np.ndarray, touched: float) -> np.ndarray:
-    """The recorded path with left and right exchanged."""
+    """Exchanges left and right of the recorded path."""
     altered = action.copy()
     altered[:, SIDEWAYS] *= -1
     return altered
@@ -92,25 +92,36 @@ def simulate(env: Any, segments: Segments, context: int, alternative: str) -> Tr
     for i, state in enumerate(states):
         action = alter(actions[i], moved[i], at[i] - hand[i], task.touched)
         played.append(actions[i] if action is None else action)
-        reward, positions = _play(env, state, played[-1], task.main)
+        _, reward, positions = play_from(env, state, played[-1])
         rewards.append(reward)
-        displacement.append(np.linalg.norm(positions - at[i], axis=-1))
+        displacement.append(np.linalg.norm(positions[task.main] - at[i], axis=-1))
         valid.append(alternative == "recorded" or (action is not None and displacement[-1].max() <= task.touched))
     return Truth(np.stack(played), np.stack(rewards), np.stack(displacement), np.array(valid))
 
 
-def _play(env: Any, state: np.ndarray, actions: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rewards ``(H,)`` and positions of an object ``(H, d)`` under the actions, from a saved state."""
+def play_from(
+    env: Any, state: np.ndarray, actions: np.ndarray, render: bool = False
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Plays H actions from a saved state.
+
+    Returns:
+        Frames ``(H, ...)``, none unless they are rendered; rewards ``(H,)``; positions by name, ``(H, d)`` each.
+    """
     env.restore_state(state)
-    rewards, positions = [], []
+    images, rewards, positions = [], [], []
     for action in actions:
-        rewards.append(env.advance(action))
-        positions.append(env.object_positions()[name])
-    return np.array(rewards), np.array(positions)
+        if render:
+            obs, reward, *_ = env.step(action)
+            images.append(obs["image"])
+        else:
+            reward = env.advance(action)
+        rewards.append(reward)
+        positions.append(env.object_positions())
+    return np.array(images), np.array(rewards), {name: np.array([p[name] for p in positions]) for name in positions[0]}
 
 
 def _still(action: np.ndarray, start: int) -> np.ndarray:
-    """The actions with the hand at rest from row ``start`` on; a gripper does as recorded."""
+    """Returns the actions with the hand at rest from row ``start`` on; a gripper moves as recorded."""
     altered = action.copy()
     altered[start:, : min(action.shape[1], GRIPPER)] = 0.0
     return altered

@@ -1,9 +1,10 @@
-"""What a world model's representation says of the true state: features of windows, and probes on them (C.4)."""
+"""Computes features of windows, and fits probes that read the true state off them (C.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,34 +15,33 @@ from analysis.results.tasks import task_facts
 from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
 
-KINDS = ("posterior", "open_loop")  # features with all frames seen, and imagined after the context
-PROBES = ("mlp", "linear", "shuffled", "constant")
+KINDS = ("posterior", "open_loop")  # features with all frames seen, and in open loop after the context
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of N windows of T rows."""
+    """Holds the features of N windows of T rows."""
 
     posterior: np.ndarray  # (N, T, F) all frames seen
-    open_loop: np.ndarray  # (N, T - context, F) the first ``context`` frames seen, the rest imagined
+    open_loop: np.ndarray  # (N, T - context, F) after ``context`` frames seen
 
 
 def features(agent: Agent, segments: Segments, context: int, seed: int = 0) -> Features:
-    """Posterior and open-loop features of the same windows, one sample of the latents each."""
+    """Returns posterior and open-loop features of the same windows, one sample of the latents each."""
     import torch
 
     posterior = open_loop = np.empty(0)
     for some, batch in batches(agent, segments, seed=seed):
         with torch.no_grad():
             found = agent.features(batch), agent.open_loop(batch, context).feat
-        if not posterior.size:  # filled in place: at full size it is 8 GB
+        if not posterior.size:  # filled in place: at full size it takes 8 GB
             posterior, open_loop = (np.empty((len(segments), *x.shape[1:]), np.float32) for x in found)
         posterior[some], open_loop[some] = (x.float().cpu().numpy() for x in found)
     return Features(posterior, open_loop)
 
 
 def folds_of(segments: Segments, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Training and validation segments of each fold; whole episodes go to one side, and each is validated on once.
+    """Returns training and validation segments of each fold; each episode is in one validation set.
 
     Raises:
         ConfigError: if there are fewer episodes than folds, or only one.
@@ -56,14 +56,42 @@ def folds_of(segments: Segments, folds: int) -> list[tuple[np.ndarray, np.ndarra
     return [(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in held]
 
 
+def read_off(
+    x: np.ndarray, y: np.ndarray, segments: Segments, folds: int, probes: Mapping[str, Callable]
+) -> dict[str, np.ndarray]:
+    """Returns what probes read off features of episodes that they were not fitted on, ``(N, T, D)`` each.
+
+    Args:
+        x: ``(S, N, T, F)`` features, S samples of the latents. Probes are fitted on all samples, and their answers are
+            averaged.
+        y: ``(N, T, D)`` targets.
+        segments: N windows.
+        folds: of the episodes.
+        probes: by name, what fits a probe to ``(M, F)`` features and ``(M, D)`` targets.
+    """
+    read = {name: np.full(y.shape, np.nan) for name in probes}
+    for train, heldout in folds_of(segments, folds):
+        x_train = x[:, train].reshape(-1, x.shape[-1])
+        y_train = np.tile(y[train].reshape(-1, y.shape[-1]), (len(x), 1))
+        for name, fit in probes.items():
+            read[name][heldout] = fit(x_train, y_train)(x[:, heldout]).mean(0)
+    return read
+
+
+def positions_of(segments: Segments) -> dict[str, np.ndarray]:
+    """Returns the true positions of hand and objects, ``(N, T, d)``, in centimetres (pixels on the miniature)."""
+    scale = task_facts(segments.task).reported_per_length
+    return {name: where * scale for name, where in segments.positions().items()}
+
+
 def regress(
     agent: Agent, segments: Segments, context: int, config: ProbeConfig, seeds: int, folds: int
 ) -> dict[str, np.ndarray]:
-    """Errors of all probes on one agent's features, on episodes that the probe was not fitted on.
+    """Returns the errors of all probes on one agent's features, on episodes that the probe was not fitted on.
 
     Args:
-        agent: whose representation is probed.
-        segments: from several episodes that differ in their goals.
+        agent: whose features are probed.
+        segments: from several episodes with different goals.
         context: frames seen before the open-loop features.
         config: of the MLP.
         seeds: fits of the MLP on each fold.
@@ -71,35 +99,36 @@ def regress(
 
     Returns:
         ``<probe>/<kind>`` to the mean squared distance of each object in each episode, ``(episodes, objects)``, in
-        square centimetres (pixels on the miniature); for the MLP ``(seeds, episodes, objects)``. Over the steps from
-        ``context`` on for both kinds, so that they can be compared. NaN for an episode that no segment is from.
+        square centimetres (pixels on the miniature); for the MLP ``(seeds, episodes, objects)``. Both kinds are
+        compared over the steps from ``context`` on. NaN for an episode that no segment is from.
     """
-    found, truth = features(agent, segments, context), segments.positions()
-    target = np.concatenate(list(truth.values()), -1) * task_facts(segments.task).reported_per_length  # (N, T, D)
+    found, truth = features(agent, segments, context), positions_of(segments)
+    target = np.concatenate(list(truth.values()), -1)  # (N, T, D)
     ends = np.cumsum([values.shape[-1] for values in truth.values()])[:-1]  # of each object's columns
-    shape = (len(segments.episodes), len(truth))
-    errors = {f"{name}/{kind}": np.full((seeds, *shape), np.nan) for name in PROBES for kind in KINDS}
-    for train, validation in folds_of(segments, folds):
-        for kind in KINDS:
-            x, y = getattr(found, kind), target if kind == "posterior" else target[:, context:]
-            x_train, y_train = (a[train].reshape(-1, a.shape[-1]) for a in (x, y))
-            shuffled = np.random.default_rng(0).permutation(y_train)  # features that say nothing of their targets
-            fitted: dict[str, list[Callable]] = {
-                "mlp": [MLPProbe(x_train, y_train, config, seed) for seed in range(seeds)],
-                "linear": [LinearProbe(x_train, y_train)],
-                "constant": [ConstantProbe(x_train, y_train)],
-                "shuffled": [MLPProbe(x_train, shuffled, config, 0)],
-            }
-            for name, probes in fitted.items():
-                for seed, probe in enumerate(probes):
-                    difference = (probe(x[validation]) - y[validation])[:, context if kind == "posterior" else 0 :]
-                    _by_episode(difference, segments.episode[validation], ends, errors[f"{name}/{kind}"][seed])
-    return {name: values if name.startswith("mlp/") else values[0] for name, values in errors.items()}
+    probes = {f"mlp {seed}": partial(MLPProbe, config=config, seed=seed) for seed in range(seeds)}
+    probes |= {"linear": LinearProbe, "constant": ConstantProbe, "shuffled": lambda x, y: _shuffled(x, y, config)}
+    errors = {}
+    for kind in KINDS:
+        x, y = getattr(found, kind)[None], target if kind == "posterior" else target[:, context:]
+        table = {}
+        for name, positions in read_off(x, y, segments, folds, probes).items():
+            difference = (positions - y)[:, context if kind == "posterior" else 0 :]
+            table[name] = _by_episode(difference, segments, ends)
+        errors[f"mlp/{kind}"] = np.stack([table.pop(f"mlp {seed}") for seed in range(seeds)])
+        errors |= {f"{name}/{kind}": values for name, values in table.items()}
+    return errors
 
 
-def _by_episode(difference: np.ndarray, episode: np.ndarray, ends: np.ndarray, out: np.ndarray) -> None:
-    """Fills ``(episodes, objects)`` with mean squared distances, from differences ``(n, T, D)`` of n segments."""
+def _shuffled(x: np.ndarray, y: np.ndarray, config: ProbeConfig) -> MLPProbe:
+    """Returns an MLP fitted to shuffled targets, about which the features say nothing."""
+    return MLPProbe(x, np.random.default_rng(0).permutation(y), config, 0)
+
+
+def _by_episode(difference: np.ndarray, segments: Segments, ends: np.ndarray) -> np.ndarray:
+    """Returns mean squared distances ``(episodes, objects)`` from differences ``(N, T, D)``."""
+    errors = np.full((len(segments.episodes), len(ends) + 1), np.nan)
     for j, part in enumerate(np.split(difference, ends, -1)):
-        squared = np.square(part).sum(-1).mean(-1)  # (n,)
-        for e in np.unique(episode):
-            out[e, j] = squared[episode == e].mean()
+        squared = np.square(part).sum(-1).mean(-1)  # (N,)
+        for episode in np.unique(segments.episode):
+            errors[episode, j] = squared[segments.episode == episode].mean()
+    return errors

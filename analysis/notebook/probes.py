@@ -1,16 +1,17 @@
-"""Positions read off features of two models, and how far off they are."""
+"""Reads positions off the features of two models, and computes their errors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from analysis.models.probes import ConstantProbe, LinearProbe, MLPProbe, ProbeConfig
-from analysis.models.representation import KINDS, features, folds_of
+from analysis.models.representation import KINDS, features, read_off
+from analysis.models.representation import positions_of as true_positions
 from analysis.models.segments import CONTEXT, Segments
-from analysis.results.tasks import task_facts
 from hdream_core.agent import Agent
 
 NAMES = {"posterior": "seen (posterior)", "open_loop": "imagined (open loop)"}  # kinds of features
@@ -27,54 +28,42 @@ def read_positions(
     probes: Sequence[str] = ("mlp", "linear", "constant"),
     samples: int = 1,
 ) -> Read:
-    """Positions read off features, each window's by a probe that was not fitted on its stretch (C.4).
+    """Returns positions that probes read off features of stretches that they were not fitted on (C.4).
 
-    As in ``representation.regress``, whose errors are these positions': each kind of features has probes of its own,
-    fitted on features of that kind.
+    Their errors are those of ``representation.regress``. Each kind of features has probes of its own.
 
     Args:
-        agent: whose features.
+        agent: whose features are read.
         windows: that do not overlap, of some stretches.
         config: of the MLP.
         folds: of the stretches.
-        context: frames seen before the imagined features.
+        context: frames seen before the open-loop features.
         probes: to fit.
-        samples: of the latents; probes are fitted on all of them, and what they read is averaged. The study has one.
+        samples: of the latents; the study has one.
 
     Returns:
-        By probe, kind of features and object, ``(N, T, d)`` in centimetres (pixels on the miniature); of imagined
+        By probe, kind of features and object, ``(N, T, d)`` in centimetres (pixels on the miniature); for open-loop
         features ``(N, T - context, d)``.
     """
-    found, truth = [features(agent, windows, context, seed) for seed in range(samples)], true_positions(windows)
+    drawn, truth = [features(agent, windows, context, seed) for seed in range(samples)], true_positions(windows)
     target = np.concatenate(list(truth.values()), -1)
     ends = np.cumsum([values.shape[-1] for values in truth.values()])[:-1]
-    make = {"mlp": lambda x, y: MLPProbe(x, y, config, seed=0), "linear": LinearProbe, "constant": ConstantProbe}
+    fits = {"mlp": partial(MLPProbe, config=config, seed=0), "linear": LinearProbe, "constant": ConstantProbe}
     read: Read = {probe: {} for probe in probes}
     for kind in KINDS:
-        x, y = np.stack([getattr(some, kind) for some in found]), target if kind == "posterior" else target[:, context:]
-        out = {probe: np.full(y.shape, np.nan) for probe in probes}
-        for train, held in folds_of(windows, folds):
-            x_train = x[:, train].reshape(-1, x.shape[-1])
-            y_train = np.tile(y[train].reshape(-1, y.shape[-1]), (samples, 1))
-            for probe in probes:
-                out[probe][held] = make[probe](x_train, y_train)(x[:, held]).mean(0)
-        for probe, values in out.items():
+        x, y = np.stack([getattr(one, kind) for one in drawn]), target if kind == "posterior" else target[:, context:]
+        for probe, values in read_off(x, y, windows, folds, {probe: fits[probe] for probe in probes}).items():
             read[probe][kind] = dict(zip(truth, np.split(values, ends, -1), strict=True))
     return read
 
 
-def true_positions(windows: Segments) -> dict[str, np.ndarray]:
-    """Of hand and objects, ``(N, T, d)`` in the units of ``read_positions``."""
-    return {name: where * task_facts(windows.task).reported_per_length for name, where in windows.positions().items()}
-
-
 def probe_errors(read: Mapping[str, Read], windows: Segments, context: int = CONTEXT) -> pd.DataFrame:
-    """Mean squared distance by kind of features and object, over the steps from ``context`` on for both kinds.
+    """Returns the mean squared distance by kind of features and object, over the steps from ``context`` on.
 
     Args:
         read: by model.
         windows: whose positions were read.
-        context: frames seen before the imagined features.
+        context: frames seen before the open-loop features.
 
     Returns:
         A column for the best constant, one for each model's MLP, and one for its linear probe.
@@ -94,12 +83,12 @@ def probe_errors(read: Mapping[str, Read], windows: Segments, context: int = CON
 
 
 def probes_in_words(errors: pd.DataFrame, models: Sequence[str]) -> str:
-    """Which of two models' MLP has the lower error where, and where none is better than the constant; in Markdown."""
+    """Says in Markdown which model's MLP has the lower error, and where it is no better than the constant."""
     lower: dict[str, list[str]] = {name: [] for name in models}
     blind = []
     for (kind, thing), row in errors.iterrows():
         lower[min(models, key=row.__getitem__)].append(f"{thing} {kind}")
         blind += [f"{thing} {kind} with {m} ({row[m]:.0f} against {row.constant:.0f})" for m in models
                   if row[m] >= row.constant]  # fmt: skip
-    told = [f"- Lower error with **{name}**: {', '.join(where) or 'nowhere'}." for name, where in lower.items()]
-    return "\n".join([*told, f"- No better than the constant, so not read at all: {'; '.join(blind) or 'nowhere'}."])
+    lines = [f"- Lower error with **{name}**: {', '.join(where) or 'nowhere'}." for name, where in lower.items()]
+    return "\n".join([*lines, f"- No better than the constant, so not read at all: {'; '.join(blind) or 'nowhere'}."])

@@ -1,4 +1,4 @@
-"""Dreams beside the simulator from one recorded moment on, under the recorded actions or altered ones."""
+"""Plays and predicts from a recorded moment on, under the recorded actions or altered ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis.models.branching import play_from
 from analysis.models.dreams import frames_and_rewards
 from analysis.models.segments import CONTEXT, HORIZON, Segments
 from analysis.notebook import slices
@@ -21,11 +22,11 @@ from hdream_core.data.minari_layout import DatasetError
 from hdream_core.runs.load import load_agent
 from hdream_core.support import places
 
-PUSHED = 3  # action dimensions of the hand that can be altered; a gripper does as recorded
+PUSHED = 3  # action dimensions of the hand that can be altered; a gripper moves as recorded
 
 
 class Setting(NamedTuple):
-    """What the controls say, in the order of ``Explorer.rollout``."""
+    """Holds the values of the controls, in the order of ``Explorer.rollout``."""
 
     stretch: int
     start: int
@@ -41,9 +42,9 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Rollout:
-    """One moment, altered actions from there on: what the simulator does and what models dream of it.
+    """Holds what the simulator does from a moment on, and what models predict.
 
-    Images and rewards start with the context, frames seen and recorded rewards; then come the H steps.
+    Images and rewards start with the context (frames seen and recorded rewards); the H steps follow.
     """
 
     context: int
@@ -58,7 +59,7 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Record:
-    """What was recorded of the same T steps, whose actions nobody altered."""
+    """Holds what was recorded of the same T steps."""
 
     image: np.ndarray  # (T, H, W, C) uint8
     reward: np.ndarray  # (T,)
@@ -66,10 +67,10 @@ class Record:
 
 
 class Explorer:
-    """Recorded stretches, world models, and the simulator that the stretches came from.
+    """Holds recorded stretches, world models, and the simulator that the stretches came from.
 
-    Any thread may ask for rollouts: a notebook's controls play in another than its cells. One at a time has the
-    simulator.
+    Any thread may ask for rollouts, since a notebook's controls run in another thread than its cells. The simulator
+    serves one thread at a time.
 
     Args:
         models: name to exported agent or run folder.
@@ -84,20 +85,21 @@ class Explorer:
 
     @classmethod
     def shipped(cls, task: str = "lever_pull") -> Explorer:
-        """The models and the slice in ``notebooks/data``; DatasetError if the task has none there."""
-        there = slices.shipped_tasks()
-        if task not in there:
+        """Returns the models and the slice in ``notebooks/data``; DatasetError if the task has none there."""
+        shipped = slices.shipped_tasks()
+        if task not in shipped:
             raise DatasetError(
-                f"{slices.DATA}: holds no models of {task}; there are {', '.join(there) or 'none'}; analysis.demo "
+                f"{slices.DATA}: holds no models of {task}; there are {', '.join(shipped) or 'none'}; analysis.demo "
                 f"makes them, and {places.DATA} names the folder in which notebooks/data is"
             )
         return cls(
-            {name: slices.DATA / f"{task}_{name}.safetensors" for name in there[task]}, slices.DATA / f"{task}_slice.h5"
+            {name: slices.DATA / f"{task}_{name}.safetensors" for name in shipped[task]},
+            slices.DATA / f"{task}_slice.h5",
         )
 
     @property
     def env(self) -> Any:
-        """The simulator, made when first asked for: it needs a GL library."""
+        """Returns the simulator; it is made when it is first used, since it needs a GL library."""
         with self._one_plays:
             if self._env is None:
                 size = self.stretches[0]["image"].shape[1]
@@ -107,17 +109,14 @@ class Explorer:
             return self._env
 
     def segments(self, length: int, every: int = 10) -> Segments:
-        """All windows of ``length`` rows whose first row is a multiple of ``every``."""
-        where = [
-            (i, start)
-            for i, rows in enumerate(self.stretches)
-            for start in range(0, len(rows["reward"]) - length + 1, every)
-        ]
+        """Returns all windows of ``length`` rows whose first row is a multiple of ``every``."""
+        lengths = [len(rows["reward"]) for rows in self.stretches]
+        where = [(i, start) for i, rows in enumerate(lengths) for start in range(0, rows - length + 1, every)]
         episode, start = np.array(where, np.int64).T
         return Segments(self.task, self.stretches, episode, start, length)
 
     def about(self) -> str:
-        """Where models and stretches come from, in a sentence."""
+        """Says in a sentence where models and stretches come from."""
         first = next(iter(self.agents.values())).config
         source = "online" if first.offline_buffer is None else f"on a fixed buffer ({self.facts.get('source', '?')})"
         return (
@@ -126,7 +125,7 @@ class Explorer:
         )
 
     def as_recorded(self, windows: Segments, context: int = CONTEXT) -> list[Rollout]:
-        """Truth and dreams under the recorded actions, of many windows at once; nothing is simulated."""
+        """Returns truth and predictions under the recorded actions, for many windows at once, without the simulator."""
         dreams = {name: frames_and_rewards(agent, windows, context) for name, agent in self.agents.items()}
         rows = {name: windows.rows(name) for name in ("action", "image", "reward")}
         where = windows.positions()[task_facts(self.task).main]  # (N, T, d)
@@ -145,11 +144,10 @@ class Explorer:
         ]
 
     def averting(self, windows: Segments, push: float, level: float, context: int = CONTEXT) -> list[Setting]:
-        """Pushes after which a reward that was recorded stays away.
+        """Returns settings in which a push averts a recorded reward.
 
-        Of the windows whose reward is beneath the level when the dream begins and rises above it as recorded, those in
-        which it stays beneath if the hand's path is moved sideways, away from the object (as in
-        ``branching.displaced``): settings for ``rollout``.
+        They are windows whose reward starts at or below the level and rises above it as recorded, but stays below if
+        the hand's path is moved sideways, away from the object (as in ``branching.displaced``).
         """
         reward, where = windows.rows("reward"), windows.positions()
         hand, at = (where[name][:, context - 1, 0] for name in (task_facts(self.task).hand, task_facts(self.task).main))
@@ -160,7 +158,7 @@ class Explorer:
             stretch, start = int(windows.episode[i]), int(windows.start[i])
             action = _pushed(windows.rows("action")[i, context:], aside)
             _, true, _, _ = self._simulate(
-                self.stretches[stretch]["sim_state"][start + context - 1], action, look=False
+                self.stretches[stretch]["sim_state"][start + context - 1], action, render=False
             )
             if true.max() <= level:
                 found.append(Setting(stretch, start, context, windows.length - context, aside))
@@ -174,13 +172,13 @@ class Explorer:
         horizon: int = HORIZON,
         push: Sequence[float] = (0, 0, 0),
     ) -> Rollout:
-        """Truth and dreams from one recorded moment.
+        """Returns truth and predictions from one recorded moment on.
 
         Args:
-            stretch: which one.
-            start: its row that the context begins with.
+            stretch: its index.
+            start: row with which the context begins.
             context: frames that the models see.
-            horizon: steps played and dreamed from there.
+            horizon: steps played and predicted.
             push: added to the hand's recorded actions, each in [-1, 1].
 
         Raises:
@@ -208,18 +206,18 @@ class Explorer:
         )
 
     def record(self, stretch: int, start: int, length: int) -> Record:
-        """What was recorded from a moment on, to lay beside a ``rollout``; nothing is simulated.
+        """Returns what was recorded from a moment on, to compare with a ``rollout``.
 
         Args:
-            stretch: which one.
-            start: its first row.
-            length: rows.
+            stretch: its index.
+            start: first row.
+            length: number of rows.
         """
         window = Segments(self.task, self.stretches, np.array([stretch]), np.array([start]), length)
         return Record(window.rows("image")[0], window.rows("reward")[0], self._where(window))
 
     def eventful(self, context: int = CONTEXT, horizon: int = HORIZON, push: float = 0.8) -> Setting:
-        """A setting to begin with: where the recorded reward rises most, with the hand pushed away from the object."""
+        """Returns a setting to start with: the largest rise of the reward, the hand pushed away from the object."""
         windows = self.segments(context + horizon, every=5)
         reward = windows.rows("reward")
         i = int((reward[:, context:].max(1) - reward[:, context - 1]).argmax())
@@ -229,37 +227,25 @@ class Explorer:
         return Setting(int(windows.episode[i]), int(windows.start[i]), context, horizon, (aside, 0.0, 0.0))
 
     def _where(self, window: Segments) -> dict[str, np.ndarray]:
-        """Recorded positions of hand and main object in a single window, ``(T, d)``."""
+        """Returns the recorded positions of hand and main object in a single window, ``(T, d)``."""
         facts = task_facts(self.task)
         return {facts.called(n): at[0] for n, at in window.positions().items() if n in (facts.hand, facts.main)}
 
     def _simulate(
-        self, state: np.ndarray, action: np.ndarray, look: bool = True
+        self, state: np.ndarray, action: np.ndarray, render: bool = True
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Frames (none unless asked to look), rewards, the main object's displacement, its positions and the hand's."""
+        """Returns frames, rewards, the main object's displacement, and positions of it and of the hand."""
         facts = task_facts(self.task)
-        name = facts.main
-        images, rewards, moved, where = [], [], [], {name: [], facts.hand: []}
         with self._one_plays:
             self.env.restore_state(state)
-            start = self.env.object_positions()[name]
-            for a in action:
-                if look:
-                    obs, reward, *_ = self.env.step(a)
-                    images.append(obs["image"])
-                else:
-                    reward = self.env.advance(a)
-                rewards.append(reward)
-                now = self.env.object_positions()
-                moved.append(np.linalg.norm(now[name] - start))
-                for thing, path in where.items():
-                    path.append(now[thing])
-        places = {facts.called(thing): np.array(at) for thing, at in where.items()}
-        return np.array(images), np.array(rewards), np.array(moved), places
+            start = self.env.object_positions()[facts.main]
+            images, rewards, where = play_from(self.env, state, action, render)
+        moved = np.linalg.norm(where[facts.main] - start, axis=-1)
+        return images, rewards, moved, {facts.called(name): where[name] for name in (facts.main, facts.hand)}
 
 
 def _pushed(action: np.ndarray, push: Sequence[float]) -> np.ndarray:
-    """Recorded actions ``(H, A)`` with something added to the hand's, within what the environment takes."""
+    """Returns recorded actions ``(H, A)`` with a push added to the hand's, clipped to [-1, 1]."""
     altered, width = action.copy(), min(PUSHED, action.shape[1])
     altered[:, :width] = np.clip(altered[:, :width] + np.asarray(push[:width], np.float32), -1, 1)
     return altered

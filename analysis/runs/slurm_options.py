@@ -15,8 +15,8 @@ from typing import Any
 
 from hdream_core.support.errors import ConfigError
 
-# ``time`` is in minutes; a run that takes longer is queued again. ``signal_delay_s`` before the job's end the run is told
-# to save itself; that leaves time for an episode on a slow machine.
+# ``time`` is in minutes; a run that takes longer is queued again. ``signal_delay_s`` is the time before the job's end
+# at which a run is told to save itself. It leaves time for an episode on a slow machine.
 DEFAULTS = {
     "job_name": "hdream",
     "time": 24 * 60,
