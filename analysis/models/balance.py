@@ -1,4 +1,4 @@
-"""A balancer on recorded losses: how its weights move, without a world model."""
+"""Applies a balancer to recorded losses, without a world model, to see how its weights move."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hdream_core.balancers import Balancer
 def follow(
     balancer: Balancer, losses: Mapping[str, np.ndarray], lr: float, updates_per_value: int = 1
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Feeds recorded losses to a balancer that learns with Adam, as it does beside a world model.
+    """Trains a balancer on recorded losses with Adam, as it is trained with a world model.
 
     Args:
         balancer: changed in place.
         losses: by name, ``(T,)`` each.
         lr: Adam's rate.
-        updates_per_value: how many updates each recorded value stands for.
+        updates_per_value: updates for each recorded value.
 
     Returns:
-        Its weights after each value, and those that it would settle at for it (Eq. 13), by name, ``(T,)`` each.
+        Its weights after each value, and the weights of Eq. 13 for that value, by name, ``(T,)`` each.
     """
     optimizer = torch.optim.Adam(balancer.parameters(), lr, eps=1e-5)
     steps = len(next(iter(losses.values())))

@@ -1,9 +1,9 @@
-"""What a model dreams in branches, and the definition of a hallucination: an event that is dreamed and does not happen.
+"""Predicts branches in open loop, and counts hallucinations: events that are predicted and do not happen.
 
-Two events, each over the H steps of a branch. *Reward*: it rises above a level from a start beneath it; the level lies
-a quarter of the way from the best reward with an untouched object to the best reward recorded, so that it takes the
-object to get there. *Object*: the task's main object is displaced by more than a threshold, read off the dream by a
-probe.
+There are two events, each over the H steps of a branch. *Reward*: the reward rises above a level from a start below it.
+The level lies a quarter of the way from the best reward with an untouched object to the best recorded reward, so that
+it cannot be reached without the object. *Object*: the task's main object is displaced by more than a threshold; in
+predictions a probe reads its displacement.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ QUARTER = 0.25
 
 @dataclass(frozen=True)
 class Dreamed:
-    """A predictor's answer for B branches: S samples, H steps."""
+    """Holds a prediction of B branches: S samples, H steps."""
 
     reward: np.ndarray  # (S, B, H)
     displacement: np.ndarray  # (S, B, H) of the main object
 
 
 def untouched_rows(task: str, rows: Rows) -> np.ndarray:
-    """At which rows of an episode the main object rests where the reset left it, ``(T,)``."""
-    known = task_facts(task)
-    where, row = positions(task, rows["state"])[known.main], np.arange(len(rows["state"]))
-    at_rest = where[min(known.settled, len(where) - 1)]
-    return (row >= known.settled) & (np.linalg.norm(where - at_rest, axis=-1) <= known.touched)
+    """Returns at which rows of an episode the main object rests where the reset left it, ``(T,)``."""
+    facts = task_facts(task)
+    where, row = positions(task, rows["state"])[facts.main], np.arange(len(rows["state"]))
+    at_rest = where[min(facts.settled, len(where) - 1)]
+    return (row >= facts.settled) & (np.linalg.norm(where - at_rest, axis=-1) <= facts.touched)
 
 
 def reward_level(task: str, episodes: Sequence[Rows]) -> float:
-    """The level that a reward rises above, by the module's rule, from recorded episodes.
+    """Returns the level that a reward must exceed, by the module's rule, from recorded episodes.
 
     Raises:
-        ConfigError: if no recorded reward lies above it: then nothing could be counted.
+        ConfigError: if no recorded reward exceeds it, so that nothing could be counted.
     """
     untouched, best = -np.inf, -np.inf
     for rows in episodes:
@@ -60,41 +60,41 @@ def reward_level(task: str, episodes: Sequence[Rows]) -> float:
 
 
 def thresholds_for(task: str, level: float) -> dict[str, float]:
-    """By event: the reward's level, and the displacement from which on the object counts as moved."""
+    """Returns, by event, the reward's level, and the displacement from which on the object counts as moved."""
     return {"reward": level, "object": task_facts(task).moved}
 
 
 def dream(
     agent: Agent, branches: Segments, context: int, action: np.ndarray, probe: MotionProbe, samples: int
 ) -> Dreamed:
-    """An agent's dreams of branches under given actions.
+    """Predicts branches under given actions.
 
     Args:
-        agent: whose world model dreams.
+        agent: whose world model predicts.
         branches: B windows.
-        context: frames of them that are seen.
-        action: ``(B, H, A)`` to play from there.
+        context: frames that are seen.
+        action: ``(B, H, A)`` after them.
         probe: reads the main object's displacement off features.
-        samples: dreams of each branch.
+        samples: predictions of each branch.
     """
     import torch
 
     rewards, displacement = [], []
-    for some, batch in batches(agent, branches, context, action):
+    for chosen, batch in batches(agent, branches, context, action):
         with torch.no_grad():
-            found = agent.open_loop(batch, context, samples)
-        feat = torch.cat([found.observed[:, -SMOOTH:], found.feat], 1)  # (S * B, SMOOTH + H, F)
+            predicted = agent.open_loop(batch, context, samples)
+        feat = torch.cat([predicted.observed[:, -SMOOTH:], predicted.feat], 1)  # (S * B, SMOOTH + H, F)
         moved = probe.read(feat.float().cpu().numpy())
-        shape = (samples, len(some), -1)
-        rewards.append(found.reward.float().cpu().numpy().reshape(shape))
+        shape = (samples, len(chosen), -1)
+        rewards.append(predicted.reward.float().cpu().numpy().reshape(shape))
         displacement.append(moved.reshape(shape))
     return Dreamed(np.concatenate(rewards, 1), np.concatenate(displacement, 1))
 
 
 def reference(name: str, truths: Mapping[str, Truth]) -> dict[str, Dreamed]:
-    """Predictors whose rates are known: the simulator itself, and one that dreams the record whatever the actions."""
-    told = {key: truths["recorded"] if name == "ignores actions" else truth for key, truth in truths.items()}
-    return {key: Dreamed(truth.reward[None], truth.displacement[None]) for key, truth in told.items()}
+    """Returns reference predictions: of the simulator, or of a predictor that ignores actions and gives the record."""
+    truth_of = {key: truths["recorded"] if name == "ignores actions" else truth for key, truth in truths.items()}
+    return {key: Dreamed(truth.reward[None], truth.displacement[None]) for key, truth in truth_of.items()}
 
 
 def measures(
@@ -104,15 +104,15 @@ def measures(
     dreamed_thresholds: Mapping[str, float] | None = None,
     weight: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """What rates are made of, ``(alternatives, B)`` each, and the rates, ``(alternatives,)``.
+    """Returns what rates are computed from, ``(alternatives, B)`` each, and the rates, ``(alternatives,)``.
 
-    ``<event>/probability`` is the share of a branch's dreams in which the event happens.
+    ``<event>/probability`` is the share of a branch's predictions in which the event happens.
 
     Args:
-        dreams: by alternative.
+        dreams: predictions by alternative.
         truths: by alternative.
-        thresholds: by event, of what truly happens.
-        dreamed_thresholds: of what is dreamed, where a probe's noise asks for others.
+        thresholds: by event, for the truth.
+        dreamed_thresholds: by event, for predictions, if a probe's noise needs others.
         weight: ``(B,)`` of the branches, see ``rates``.
     """
     found: dict[str, list] = {}
@@ -129,7 +129,7 @@ def measures(
         }
         for metric, values in errors.items():  # (S, B, H)
             found.setdefault(metric, []).append(np.where(truth.valid, values.mean((0, 2)), np.nan))
-        highest = dreamed.reward.max(-1).mean(0)  # what another level would make of the dreams
+        highest = dreamed.reward.max(-1).mean(0)  # for other levels
         found.setdefault("reward/highest", []).append(np.where(truth.valid, highest, np.nan))
     arrays = {name: np.stack(values) for name, values in found.items()}
     for event in EVENTS:
@@ -139,7 +139,7 @@ def measures(
 
 
 def happened_in(truths: Mapping[str, Truth], event: str, thresholds: Mapping[str, float]) -> np.ndarray:
-    """Whether the event truly happens, ``(alternatives, B)``, NaN where the alternative does not exist."""
+    """Returns whether the event truly happens, ``(alternatives, B)``, NaN where the alternative does not exist."""
     rows = []
     for truth in truths.values():
         values = truth.reward if event == "reward" else truth.displacement
@@ -150,20 +150,20 @@ def happened_in(truths: Mapping[str, Truth], event: str, thresholds: Mapping[str
 def rates(
     event: str, probability: np.ndarray, happened: np.ndarray, recorded: int, weight: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Rates of one event per alternative, NaN without a case.
+    """Returns the rates of one event for each alternative, NaN without a case.
 
     Args:
         event: prefix of the names.
-        probability: ``(alternatives, B)`` dreamed, NaN where the alternative does not exist.
+        probability: ``(alternatives, B)`` predicted, NaN where the alternative does not exist.
         happened: ``(alternatives, B)`` 1 or 0 in truth, NaN likewise.
         recorded: index of the alternative that alters nothing.
-        weight: ``(B,)``, how many windows of the record a branch stands for, since eventful ones are drawn more often.
-            It matters for what mixes eventful and other branches: hallucinations and the Brier score.
+        weight: ``(B,)``, recorded windows that a branch stands for, since eventful ones are drawn more often. It matters
+            where eventful and other branches mix: for hallucinations and the Brier score.
 
     Returns:
-        ``hallucination_rate``: mean dreamed probability where the event does not happen. ``averted_rate``: the same,
-        only where it happens as recorded, so that the altered actions avert it: what a model that goes by correlation
-        gets wrong. ``miss_rate``: mean of the complement where it happens. ``brier``: mean squared difference of
+        ``hallucination_rate``: mean predicted probability where the event does not happen. ``averted_rate``: the same
+        only where the event happens in the record, so that the altered actions avert it. ``miss_rate``: mean of the
+        complement where the event happens. ``brier``: mean squared difference of
         probability and truth.
     """
     averted = (happened == 0) & (happened[recorded] == 1)

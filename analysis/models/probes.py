@@ -1,4 +1,4 @@
-"""Regressors from features to positions: the paper's MLP, a linear one, and the best constant (C.4)."""
+"""Defines probes, which read positions off features: the paper's MLP, a linear one, and a constant (C.4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from hdream_core.support.precision import pick_device
 from hdream_core.support.randomness import own_randomness
 
-LARGEST = 10.0  # standard deviations
+LARGEST = 10.0  # standard deviations; features are clipped here
 RIDGE = 1.0  # strength of the linear probe's regularisation, on standardised features
 
 
@@ -30,8 +30,8 @@ class ProbeConfig:
 class Scale:
     """Standardises columns by the training rows' mean and standard deviation, and back.
 
-    Standardised values are held within ``LARGEST``: a latent class that the training rows hardly ever take has next to
-    no deviation there, and one row that takes it would otherwise come out in the millions.
+    Values are clipped to ``LARGEST``. A latent class that is rare in the training rows has hardly any deviation, and a
+    row with that class would come out in the millions.
     """
 
     def __init__(self, values: np.ndarray):
@@ -41,12 +41,12 @@ class Scale:
         return np.clip((values - self.mean) / self.std, -LARGEST, LARGEST).astype(np.float32)
 
     def back(self, values: np.ndarray) -> np.ndarray:
-        """The inverse."""
+        """Returns values in their own units."""
         return values * self.std + self.mean
 
 
 class MLPProbe:
-    """The paper's regressor: an MLP with the mean squared error (C.4), on standardised features and targets.
+    """Fits the paper's MLP with the mean squared error (C.4) on standardised features and targets.
 
     Args:
         x: ``(M, F)`` features.
@@ -78,7 +78,7 @@ class MLPProbe:
             schedule.step()
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """``(..., F)`` features to ``(..., D)`` predictions; in float32, in which it was fitted, whoever asks."""
+        """Returns predictions ``(..., D)`` for features ``(..., F)``, always in float32, as it was fitted."""
         import torch
 
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
@@ -86,27 +86,27 @@ class MLPProbe:
 
 
 class LinearProbe:
-    """Ridge regression on standardised features; same interface as ``MLPProbe``."""
+    """Fits ridge regression on standardised features; same interface as ``MLPProbe``."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         from sklearn.linear_model import Ridge
 
         self.x_scale = Scale(x)
-        # In float32 it is ill-conditioned. One copy will do: C.4's segments at full size are 15 GB.
+        # It is ill-conditioned in float32. No second copy: C.4's segments take 15 GB at full size.
         self.ridge = Ridge(RIDGE, copy_X=False).fit(self.x_scale(x).astype(np.float64), y)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """``(..., F)`` features to ``(..., D)`` predictions."""
+        """Returns predictions ``(..., D)`` for features ``(..., F)``."""
         flat = self.ridge.predict(self.x_scale(x).reshape(-1, x.shape[-1]))
         return flat.reshape(*x.shape[:-1], -1)
 
 
 class ConstantProbe:
-    """The best constant: the targets' mean over the training rows."""
+    """Predicts the targets' mean over the training rows, the best constant."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.mean = y.mean(0)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """``(..., F)`` features to ``(..., D)`` predictions."""
+        """Returns predictions ``(..., D)`` for features ``(..., F)``."""
         return np.broadcast_to(self.mean, (*x.shape[:-1], len(self.mean)))

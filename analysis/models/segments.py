@@ -1,4 +1,4 @@
-"""Whole episodes with states, and the windows of them that models are examined on."""
+"""Provides episodes with states, and the windows of them that models are tested on."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.randomness import own_randomness
 from offline_buffers.behaviors import behavior_of, play
 
-CONTEXT, HORIZON = 15, 35  # frames seen, steps dreamed (C.4)
+CONTEXT, HORIZON = 15, 35  # frames seen, steps predicted (C.4)
 LENGTH = CONTEXT + HORIZON  # of a segment
-PLAYED_SEED = 2_000_000  # of episodes played for studies: no run trains or evaluates on one of this seed
+PLAYED_SEED = 2_000_000  # of episodes played for studies; no run trains or evaluates with this seed
 FIELDS = ("image", "actions", "rewards", "terminations", "state", "sim_state")
-FURTHER = 100_000  # index from which on such episodes are for fitting probes
+FURTHER = 100_000  # index of the first such episode that probes are fitted on
 Rows = dict[str, np.ndarray]  # one episode on the row side of ``minari_layout.convert``
 
 
 @dataclass(frozen=True)
 class Segments:
-    """N windows of T rows from whole episodes, which are kept once however much the windows overlap."""
+    """Holds N windows of T rows; their episodes are kept once, even if windows overlap."""
 
     task: str
     episodes: Sequence[Rows]
@@ -44,52 +44,52 @@ class Segments:
         return len(self.episode)
 
     def take(self, chosen: np.ndarray) -> Segments:
-        """Some of the windows."""
+        """Returns some of the windows."""
         return Segments(self.task, self.episodes, self.episode[chosen], self.start[chosen], self.length)
 
     def rows(self, name: str) -> np.ndarray:
-        """A field of all windows, ``(N, T, ...)``."""
+        """Returns a field of all windows, ``(N, T, ...)``."""
         parts = zip(self.episode, self.start, strict=True)
         return np.stack([self.episodes[e][name][s : s + self.length] for e, s in parts])
 
     def positions(self) -> dict[str, np.ndarray]:
-        """Positions of hand and objects by name, ``(N, T, d)``."""
+        """Returns positions of hand and objects by name, ``(N, T, d)``."""
         return positions(self.task, self.rows("state"))
 
     def batch(self) -> dict[str, np.ndarray]:
-        """The windows as a world model takes them."""
-        found = {name: self.rows(name) for name in ("image", "action", "reward", "is_terminal")}
-        first = np.zeros(found["reward"].shape, bool)
+        """Returns the windows as a world model reads them."""
+        batch = {name: self.rows(name) for name in ("image", "action", "reward", "is_terminal")}
+        first = np.zeros(batch["reward"].shape, bool)
         first[:, 0] = True
-        return found | {"is_first": first, "is_terminal": found["is_terminal"].astype(bool)}
+        return batch | {"is_first": first, "is_terminal": batch["is_terminal"].astype(bool)}
 
 
 def draw(task: str, episodes: Sequence[Rows], count: int | None, length: int, seed: int) -> Segments:
-    """``count`` different random windows, each as likely as any other; None: all there are, in random order.
+    """Draws ``count`` different windows at random, all equally likely; None draws all in random order.
 
     Raises:
-        ConfigError: if there are fewer, or no episode holds so many rows.
+        ConfigError: if there are fewer, or no episode has so many rows.
     """
     rows = np.array([len(episode["reward"]) for episode in episodes])
     starts = np.maximum(rows - length + 1, 0)
-    there = int(starts.sum())
-    if not there:
+    total = int(starts.sum())
+    if not total:
         raise ConfigError(f"windows of {length} rows do not fit into episodes of {rows.max(initial=0)}")
-    if count is not None and count > there:
+    if count is not None and count > total:
         raise ConfigError(
-            f"{count} windows of {length} rows were asked for, and {len(episodes)} episodes hold {there}; ask for "
-            f"{there} or fewer, or for more episodes"
+            f"{count} windows of {length} rows were asked for, and {len(episodes)} episodes hold {total}; ask for "
+            f"{total} or fewer, or for more episodes"
         )
-    chosen = np.random.default_rng(seed).choice(there, there if count is None else count, replace=False)
+    chosen = np.random.default_rng(seed).choice(total, total if count is None else count, replace=False)
     episode = np.searchsorted(np.cumsum(starts), chosen, "right")
     return Segments(task, episodes, episode, chosen - (np.cumsum(starts) - starts)[episode], length)
 
 
 def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
-    """``count`` episodes that none of the plan's models has trained on.
+    """Returns ``count`` episodes that none of the plan's models has trained on.
 
-    Offline they are the buffer's held-out episodes; online, new ones of the scripted behaviour over the whole range of
-    skill, or of random actions where a task has no script.
+    Offline they are the buffer's held-out episodes. Online they are played, by scripts of all skills, or with random
+    actions where a task has no script.
     """
     config = plan.config
     if config.offline_buffer:
@@ -98,9 +98,9 @@ def unseen_episodes(plan: Plan, count: int) -> list[Rows]:
 
 
 def other_episodes(plan: Plan, count: int) -> list[Rows]:
-    """``count`` episodes that are none of ``unseen_episodes``: to fit what models are then examined with.
+    """Returns ``count`` episodes besides ``unseen_episodes``, to fit probes on.
 
-    Offline they are those that the models have trained on; online, further ones of the scripted behaviour.
+    Offline the models have trained on them; online they are played like the unseen ones.
     """
     config = plan.config
     if config.offline_buffer:
@@ -109,21 +109,21 @@ def other_episodes(plan: Plan, count: int) -> list[Rows]:
 
 
 def evaluation_episodes(agent: Agent, env: Any, episodes: Iterable[int]) -> list[Rows]:
-    """Episodes of an agent's policy, by its mode as in evaluation, with states (C.4, Fig. 2c).
+    """Plays episodes with an agent's policy, as in evaluation, and returns them with states (C.4, Fig. 2c).
 
     Args:
-        agent: who plays.
-        env: where.
-        episodes: which of the environment's; two agents that play the same one see the same goal.
+        agent: that plays.
+        env: that it plays in.
+        episodes: their indices; two agents that play the same episode have the same goal.
     """
     return [_rows(play(env, _Policy(agent), index)) for index in episodes]
 
 
 def make_env(plan: Plan, seed: int) -> Any:
-    """An environment of the plan's task whose frames look as those that its models were trained on.
+    """Makes an environment of the plan's task whose frames look like those that its models were trained on.
 
     Raises:
-        ConfigError: if some were trained on other frames than others, or on none yet.
+        ConfigError: if the models were trained on different frames, or on none yet.
     """
     facts = run_folder.read_provenance(plan.runs[0].folder)
     for run in plan.runs:
@@ -134,7 +134,7 @@ def make_env(plan: Plan, seed: int) -> Any:
 
 
 class _Policy:
-    """An agent as ``play`` takes players."""
+    """Makes a player for ``play`` of an agent."""
 
     skill = float("nan")
 

@@ -1,6 +1,6 @@
-"""Result files as netCDF 4, which is HDF5: any reader of either opens them, xarray without being told how.
+"""Writes and reads result files as netCDF 4, which is HDF5, so that xarray and every reader of HDF5 open them.
 
-h5netcdf writes them. They are read with h5py, which lets us check all that is claimed before it takes memory.
+h5netcdf writes them. h5py reads them, since sizes can be checked there before memory is taken.
 """
 
 from __future__ import annotations
@@ -17,14 +17,11 @@ from analysis.results.layout import ROOT, Group, Variable
 from hdream_core.support import untrusted
 
 OWN = ("metric", "note", "measured")  # attributes of variables that a reader needs
-FEW, MANY = 2**10, 2**24  # bytes of a variable: not worth compressing; too many for one piece
+FEW, MANY = 2**10, 2**24  # bytes: smaller variables are not compressed, larger ones have several chunks
 
 
 def image(groups: Mapping[str, Group], attributes: Mapping[str, Any]) -> io.BytesIO:
-    """Writes groups of variables, and the root's attributes, to a file in memory.
-
-    netCDF has no booleans among attributes: they become 0 and 1.
-    """
+    """Writes groups of variables and the root's attributes to a file in memory; booleans become 0 and 1."""
     buffer = io.BytesIO()
     with h5netcdf.File(buffer, "w") as file:
         _annotate(file, attributes)
@@ -59,10 +56,10 @@ def _annotate(item: h5netcdf.Group | h5netcdf.Variable, attributes: Mapping[str,
         item.attrs[name] = np.int8(value) if isinstance(value, bool | np.bool_) else value
 
 
-def read(found: Mapping[str, h5py.Dataset]) -> dict[str, Group]:
-    """Groups of variables from a file's datasets by path; raises ValueError, KeyError, ... if they are none."""
+def read(datasets: Mapping[str, h5py.Dataset]) -> dict[str, Group]:
+    """Returns groups of variables from a file's datasets by path; raises ValueError or KeyError if they are no such."""
     groups: dict[str, Group] = {}
-    for path, dataset in found.items():
+    for path, dataset in datasets.items():
         group, _, name = path.rpartition("/")
         scale = dataset.is_scale
         dims = (name,) if scale else tuple(dim[0].name.rpartition("/")[2] for dim in dataset.dims)

@@ -1,9 +1,9 @@
-"""The result files: netCDF 4 in HDF5, schema version 2, written whole and checked on write and on read.
+"""Writes and reads result files: netCDF 4, schema version 2, written atomically and checked on write and on read.
 
-In memory every metric is a dense array ``(method, seed, step)`` (or with ``window`` or ``log_step`` in the place of
-``step``), NaN where missing. ``layout`` says what the file makes of it. Raw per-seed values always; intervals are
-stored beside them with their method and the seed of resampling. ``figures`` reads these files and nothing else. Files
-of schema 1 are read, too (``schema1``).
+In memory every metric is a dense array ``(method, seed, step)`` (or with ``window`` or ``log_step`` instead of
+``step``), NaN where missing. ``layout`` turns it into the variables of a file. Values are raw, one for each seed;
+intervals are stored with their method and the seed of resampling. ``figures`` reads only these files. Files of schema 1
+are read, too (``schema1``).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from hdream_core.support.errors import UserError
 
 SCHEMA_VERSION = 2
 LARGEST = 2**28  # bytes of all arrays of a result together
-STALE = 3600.0  # seconds after which nobody is still writing a result
+STALE = 3600.0  # seconds; an older temporary file is a leftover
 SCALES = ("paper", "reduced", "miniature", "twin")
 SHIPPED = Path(__file__).parents[2] / "figures" / "data"
-CONTENTS = "contents.txt"  # names the result files that a folder must hold, one a line
+CONTENTS = "contents.txt"  # lists the result files that a folder must have
 PAPER = "Ma et al., HarmonyDream: Task Harmonization Inside World Models, ICML 2024"
 ATTRIBUTES: dict[str, type] = {
     "schema_version": int,
@@ -51,27 +51,25 @@ ATTRIBUTES: dict[str, type] = {
     "buffer_sha256": str,
     "wall_seconds": float,
 }
-FLAGS = {"git_dirty", "complete"}  # attributes that are booleans, which netCDF has not
-
-
-# A metric's name, perhaps in groups.
+FLAGS = {"git_dirty", "complete"}  # boolean attributes; netCDF stores 0 and 1
+# A metric's name: words with slashes between them.
 PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")
 
 
 class ResultError(UserError, ValueError):
-    """A result file breaks the schema; the message names file and field."""
+    """Says that a result file breaks the schema; the message names file and field."""
 
 
 @dataclass
 class Result:
-    """One study's result in memory.
+    """Holds a study's result.
 
     Attributes:
         attributes: root attributes, all of ``ATTRIBUTES``.
         axes: coordinates by axis name, e.g. ``method`` (strings), ``seed``, ``step``.
         data: arrays by metric name, each with the names of its axes.
         config: full configs by method.
-        notes: further facts of the study, plain values (intervals, protocol).
+        notes: further facts, plain values (intervals, protocol).
     """
 
     attributes: dict[str, Any]
@@ -91,9 +89,9 @@ class Result:
 
 
 def asked_for(result: Result, name: str) -> int | None:
-    """How many of something the command that made a result asked for: ``segments``, ``windows`` ...; None if not known.
+    """Returns the number of ``segments``, ``windows`` ... that was asked for when a result was made; None if not known.
 
-    Files from before the note ``asked`` tell it only where the command has a flag for it.
+    Older files have no note ``asked``; there only a flag in the command tells it.
     """
     noted = result.notes.get("asked")
     if isinstance(noted, dict) and isinstance(noted.get(name), int):
@@ -103,29 +101,29 @@ def asked_for(result: Result, name: str) -> int | None:
 
 
 def fewer(result: Result, number: int, name: str) -> str:
-    """``100 of 1,000 segments asked for`` where a result has fewer than that; else nothing."""
+    """Returns ``100 of 1,000 segments asked for`` if a result has fewer than that; else an empty text."""
     asked = asked_for(result, name)
     return f"{number:,} of {asked:,} {name} asked for" if asked is not None and number < asked else ""
 
 
 def now_utc() -> str:
-    """The current time for ``created_utc``."""
+    """Returns the current time for ``created_utc``."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def save(result: Result, path: Path) -> Path:
-    """Checks the result and writes it under a temporary name, then renames.
+    """Checks a result and writes it atomically; returns the path.
 
     Raises:
-        ResultError: naming the field that breaks the schema; nothing is written then.
+        ResultError: if it breaks the schema, naming the field; nothing is written then.
     """
     check(result, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     real = Path(os.path.realpath(path))  # where a link leads
-    for left in real.parent.glob(f".{real.name}.*.tmp"):  # of processes that were killed while they wrote
+    for leftover in real.parent.glob(f".{real.name}.*.tmp"):  # from processes that were killed
         with contextlib.suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > STALE:
-                left.unlink()
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink()
     sealed.write(path, _image(result))
     return path
 
@@ -149,32 +147,29 @@ def load(path: str | Path) -> Result:
         raise ResultError(f"{path}: {kind}")
     where = f"{path}: not a result file of schema {SCHEMA_VERSION}"
     with untrusted.expecting(where, ResultError), sealed.open_to_read(path) as file:
-        found = untrusted.datasets(file)
-        if (size := sum(dataset.nbytes for dataset in found.values())) > LARGEST:
+        datasets = untrusted.datasets(file)
+        if (size := sum(dataset.nbytes for dataset in datasets.values())) > LARGEST:
             raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
         about = untrusted.attributes(file, longest=untrusted.LONGEST)
-        result = _read_first(about, found) if about.get("schema_version") == 1 else _read(about, found)
+        if about.get("schema_version") == 1:
+            result = Result(about | {"schema_version": SCHEMA_VERSION}, *schema1.read(datasets))
+        else:
+            result = _read(about, datasets)
     check(result, str(path))
     return result
 
 
-def _read(about: dict[str, Any], found: Mapping[str, h5py.Dataset]) -> Result:
+def _read(about: dict[str, Any], datasets: Mapping[str, h5py.Dataset]) -> Result:
     config, notes = (untrusted.json_value(about.pop(name)) for name in ("config", "notes"))
     for name in FLAGS & about.keys():
         about[name] = bool(about[name])
-    about = {
-        name: value for name, value in about.items() if name not in sealed.SEAL_ATTRIBUTE and not name.startswith("_")
-    }
-    axes, data, notes = layout.unpack(netcdf.read(found), notes)
+    about = {name: value for name, value in about.items() if name not in sealed.SEAL_ATTRIBUTE and not name.startswith("_")}
+    axes, data, notes = layout.unpack(netcdf.read(datasets), notes)
     return Result(about, axes, data, config, notes)
 
 
-def _read_first(about: dict[str, Any], found: Mapping[str, h5py.Dataset]) -> Result:
-    return Result(about | {"schema_version": SCHEMA_VERSION}, *schema1.read(found))
-
-
 def files_of(folder: Path) -> list[Path]:
-    """Lists a folder's result files by name; a file that links give several names counts once, by its own.
+    """Lists a folder's result files by name; a file that has several names by links counts once.
 
     Raises:
         ResultError: if there is no such folder, or a file is missing that its ``contents.txt`` names.
@@ -185,14 +180,14 @@ def files_of(folder: Path) -> list[Path]:
     expected = contents.read_text().split() if contents.exists() or folder == SHIPPED else []
     if lost := [name for name in expected if not (folder / name).exists()]:
         raise ResultError(f"{folder}: {', '.join(lost)} is missing, which {CONTENTS} there names")
-    found: dict[object, Path] = {}
+    files: dict[object, Path] = {}
     for path in sorted(folder.glob("*.h5"), key=lambda path: (path.is_symlink(), path.name)):
-        found.setdefault(_identity(path), path)
-    return sorted(found.values())
+        files.setdefault(_identity(path), path)
+    return sorted(files.values())
 
 
 def _identity(path: Path) -> object:
-    """What two names of one file share; of a link that leads to nothing, itself."""
+    """Returns what all names of one file share; for a broken link, the path itself."""
     try:
         status = path.stat()
     except OSError:
@@ -201,12 +196,12 @@ def _identity(path: Path) -> object:
 
 
 def using(source: str | Path) -> contextlib.AbstractContextManager[None]:
-    """Raises ResultError, naming the file, where what is done with a result needs more of it than the schema asks."""
+    """Turns errors in the block into a ResultError that names the file: the result lacks what the block reads."""
     return untrusted.expecting(f"{source}: not what this study writes", ResultError)
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: null stands for it."""
+    """Returns a value with None for NaN, as JSON needs it."""
     if isinstance(value, dict):
         return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -215,7 +210,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def check(result: Result, where: str) -> None:
-    """Raises ResultError, naming ``where`` and the field, unless the result fits the schema."""
+    """Raises ResultError if a result breaks the schema, naming ``where`` and the field."""
     for name, kind in ATTRIBUTES.items():
         value = result.attributes.get(name)
         if value is None:

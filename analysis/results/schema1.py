@@ -1,4 +1,4 @@
-"""Result files of schema 1: an HDF5 group of axes, one of metrics, and two texts. No file is written so any more."""
+"""Reads result files of schema 1: an HDF5 group of axes, one of metrics, and two texts. None are written any more."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ Metrics = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
 
 def read(found: Mapping[str, h5py.Dataset]) -> tuple[Arrays, Metrics, Any, Any]:
-    """Axes, metrics, config and notes from a file's datasets by path."""
+    """Returns axes, metrics, config and notes from a file's found by path."""
     texts = (untrusted.json_value(untrusted.text(found[name])) for name in ("config", "notes"))
-    axes = {name: _axis(values) for name, values in _beneath("axes", found)}
-    return axes, {name: (_axes_of(values), untrusted.array(values)) for name, values in _beneath("data", found)}, *texts
+    axes = {name: _axis(values) for name, values in _below("axes", found)}
+    return (
+        axes,
+        {name: (_axes_of(values), untrusted.array(values)) for name, values in _below("data", found)},
+        *texts,
+    )
 
 
-def _beneath(group: str, found: Mapping[str, h5py.Dataset]) -> list[tuple[str, h5py.Dataset]]:
+def _below(group: str, found: Mapping[str, h5py.Dataset]) -> list[tuple[str, h5py.Dataset]]:
     return [(name.removeprefix(f"{group}/"), values) for name, values in found.items() if name.startswith(f"{group}/")]
 
 

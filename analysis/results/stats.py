@@ -1,4 +1,4 @@
-"""Intervals over few seeds and over many windows. Small and ours: checked in the tests against hand-computed cases."""
+"""Computes intervals over few seeds and over many windows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ RESAMPLES = 10_000
 FEWEST_CLUSTERS = 5
 Bounds = tuple[float, float]
 ANY: Bounds = (-np.inf, np.inf)
-FIXED = 1e-6  # squared distance, in any unit: a position that is missed by no more never moves
-SHARE, SHARES_APART = (0.0, 1.0), (-1.0, 1.0)  # what a proportion can be, and the difference of two
+FIXED = 1e-6  # squared distance in any unit: a position with a smaller error never moves
+SHARE, SHARES_APART = (0.0, 1.0), (-1.0, 1.0)  # range of a proportion, and of the difference of two
 OVER_SEEDS = "Student t over training seeds, 95 %"
 OVER_EPISODES = "percentile bootstrap over held-out episodes, widened for their number, seeds averaged, 95 %"
 
 
 class Interval(NamedTuple):
-    """A mean with the ends of its 95 % interval."""
+    """Holds a mean with the ends of its 95 % interval."""
 
     mean: float
     low: float
@@ -29,12 +29,12 @@ class Interval(NamedTuple):
 
 
 def bounds_of(metric: str) -> Bounds:
-    """What a metric of runs can be: ``success`` is a proportion."""
+    """Returns the range of a metric of runs: ``success`` is a proportion."""
     return SHARE if metric == "success" else ANY
 
 
 def known(end: float | None) -> bool:
-    """Whether an interval's end is known; a result read from a file has None for NaN."""
+    """Returns whether an interval's end is known; a result from a file has None for NaN."""
     return end is not None and math.isfinite(end)
 
 
@@ -47,36 +47,34 @@ def show(interval: Interval | Mapping[str, float | None]) -> str:
 
 
 def seed_interval(values: np.ndarray, confidence: float = 0.95, within: Bounds = ANY) -> Interval:
-    """Mean over seeds with Student's t interval, cut to what the measure can be.
+    """Returns the mean over seeds with Student's t interval, cut to the range of the measure.
 
-    The ends are NaN with fewer than two finite values, and where all are equal: an interval of no width would say that
-    seeds do not matter, when a coarse measure (a share of ten episodes) has merely not told them apart.
+    The ends are NaN with fewer than two finite values, and where all values are equal. An interval of no width would
+    say that seeds do not matter, when a coarse measure (a share of ten episodes) may just not show a difference.
 
     Args:
         values: ``(seeds,)``; NaN marks a seed that is missing.
         confidence: of the interval.
-        within: least and greatest value of the measure, e.g. ``SHARE``: the interval of a proportion ends at 0 and 1.
+        within: least and greatest possible value, e.g. ``SHARE``.
     """
     finite = np.asarray(values, np.float64)[np.isfinite(values)]
     if not len(finite):
         return Interval(np.nan, np.nan, np.nan)
     mean = float(finite.mean())
-    if len(finite) < 2:
-        return Interval(mean, np.nan, np.nan)
-    if np.ptp(finite) == 0:
+    if len(finite) < 2 or np.ptp(finite) == 0:
         return Interval(mean, np.nan, np.nan)
     half = float(scipy.stats.t.ppf(0.5 + confidence / 2, len(finite) - 1) * finite.std(ddof=1) / np.sqrt(len(finite)))
     return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]))
 
 
 def welch_interval(values: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Difference of the means of two methods over seeds that are not pairs, with Welch's interval.
+    """Returns the difference of two means over seeds that are not pairs, with Welch's interval.
 
     The ends are NaN with fewer than two finite values on a side, or where neither side varies.
 
     Args:
         values: ``(seeds,)``; NaN marks a seed that is missing.
-        reference: ``(seeds,)``, whose mean is taken off.
+        reference: ``(seeds,)``, whose mean is subtracted.
         confidence: of the interval.
     """
     sides = [np.asarray(side, np.float64)[np.isfinite(side)] for side in (values, reference)]
@@ -92,11 +90,12 @@ def welch_interval(values: np.ndarray, reference: np.ndarray, confidence: float 
 def cluster_interval(
     values: np.ndarray, cluster: np.ndarray, confidence: float = 0.95, weight: np.ndarray | None = None
 ) -> Interval:
-    """Mean of what was measured on many windows, with a percentile bootstrap over clusters of them.
+    """Returns the mean over many windows, with a percentile bootstrap over the episodes that they are from.
 
     Windows of one episode are alike, so whole episodes are resampled; resampling windows would make the interval too
-    narrow. So does the bootstrap of few clusters, hence the percentiles further out (the expanded percentile interval:
-    Hesterberg, "What teachers should know about the bootstrap", 2015). With fewer than five clusters the ends are NaN.
+    narrow. A bootstrap of few clusters is too narrow as well, so the percentiles lie further out (the expanded
+    percentile interval: Hesterberg, "What teachers should know about the bootstrap", 2015). With fewer than five
+    episodes the ends are NaN.
 
     Args:
         values: ``(W,)``, one per held-out window (already averaged over seeds), e.g. paired differences.
@@ -120,9 +119,9 @@ def cluster_interval(
 
 
 def variance_ratio(values: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Variance over seeds of one method over another's, with the F interval for normal values.
+    """Returns the ratio of two variances over seeds, with the F interval for normal values.
 
-    All three are NaN with fewer than two finite values on a side, or where a side does not vary at all.
+    All three numbers are NaN with fewer than two finite values on a side, or where a side does not vary.
 
     Args:
         values: ``(seeds,)``; NaN marks a seed that is missing.
@@ -145,13 +144,13 @@ def both_intervals(
     within: Bounds = ANY,
     weight: np.ndarray | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The two uncertainties of a mean: would other seeds say the same, and would other episodes of these runs?
+    """Returns both intervals of a mean: for other seeds, and for other episodes of these runs.
 
     Args:
         values: ``(seeds, W)``, one per training seed and held-out window.
         cluster: ``(W,)``, the episode of each window.
         prefix: of the names, e.g. ``paired_``.
-        within: least and greatest value of the measure, see ``seed_interval``.
+        within: least and greatest possible value.
         weight: ``(W,)`` of the windows in the mean; None counts them alike.
 
     Returns:
@@ -164,5 +163,5 @@ def both_intervals(
 
 
 def read_interval(interval: Mapping[str, float | None]) -> Interval:
-    """An interval as a result's notes have it, where a file has None for NaN."""
+    """Reads an interval from a result's notes, where a file has None for NaN."""
     return Interval(*(np.nan if interval[end] is None else interval[end] for end in Interval._fields))

@@ -1,9 +1,8 @@
-"""What a sweep over the reward weight shows, in a few lines of text, by a rule written down beforehand.
+"""Summarises a sweep over the reward weight in a few lines of text, by a rule that was written beforehand.
 
-A method differs from the first one (w_r = 1) in a metric if the 95 % intervals allow it: for the policy's last
-evaluation, if the paired interval over seeds leaves out zero; for held-out reward error, if the paired interval over
-episodes and, with several seeds, the one over seeds both do. One seed shows nothing about policies. Otherwise the
-verdict is "not shown at this scale".
+A method differs from the first one (w_r = 1) in the policy's last evaluation if the paired 95 % interval over seeds
+excludes zero. It differs in held-out reward error if the paired interval over episodes excludes zero and, with several
+seeds, the one over seeds does, too. One seed shows nothing about policies.
 """
 
 from __future__ import annotations
@@ -19,59 +18,46 @@ from analysis.results.stats import Interval, known, show
 
 
 def lines(result: Result) -> list[str]:
-    """The final table and, per metric, the verdict on Finding 1."""
-    final = result.notes.get("final", {})
-    methods = result.methods
-    text = [_row(["method", *(name.replace("_", " ") for name in final if name != "interval")])]
-    for method in methods:
-        text.append(_row([method, *(show(row[method]) for name, row in final.items() if name != "interval")]))
-    text += [f"{method}: {verdict(result, method)}" for method in methods[1:]]
-    return text
+    """Formats the final table and, for each metric, the verdict on Finding 1."""
+    final = {name: row for name, row in result.notes.get("final", {}).items() if name != "interval"}
+    table = [["method", *(name.replace("_", " ") for name in final)]]
+    table += [[method, *(show(row[method]) for row in final.values())] for method in result.methods]
+    text = ["  ".join(f"{cell:<22}" for cell in row).rstrip() for row in table]
+    return text + [f"{method}: {verdict(result, method)}" for method in result.methods[1:]]
 
 
 def verdict(result: Result, method: str) -> str:
-    """How ``method`` compares with the first one, for policies and for held-out reward error."""
+    """Returns how ``method`` compares with the first one, for policies and for held-out reward error."""
     parts = []
-    final, methods = result.notes.get("final", {}), result.methods
-    reference, seeds = methods[0], result.axes["seed"]
+    reference, one_seed = result.methods[0], len(result.axes["seed"]) == 1
     for name in POLICIES:
-        if name in final:
-            parts.append(f"{name} {_compare(*comparisons.difference(result, name, method, reference), len(seeds))}")
+        if name in result.notes.get("final", {}):
+            (interval,) = comparisons.difference(result, name, method, reference)
+            reason = "one seed has" if one_seed else "equal differences have"
+            shown = _compare([interval]) if known(interval.low) else f"not shown ({reason} no interval)"
+            parts.append(f"{name} {shown}")
     if comparisons.has(result, DREAMS):
-        spans = comparisons.difference(result, DREAMS, method, reference)
-        if len(spans) > 1:
-            parts.append(f"held-out reward error {_dreams(result, method, spans[::-1])}")
+        intervals = comparisons.difference(result, DREAMS, method, reference)
+        if len(intervals) > 1:
+            parts.append(f"held-out reward error {_reward_error(result, method, *intervals)}")
     return f"against {reference}: " + "; ".join(parts)
 
 
-def _compare(span: Interval, seeds: int) -> str:
-    if not known(span.low):
-        return f"not shown ({'one seed has' if seeds == 1 else 'equal differences have'} no interval)"
-    if span.low > 0:
-        return "higher"
-    return "lower" if span.high < 0 else "not shown to differ at this scale"
+def _compare(intervals: Sequence[Interval]) -> str:
+    if all(interval.high < 0 for interval in intervals):
+        return "lower"
+    higher = all(interval.low > 0 for interval in intervals)
+    return "higher" if higher else "not shown to differ at this scale"
 
 
-def _dreams(result: Result, method: str, spans: Sequence[Interval]) -> str:
-    """How a method's errors differ from the first one's, window by window; the interval over episodes comes first."""
+def _reward_error(result: Result, method: str, over_seeds: Interval, over_episodes: Interval) -> str:
+    """Returns how a method's errors differ from the first one's, window by window."""
     errors = result.values(DREAMS)
     gap = errors[result.methods.index(method)] - errors[0]  # (seed, window)
     gap = gap[np.isfinite(gap).all(1)].mean(0)
-    (mean, low, high), seeds = spans[0], len(result.axes["seed"])
+    (mean, low, high), one_seed = over_episodes, len(result.axes["seed"]) == 1
     ends = f"[{low:+.3g}, {high:+.3g}]" if known(low) else "(no interval: too few episodes)"
     share = f"lower in {100 * (gap < 0).mean():.0f} % of windows, median {np.median(gap):+.2g}"
-    return f"differs by {mean:+.3g} {ends} ({share}), {_shown(spans if seeds > 1 else spans[:1], seeds)}"
-
-
-def _shown(spans: Sequence[Interval], seeds: int) -> str:
-    if all(span.high < 0 for span in spans):
-        shown = "lower"
-    elif all(span.low > 0 for span in spans):
-        shown = "higher"
-    else:
-        return "not shown to differ at this scale"
-    return shown if seeds > 1 else f"{shown} in this one run"
-
-
-def _row(cells: list[str]) -> str:
-    return "  ".join(f"{cell:<22}" for cell in cells).rstrip()
+    shown = _compare([over_episodes] if one_seed else [over_episodes, over_seeds])
+    alone = " in this one run" if one_seed and shown in ("lower", "higher") else ""
+    return f"differs by {mean:+.3g} {ends} ({share}), {shown}{alone}"

@@ -1,4 +1,4 @@
-"""What the analysis knows of a task, in one place; figures may ask, so no torch here."""
+"""Lists facts about tasks that analysis and figures need; it imports no torch."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """Facts about a task; the defaults are those of any task of Meta-world."""
+    """Holds facts about a task; the defaults fit any task of Meta-world."""
 
     balanced: str = "w_r=100"
-    """C.4's "balanced weight"; where C.4 names none we take Lever Pull's."""
+    """Method with C.4's "balanced weight"; where C.4 names none, it is that of Lever Pull."""
     things: Mapping[str, str] = field(default_factory=dict)
-    """What ``object`` and ``object2`` are."""
+    """Names of ``object`` and ``object2``."""
     main: str = "object"
-    """The object that the hand is to move, which studies of positions and of motion look at."""
+    """Object that the hand is to move; studies of positions and of motion are about it."""
     hand: str = "hand"
-    """What moves it."""
+    """Position that moves it."""
     length: str = "m"
     """Unit of the positions in ``state``."""
     reported_length: str = "cm"
     """Unit that errors of positions are reported in."""
     reported_per_length: float = 100.0
-    """Factor from the one to the other."""
+    """Factor from ``length`` to ``reported_length``."""
     moved: float = 0.05
-    """Displacement from which on an object counts as moved, in units of ``length``; the study reports a probe's error
-    beside it."""
+    """Displacement from which on an object counts as moved, in units of ``length``."""
     touched: float = 0.002
-    """Displacement from which on it counts as touched: the first sign of motion."""
+    """Displacement from which on it counts as touched, in units of ``length``."""
     settled: int = 0
-    """Row of an episode from which on an untouched object rests; until then it falls or springs where the reset put
-    it."""
+    """Row of an episode from which on an untouched object rests. Before, it falls or springs after the reset."""
 
     def called(self, name: str) -> str:
-        """What an object is."""
+        """Returns the name of an object."""
         return self.things.get(name, name)
 
 
@@ -49,5 +47,5 @@ FACTS = {
 
 
 def task_facts(task: str) -> TaskFacts:
-    """Of a task by the paper's name."""
+    """Returns the facts about a task, by the paper's name."""
     return FACTS.get(task, TaskFacts())
