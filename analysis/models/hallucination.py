@@ -157,8 +157,8 @@ def rates(
         probability: ``(alternatives, B)`` predicted, NaN where the alternative does not exist.
         happened: ``(alternatives, B)`` 1 or 0 in truth, NaN likewise.
         recorded: index of the alternative that alters nothing.
-        weight: ``(B,)``, recorded windows that a branch stands for, since eventful ones are drawn more often. It matters
-            where eventful and other branches mix: for hallucinations and the Brier score.
+        weight: ``(B,)``, recorded windows that a branch stands for, since eventful ones are drawn more often. It
+            matters for hallucinations and the Brier score, where eventful and other branches mix.
 
     Returns:
         ``hallucination_rate``: mean predicted probability where the event does not happen. ``averted_rate``: the same

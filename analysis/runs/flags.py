@@ -1,4 +1,4 @@
-"""What the command line of a study says: its flags, the sizes of its preset, and the configs of the runs it means."""
+"""Defines the flags of studies, and turns them into sizes and into the configs of runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from hdream_core.support.errors import ConfigError
 from hdream_core.support.precision import pick_device
 from hdream_core.support.settings import parse_value
 
-# What a preset sweeps unless told otherwise.
+# Number of seeds of each preset by default.
 SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
 MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
 OWN = ("task", "method", "seed", "preset", "offline_buffer")  # settings with flags of their own
-RESULTS, FIGURES = Path("results"), Path("figures/out")  # where they go unless told otherwise
+RESULTS, FIGURES = Path("results"), Path("figures/out")  # default folders
 
 Job = TypeVar("Job", bound="Study")
 
@@ -32,7 +32,7 @@ Job = TypeVar("Job", bound="Study")
 class Study:
     CHOOSE: ClassVar[tuple[str, ...]] = ("methods",)  # flags that choose methods; a study's others are its settings
     MAKES: ClassVar[tuple[str, ...]] = ("results", "out")  # flags that name folders it writes to
-    READS: ClassVar[Literal["curves", "models"]] = "models"  # of the runs: of models only finished ones can be read
+    READS: ClassVar[Literal["curves", "models"]] = "models"  # what it reads of runs; models must be finished
     POSITIONS: ClassVar[bool] = False  # whether it needs to know where the task's objects are in the state
 
     task: str = "lever_pull"
@@ -52,9 +52,9 @@ class Study:
     runs: Path = Path("runs")
     """Folder of the runs."""
     results: Path = RESULTS
-    """Folder of the result file. Methods and seeds are added to a result that is there with the same settings."""
+    """Folder of the result file. Methods and seeds are added to an existing result with the same settings."""
     replace: bool = False
-    """Whether a result that is there with other settings, or is damaged, may be replaced; else it is refused."""
+    """Whether an existing result with other settings, or a damaged one, may be replaced; else it is refused."""
     out: Path | None = None
     """Folder of the figure. Default: figures/out, or with --results that folder."""
     set: tuple[str, ...] = ()
@@ -69,25 +69,25 @@ class Study:
     plan_only: bool = False
     """Print the plan and stop; of Slurm jobs also parameters and script, which needs no Slurm here."""
     words: Annotated[tuple[str, ...] | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
-    """The command line that all this was read from; None for a job that was made otherwise."""
+    """The command line that the flags were read from; None if they were not read from one."""
     given: Annotated[tuple[str, ...], tyro.conf.Fixed, tyro.conf.Suppress] = ()
-    """Those of the study's sizes that were asked for, rather than left to the preset."""
+    """Sizes that were asked for; the others were left to the preset."""
 
 
 @dataclass(frozen=True)
 class OfflineStudy(Study):
-    """A study of C.4's kind: its models are compared on the same data unless told otherwise."""
+    """A study like C.4's: by default its models are trained on the same data."""
 
     mode: Literal["auto", "online", "offline"] = "offline"
-    """offline, as in C.4, or online, where each model has trained on data of its own; auto: online with a GPU and on
+    """offline, as in C.4; online, where each model has trained on its own data; auto: online with a GPU and on
     the miniature, else offline."""
 
 
 def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
-    """The job with what was left open set to the size of its preset.
+    """Returns the job with the preset's sizes in the fields that are None.
 
     Args:
-        job: with None in the fields that were not given.
+        job: the flags.
         sizes: field to preset to value.
     """
     given = tuple(name for name in sizes if getattr(job, name) is not None)
@@ -99,16 +99,16 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
 
 
 def sizes_in_words(sizes: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
-    """By field, the sizes of the presets as the help shows them: ``2000 for paper, 400 for cpu``."""
-    told = {}
+    """Returns the sizes of the presets by field, as the help shows them: ``2000 for paper, 400 for cpu``."""
+    text = {}
     for name, by in sizes.items():
         each = ", ".join(f"{size} for {preset}" for preset, size in by.items())
-        told[name] = str(next(iter(by.values()))) if len(set(by.values())) == 1 else each
-    return told
+        text[name] = str(next(iter(by.values()))) if len(set(by.values())) == 1 else each
+    return text
 
 
 def resolve(job: Study) -> tuple[str, str]:
-    """Preset and mode for this machine, where they were left to ``auto``."""
+    """Returns preset and mode, chosen for this machine where they are ``auto``."""
     suite, preset, mode = envs.find(job.task), job.preset, job.mode
     if preset == "auto":
         preset = "paper" if suite.scale != "miniature" and _on_gpu(job) else "quick"
@@ -119,14 +119,14 @@ def resolve(job: Study) -> tuple[str, str]:
 
 
 def _on_gpu(job: Study) -> bool:
-    """Whether runs train on a GPU; asking imports torch, which takes seconds."""
+    """Returns whether runs train on a GPU; this imports torch, which takes seconds."""
     device = next((text.partition("=")[2] for text in job.set if text.startswith("train.device=")), "auto")
     return pick_device(device).type == "cuda"
 
 
 def choices() -> str:
-    """What stands for a name among the flags: presets with what they are, methods, and where tasks are listed."""
-    presets = "\n".join(f"  {name:<6} {told}" for name, (told, _) in presets_for(Study.task).items())
+    """Returns the help on names: presets, methods, and where tasks are listed."""
+    presets = "\n".join(f"  {name:<6} {text}" for name, (text, _) in presets_for(Study.task).items())
     names = ", ".join((*METHODS, *naming.VARIANTS))
     return (
         f"Presets (these of {Study.task}; auto takes one):\n{presets}\n\n"
@@ -136,22 +136,22 @@ def choices() -> str:
 
 
 def check_words(job: Study) -> None:
-    """Refuses names, seeds and settings that cannot be, before anything asks for a GPU and so imports torch.
+    """Checks names, seeds and settings before anything imports torch.
 
     Raises:
-        ConfigError: naming the first of them.
+        ConfigError: naming the first one that cannot be used.
     """
     preset = "quick" if job.preset == "auto" else job.preset
     check_preset(job.task, preset)
     if job.POSITIONS and envs.find(job.task).positions is None:
         raise ConfigError(
-            f"where {job.task}'s objects are in its state is not known, which this study needs; take another task"
+            f"{job.task} does not give the positions of its objects, which this study needs; take another task"
         )
     configs(job, getattr(job, "methods", None) or (naming.ORIGINAL,), preset, None)
 
 
 def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:
-    """Every run of the study: each method with each seed."""
+    """Returns the config of every run: each method with each seed."""
     settings: dict[str, str] = {}
     for text in job.set:
         name, equals, value = text.partition("=")
@@ -176,12 +176,8 @@ def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None
 
 
 def seeds_of(job: Study, preset: str) -> tuple[int, ...]:
-    """The seeds of a job, those of the preset unless it says otherwise."""
+    """Returns the seeds of a job; by default those of the preset."""
     if job.seeds is not None:
         return job.seeds
-    return tuple(range((MINIATURE_SEEDS if _is_miniature(job.task) else SEEDS)[preset]))
-
-
-def _is_miniature(task: str) -> bool:
-    """Whether a processor carries the task at its full size."""
-    return envs.find(task).scale == "miniature"
+    seeds = MINIATURE_SEEDS if envs.find(job.task).scale == "miniature" else SEEDS
+    return tuple(range(seeds[preset]))

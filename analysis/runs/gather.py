@@ -1,4 +1,4 @@
-"""From run folders to one result: metrics of all runs on common axes."""
+"""Makes one result of run folders or trained models: metrics of all runs on common axes."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def command_line(study: str, words: Sequence[str]) -> str:
-    """What a user types to have a study with these words."""
+    """Returns the command line of a study with these arguments."""
     return f"python -m analysis.{study} {shlex.join(words)}".strip()
 
 
 def origin(study: str, command: str | None = None) -> dict[str, Any]:
-    """The root attributes that say which command, code and machine made a result, and when.
+    """Returns the root attributes that say which command, code and machine made a result, and when.
 
     Args:
         study: its name, also that of its module.
-        command: of ``command_line``; None if this process is nothing but the study.
+        command: see ``command_line``; None if it is this process's own command line.
     """
     commit, dirty = provenance.git_state()
     return {
@@ -51,7 +51,7 @@ def origin(study: str, command: str | None = None) -> dict[str, Any]:
 
 
 def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
-    """Root attributes of a result: where it comes from."""
+    """Returns all root attributes of a plan's result."""
     config, planned = plan.config, plan.runs
     wall = [run_folder.wall_seconds(run.folder) for run in planned if run.done]
     frames = next((run_folder.read_provenance(run.folder) for run in planned if run.started), {})
@@ -69,7 +69,7 @@ def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
 
 
 def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
-    """Reads what the runs have written so far.
+    """Makes a result of what the runs have written so far.
 
     Evaluations become ``(method, seed, step)``, training metrics ``(method, seed, log_step)``, and the last held-out
     evaluation ``(method, seed, window)``.
@@ -107,7 +107,7 @@ def _number(value: Any) -> float:
 
 
 def _gather_windows(planned: Sequence[Run], result: Result) -> None:
-    """Adds window-by-window errors of finished runs; all runs saw the same windows."""
+    """Adds the errors of finished runs on each held-out window; all runs have the same windows."""
     files = {run: run.folder / "heldout.npz" for run in planned}
     loaded = {run: _heldout(path) for run, path in files.items() if run.done and path.exists()}
     if not loaded:
@@ -119,7 +119,7 @@ def _gather_windows(planned: Sequence[Run], result: Result) -> None:
         values = np.full((len(methods), len(seeds), len(first["start"])), np.nan)
         for run, found in loaded.items():
             if not np.array_equal(found["start"], first["start"]):
-                raise ResultError(f"{run.folder}: was evaluated on other held-out windows than the runs beside it")
+                raise ResultError(f"{run.folder}: was evaluated on other held-out windows than the other runs")
             values[methods.index(run.config.method), seeds.index(run.config.seed)] = found[name]
         result.data[f"window/{name}"] = (("method", "seed", "window"), values)
     for name in ("episode", "true_return"):
@@ -130,7 +130,7 @@ HELDOUT = ("start", "episode", "error", "dreamed_return", "true_return")
 
 
 def _heldout(path: Path) -> dict[str, np.ndarray]:
-    """A run's last held-out windows, see ``evaluate.Dreams``; ResultError in one line if the file is damaged."""
+    """Reads a run's last held-out windows, see ``evaluate.Dreams``; ResultError if the file is damaged."""
     try:
         found = untrusted.npz(path)
     except ValueError as error:
@@ -145,16 +145,16 @@ def _heldout(path: Path) -> dict[str, np.ndarray]:
 def models(
     plan: Plan,
     sha256: str,
-    found: Mapping[tuple[int, int], Mapping[str, np.ndarray]],
+    measured: Mapping[tuple[int, int], Mapping[str, np.ndarray]],
     axes: Mapping[str, np.ndarray],
     layout: Mapping[str, tuple[str, ...]],
 ) -> Result:
-    """One result of what was measured on every trained model of a plan.
+    """Makes a result of what was measured on every trained model of a plan.
 
     Args:
         plan: whose runs the models come from.
         sha256: of the buffer, empty online.
-        found: place of a model (method, seed) to its arrays by metric.
+        measured: index of a model (method, seed) to its arrays by metric.
         axes: coordinates of the further axes.
         layout: metric to its further axes, after ``method`` and ``seed``.
     """
@@ -163,8 +163,8 @@ def models(
     for name, further in layout.items():
         shape = tuple(len(known[axis]) for axis in ("method", "seed", *further))
         values = np.full(shape, np.nan)
-        for place, metrics in found.items():
-            values[place] = metrics.get(name, np.nan)
+        for index, metrics in measured.items():
+            values[index] = metrics.get(name, np.nan)
         data[name] = (("method", "seed", *further), values)
     configs = {run.config.method: dataclasses.asdict(run.config) for run in plan.runs}
     return Result(attributes(plan, sha256), known, data, configs, {ASKED: dict(plan.target.own)})

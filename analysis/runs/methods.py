@@ -1,4 +1,4 @@
-"""The methods that studies compare, by the names that folders, files and figures use."""
+"""Parses the names of methods that studies compare, as folders, files and figures use them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from hdream_core.support.errors import ConfigError
 
 WEIGHTS = ("w_o", "w_r", "w_d")
 IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3
-ORIGINAL = "w_r=1"  # DreamerV2 as it is: "original weight" in C.4
+ORIGINAL = "w_r=1"  # DreamerV2 unchanged, the "original weight" in C.4
 # Methods that are a preset's method with a change.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"unrectified": ("harmony", {"balancer.rectified": False})}  # Eq. 4
 
 
 def weight_name(w_r: float) -> str:
-    """The name of DreamerV2 with this reward-loss weight: ``w_r=10``."""
+    """Returns the name of DreamerV2 with a reward-loss weight: ``w_r=10``."""
     return f"w_r={w_r:g}"
 
 
 def parse(method: str) -> tuple[str, dict[str, Any]]:
-    """The preset method and the changed settings that a name stands for.
+    """Returns the preset method and the changed settings that a name means.
 
     A name is a list with commas: at most one of the presets' methods or variants, and fixed weights, e.g.
     ``w_r=100``, ``w_o=0,w_r=100``, ``harmony``, ``harmony,w_d=1`` (E.4), ``unrectified`` (Eq. 4).
 
     Raises:
-        ConfigError: for a name that means nothing, or says the same thing twice.
+        ConfigError: for an unknown name, or one that sets something twice.
     """
     bases: list[str] = []
     changes: dict[str, Any] = {}

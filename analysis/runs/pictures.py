@@ -1,7 +1,6 @@
-"""The picture of a result file, drawn for a study that has written the file already.
+"""Draws the picture of a result file that is already written.
 
-The result stands and runs go on whatever is wrong with the picture: all that fails in drawing, the import of what draws
-included, is one error in one line.
+A failure to draw, including one to import, is a single error of one line. The result stays, and runs go on.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from hdream_core.support.errors import UserError, in_a_line
 
 
 class PictureError(UserError):
-    """A result is written, and its picture cannot be drawn; the message names the command that draws it later."""
+    """Says that the picture of a result cannot be drawn; the message names the command that draws it later."""
 
     status = 1
 
@@ -28,7 +27,7 @@ def draw(study: str, path: Path, out: Path) -> Path:
         out: folder of the picture.
 
     Raises:
-        PictureError: whatever went wrong; also where memory is short, which the rest of a study needs less of.
+        PictureError: for any failure, a lack of memory included.
     """
     try:
         return importlib.import_module(f"figures.{study}").draw(path, out)

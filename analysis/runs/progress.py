@@ -1,4 +1,4 @@
-"""Which runs there are beneath a folder, and how each of them stands."""
+"""Finds the runs in a folder, and the state of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hdream_core.support.locks import is_held
 
 
 def state_of(folder: Path) -> str:
-    """``done``, ``running``, ``failed`` or ``waiting``; a run that was told to stop waits."""
+    """Returns ``done``, ``running``, ``failed`` or ``waiting``; a run that was stopped is waiting."""
     if run_folder.is_done(folder):
         return "done"
     if is_held(folder / "lock"):
@@ -21,7 +21,7 @@ def state_of(folder: Path) -> str:
 
 
 def runs_beneath(root: Path) -> FoundRuns:
-    """The runs beneath ``root``, with a warning for what could not be looked into: every command sees these.
+    """Finds the runs below ``root``, with a warning for each folder that cannot be read.
 
     Raises:
         ConfigError: if there is none.
@@ -29,6 +29,6 @@ def runs_beneath(root: Path) -> FoundRuns:
     found = find_runs(root)
     if not found.folders:
         raise ConfigError(f"{root}: holds no runs{f' ({found.unseen[0]})' if found.unseen else ''}")
-    for told in found.unseen:
-        print(f"warning: {told}; a run there is not seen", file=sys.stderr)
+    for reason in found.unseen:
+        print(f"warning: {reason}; runs there are not seen", file=sys.stderr)
     return found

@@ -1,7 +1,7 @@
-"""A sweep's runs as an array of Slurm jobs, by submitit: the same plan, skipping and resuming as on one machine.
+"""Trains a sweep's runs as an array of Slurm jobs, by submitit; runs are skipped and resumed as on one machine.
 
-A job is one run's ordinary command. Before its time is over Slurm warns it: the run saves itself, ends, and is queued
-again. What a job has reached is read from the run's folder alone, so it does not matter which command submitted it.
+A job is one run's ordinary command. Slurm warns it before its time is over; then the run saves itself, ends, and is
+queued again. Progress is read only from the run's folder, so it does not matter which command submitted the job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +29,25 @@ from hdream_core.support.files import write_atomically
 from hdream_core.support.locks import exclusive
 
 POLL_SECONDS = 2.0
-ANSWER_SECONDS = 60  # that Slurm has for one answer
-TICKET = "slurm_job"  # file in a run's folder: the job that has it
+ANSWER_SECONDS = 60  # time limit for one answer of Slurm
+TICKET = "slurm_job"  # file in a run's folder with the id of its job
 PROGRAMS = ("sbatch", "squeue", "srun")
-FIRST_PATIENCE = 3  # polls without an answer at the beginning, when a user looks on
-PATIENCE = 300  # and later: ten minutes and more, before the command gives up waiting
-SURE_AFTER = 3  # polls in a row in which Slurm does not know a job, before it counts as ended
-# Why jobs wait where nothing is amiss; any other reason is said once.
+FIRST_PATIENCE = 3  # polls without an answer before the command gives up, at its start
+PATIENCE = 300  # the same later: ten minutes and more
+SURE_AFTER = 3  # polls in a row without a job before it counts as ended
+# Ordinary reasons why jobs wait; any other reason is printed once.
 ORDINARY = ("", "None", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Dependency", "Prolog", "Cleaning")
 
 
 def check(options: Mapping[str, Any], jobs: int) -> None:
-    """Asks Slurm whether it is here and would take the jobs; submits nothing.
+    """Checks that Slurm is installed and would accept the jobs; submits nothing.
 
     Args:
         options: of ``slurm_options.checked``.
-        jobs: how many.
+        jobs: their number.
 
     Raises:
-        ConfigError: if there is no Slurm here, or it refuses the options, with its own words.
+        ConfigError: if there is no Slurm, or it refuses the options; then it gives Slurm's own message.
     """
     for program in PROGRAMS:
         if shutil.which(program) is None:
@@ -57,21 +57,21 @@ def check(options: Mapping[str, Any], jobs: int) -> None:
             )
     _queue(FIRST_PATIENCE)
     tried = _ask(["sbatch", "--test-only"], slurm_options.script(Path(), options, jobs))
-    # Nodes that are down just now are "not available", too: then sbatch itself decides.
+    # Nodes that are down are "not available", too; then sbatch itself decides.
     if tried is not None and tried.returncode and not re.search("not available|busy", tried.stderr):
         raise ConfigError(f"Slurm refuses the jobs: {_words(tried.stderr)}")
 
 
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], options: Mapping[str, Any]) -> None:
-    """Has Slurm run what is not done, and calls ``tick`` every other second until it is.
+    """Trains what is not done on Slurm, and calls ``tick`` every other second until it is done.
 
-    Jobs that an earlier command submitted are waited for, not submitted again. A job that ends with an error is
-    submitted once more, as ``sweep.execute`` does it.
+    Jobs that an earlier command submitted are waited for and not submitted again. A job that ends with an error is
+    submitted once more, as in ``sweep.execute``.
 
     Args:
         planned: the runs; their folders must be on a file system that the nodes share.
         workers: most jobs at once.
-        tick: as of ``sweep.execute``.
+        tick: see ``sweep.execute``.
         options: of ``slurm_options.checked``.
 
     Raises:
@@ -82,15 +82,15 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
     if not waiting:
         return
     tickets = _submit(waiting, workers, options)
-    retried: dict[Run, int] = {}  # with the step that each had reached
+    retried: dict[Run, int] = {}  # run to the step that it had reached
     failed: list[Run] = []
     missing = dict.fromkeys(tickets, 0)
-    told: set[str] = set()
+    reported: set[str] = set()
     try:
         while tickets:
             time.sleep(POLL_SECONDS)
             known = _queue()
-            told |= _tell(Counter(known[ticket] for ticket in tickets.values() if ticket in known), told)
+            reported |= _report(Counter(known[ticket] for ticket in tickets.values() if ticket in known), reported)
             again = []
             for run, ticket in list(tickets.items()):
                 missing[run] = 0 if ticket in known else missing.get(run, 0) + 1
@@ -104,7 +104,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
                     continue
                 if status is None:
                     run_folder.mark_failed(run.folder, -1)  # cancelled, out of memory, or its node is gone
-                # One that got on since it was last submitted may go on: nodes come and go in days.
+                # A run that made progress since it was last submitted may go on: nodes come and go in days.
                 hopeless = status == BAD_INPUT or run.step <= retried.get(run, -1)
                 (failed if hopeless else again).append(run)
             retried |= {run: run.step for run in again}
@@ -119,16 +119,16 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
     sweep.conclude(failed, planned)
 
 
-def _tell(reasons: Mapping[str, int], told: Iterable[str]) -> set[str]:
-    """Says why jobs wait, once for each reason that is out of the ordinary; returns these reasons."""
-    new = {reason for reason in reasons if reason not in ORDINARY and reason not in told}
+def _report(reasons: Mapping[str, int], reported: set[str]) -> set[str]:
+    """Prints why jobs wait, once for each unusual reason; returns these reasons."""
+    new = set(reasons) - set(ORDINARY) - reported
     for reason in sorted(new):
-        tqdm.write(f"Slurm has {reasons[reason]} of the jobs wait: {reason}")
+        tqdm.write(f"{reasons[reason]} of the jobs wait in Slurm: {reason}")
     return new
 
 
 def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) -> dict[Run, str]:
-    """Submits those runs that no job has yet as one array, notes each one's job in its folder, and returns all jobs."""
+    """Submits the runs without a job as one array, writes each job's id to its run's folder, and returns all ids."""
     if not waiting:
         return {}
     logs = logs_of(waiting[0].folder)
@@ -159,20 +159,20 @@ def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) ->
 
 
 def _undo(logs: Path, new: Sequence[Path], marks: Mapping[Run, int]) -> None:
-    """Leaves no trace of jobs that Slurm has refused.
+    """Removes all files of jobs that Slurm has refused.
 
     Args:
-        logs: where submitit has written what it was about to submit.
+        logs: folder where submitit wrote what it was about to submit.
         new: folders of runs that were made for these jobs.
         marks: exit statuses of the runs that had failed before.
     """
     word = "[0-9a-f]" * 32
     for path in [*logs.glob(f"{word}.pkl"), *logs.glob(f"*submission_file_{word}.sh")]:
-        if not path.is_symlink():  # that of a job which was taken
+        if not path.is_symlink():  # a link belongs to an accepted job
             path.unlink()
     for folder in new:
         shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others are in them
+        with contextlib.suppress(OSError):  # a folder that is not empty
             for above in (above for above in folder.absolute().parents if logs.parent in above.parents):
                 above.rmdir()
     for run, mark in marks.items():
@@ -181,13 +181,13 @@ def _undo(logs: Path, new: Sequence[Path], marks: Mapping[Run, int]) -> None:
 
 
 def logs_of(run: Path) -> Path:
-    """Where submitit keeps the jobs of a run and those beside it: a folder beside those of the tasks."""
+    """Returns the folder where submitit keeps the jobs of a run; it is beside the folders of the tasks."""
     above = run.absolute().parents
     return above[min(2, len(above) - 1)] / "slurm"
 
 
 def _words(said: str) -> str:
-    """What a program of Slurm said, as one line."""
+    """Returns a message of a Slurm program in one line."""
     lines = [re.sub(r"^\w+: (error|fatal): ", "", line.strip()) for line in said.strip().splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line)) or "it does not say why"
 
@@ -200,23 +200,16 @@ def _ticket(run: Run) -> str | None:
 
 
 def _ask(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str] | None:
-    """Has a program of Slurm answer, with a text as its input; None if it takes too long.
+    """Runs a Slurm program with a text as its input; None if it takes too long.
 
     Raises:
-        ConfigError: if the program is not here or cannot be run.
+        ConfigError: if the program cannot be run.
     """
-    # A user's defaults for squeue would hide jobs.
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
-    asked = {
-        "input": given,
-        "capture_output": True,
-        "text": True,
-        "errors": "replace",
-        "timeout": ANSWER_SECONDS,
-        "env": clean,
-    }
+    # A user's defaults for squeue could hide jobs.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    text = {"input": given, "capture_output": True, "text": True, "errors": "replace"}
     try:
-        return subprocess.run(command, check=False, **asked)
+        return subprocess.run(command, check=False, timeout=ANSWER_SECONDS, env=env, **text)
     except subprocess.TimeoutExpired:
         return None
     except OSError as error:
@@ -224,17 +217,17 @@ def _ask(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess
 
 
 def _queue(patience: int = PATIENCE) -> dict[str, str]:
-    """This user's jobs that Slurm has queued or running, as ``array_task`` or ``job``, with why they wait.
+    """Returns this user's queued and running jobs, as ``array_task`` or ``job``, with the reason why they wait.
 
     Args:
-        patience: times that it is asked.
+        patience: how often Slurm is asked before the command gives up.
 
     Raises:
-        ConfigError: if there is no Slurm here, or it does not answer.
+        ConfigError: if there is no Slurm, or it does not answer.
     """
     command = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%i %r"]
     said = f"squeue does not answer within {ANSWER_SECONDS} seconds"
-    for attempt in range(patience):  # a busy controller may not answer at once, and one may be started anew
+    for attempt in range(patience):  # a busy or restarting controller may not answer at once
         if attempt:
             time.sleep(POLL_SECONDS)
         found = _ask(command)
@@ -244,4 +237,4 @@ def _queue(patience: int = PATIENCE) -> dict[str, str]:
             pairs = (line.partition(" ") for line in map(str.strip, found.stdout.splitlines()) if line)
             return {job: reason.strip() for job, _, reason in pairs}
         said = f"squeue: {_words(found.stderr)}"
-    raise ConfigError(f"--launcher slurm: {said}; jobs there are go on, and the same command waits for them again")
+    raise ConfigError(f"--launcher slurm: {said}; submitted jobs go on, and the same command waits for them again")

@@ -1,4 +1,4 @@
-"""What a Slurm job of a sweep does: one run's ordinary command, told in time to save itself."""
+"""Defines the Slurm job of a run: the run's ordinary command, stopped in time to save itself."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hdream_core.runs import folder as run_folder
 
 
 class RunJob:
-    """What a job does; submitit calls ``checkpoint`` when its time is nearly over, then queues what that returns.
+    """Trains one run. When the job's time is nearly over, submitit calls ``checkpoint`` and queues what it returns.
 
     Args:
         folder: of the run.
-        warning: seconds that it has from the warning on.
+        warning: seconds between the warning and the end of the job.
     """
 
     def __init__(self, folder: Path, warning: int):
@@ -27,24 +27,24 @@ class RunJob:
         self._process: subprocess.Popen | None = None
 
     def __call__(self) -> int:
-        """Trains in a process of its own, so that this one can wait for signals; returns that one's exit status."""
+        """Trains in another process, so that this one can wait for signals; returns its exit status."""
         if run_folder.is_done(self.folder):
             return 0
         self._process = sweep.start(Run(run_folder.read_config(self.folder), self.folder))
         while (status := self._process.poll()) is None:
             time.sleep(0.5)
-        if status:  # STOPPED, too: whoever submitted it must not do so again
+        if status:  # also STOPPED, so that the job is not submitted again
             run_folder.mark_failed(self.folder, status)
         return status
 
     def checkpoint(self) -> Any:
-        """Has the run save itself and end, for as long as there is time, and asks to be queued again."""
+        """Tells the run to save itself, waits while there is time, and asks to be queued again."""
         from submitit.helpers import DelayedSubmission
 
         if self._process is not None:
             self._process.send_signal(signal.SIGUSR1)
             deadline = time.monotonic() + 0.9 * self.warning
-            # Not Popen.wait: the code that this interrupts may hold its lock.
+            # Popen.wait could deadlock: the interrupted code may hold its lock.
             while time.monotonic() < deadline and not _has_ended(self._process.pid):
                 time.sleep(0.2)
         return DelayedSubmission(RunJob(self.folder, self.warning))

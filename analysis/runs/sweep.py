@@ -1,4 +1,4 @@
-"""Many runs as one plan: what to run, what is done, and running the rest side by side."""
+"""Trains many runs side by side, skipping those that are done."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hdream_core.support.processes import cores
 from hdream_core.train import PARENT, default_folder
 
 POLL_SECONDS = 1.0
-GPU_WORKERS = 2  # runs at full size take about 10 GB each (C.5)
+GPU_WORKERS = 2  # a run at full size takes about 10 GB (C.5)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One member of a sweep."""
+    """Holds one run of a sweep."""
 
     config: Config
     folder: Path
@@ -39,18 +39,18 @@ class Run:
 
     @property
     def started(self) -> bool:
-        """Whether the run has set up its data."""
+        """Returns whether the run has set up its data."""
         return (self.folder / "metrics.jsonl").exists()
 
     @property
     def step(self) -> int:
-        """Environment steps reached so far; all of them do not mean that the run is done."""
+        """Returns the environment steps reached so far; a run at its last step may still be evaluating."""
         steps = self.config.train.steps
         return steps if self.done else min(run_folder.progress_of(self.folder), steps)
 
 
 def reached(planned: Sequence[Run]) -> int:
-    """Environment steps of all runs together, for a bar; a run whose metrics cannot be read just now counts as at 0."""
+    """Returns the environment steps of all runs together; a run whose metrics cannot be read counts 0."""
     total = 0
     for run in planned:
         with contextlib.suppress(ConfigError, OSError):
@@ -59,10 +59,10 @@ def reached(planned: Sequence[Run]) -> int:
 
 
 def plan(configs: Sequence[Config], root: Path) -> list[Run]:
-    """Folders for the runs, seeds before methods: after each round every method has one seed more.
+    """Returns the runs and their folders, all methods of one seed before the next seed.
 
     Raises:
-        ConfigError: if a folder already holds a run with other settings.
+        ConfigError: if a folder holds a run with other settings.
     """
     ordered = sorted(configs, key=lambda config: config.seed)
     planned = [Run(config, default_folder(config, root)) for config in ordered]
@@ -72,9 +72,9 @@ def plan(configs: Sequence[Config], root: Path) -> list[Run]:
 
 
 def pick_workers(asked: int, waiting: int) -> int:
-    """How many runs to have going at once: what was asked, else two on a GPU, else one a processor.
+    """Returns how many runs to train at once: what was asked for, else two on a GPU, else one for each processor.
 
-    Three runs on two processors take turns rather than leave one processor idle for half of the time.
+    With up to twice as many runs as processors all start at once, so that no processor is idle at the end.
     """
     if asked:
         return min(asked, max(waiting, 1))
@@ -84,7 +84,7 @@ def pick_workers(asked: int, waiting: int) -> int:
 
 
 def doing(planned: Sequence[Run]) -> str:
-    """What takes the time, in words for a bar: runs that have not come to their first step are being set up."""
+    """Returns what the runs are doing, for the bar; before their first step they are set up."""
     with contextlib.suppress(ConfigError, OSError):
         waiting = [run for run in planned if not run.done]
         started = [run for run in waiting if run.started]
@@ -95,17 +95,17 @@ def doing(planned: Sequence[Run]) -> str:
 
 
 class SweepError(RuntimeError):
-    """Runs of a sweep failed, or were told to stop; the others are finished."""
+    """Says that runs of a sweep failed or were stopped; the others are finished."""
 
 
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> None:
-    """Runs what is not done, each in a process of its own, and calls ``tick`` about every second.
+    """Trains the runs that are not done, each in its own process, and calls ``tick`` about every second.
 
-    A process that dies is started once more, after the others; not if it ended with an error that its user must mend.
+    A process that dies is started once more, after the others, unless the user must correct an error.
 
     Raises:
-        SweepError: after all other runs ended, naming the runs that failed and their logs, or those that were told to
-            stop or are trained by another process.
+        SweepError: after all other runs ended; it names the runs that failed and their logs, or those that were stopped
+            or are trained by another process.
     """
     waiting = [run for run in planned if not run.done]
     running: dict[subprocess.Popen, Run] = {}
@@ -119,17 +119,17 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
             time.sleep(POLL_SECONDS)
             for process in [p for p in running if p.poll() is not None]:
                 run = running.pop(process)
-                if process.returncode in (0, STOPPED):  # stopped by a signal, and saved: its user has a reason
+                if process.returncode in (0, STOPPED):  # saved and stopped by a signal of its user
                     continue
                 run_folder.mark_failed(run.folder, process.returncode)
                 if process.returncode != BAD_INPUT and run not in retried:
-                    retried.add(run)  # out of memory, a full disk, killed: it goes on from its checkpoint
+                    retried.add(run)  # e.g. out of memory or killed: it resumes from its checkpoint
                     waiting.append(run)
                 else:
                     failed.append(run)
             tick()
     finally:
-        for process in running:  # interrupted: the runs resume from their checkpoints another time
+        for process in running:  # interrupted: the runs can be resumed from their checkpoints
             process.terminate()
         for process in running:
             process.wait()
@@ -138,28 +138,27 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> N
 
 def conclude(failed: Sequence[Run], planned: Sequence[Run]) -> None:
     """Raises SweepError unless all planned runs are done."""
-    logs = "; ".join(f"{run.label} (see {run.folder / 'log.txt'})" for run in failed)
     if failed:
+        logs = "; ".join(f"{run.label} (see {run.folder / 'log.txt'})" for run in failed)
         raise SweepError(f"{len(failed)} of {len(planned)} runs failed: {logs}")
     if left := [run.label for run in planned if not run.done]:
         raise SweepError(
-            f"{len(left)} of {len(planned)} runs were told to stop, or another process is at them: {', '.join(left)}; "
-            "the same command goes on"
+            f"{len(left)} of {len(planned)} runs were stopped, or are trained by another process: {', '.join(left)}; "
+            "the same command resumes them"
         )
 
 
 def command(folder: Path) -> list[str]:
-    """The command line that trains or resumes the run of a folder."""
+    """Returns the command line that trains or resumes the run in a folder."""
     return [sys.executable, "-m", "hdream_core.train", "--config", str(folder), "--folder", str(folder), "--quiet"]
 
 
 def start(run: Run) -> subprocess.Popen:
-    """A process that trains or resumes a run, and ends with this one."""
+    """Starts a process that trains or resumes a run; it ends when this process ends."""
     run_folder.prepare(run.config, run.folder)
     run_folder.clear_failed(run.folder)
-    threads = str(run.config.train.threads or 0)
-    environment = dict(os.environ) | {PARENT: str(os.getpid())}
-    if threads != "0":
-        environment |= {"OMP_NUM_THREADS": threads}
+    environment = os.environ | {PARENT: str(os.getpid())}
+    if run.config.train.threads:
+        environment |= {"OMP_NUM_THREADS": str(run.config.train.threads)}
     with open(run.folder / "log.txt", "a") as log:
         return subprocess.Popen(command(run.folder), stdout=log, stderr=subprocess.STDOUT, env=environment)
