@@ -1,9 +1,9 @@
-"""The ledger: what of the paper reproduces, claim by claim.
+"""Writes the ledger: which claims of the paper are reproduced.
 
 ``python -m analysis.claims`` reads all results (the shipped ones, or ``--results DIR``) and writes ``claims.md``,
 ``claims.html`` and ``claims.h5``. The first has the verdicts on each claim, the others each result with its value, its
-interval, its scale and the rule. Claims and rules are data, ``analysis/ledger/claims.toml``; which of them were set or
-changed after a result was seen is told in ``changes.toml`` there.
+interval, its scale and the rule. Claims and rules are in ``analysis/ledger/claims.toml``; those that were set or
+changed after a result was seen are in ``changes.toml`` there.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Claims:
 
 
 def as_result(rows: pd.DataFrame) -> Result:
-    """The ledger as a result file: numbers as arrays, words among the notes."""
+    """Returns the ledger as a result: numbers as arrays, texts in the notes."""
     smallest = max((SCALES.index(scale) for scale in rows["scale"] if scale in SCALES), default=0)
     attributes = gather.origin("claims") | {
-        "scale": SCALES[smallest],  # the smallest of what was read; each row has its own
+        "scale": SCALES[smallest],  # the smallest scale of the results; each row has its own
         "preset": "none",
         "task": "all",
         "buffer_sha256": "",
@@ -62,9 +62,9 @@ def as_result(rows: pd.DataFrame) -> Result:
 
 
 def run(job: Claims) -> pd.DataFrame:
-    """Reads, judges and writes; returns the ledger's rows.
+    """Judges the claims and writes the ledger; returns its rows.
 
-    The pages link to shipped results as from ``docs``, to others where they lie, and to the figures beside the pages.
+    The pages link to the result files, and to figures in the folder ``figures`` beside the pages.
     """
     rows = judged(job.results)
     job.out.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""``python -m analysis.clean``: removes what finished runs no longer need, after asking.
+"""Removes what finished runs no longer need, after asking: ``python -m analysis.clean``.
 
-A finished run is read by its config, metrics, held-out windows and last checkpoint. The checkpoint before it and an
-online run's frames only serve to go on; the frames are by far the largest part. What submitit keeps of its jobs goes
-when all runs of the sweep are done.
+Studies read the config, metrics, held-out windows and last checkpoint of a finished run. The checkpoint before it and
+an online run's frames are only needed to resume; the frames are by far the largest part. The files of Slurm jobs are
+removed when all runs of the sweep are done.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from analysis.runs.progress import runs_beneath, state_of
 from analysis.runs.slurm import logs_of
 from hdream_core.data.minari_layout import MAIN_FILE, open_main, read_metadata
-from hdream_core.data.offline import unpacked_folders
+from hdream_core.data.offline import unpacked_places
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
@@ -26,7 +26,7 @@ from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 ABOUT = "Remove what finished runs no longer need, after asking."
-UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # of a finished run; the last are of processes killed while they wrote
+UNNEEDED = ("replay", PREVIOUS, NEXT, ".*.tmp")  # in a finished run; the last are leftovers of killed processes
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,23 @@ class Clean:
 
 
 def unneeded(job: Clean) -> tuple[list[Path], list[Path]]:
-    """Files and folders that a call would remove, and those of runs behind links, which it would leave."""
+    """Returns files and folders to remove, and those behind links, which stay."""
     names = [name for name in UNNEEDED if not (job.keep_replay and name == "replay")]
-    done, others, beneath = [], [], runs_beneath(job.runs)
-    for folder in beneath.folders:
+    done, others, runs = [], [], runs_beneath(job.runs)
+    for folder in runs.folders:
         (done if state_of(folder) == "done" and _can_be_read(folder) else others).append(folder)
     found = [path for folder in done for name in names for path in sorted(folder.glob(name))]
-    if not beneath.unseen:  # a run that is not seen may need what runs share
+    if not runs.unseen:  # an unseen run may need what runs share
         found += sorted(_logs(done, job.runs) - _logs(others, job.runs))
     elif job.unpacked:
-        raise ConfigError(f"--unpacked {job.unpacked[0]}: a run that is not seen may train on it ({beneath.unseen[0]})")
+        raise ConfigError(f"--unpacked {job.unpacked[0]}: a run that is not seen may train on it ({runs.unseen[0]})")
     left = [] if job.follow_links else [path for path in found if is_outside(path, job.runs)]
     going = [path for path in found if path not in left]
     return going + [path for buffer in job.unpacked for path in _unpacked(buffer, others)], left
 
 
 def _can_be_read(run: Path) -> bool:
-    """Whether a run's last checkpoint is whole: without it, the one before must stay."""
+    """Returns whether a run's last checkpoint is intact; otherwise the one before must stay."""
     try:
         checkpoint.load(run / LATEST)
     except CheckpointError as error:
@@ -76,27 +76,27 @@ def _can_be_read(run: Path) -> bool:
 
 
 def _logs(folders: Sequence[Path], root: Path) -> set[Path]:
-    """What submitit keeps of the jobs of runs."""
-    found = {logs_of(folder) for folder in folders}
-    return {path for path in found if path.is_relative_to(root.absolute()) and any(path.glob("*_submission.sh"))}
+    """Returns the folders of the Slurm jobs of runs."""
+    logs = {logs_of(folder) for folder in folders}
+    return {path for path in logs if path.is_relative_to(root.absolute()) and any(path.glob("*_submission.sh"))}
 
 
 def _unpacked(buffer: Path, unfinished: Sequence[Path]) -> list[Path]:
-    """The unpacked frames of a buffer; an error if a run still needs them, or they could not be unpacked again."""
+    """Returns the unpacked frames of a buffer; an error if a run needs them, or they cannot be unpacked again."""
     metadata = read_metadata(buffer)
     open_main(buffer / "data" / MAIN_FILE).close()
     for run in unfinished:
         used = run_folder.read_config(run).offline_buffer
         if used and os.path.realpath(used) == os.path.realpath(buffer):
             raise ConfigError(f"{buffer}: {run} is not finished and trains on it")
-    found = [place for place in unpacked_folders(buffer, metadata) if any(place.glob("*/episodes.npy"))]
+    found = [place for place in unpacked_places(buffer, metadata) if any(place.glob("*/episodes.npy"))]
     if not found:
         raise ConfigError(f"{buffer}: has no unpacked frames")
     return found
 
 
 def size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; links are not followed."""
+    """Returns the bytes of a file, or of all files in a folder; links are not followed."""
     files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
     return sum(file.lstat().st_size for file in files if not file.is_dir())
 
@@ -110,11 +110,11 @@ def remove(path: Path) -> None:
 
 
 def line(path: Path, root: Path) -> str:
-    """A file or folder for the list that is shown: its size, and what a link has to do with it."""
-    told = f"{size(path) / 2**20:10.1f} MiB  {path}"
+    """Formats a file or folder with its size, and where a link leads."""
+    text = f"{size(path) / 2**20:10.1f} MiB  {path}"
     if path.is_symlink():
-        told += f"  (the link alone; {os.readlink(path)} stays)"
-    return f"{told}  (lies in {os.path.realpath(path.parent)})" if is_outside(path, root) else told
+        text += f"  (the link alone; {os.readlink(path)} stays)"
+    return f"{text}  (lies in {os.path.realpath(path.parent)})" if is_outside(path, root) else text
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -124,7 +124,7 @@ def main(args: Sequence[str] | None = None) -> None:
         found, left = unneeded(job)
         if left:
             print("\n".join(line(path, job.runs) for path in left))
-            print(f"these {len(left)} lie behind links and stay; --follow-links removes them, too")
+            print(f"these {len(left)} are behind links and stay; --follow-links removes them, too")
         if not found:
             print("nothing to remove")
             return

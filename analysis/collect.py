@@ -1,7 +1,7 @@
-"""``python -m analysis.collect STUDY [FLAGS]``: a study's result from what its runs have so far; it starts nothing.
+"""Makes a study's result from what its runs have so far: ``python -m analysis.collect STUDY [FLAGS]``.
 
-A study of the runs' own curves takes all that they have logged. One that reads trained models takes the seeds of which
-every method is finished, and says which.
+It trains nothing. A study of learning curves uses all that the runs have logged. A study of trained models uses the
+seeds of which every method is finished, and prints which.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hdream_core.support.settings import nearest
 
 ABOUT = "Make a study's result from what its runs have so far."
 ITEMS = {name: command for name, command in COMMANDS.items() if command.item}
-WITHOUT_RUNS = ("atari_table", "claims")  # of these
+WITHOUT_RUNS = ("atari_table", "claims")
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -1,6 +1,6 @@
-"""``python -m analysis.demo``: the small models and the slice of a buffer that the notebooks ship with.
+"""Makes the small models and the slice of recordings that the notebooks use: ``python -m analysis.demo``.
 
-They come from the first seed of a trained sweep and from episodes that no model has trained on.
+The models are those of the first seed of a sweep. The recordings are episodes that no model has trained on.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ class Demo(study.Study):
     methods: tuple[str, ...] | None = None
     """Methods to export. Default: w_r=1 and the task's balanced weight."""
     stretches: int | None = None
-    """Recorded stretches to take, each from an episode of its own."""
+    """Recorded stretches, each from another episode."""
     rows: int | None = None
-    """Rows of each."""
+    """Rows of each stretch."""
     folder: Path = DATA
-    """Where they go. The notebooks look in the default, where those of lever_pull ship: notebooks/data in the checkout,
-    of an installed package in the current folder, in HDREAM_DATA where it is set."""
+    """Folder that they are written to. The notebooks read the default, where those of lever_pull ship: notebooks/data
+    in the checkout, or for an installed package in the current folder, or in HDREAM_DATA if it is set."""
     overwrite: bool = False
-    """Whether a slice of the task that is there, and the models beside it, may be replaced."""
+    """Whether an existing slice of the task, and the models beside it, may be replaced."""
 
 
 def run(job: Demo) -> Path:
     """Exports the models and the slice; returns the slice's path."""
-    from analysis.notebook import slices  # and torch
+    from analysis.notebook import slices  # imports torch
 
-    job = job if job.seeds else replace(job, seeds=(0,))  # one model of each method is enough to look at
+    job = job if job.seeds else replace(job, seeds=(0,))  # one model of each method is enough
     job = study.sized(job, SIZES)
     names = job.methods or (methods.ORIGINAL, task_facts(job.task).balanced)
     plan = study.plan(job, STUDY, names)
@@ -82,25 +82,25 @@ def run(job: Demo) -> Path:
     facts = run_folder.read_provenance(plan.runs[0].folder)
     if plan.config.offline_buffer:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
-    told = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
-    told |= {name: origin(STUDY, plan.command)[name] for name in ("command", "git_commit", "created_utc")}
-    print(slices.save_slice(path, job.task, told, [_stretch(job.task, rows, job.rows) for rows in episodes]))
+    about = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
+    about |= {name: origin(STUDY, plan.command)[name] for name in ("command", "git_commit", "created_utc")}
+    print(slices.save_slice(path, job.task, about, [_stretch(job.task, rows, job.rows) for rows in episodes]))
     return path
 
 
 def _fitting(job: Demo, plan: study.Plan) -> Demo:
-    """The job with stretches that fit into the episodes there are."""
+    """Returns the job with stretches that fit into the episodes."""
     job = sizes.settle_episodes(job, plan, "stretches")
-    there = sizes.rows_of_episode(plan, job.plan_only)
-    if there is None or job.rows <= there:
+    available = sizes.rows_of_episode(plan, job.plan_only)
+    if available is None or job.rows <= available:
         return job
     if "rows" in job.given:
-        raise ConfigError(f"--rows {job.rows}: {job.task}'s episodes have {there}; ask for {there} or fewer")
-    return sizes.fitted(job, rows=there)
+        raise ConfigError(f"--rows {job.rows}: {job.task}'s episodes have {available}; ask for {available} or fewer")
+    return sizes.fitted(job, rows=available)
 
 
 def _stretch(task: str, episode: Rows, rows: int) -> Rows:
-    """The part of an episode about the first motion of its object, or its beginning if nothing moves."""
+    """Returns the part of an episode around the first motion of its object, or its start if nothing moves."""
     where = positions(task, episode["state"])[task_facts(task).main]
     moved = np.flatnonzero(np.linalg.norm(where - where[0], axis=-1) > 1e-2 * np.ptp(where, axis=0).max() + 1e-9)
     first = int(moved[0]) if len(moved) else rows // 2

@@ -1,4 +1,4 @@
-"""``python -m analysis.status``: the runs of a folder, as done, running, failed or waiting, with their progress."""
+"""Lists the runs of a folder with their state and progress: ``python -m analysis.status``."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ HEAD = ("state", "step", "last line", "left", "return", "host", "folder")
 class Status:
     """List runs with their state and progress.
 
-    Of each: environment steps, the age of the last line of metrics, how long it needs at its mean pace so far if it is
-    running, the return of the last evaluation, and the machine that it began on.
+    Each line has the environment steps, the age of the last line of metrics, the time left at the mean pace so far if
+    the run is running, the return of the last evaluation, and the machine that the run started on.
     """
 
     runs: Path = Path("runs")
     """Folder of the runs."""
     json: bool = False
-    """Print a list of objects, one a run, for programs; times are in seconds, and null is not known."""
+    """Print a list of objects for programs, one for each run; times are in seconds, null means not known."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """How a run stands. Times are in seconds; None is not known."""
+    """Holds the state of a run. Times are in seconds; None means not known."""
 
     state: str
     step: int
     steps: int
     folder: str
     age: float | None = None  # of the last line of metrics
-    left: float | None = None  # until it is done, of a running one
+    left: float | None = None  # until a running run is done
     last_return: float | None = None  # of the last evaluation
-    host: str | None = None  # that it began on
+    host: str | None = None  # that it started on
 
 
 def table(root: Path) -> list[Row]:
-    """Every run beneath ``root``; ``damaged`` is a state, too.
+    """Returns a row for every run below ``root``; a run that cannot be read is ``damaged``.
 
     Raises:
         ConfigError: if there is none.
@@ -81,7 +81,7 @@ def _row(folder: Path) -> Row:
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """The rows as a table, and how many runs are in each state."""
+    """Formats the rows as a table, with the number of runs in each state."""
     cells = [HEAD]
     for row in rows:
         ago = "-" if row.age is None else f"{duration(row.age)} ago"

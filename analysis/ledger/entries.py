@@ -1,4 +1,4 @@
-"""Reads the ledger's entries: the claims of ``claims.toml``, and what came after a result, of ``changes.toml``."""
+"""Reads the ledger's entries: claims from ``claims.toml``, and later changes from ``changes.toml``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Words = Annotated[str, Field(min_length=1, pattern=r"^\S.*\S$|^\S$")]
 
 @settings
 class Entry:
-    """A claim as the file has it; what its fields mean stands at the file's head."""
+    """Holds a claim as in the file, whose head explains the fields."""
 
     name: Name
     text: Words
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper: its entry, the group that it stands in, and the judge that applies its rule."""
+    """Holds a claim of the paper: its entry, its group, and the judge that applies its rule."""
 
     entry: Entry
     group: str
@@ -51,7 +51,7 @@ class Claim:
 
 @settings
 class Change:
-    """What came after a result, as the file has it; what its fields mean stands at the file's head."""
+    """Holds a change after a result as in the file, whose head explains the fields."""
 
     text: Words
     claims: list[Name] = field(default_factory=list)
@@ -60,16 +60,16 @@ class Change:
 
     @property
     def footnote(self) -> str:
-        """The text, with the verdict without the change."""
+        """Returns the text, with the verdict without the change."""
         if self.without is None:
             return self.text
         other = self.without if self.without == SAME else f'"{self.without}"'
         return f"{self.text} Without this the verdict would be {other}."
 
     def concerns(self, claim: str, source: str) -> bool:
-        """Whether it is about a row of the ledger: a claim's name and its result files, as ``Finding.source``.
+        """Returns whether the change is about a row: a claim's name and the result files of ``Finding.source``.
 
-        Nothing is about a row without a result.
+        No change is about a row without a result.
         """
         files = set(source.split(", ")) if source else set()
         return bool(files) and claim in (self.claims or [claim]) and bool(files & set(self.files or files))
@@ -96,7 +96,7 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
 
 
 def read_changes(claims: Iterable[str], path: Path = CHANGES) -> list[Change]:
-    """Reads what came after a result.
+    """Reads the changes after a result.
 
     Args:
         claims: names of all claims.
@@ -118,10 +118,10 @@ def read_changes(claims: Iterable[str], path: Path = CHANGES) -> list[Change]:
 
 
 def _tables(path: Path, groups: Iterable[str]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-    """The tables of a TOML file that has nothing but arrays of them: the array's name, the place in it, the values."""
+    """Yields the tables of a TOML file of arrays: the array's name, the number in it, and the values."""
     try:
         found = tomllib.loads(path.read_bytes().decode())
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # not TOML, or not UTF-8
         raise ConfigError(f"{path}: {error}") from None
     for group, tables in found.items():
         if group not in groups or not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):

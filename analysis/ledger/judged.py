@@ -1,4 +1,4 @@
-"""The ledger's rows: one for each claim and each result that speaks to it."""
+"""Makes the ledger's rows: one for each claim and each result that speaks to it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def table(shelf: ResultFiles) -> pd.DataFrame:
-    """Judges each claim by each result that speaks to it: a row each.
+def table(files: ResultFiles) -> pd.DataFrame:
+    """Judges each claim by each result that speaks to it; returns a row for each.
 
-    ``notes`` are the footnotes of a row, ``without`` the other verdicts that it would have without what they tell.
+    ``notes`` are the footnotes of a row. ``without`` are the verdicts that it would have without these changes.
     """
     import pandas as pd
 
-    from analysis.ledger.entries import SAME, read_changes, read_claims  # and torch: a bad file is refused before
+    from analysis.ledger.entries import SAME, read_changes, read_claims  # imports torch; bad files are refused first
 
     claims, rows = read_claims(), []
     changes = read_changes(claim.entry.name for claim in claims)
     for claim in claims:
         entry = claim.entry
         with using(f"results that {entry.name} is judged by"):
-            findings = claim.judge(shelf)
+            findings = claim.judge(files)
         for found in findings:
             after = [change for change in changes if change.concerns(entry.name, found.source)]
             other = dict.fromkeys(c.without for c in after if c.without not in (None, SAME, found.verdict))
@@ -53,7 +53,7 @@ def table(shelf: ResultFiles) -> pd.DataFrame:
 
 
 def judged(folder: Path) -> pd.DataFrame:
-    """The ledger's rows, judged from the result files of a folder; those of the preset smoke say nothing and stay out.
+    """Judges the claims by the result files of a folder; returns the ledger's rows. Preset smoke is left out.
 
     Raises:
         ResultError: if there is no such folder, a file in it is no result, or one that ships with the code is missing.

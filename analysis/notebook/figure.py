@@ -1,4 +1,4 @@
-"""A rollout for notebooks: the simulator's frames above each model's dream of them, rewards and positions beneath."""
+"""Draws a rollout for notebooks: frames of simulator and models, and rewards and positions below them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ BENEATH = 1.9  # inches of the panels beneath the frames
 
 @style.look()
 def draw(rollout: Rollout, every: int = 5, title: str = "", record: Record | None = None) -> Drawing:
-    """Draws every few frames of truth and dreams, and rewards against steps; dreamt frames stand right of the line.
+    """Draws every few frames of truth and predictions, and rewards against steps; predictions begin at the line.
 
     Args:
         rollout: to draw.
-        every: how many steps lie between two frames.
+        every: steps between two frames.
         title: of the figure.
-        record: what was recorded of the same steps: its frames above the others, and its path beside the pushed one.
+        record: what was recorded of the same steps; its frames are drawn on top, and its path beside the pushed one.
     """
     shown = np.arange(0, len(rollout.true_reward), every)
     rows = {} if record is None else {"recorded": record.image}
     rows |= {"simulator" if record is None else "pushed": rollout.true_image, **rollout.dreamed_image}
-    # Not pyplot's: at the end of a cell a notebook shows and closes all of those, whichever thread is drawing one.
+    # Not a figure of pyplot: a notebook shows and closes those at the end of a cell, even while a thread draws one.
     figure = style.figure(0.85 * len(shown), 0.95 * len(rows) + BENEATH)
     top, bottom = figure.subfigures(2, 1, height_ratios=(0.95 * len(rows), BENEATH))
     grid = top.subplots(len(rows), len(shown), squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
@@ -48,7 +48,7 @@ def draw(rollout: Rollout, every: int = 5, title: str = "", record: Record | Non
         _paths(places, rollout, record)
     else:
         axes = bottom.subplots()
-    _rewards(axes, rollout, record)  # the last axes, to which a picture adds
+    _rewards(axes, rollout, record)  # ``picture`` adds to these, the last axes
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
@@ -59,15 +59,15 @@ def _rewards(axes: Axes, rollout: Rollout, record: Record | None) -> None:
     if record is not None:
         axes.plot(record.reward, ":", color="0.4", label="recorded")
     for i, (name, reward) in enumerate(rollout.dreamed_reward.items()):
-        dreamt = np.arange(rollout.context, len(reward))
-        axes.plot(dreamt, reward[dreamt], color=style.color(name, i), label=style.label(name))
+        steps = np.arange(rollout.context, len(reward))
+        axes.plot(steps, reward[steps], color=style.color(name, i), label=style.label(name))
     axes.axvline(rollout.context - 0.5, color="0.7", linewidth=0.8)
     axes.set(xlabel="Step (dreams begin at the line)", ylabel="Reward", xlim=(0, len(rollout.true_reward) - 1))
     axes.legend(ncols=len(axes.get_legend_handles_labels()[0]), fontsize=7)
 
 
 def _paths(axes: Axes, rollout: Rollout, record: Record) -> None:
-    """The hand's path and the object's from above, recorded and pushed."""
+    """Draws the paths of hand and object from above, recorded and pushed."""
     for thing, dark in zip(record.where, ("0.1", "#0072B2"), strict=False):
         for where, dash in ((record.where, ":"), (rollout.where, "-")):
             if thing in where:

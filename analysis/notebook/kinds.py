@@ -1,4 +1,4 @@
-"""Which rollouts to show: their kinds by which of two models is wrong, how many are of each, and one of each."""
+"""Sorts rollouts by which of two models is wrong, counts them, and picks one of each kind."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from analysis.results.schema import Result
 
 
 def right_and_wrong(rollouts: Sequence[Rollout], protocol: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Which rollouts, of those whose true reward moves, are of which kind by the rule of ``analysis.finding2``.
+    """Sorts the rollouts whose true reward moves into kinds, by the rule of ``analysis.finding2``.
 
     Args:
-        rollouts: with the same two models each.
-        protocol: ``tolerance`` of a dreamed reward and ``share`` of rewards that a right dream has within it.
+        rollouts: of the same two models.
+        protocol: ``tolerance`` of a predicted reward, and ``share`` of the rewards that must be within it.
     """
     dreamed = [[found.dreamed_reward[name][found.context :] for found in rollouts] for name in _models(rollouts)]
     truth = np.stack([found.true_reward[found.context :] for found in rollouts])
@@ -29,7 +29,7 @@ def right_and_wrong(rollouts: Sequence[Rollout], protocol: Mapping[str, float]) 
 
 
 def dreamed_anyway(rollouts: Sequence[Rollout], level: float) -> dict[str, np.ndarray]:
-    """Which rollouts, all with true rewards beneath a level, are of which kind by whose dream rises above it."""
+    """Sorts rollouts with true rewards below a level by which models predict a reward above it."""
     first, second = (
         np.array([found.dreamed_reward[name][found.context :].max() > level for found in rollouts])
         for name in _models(rollouts)
@@ -40,7 +40,7 @@ def dreamed_anyway(rollouts: Sequence[Rollout], level: float) -> dict[str, np.nd
 
 
 def typical(rollouts: Sequence[Rollout], kinds: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """The rollout to show of each kind that occurs, as in ``kinds_of_dreams.choose``."""
+    """Returns the rollout to show of each kind that occurs, as in ``kinds_of_dreams.choose``."""
     squared = [[np.square(found.dreamed_reward[name] - found.true_reward).mean() for name in found.dreamed_reward]
                for found in rollouts]  # fmt: skip
     return kinds_of_dreams.typical(kinds, np.array(squared) @ (1, -1))
@@ -51,30 +51,30 @@ def _models(rollouts: Sequence[Rollout]) -> list[str]:
 
 
 def in_words(found: Rollout) -> str:
-    """What the simulator pays after the context, what each model dreams of, and which of them is more wrong."""
+    """Says which rewards the simulator gives, which each model predicts, and which model is more wrong."""
     after = slice(found.context, None)
     truth = found.true_reward[after]
     error = {name: float(np.abs(reward[after] - truth).mean()) for name, reward in found.dreamed_reward.items()}
-    told = [
+    models = [
         f"{name} dreams of up to {found.dreamed_reward[name][after].max():.1f} and is off by {off:.2f} on average"
         for name, off in error.items()
     ]
     least, worse = sorted(error, key=error.__getitem__)[:: len(error) - 1]
     verdict = "Both are about as wrong" if error[worse] < 1.1 * error[least] else f"More wrong here: **{worse}**"
-    return f"The simulator pays up to {truth.max():.1f}; {'; '.join(told)}. {verdict}."
+    return f"The simulator pays up to {truth.max():.1f}; {'; '.join(models)}. {verdict}."
 
 
 def tally(kinds: Mapping[str, np.ndarray], models: Sequence[str]) -> str:
-    """How many rollouts are of each kind, and which model is wrong more often, if by over a tenth of them.
+    """Says how many rollouts are of each kind, and which model is wrong more often, if by over a tenth of them.
 
     Args:
-        kinds: in this order: the first model alone is wrong, the second alone, both, neither.
-        models: the two.
+        kinds: in this order: only the first model is wrong, only the second, both, neither.
+        models: names of the two.
     """
     count = [int(of.sum()) for of in kinds.values()]
     first, second = count[0] + count[2], count[1] + count[2]
-    told = f"Of {sum(count)} windows: " + "; ".join(f"{name}: {n}" for name, n in zip(kinds, count, strict=True))
+    counts = f"Of {sum(count)} windows: " + "; ".join(f"{name}: {n}" for name, n in zip(kinds, count, strict=True))
     wrong = f"{models[0]} is wrong in {first}, {models[1]} in {second}"
     if abs(first - second) <= 0.1 * sum(count):
-        return f"{told}. {wrong}: about as often."
-    return f"{told}. {wrong}: here **{models[0] if first > second else models[1]}** is wrong more often."
+        return f"{counts}. {wrong}: about as often."
+    return f"{counts}. {wrong}: here **{models[0] if first > second else models[1]}** is wrong more often."

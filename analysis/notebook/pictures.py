@@ -1,4 +1,4 @@
-"""Pictures of rollouts, small enough for a notebook to keep."""
+"""Makes pictures of rollouts that are small enough to be stored in a notebook."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def picture(
     level: float | None = None,
     record: Record | None = None,
 ) -> Image.Image:
-    """Draws a rollout as a small image, which a notebook shows with any backend.
+    """Draws a rollout as a small image, which a notebook shows whatever its backend.
 
     Args:
         found: to show.
         title: of the picture.
-        recorded: reward of the record, to draw beside that under altered actions.
-        level: to draw, that a reward rises above.
-        record: of the same steps, whose frames and paths are shown beside those of altered actions.
+        recorded: recorded reward, drawn beside the reward under altered actions.
+        level: drawn as a line; a reward above it counts.
+        record: of the same steps; its frames and paths are drawn beside those of altered actions.
     """
     figure = draw(found, title=title, record=record)
     axes = figure.axes[-1]
@@ -47,13 +47,13 @@ def picture(
 
 
 def moment(task: str, found: Rollout, record: Record, step: int) -> str:
-    """One step of a rollout as a table in HTML: the frames side by side, reward and positions beneath each.
+    """Returns one step of a rollout as an HTML table: frames side by side, reward and positions below each.
 
     Args:
-        task: whose positions they are.
+        task: of the rollout.
         found: the rollout.
         record: what was recorded of the same steps.
-        step: of all T, the context's among them.
+        step: index, counted from the start of the context.
     """
     facts = task_facts(task)
     frames = {"recorded": record.image, "pushed": found.true_image, **found.dreamed_image}
@@ -83,7 +83,7 @@ def _cells(row: Mapping[str, str], names: Mapping[str, object]) -> str:
 
 
 def _tag(frame: np.ndarray) -> str:
-    """A frame within a page, its pixels visible."""
+    """Returns a frame as an HTML image with visible pixels."""
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode()
@@ -91,21 +91,21 @@ def _tag(frame: np.ndarray) -> str:
 
 
 def bar() -> Callable[[int, int], None]:
-    """Shows a progress bar, and returns what moves it: to a number of steps, out of how many."""
+    """Shows a progress bar, and returns a function of the steps done and of all steps that moves it."""
     shown = ProgressBar(1)
     shown.display()
 
-    def tell(done: int, of: int) -> None:
-        shown.total = of
+    def move(done: int, total: int) -> None:
+        shown.total = total
         shown.progress = done
 
-    return tell
+    return move
 
 
 def smaller(image: Image.Image, width: int = 900) -> Image.Image:
-    """An image of at most so many pixels across and 256 colours, so that a notebook stays light.
+    """Returns an image with a limited width and 256 colours, so that a notebook stays small.
 
-    The octree keeps the colours of thin lines, which a median cut gives away to the many shades of photographs.
+    The octree keeps the colours of thin lines; a median cut would spend them on the shades of photographs.
     """
     image = image.convert("RGB")
     image.thumbnail((width, 10 * width), Image.Resampling.LANCZOS)

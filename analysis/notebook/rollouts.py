@@ -104,8 +104,9 @@ class Explorer:
             if self._env is None:
                 size = self.stretches[0]["image"].shape[1]
                 env = make_env_like(self.task, self.facts | {"size": size}, seed=0)
-                env = envs.require(envs.require(env, envs.Branchable, "the explorer"), envs.Located, "the explorer")
-                self._env = env
+                self._env = envs.require(
+                    envs.require(env, envs.Branchable, "the explorer"), envs.Located, "the explorer"
+                )
             return self._env
 
     def segments(self, length: int, every: int = 10) -> Segments:
@@ -152,14 +153,13 @@ class Explorer:
         reward, where = windows.rows("reward"), windows.positions()
         hand, at = (where[name][:, context - 1, 0] for name in (task_facts(self.task).hand, task_facts(self.task).main))
         rises = (reward[:, context - 1] <= level) & (reward[:, context:] > level).any(1)
-        found = []
+        found: list[Setting] = []
         for i in np.flatnonzero(rises):
             aside = (-push if at[i] > hand[i] else push, 0.0, 0.0)
             stretch, start = int(windows.episode[i]), int(windows.start[i])
             action = _pushed(windows.rows("action")[i, context:], aside)
-            _, true, _, _ = self._simulate(
-                self.stretches[stretch]["sim_state"][start + context - 1], action, render=False
-            )
+            state = self.stretches[stretch]["sim_state"][start + context - 1]
+            _, true, _, _ = self._simulate(state, action, render=False)
             if true.max() <= level:
                 found.append(Setting(stretch, start, context, windows.length - context, aside))
         return found

@@ -1,4 +1,4 @@
-"""Recorded stretches of one task in a small file, a few of which ship in ``notebooks/data`` beside two models."""
+"""Writes and reads slices: small files with recorded stretches of one task; some ship in ``notebooks/data``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DATA = places.data_folder("notebooks", "data")
 
 
 def save_slice(path: Path, task: str, facts: Mapping[str, Any], stretches: Sequence[Rows]) -> Path:
-    """Writes recorded stretches of one task, on the row side of ``minari_layout.convert``.
+    """Writes recorded stretches of one task, in rows as of ``minari_layout.convert``; returns the path.
 
     Args:
         path: of the file.
         task: of all stretches.
-        facts: where they come from, plain values; ``render`` and ``camera`` among them.
+        facts: about their source, plain values such as ``render`` and ``camera``.
         stretches: each with ``image, action, reward, is_terminal, state, sim_state``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def save_slice(path: Path, task: str, facts: Mapping[str, Any], stretches: Seque
 
 
 def load_slice(path: Path) -> tuple[str, dict[str, Any], list[Rows]]:
-    """Task, facts and stretches of a file that ``save_slice`` wrote; DatasetError in one line if it is none."""
+    """Reads task, facts and stretches of a slice; DatasetError if the file is no slice."""
     try:
         with sealed.open_to_read(path) as file:
             groups = [untrusted.member(file, f"stretch_{i}") for i in range(len(file))]
@@ -47,10 +47,10 @@ def load_slice(path: Path) -> tuple[str, dict[str, Any], list[Rows]]:
 
 
 def shipped_tasks() -> dict[str, list[str]]:
-    """Tasks that have a slice and models in ``notebooks/data``, with the models' names."""
-    found = {}
+    """Returns the tasks that have a slice and models in ``notebooks/data``, with the models' names."""
+    shipped = {}
     for path in sorted(DATA.glob("*_slice.h5")):
         task = path.stem.removesuffix("_slice")
         if models := [model.stem.removeprefix(f"{task}_") for model in sorted(DATA.glob(f"{task}_*.safetensors"))]:
-            found[task] = models
-    return found
+            shipped[task] = models
+    return shipped

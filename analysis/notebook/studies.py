@@ -1,4 +1,4 @@
-"""What the studies say of all that a notebook shows an example of: rates, the ledger's verdicts, captions, errors."""
+"""Reads what the studies say about a notebook's examples: rates, verdicts, captions and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from figures import page
 
 
 def rates(counterfactual: Result, finding2: Result) -> pd.DataFrame:
-    """How often dreams are wrong in the studies of Finding 2, per method, with 95 % intervals over training seeds."""
+    """Returns how often predictions are wrong in the studies of Finding 2, with 95 % intervals over seeds."""
     table = []
     for key, words in (
         ("averted", "dreams of a reward that the actions avert"),
@@ -31,13 +31,13 @@ def rates(counterfactual: Result, finding2: Result) -> pd.DataFrame:
                 ("counterfactual", words, shares | {"of": f"{row['cases']} cases, {row['episodes']} episodes"})
             )
     split = kinds_of_dreams.splits(finding2)
-    for found, which, words in (
+    for kind, which, words in (
         (kinds_of_dreams.right, "moving", "is right, reward moves"),
         (kinds_of_dreams.right, "still", "is right, reward stands still"),
         (kinds_of_dreams.made_up, "still and low", "makes rewards up, reward low and still"),
     ):
         if split[which].any():
-            hits = found(finding2)[..., split[which]].mean(-1)  # (method, seed)
+            hits = kind(finding2)[..., split[which]].mean(-1)  # (method, seed)
             spans = zip(finding2.axes["method"], hits, strict=True)
             shares = {str(m): _share(seed_interval(hit, within=SHARE)._asdict()) for m, hit in spans}
             table.append(("finding2", words, shares | {"of": f"{split[which].sum()} windows"}))
@@ -46,17 +46,17 @@ def rates(counterfactual: Result, finding2: Result) -> pd.DataFrame:
 
 
 def _share(span: Mapping[str, float | None]) -> str:
-    """An interval in per cent."""
+    """Formats an interval in per cent."""
     return show({end: None if not known(value) else round(100 * value, 1) for end, value in span.items()}) + " %"
 
 
 def ledger(folder: Path = SHIPPED) -> pd.DataFrame:
-    """The ledger's rows, judged now from the result files of a folder."""
+    """Returns the ledger's rows, judged from the result files of a folder."""
     return judged(folder)
 
 
 def verdicts(rows: pd.DataFrame) -> str:
-    """Rows of the ledger as a list in Markdown: claim, verdict, our numbers."""
+    """Formats rows of the ledger as a list in Markdown: claim, verdict, our numbers."""
     other = " (By an earlier rule the verdict is another: the ledger's footnotes.)"
     return "\n".join(
         f"- {row.claim} ({row.source}): **{row.verdict}**. {row.ours}.{other if row.without else ''}"
@@ -67,8 +67,9 @@ def verdicts(rows: pd.DataFrame) -> str:
 def item(
     study: str, drawn: Sequence[tuple[str, Path]], rows: pd.DataFrame, folder: Path = SHIPPED
 ) -> list[tuple[str, Path]]:
-    """Figures of a study, those that several files share first, each with what ours shows: how it was measured, and the
-    ledger's verdicts by its files that do not stand above already; in Markdown.
+    """Returns the figures of a study, each with a text in Markdown: how it was measured, and the verdicts by its files.
+
+    Figures of several files come first. A verdict is not repeated.
 
     Args:
         study: of ``figures.shared.page.PAPER``.
@@ -77,21 +78,20 @@ def item(
         folder: of the result files.
     """
     files = {picture: folder / f"{picture.stem}.h5" for name, picture in drawn if name == study}
-    found, told = [], pd.Series(False, rows.index)
+    items, shown = [], pd.Series(False, rows.index)
     for picture, own in sorted(files.items(), key=lambda pair: pair[1].exists()):
         sources = [own] if own.exists() else [path for path in files_of(folder) if path.name.startswith(f"{study}_")]
         ours = rows["result"].map(lambda names: any(path.name in names.split(", ") for path in sources))  # noqa: B023
-        text = verdicts(rows[ours & ~told]) or f"- {'Verdicts: above.' if ours.any() else 'No claim is judged by it.'}"
-        found.append((f"{page.caption(sources)}\n\n{text}", picture))
-        told |= ours
-    return found
+        text = verdicts(rows[ours & ~shown]) or f"- {'Verdicts: above.' if ours.any() else 'No claim is judged by it.'}"
+        items.append((f"{page.caption(sources)}\n\n{text}", picture))
+        shown |= ours
+    return items
 
 
 def study_errors(result: Result) -> pd.DataFrame:
-    """The study's errors on episodes not fitted on, MLP, with 95 % intervals over training seeds, in the same form.
+    """Returns the MLP's errors on held-out episodes in a study, with 95 % intervals over seeds.
 
-    ``lower``: the method whose error is lower, where the intervals of the paired difference over seeds and over
-    episodes both leave out zero.
+    ``lower`` is the method with the lower error, if both intervals of the paired difference exclude zero.
     """
     first, second = result.methods[:2]
     rows = {}

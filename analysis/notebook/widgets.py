@@ -1,4 +1,4 @@
-"""Controls for notebooks: choose a moment, alter the actions, watch dream and simulator part ways."""
+"""Makes controls for notebooks: choose a moment, alter the actions, compare predictions with the simulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.notebook import Explorer, Record, Rollout, moment, picture, shippe
 
 
 def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
-    """A chooser of the tasks that models ship for, above what ``show`` makes of the chosen one's explorer."""
+    """Returns a menu of the tasks with shipped models, above what ``show`` returns for the chosen task's explorer."""
     chooser, place = widgets.Dropdown(options=list(shipped_tasks()), description="task"), widgets.VBox()
 
     def choose(_: object = None) -> None:
@@ -27,15 +27,15 @@ def with_task(show: Callable[[Explorer], widgets.Widget]) -> widgets.Widget:
 
 
 def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widget:
-    """Controls of episode, step, context and push, and beneath them what comes of it: a moment to play, and the whole.
+    """Returns controls of episode, step, context and push, and below them the rollout that they give.
 
-    It begins where the recorded reward rises most, the hand pushed aside. Whenever a slider is let go, simulator and
-    models play anew. The play button runs through the steps, with reward and positions beneath the frames.
-    The controls may be moved from any thread: JupyterLab does so from another than the cells'.
+    It starts where the recorded reward rises most, with the hand pushed aside. When a slider is released, simulator and
+    models run again. The play button steps through the rollout, with reward and positions below the frames. The
+    controls may be used from any thread, as JupyterLab does.
 
     Args:
         explorer: models, recorded stretches and the simulator.
-        horizon: steps played and dreamed.
+        horizon: steps played and predicted.
     """
     rows = min(len(stretch["reward"]) for stretch in explorer.stretches)
     begin = explorer.eventful(min(CONTEXT, rows - horizon), horizon)
@@ -63,7 +63,7 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
         with one_plays, output:
             output.clear_output(wait=True)
             seen, values = context.value, [axis.value for axis in push]
-            first = min(start.value, max(rows - horizon - seen, 0))  # another thread may be moving the context
+            first = min(start.value, max(rows - horizon - seen, 0))  # another thread may be changing the context
             found = explorer.rollout(stretch.value, first, seen, horizon, values)
             images, rewards = ({n: d[n] for n in agents.value} for d in (found.dreamed_image, found.dreamed_reward))
             shown = dataclasses.replace(found, dreamed_image=images, dreamed_reward=rewards)
@@ -72,7 +72,7 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
             display(picture(shown, record=record))
 
     context.observe(keep_inside, "value")
-    for control in (stretch, start, context, agents, *push):  # a slider that is let go plays anew
+    for control in (stretch, start, context, agents, *push):  # runs again when a slider is released
         control.observe(play, "value")
     play()
     controls = widgets.VBox([widgets.HBox([stretch, start, context]), widgets.HBox(push), agents])
@@ -80,22 +80,22 @@ def spurious_correlations(explorer: Explorer, horizon: int = 35) -> widgets.Widg
 
 
 def _player(task: str) -> tuple[widgets.Widget, widgets.HTML, Callable[[Rollout, Record], None]]:
-    """A play button with its slider, the table that they move, and what gives it another rollout.
+    """Returns a play button with its slider, the table that they control, and a function that sets the rollout.
 
-    The first rollout begins at the step at which pushed and recorded reward differ most.
+    The first rollout starts at the step where pushed and recorded reward differ most.
     """
     button = widgets.Play(min=0, max=1, interval=250, description="play")
     frame = widgets.IntSlider(0, 0, 1, description="frame")
-    table, held = widgets.HTML(), []
+    table, current = widgets.HTML(), []
 
     def draw(_: object = None) -> None:
-        if held:
-            found, record = held[-1]
+        if current:
+            found, record = current[-1]
             table.value = moment(task, found, record, min(frame.value, len(found.true_reward) - 1))
 
     def show(found: Rollout, record: Record) -> None:
-        first = not held
-        held[:] = [(found, record)]
+        first = not current
+        current[:] = [(found, record)]
         button.max = frame.max = len(found.true_reward) - 1
         if first:
             apart = np.abs(found.true_reward - record.reward)
@@ -105,5 +105,5 @@ def _player(task: str) -> tuple[widgets.Widget, widgets.HTML, Callable[[Rollout,
     frame.observe(draw, "value")
     link = widgets.jslink((button, "value"), (frame, "value"))
     row = widgets.HBox([button, frame])
-    row.link = link  # lives as long as the row does
+    row.link = link  # keeps the link alive
     return row, table, show
