@@ -121,7 +121,7 @@ def test_a_panel_of_nothing_gives_way_to_the_comparison(tmp_path, drawn):
     assert "Policy: success" not in found and "No episode of any evaluation succeeds" in figure.caption
     for method in ("w_r=10", "w_r=100", "w_o=0,w_r=100", "harmony"):
         for span in comparisons.difference(load(path), "window/error", method, "w_r=1"):
-            assert forest.told(span, 2) in found
+            assert forest.short(span, 2) in found
 
 
 def test_harmony_is_what_is_judged_among_its_ablations():

@@ -1,4 +1,4 @@
-"""Learning curves of a sweep: one line a method, above them what sets the methods apart."""
+"""Draws learning curves of a sweep, one line for each method, below the differences of the methods."""
 
 from __future__ import annotations
 
@@ -87,18 +87,18 @@ def _note(result: Result, found: Sequence[str]) -> str:
 
 
 def few(result: Result, name: str) -> bool:
-    """Whether a metric was evaluated so seldom that each time is a point."""
+    """Returns whether a metric has so few evaluations that each is drawn as a point."""
     return result.data[name][0][2] == "step" and np.isfinite(result.values(name)).any((0, 1)).sum() <= FEW
 
 
 def constant(values: np.ndarray) -> bool:
-    """Whether a weight never changes."""
+    """Returns whether a weight never changes."""
     known = values[np.isfinite(values)]
     return not len(known) or np.ptp(known) == 0
 
 
 def panel(axes: Axes, result: Result, name: str, room: float = 0.0) -> None:
-    """One metric of all methods against environment steps, with room for marks at both ends."""
+    """Draws one metric of all methods against environment steps, with room for marks at both ends."""
     values, steps = result.values(name).copy(), result.axes[result.data[name][0][2]]  # (method, seed, step)
     if name.startswith("weight/"):
         values[[i for i, of in enumerate(values) if constant(of)]] = np.nan

@@ -1,7 +1,7 @@
-"""What sets methods apart: paired differences to one of them, with seeds, both intervals, and the numbers beside.
+"""Draws paired differences of methods, with seeds, both intervals, and the numbers beside them.
 
-The measure is the ledger's: reward error of dreams of the same held-out windows; of online runs, which have none, the
-mean of a policy's evaluations, that is, the area under its curve.
+The measure is the ledger's: the open-loop reward error on the same held-out windows; for online runs, which have none,
+the mean of a policy's evaluations, that is, the area under its curve.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ COLUMNS = (8, 92)  # points right of the panel, of the numbers
 
 @dataclass(frozen=True)
 class Row:
-    """One difference.
+    """Holds one difference.
 
     Attributes:
-        label: of what to what.
+        label: names of the two methods.
         color: of the method.
         seeds: of each seed, NaN where one of the two has none.
         over_seeds: its interval over them.
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of one measure, and what it is."""
+    """Holds the rows of one measure, with its title and label."""
 
     title: str
     measure: str
@@ -51,12 +51,12 @@ class Comparison:
 
 
 def of_dreams(result: Result, reference: str, judged: bool = False) -> Comparison | None:
-    """Reward errors of all other methods minus the reference's, window by window; None where there are none.
+    """Compares reward errors of all other methods with the reference's, window by window; None without any.
 
     Args:
         result: of runs that were evaluated on held-out windows.
         reference: a method; the first, if the result has not got it.
-        judged: whether it is the reference that is judged: then the difference is its error minus the other's.
+        judged: take the reference's error minus the other's instead.
     """
     methods = result.methods
     if DREAMS not in result.data or len(methods) < 2:
@@ -79,13 +79,13 @@ def of_dreams(result: Result, reference: str, judged: bool = False) -> Compariso
 
 
 def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judged: bool = False) -> Comparison | None:
-    """Means over all evaluations, each method minus its reference, seed by seed; None where runs are not finished.
+    """Compares means over all evaluations with those of references, seed by seed; None if runs are not finished.
 
     Args:
         result: of runs.
         metric: that policies were evaluated by.
         pairs: of methods and their references.
-        judged: whether it is one method that all others are references of: then the colours are theirs.
+        judged: take the colours of the references, where all rows are about one method.
     """
     methods = result.methods
     pairs = [pair for pair in pairs if set(pair) <= set(methods)]
@@ -105,12 +105,12 @@ def of_area(result: Result, metric: str, pairs: Sequence[tuple[str, str]], judge
 
 
 def height(comparison: Comparison | None) -> float:
-    """Inches that it takes."""
+    """Returns the height in inches."""
     return ROW * len(comparison.rows) + AROUND if comparison else 0.0
 
 
 def above(figure: Figure, comparison: Comparison | None, beneath: float) -> Figure | SubFigure:
-    """Draws it at the top of a figure, if there is one, and returns the part beneath, ``beneath`` inches high."""
+    """Draws a comparison, if any, at the top of a figure; returns the part below, ``beneath`` inches high."""
     if not comparison:
         return figure
     upper, lower = figure.subfigures(2, 1, height_ratios=(height(comparison), beneath))
@@ -119,7 +119,7 @@ def above(figure: Figure, comparison: Comparison | None, beneath: float) -> Figu
 
 
 def draw(axes: Axes, comparison: Comparison) -> None:
-    """A row a difference, the first on top."""
+    """Draws a row for each difference, the first on top."""
     rows = comparison.rows
     episodes = [row.over_episodes for row in rows if row.over_episodes]
     shown = [0.0], *(row.seeds for row in rows), *(span[1:] for span in episodes)
@@ -128,7 +128,7 @@ def draw(axes: Axes, comparison: Comparison) -> None:
     digits = 2 if max(map(abs, axes.get_xlim())) < 10 else 1
     for at, row in enumerate(rows):
         marks.spread(axes, at, row.seeds, row.over_seeds, row.color, "x", row.over_episodes, aside=-0.27)
-        _write(axes, at, told(row.over_seeds, digits), told(row.over_episodes, digits))
+        _write(axes, at, short(row.over_seeds, digits), short(row.over_episodes, digits))
     many = max(np.isfinite(row.seeds).sum() for row in rows) > 1
     _write(axes, -0.95, "over seeds" if many else "one seed", "over episodes" if episodes else "")
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
@@ -152,8 +152,8 @@ def _write(axes: Axes, at: float, *cells: str) -> None:
         )
 
 
-def told(span: Interval | None, digits: int) -> str:
-    """A difference with its interval in few characters."""
+def short(span: Interval | None, digits: int) -> str:
+    """Formats a difference with its interval in few characters."""
     if not span:
         return ""
     mean = f"{span.mean:+.{digits}f}"
@@ -162,7 +162,7 @@ def told(span: Interval | None, digits: int) -> str:
 
 
 def note(comparison: Comparison | None) -> str:
-    """What its intervals leave out."""
+    """Says that intervals are not widened for the number of rows."""
     if not comparison or len(comparison.rows) < 2:
         return ""
     several = max(np.isfinite(row.seeds).sum() for row in comparison.rows) > 1

@@ -1,7 +1,7 @@
-"""What panels are drawn with: means, seeds and intervals, on axes whose limits the data set and not the intervals.
+"""Draws means, seeds and intervals in panels. The data, not the intervals, set the limits of an axis.
 
-Intervals of three seeds are wide: one that reaches far beyond the means and seeds that an axis shows is cut at the
-edge, and an arrow says so.
+Intervals of three seeds are wide. An interval that reaches far beyond the means and seeds is cut at the edge of the
+panel, with an arrow.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from hdream_core.support.drawing import (
     SubFigure,
 )
 
-FEW_SEEDS = 5  # so many are drawn each
+FEW_SEEDS = 5  # up to so many are drawn one by one
 GROUP = 0.8  # width of a group of points
 ROOM, FAR = 0.07, 0.5  # shares of an axis: left free at both ends; that intervals may add at each
 OVER_SEEDS = "95 % intervals over seeds (Student t)"
 OVER_EPISODES = "over held-out episodes (bootstrap)"
-# Labels of what is drawn, which no legend shows: a caption explains these marks alone.
+# Labels of marks, hidden in legends; a caption explains the marks that are drawn.
 SEED, SEEDS_LINE, BAND, BAR = "_seed", "_seed's line", "_band", "_bar"
 THIN, WIDE, ARROW = "_thin", "_wide", "_arrow"
 
 
 def limit(axes: Axes, values: np.ndarray, along: str = "y", log: bool = False, spans: Sequence[float] = ()) -> None:
-    """Sets scale and limits of an axis by the data that it is to show, before anything is drawn.
+    """Sets scale and limits of an axis by its data, before anything is drawn.
 
     Args:
         axes: to change.
         values: means and seeds.
-        along: which axis.
-        log: whether it is logarithmic.
-        spans: ends of intervals, for which it grows a little, but not far.
+        along: ``x`` or ``y``.
+        log: whether the axis is logarithmic.
+        spans: ends of intervals, for which the axis grows by a limited amount.
     """
     shown = np.asarray(values, np.float64)
     shown = shown[np.isfinite(shown) & ((shown > 0) | (not log))]
@@ -63,12 +63,12 @@ def limit(axes: Axes, values: np.ndarray, along: str = "y", log: bool = False, s
 
 
 def ends(spans: Iterable[Interval]) -> list[float]:
-    """Ends of intervals."""
+    """Returns the ends of intervals."""
     return [end for span in spans for end in span[1:]]
 
 
 def plain_log(axes: Axes, along: str = "y") -> None:
-    """A logarithmic axis with plain numbers at its ticks, which are enough where it spans little."""
+    """Makes an axis logarithmic with plain numbers at its ticks, and more ticks on a short axis."""
     ends = getattr(axes, f"get_{along}lim")()
     getattr(axes, f"set_{along}scale")("log")
     getattr(axes, f"set_{along}lim")(*ends)
@@ -81,7 +81,7 @@ def plain_log(axes: Axes, along: str = "y") -> None:
 
 
 def whisker(axes: Axes, at: float, span: Interval, color: str, along: str = "y", **line: Any) -> None:
-    """An interval, cut where it leaves the axis; the limits must have been set."""
+    """Draws an interval, cut at the limits of the axis, which must be set."""
     if not known(span.low):
         return
     low, high = getattr(axes, f"get_{along}lim")()
@@ -108,17 +108,17 @@ def spread(
     over_episodes: Interval | None = None,
     aside: float = 0.0,
 ) -> None:
-    """A measure of several seeds at a place of the other axis: mean, seeds, and intervals over seeds and episodes.
+    """Draws the mean, the seeds and the intervals of a measure at a position of the other axis.
 
     Args:
-        axes: to draw on; the limits must have been set.
-        at: where.
+        axes: to draw on; the limits must be set.
+        at: the position.
         seeds: ``(seed,)``, NaN where missing.
         span: its interval over them.
-        color: of all of it.
+        color: of all marks.
         along: the axis of the measure.
         over_episodes: interval over held-out episodes, where there is one.
-        aside: how far beside the mean the seeds are drawn.
+        aside: distance of the seeds from the mean, along the other axis.
     """
     found = seeds[np.isfinite(seeds)]
     if not len(found):
@@ -133,7 +133,7 @@ def spread(
 
 
 def note(figure: Figure | SubFigure) -> str:
-    """How to read the means, seeds and intervals that a figure's panels have; nothing of marks that are not there."""
+    """Explains the means, seeds and intervals that are drawn in a figure."""
     drawn = {artist.get_label() for artist in figure.findobj(Line2D) + figure.findobj(Collection)}
     arrow = "; an arrow: it goes on" if ARROW in drawn else ""
     sides = {
@@ -150,14 +150,14 @@ def note(figure: Figure | SubFigure) -> str:
 def points(
     axes: Axes, result: Result, values: np.ndarray, spans: Sequence[Sequence[Interval]], groups: Sequence[str]
 ) -> None:
-    """Groups of points, one a method, on an axis whose limits have been set.
+    """Draws groups of points, one for each method, on an axis whose limits are set.
 
     Args:
         axes: to draw on.
-        result: whose methods they are.
+        result: that has the methods.
         values: ``(method, seed, group)``, NaN where missing.
         spans: intervals over seeds, for each method and group.
-        groups: their names.
+        groups: names of the groups.
     """
     for i, method in enumerate(result.methods):
         for j, at in enumerate(beside(i, len(values), len(groups))):
@@ -168,7 +168,7 @@ def points(
 
 
 def methods(axes: Axes, result: Result, values: np.ndarray, spans: Sequence[Interval]) -> None:
-    """``(method, seed)`` values with their intervals, a place of the x-axis each, on axes with set limits."""
+    """Draws ``(method, seed)`` values with intervals, side by side, on axes whose limits are set."""
     names = result.methods
     for i, method in enumerate(names):
         spread(axes, i, values[i], spans[i], style.color(method, i), aside=0.12)
@@ -177,12 +177,12 @@ def methods(axes: Axes, result: Result, values: np.ndarray, spans: Sequence[Inte
 
 
 def beside(i: int, many: int, groups: int) -> np.ndarray:
-    """Where the ``i``-th of many stands in each group."""
+    """Returns the positions of the ``i``-th of many points in each group."""
     return np.arange(groups) + (i - (many - 1) / 2) * GROUP / many
 
 
 def mean(values: np.ndarray) -> np.ndarray:
-    """Over seeds, the first axis; NaN where there is none."""
+    """Returns the mean over seeds, the first axis; NaN without a value."""
     known = np.isfinite(values)
     return np.where(known.any(0), np.where(known, values, 0).sum(0) / np.maximum(known.sum(0), 1), np.nan)
 
@@ -190,7 +190,7 @@ def mean(values: np.ndarray) -> np.ndarray:
 def curve(
     axes: Axes, steps: np.ndarray, values: np.ndarray, color: str, dash: str | tuple = "-", width: float = 1.5
 ) -> None:
-    """Mean of ``(seed, step)`` values as a line over steps, and the seeds: each as a thin one, or many as a band."""
+    """Draws the mean of ``(seed, step)`` values over steps, and few seeds as thin lines or many as a band."""
     seen = np.isfinite(values).any(0)
     if not seen.any():
         return
@@ -204,12 +204,12 @@ def curve(
 
 
 def steps_axis(axes: Axes, result: Result, room: float = 0.0) -> None:
-    """An x-axis in environment steps; of an offline result, a clock that its updates drive.
+    """Sets an x-axis in environment steps; offline, updates drive this clock.
 
     Args:
         axes: to change.
-        result: whose runs are drawn, to their end or to where they have come.
-        room: share of the axis left free at both ends.
+        result: whose runs are drawn, up to their end or to the last step reached.
+        room: share of the axis that is left free at both ends.
     """
     last = max(words.shown(result), 1)
     axes.set_xlim(-room * last, (1 + room) * last)

@@ -1,4 +1,4 @@
-"""Curves of many evaluations, which on one panel would hide each other: a panel a method, the first in grey."""
+"""Draws curves of many evaluations, one panel for each method, with the first method in grey."""
 
 from __future__ import annotations
 

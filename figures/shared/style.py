@@ -1,4 +1,4 @@
-"""One look for all figures: colours that colour-blind readers can tell apart, print sizes, an honest footer."""
+"""Gives all figures one look: colours for colour-blind readers, sizes for print, and a footer with the scale."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ COLORS = {
     "dwa": "#56B4E9",
     "nashmtl": "#000000",
 }
-# Of methods whose curves may lie on those of others.
+# Dashes of methods whose curves may cover others.
 DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
 SMALL = 7  # points, of the smallest text
 LABEL = 8  # points, of the axes' labels
-INK = "0.1"  # of what is true
+INK = "0.1"  # colour of the truth
 HEAD, LINE = 0.28, 0.125  # inches: above, of the title; of a line of text
 LABELS = {
     "harmony": "HarmonyDream",
@@ -130,24 +130,24 @@ def figure(width: float, height: float) -> drawing.Drawing:
 
 
 def color(method: str, index: int) -> str:
-    """A method's colour, the same in every figure."""
+    """Returns a method's colour, the same in every figure."""
     return COLORS.get(method, SPARE[index % len(SPARE)])
 
 
 def dash(method: str) -> str | tuple[int, tuple[float, ...]]:
-    """How a method's curves are dashed."""
+    """Returns the dashes of a method's curves."""
     return DASHES.get(method, "-")
 
 
 def label(method: str) -> str:
-    """A method's name as the paper writes it."""
+    """Returns a method's name as the paper writes it."""
     if method in LABELS:
         return LABELS[method]
     return f"$w_r={method[4:]}$" if method.startswith("w_r=") else method
 
 
 def handles(result: Result) -> list[Line2D]:
-    """A legend of a result's methods."""
+    """Returns a legend of a result's methods."""
     methods = result.methods
     return [
         Line2D([], [], color=color(method, i), linestyle=dash(method), marker="o", markersize=3, label=label(method))
@@ -162,8 +162,9 @@ def frame(
     note: str = "",
     legend: Sequence[Artist] = (),
 ) -> None:
-    """Around the panels of a figure of constrained layout: title and legend above; beneath, at which scale it was
-    measured. Its caption also says how to read it, and which files it comes from, by which commands.
+    """Adds title and legend above the panels, and below them the scale at which the results were measured.
+
+    It also sets the caption: how to read the figure, and which files and commands it comes from.
 
     Args:
         figure: whose panels are drawn.
@@ -206,7 +207,7 @@ def _legend(figure: Figure, entries: Sequence[Artist], top: float) -> int:
 
 
 def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
-    """Entry point of a figure: draws the given result files, or the shipped ones."""
+    """Draws the result files of a command line, or the shipped ones."""
     parser = OneLineParser(prog=f"python -m figures.{study}", description=f"Draw results of {study}.")
     parser.add_argument("files", nargs="*", type=Path, help="result files; default: the shipped ones in figures/data")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the figures (%(default)s)")
@@ -222,7 +223,7 @@ def _shipped(study: str) -> list[Path]:
 
 
 def _draw_each(files: Sequence[Path], draw: Callable[[Path, Path], Path], out: Path) -> None:
-    """Draws every file that can be drawn, and then tells of the others."""
+    """Draws every file that can be drawn, and then reports the others."""
     failed = []
     for file in files:
         try:

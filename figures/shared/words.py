@@ -1,4 +1,4 @@
-"""What titles, labels and footers say of a result: its task, what its objects are, and how it was measured."""
+"""Writes titles, labels and footers of a result: its task, the names of its objects, and how it was measured."""
 
 from __future__ import annotations
 
@@ -13,55 +13,55 @@ from analysis.results.tasks import task_facts
 
 
 def task(result: Result) -> str:
-    """A result's task as a title has it."""
+    """Returns a result's task as a title."""
     return name(result.attributes["task"])
 
 
 def name(task: str) -> str:
-    """A task as a title has it."""
+    """Returns a task as a title."""
     return task.replace("_", " ").title()
 
 
 def thing(result: Result, name: str) -> str:
-    """What an object of a result's task is."""
+    """Returns the name of an object of a result's task."""
     return task_facts(result.attributes["task"]).called(name)
 
 
 def main_thing(result: Result) -> str:
-    """What the object is that the task's reward is about."""
+    """Returns the name of the object that the task's reward is about."""
     return thing(result, task_facts(result.attributes["task"]).main)
 
 
 def squared_unit(result: Result) -> str:
-    """Of squared distances in a result."""
+    """Returns the unit of squared distances in a result."""
     return f"{task_facts(result.attributes['task']).reported_length}$^2$"
 
 
 def short(result: Result, number: int, name: str) -> str:
-    """A sentence with a space before it, if a result has fewer of something than were asked for; else nothing."""
+    """Returns a sentence, after a space, if a result has fewer of something than were asked for; else nothing."""
     text = fewer(result, number, name)
     return f" Only {text}." if text else ""
 
 
 def caption(title: str, shown: Mapping[Path, Result], note: str) -> str:
-    """A figure's caption: what it shows, how to read it, how and by what it was measured."""
+    """Returns a figure's caption: what it shows, how to read it, and how it was measured."""
     made = (f"Made by: {result.attributes['command']}" for result in shown.values())
     return plain("\n".join([title, "", *note.splitlines(), *origins(shown), *dict.fromkeys(made)]) + "\n")
 
 
 def plain(text: str) -> str:
-    """A text without the signs by which matplotlib sets formulas."""
+    """Returns a text without matplotlib's marks of formulas."""
     return re.sub(r"\$([^$]*)\$", lambda formula: formula[1].replace("\\", ""), text)
 
 
 def origins(shown: Mapping[Path, Result]) -> list[str]:
-    """How the results of a figure were measured, and the files that they come from."""
+    """Returns how the results of a figure were measured, and their files."""
     texts = dict.fromkeys(map(origin, shown.values()))
     return [*texts, f"Source: {', '.join(path.name for path in shown)}"]
 
 
 def short_origins(shown: Mapping[Path, Result]) -> str:
-    """At which scale the results of a figure were measured, in as few words as may stand in it."""
+    """Returns in few words at which scale the results of a figure were measured."""
     return "; ".join(dict.fromkeys(map(_short_origin, shown.values())))
 
 
@@ -78,7 +78,7 @@ def _short_origin(result: Result) -> str:
 
 
 def origin(result: Result) -> str:
-    """Scale, size and state of a result in a line."""
+    """Returns scale, size and state of a result in a line."""
     a, seeds = result.attributes, len(result.axes.get("seed", ()))
     if not seeds:
         return f"Scale: {a['scale']}; nothing trained."
@@ -96,7 +96,7 @@ def origin(result: Result) -> str:
 
 
 def changed(command: str) -> str:
-    """Settings that a command changes in its preset, but for those of logs: ``train.steps=4000 eval.episodes=5``."""
+    """Returns the settings that a command changes in its preset, without those of logs: ``train.steps=4000``."""
     found, of_set = {}, False  # a command may be several, one after another
     for word in command.split():
         of_set = word == "--set" if word.startswith("--") else of_set
@@ -106,7 +106,7 @@ def changed(command: str) -> str:
 
 
 def length(result: Result) -> str:
-    """How long runs are; offline, updates are what counts, and drive the clock of steps. Empty if it is not known."""
+    """Returns the length of runs, offline in updates; empty if it is not known."""
     if not result.config:
         return ""
     steps, updates = f"{planned(result):,} environment steps", 0
@@ -120,16 +120,16 @@ def length(result: Result) -> str:
 
 
 def planned(result: Result) -> int:
-    """Environment steps that the longest run of a result was to have."""
+    """Returns the planned environment steps of the longest run of a result."""
     return max(config["train"]["steps"] for config in result.config.values())
 
 
 def reached(result: Result) -> int:
-    """Environment steps of the latest evaluation or line of training metrics in a result; 0 if there is none."""
+    """Returns the environment steps of the last evaluation or line of training metrics; 0 if there is none."""
     return int(max((steps[-1] for name in ("step", "log_step") if len(steps := result.axes.get(name, ()))), default=0))
 
 
 def shown(result: Result) -> float:
-    """Environment steps that an axis goes to."""
+    """Returns the last environment step of an axis."""
     whole = planned(result)
     return whole if result.attributes.get("complete", True) else min(whole, 1.1 * reached(result))

@@ -1,4 +1,4 @@
-"""What the figure of wrong dreams draws beside the cases that the analysis pools."""
+"""Computes what the figure of wrong predictions draws besides the analysis's cases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BINS = 5  # of dreamed probability
 
 
 def blind(result: Result, event: str, wrong: str, which: Sequence[int]) -> float:
-    """What a model that ignores actions has of a kind of wrong dreams under some alternatives, NaN without a case."""
+    """Returns the rate of a model that ignores actions, under some alternatives; NaN without a case."""
     at = list(result.axes["reference"]).index("ignores actions")
     rates = result.values(f"reference/{event}/{wrong}_rate")[at][which]
     mass = (known_cases(result, event, wrong)[which] * weights(result, wrong)).sum(-1)
@@ -23,8 +23,9 @@ def blind(result: Result, event: str, wrong: str, which: Sequence[int]) -> float
 
 
 def frequencies(result: Result, event: str, method: int) -> Iterator[tuple[float, Interval, int]]:
-    """By bins of dreamed probability, over all seeds and actions: its mean, the true frequency with its interval over
-    episodes, both as weighted in the record, and how many dreamed probabilities are in the bin.
+    """Yields for each bin of predicted probability its mean, the true frequency, and the number of predictions.
+
+    All seeds and actions are pooled and weighted as in the record. The frequency has its interval over episodes.
     """
     probability = result.values(f"{event}/probability")[method]  # (seed, alternative, branch)
     happened, episode, weight = (
