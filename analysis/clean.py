@@ -17,7 +17,7 @@ from pathlib import Path
 from analysis.runs.progress import runs_beneath, state_of
 from analysis.runs.slurm import logs_of
 from hdream_core.data.minari_layout import MAIN_FILE, open_main, read_metadata
-from hdream_core.data.offline import unpacked_places
+from hdream_core.data.offline import unpacked_folders
 from hdream_core.runs import checkpoint
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import LATEST, NEXT, PREVIOUS, CheckpointError
@@ -89,7 +89,7 @@ def _unpacked(buffer: Path, unfinished: Sequence[Path]) -> list[Path]:
         used = run_folder.read_config(run).offline_buffer
         if used and os.path.realpath(used) == os.path.realpath(buffer):
             raise ConfigError(f"{buffer}: {run} is not finished and trains on it")
-    found = [place for place in unpacked_places(buffer, metadata) if any(place.glob("*/episodes.npy"))]
+    found = [place for place in unpacked_folders(buffer, metadata) if any(place.glob("*/episodes.npy"))]
     if not found:
         raise ConfigError(f"{buffer}: has no unpacked frames")
     return found

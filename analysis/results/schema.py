@@ -163,7 +163,9 @@ def _read(about: dict[str, Any], datasets: Mapping[str, h5py.Dataset]) -> Result
     config, notes = (untrusted.json_value(about.pop(name)) for name in ("config", "notes"))
     for name in FLAGS & about.keys():
         about[name] = bool(about[name])
-    about = {name: value for name, value in about.items() if name not in sealed.SEAL_ATTRIBUTE and not name.startswith("_")}
+    about = {
+        name: value for name, value in about.items() if name not in sealed.SEAL_ATTRIBUTE and not name.startswith("_")
+    }
     axes, data, notes = layout.unpack(netcdf.read(datasets), notes)
     return Result(about, axes, data, config, notes)
 

@@ -113,7 +113,7 @@ def plan(job: Study, study: str, methods: Sequence[str], name: str = "", fixed: 
     preset, mode = resolve(job)
     recipe = _recipe(job, methods, preset)
     _check_buffer(job, mode)
-    buffer = places.shortest(job.buffer or recipe.folder()) if mode == "offline" else None
+    buffer = places.relative_if_inside(job.buffer or recipe.folder()) if mode == "offline" else None
     target = _target(job, study, name or study, methods, preset, buffer, fixed)
     runs = target.planned()
     if job.launcher == "none" and job.READS == "models" and not job.plan_only:
