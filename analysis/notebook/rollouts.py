@@ -118,8 +118,9 @@ class Explorer:
 
     def about(self) -> str:
         """Says in a sentence where models and stretches come from."""
-        first = next(iter(self.agents.values())).config
-        source = "online" if first.offline_buffer is None else f"on a fixed buffer ({self.facts.get('source', '?')})"
+        first, source = next(iter(self.agents.values())).config, "online"
+        if first.offline_buffer is not None:
+            source = f"on a fixed buffer ({self.facts.get('source', '?')})"
         return (
             f"{len(self.stretches)} stretches of {self.task} that no model has trained on; one model for each of "
             f"{', '.join(self.agents)}: preset {first.preset}, seed {first.seed}, trained {source}."
@@ -152,9 +153,8 @@ class Explorer:
         """
         reward, where = windows.rows("reward"), windows.positions()
         hand, at = (where[name][:, context - 1, 0] for name in (task_facts(self.task).hand, task_facts(self.task).main))
-        rises = (reward[:, context - 1] <= level) & (reward[:, context:] > level).any(1)
         found: list[Setting] = []
-        for i in np.flatnonzero(rises):
+        for i in np.flatnonzero((reward[:, context - 1] <= level) & (reward[:, context:] > level).any(1)):
             aside = (-push if at[i] > hand[i] else push, 0.0, 0.0)
             stretch, start = int(windows.episode[i]), int(windows.start[i])
             action = _pushed(windows.rows("action")[i, context:], aside)
@@ -184,11 +184,9 @@ class Explorer:
         Raises:
             ValueError: if the stretch ends before context and horizon do.
         """
-        rows = self.stretches[stretch]
-        if start + context + horizon > len(rows["reward"]):
-            raise ValueError(
-                f"stretch {stretch} has {len(rows['reward'])} rows; {start} + {context} + {horizon} is more"
-            )
+        rows, end = self.stretches[stretch], start + context + horizon
+        if end > len(rows["reward"]):
+            raise ValueError(f"stretch {stretch} has {len(rows['reward'])} rows; {end} were asked for")
         window = Segments(self.task, self.stretches, np.array([stretch]), np.array([start]), context + horizon)
         action = _pushed(window.rows("action")[0, context:], push)  # (H, A)
         image, reward, displacement, where = self._simulate(rows["sim_state"][start + context - 1], action)

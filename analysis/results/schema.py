@@ -163,9 +163,8 @@ def _read(about: dict[str, Any], datasets: Mapping[str, h5py.Dataset]) -> Result
     config, notes = (untrusted.json_value(about.pop(name)) for name in ("config", "notes"))
     for name in FLAGS & about.keys():
         about[name] = bool(about[name])
-    about = {
-        name: value for name, value in about.items() if name not in sealed.SEAL_ATTRIBUTE and not name.startswith("_")
-    }
+    hidden = {*sealed.SEAL_ATTRIBUTE, *(name for name in about if name.startswith("_"))}
+    about = {name: value for name, value in about.items() if name not in hidden}
     axes, data, notes = layout.unpack(netcdf.read(datasets), notes)
     return Result(about, axes, data, config, notes)
 
