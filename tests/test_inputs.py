@@ -190,7 +190,7 @@ TOLD = [
     ("offline_buffers.build --seed 1000000", "seed is 1000000"),  # an evaluation's
     ("offline_buffers.build --workers -1", "workers is -1"),
     *(  # what only episodes that are played have
-        (f"offline_buffers.build --source run:somewhere {flags}", f"{flags}: cannot be used with --source run:somewhere")
+        (f"offline_buffers.build --source run:somewhere {flags}", f"{flags}: cannot be used with --source")
         for flags in ("--steps 250000", "--seed 0", "--render auto", "--camera corner", "--workers 2")
     ),
 ]
