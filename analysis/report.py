@@ -1,6 +1,6 @@
 """The page of results, and what the README says of them: written from result files by templates.
 
-``python -m analysis.report`` fills the templates beside ``analysis/templates/page.py`` with numbers, verdicts and
+``python -m analysis.report`` fills the templates beside ``analysis/ledger/report/page.py`` with numbers, verdicts and
 figures. Conclusions are the templates' sentences; each is written only if the results bear it out, otherwise the
 command ends with one line that names its section, and writes nothing.
 """
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.ledger.report.page import Page, ReportError, Results, render
 from analysis.results.schema import SHIPPED
-from analysis.templates.page import Page, ReportError, Results, render
 from hdream_core.support import commandline
 from hdream_core.support.errors import exit_on_user_error
 from hdream_core.support.files import write_atomically

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from analysis import report
+from analysis.ledger.report import page, texts, values
 from analysis.report import BEGIN, END, Report
 from analysis.results import comparisons
 from analysis.results.schema import SHIPPED, load, save
 from analysis.results.stats import Interval, seed_interval
-from analysis.templates import page, texts, values
 from tests.made_up import errors_of, policies_of
 from tests.unwritable import ROOT, command, refused
 

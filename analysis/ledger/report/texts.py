@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from analysis.ledger.report.values import Difference
 from analysis.results.stats import Interval, known, read_interval
 from analysis.results.tasks import task_facts
-from analysis.templates.values import Difference
 
 Span = Interval | Mapping[str, float | None]
 NAMES = {

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analysis.ledger.report import texts
 from analysis.results.schema import Result
-from analysis.templates import texts
 
 
 class Kind(NamedTuple):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from analysis.ledger.judged import judged
 from analysis.ledger.page import headline
+from analysis.ledger.report import runs, texts, values
 from analysis.ledger.verdicts import REPRODUCED, VERDICTS
 from analysis.results import comparisons
 from analysis.results.schema import Result, files_of, load
 from analysis.results.stats import Interval
 from analysis.results.tasks import task_facts
-from analysis.templates import runs, texts, values
 from hdream_core.support import untrusted
 from hdream_core.support.errors import UserError
 from hdream_core.support.words import counted
