@@ -52,8 +52,7 @@ ATTRIBUTES: dict[str, type] = {
     "wall_seconds": float,
 }
 FLAGS = {"git_dirty", "complete"}  # boolean attributes; netCDF stores 0 and 1
-# A metric's name: words with slashes between them.
-PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")
+PLAIN = re.compile(r"\w[\w.=,+-]*(/\w[\w.=,+-]*)*")  # a metric's name: words with slashes between them
 
 
 class ResultError(UserError, ValueError):
