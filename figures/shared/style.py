@@ -148,10 +148,9 @@ def label(method: str) -> str:
 
 def handles(result: Result) -> list[Line2D]:
     """Returns a legend of a result's methods."""
-    methods = result.methods
     return [
         Line2D([], [], color=color(method, i), linestyle=dash(method), marker="o", markersize=3, label=label(method))
-        for i, method in enumerate(methods)
+        for i, method in enumerate(result.methods)
     ]
 
 
@@ -215,11 +214,8 @@ def main(study: str, draw: Callable[[Path, Path], Path]) -> None:
     with exit_on_user_error("the others are not drawn"):
         chosen = parser.parse_args()
         with options.using(options.read(chosen)):
-            _draw_each(chosen.files or _shipped(study), draw, chosen.out)
-
-
-def _shipped(study: str) -> list[Path]:
-    return [path for path in files_of(SHIPPED) if path.name.startswith(study)]
+            files = chosen.files or [path for path in files_of(SHIPPED) if path.name.startswith(study)]
+            _draw_each(files, draw, chosen.out)
 
 
 def _draw_each(files: Sequence[Path], draw: Callable[[Path, Path], Path], out: Path) -> None:
