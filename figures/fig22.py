@@ -29,22 +29,17 @@ def draw(results: Path, out: Path, tasks: Sequence[str] | None = None, preset: s
     Raises:
         ResultError: if a task has no result of the sweep over the weight of the reward loss.
     """
-    stem = "_".join(["fig22", *(tasks or ())])
-    pairs = paper.a_task_each(results, *STUDIES, tasks, preset)
-    shown = dict(pairs)
+    shown, figure, grid = paper.task_panels(results, *STUDIES, tasks, preset)
     metric = metric_of(*shown.values())
-    figure, grid = paper.row(len(pairs))
     drawn = []
     for axes, result in zip(grid, shown.values(), strict=True):
         drawn.append(policies(axes, result, metric))
         axes.set_title(words.task(result))
         axes.set_ylabel(curves.PANELS[metric][0] if axes is grid[0] else "")
-    tasks = [result.attributes["task"] for result in shown.values()]
     note = f"{curves.PANELS[metric][0]} of policies by weight of the reward loss. {marks.note(figure)}"
-    note += f"\n{paper.drawn_by('fig22', tasks, preset)}"
     legend = {line.get_label(): line for result in drawn for line in style.handles(result)}
-    style.frame(figure, "Fig. 22: weights of the reward loss", shown, note, list(legend.values()))
-    return style.save(figure, out, stem)
+    title = "Fig. 22: weights of the reward loss"
+    return paper.save_panels(figure, out, "fig22", title, shown, note, list(legend.values()), tasks, preset)
 
 
 if __name__ == "__main__":

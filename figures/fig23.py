@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from figures.shared import marks, paper, style, words
+from figures.shared import marks, paper
 from hdream_core.support.drawing import Line2D
 
 ITEM = "Fig. 23"
@@ -31,10 +31,7 @@ def draw(results: Path, out: Path, tasks: Sequence[str] | None = None, preset: s
     Raises:
         ResultError: if a task has no result of the learned coefficients.
     """
-    stem = "_".join(["fig23", *(tasks or ())])
-    pairs = paper.a_task_each(results, *STUDIES, tasks, preset)
-    shown = dict(pairs)
-    figure, grid = paper.row(len(pairs))
+    shown, figure, grid = paper.task_panels(results, *STUDIES, tasks, preset)
     learned = [result.values(f"weight/{loss}")[0].ravel() for result in shown.values() for loss in paper.LOSSES
                if f"weight/{loss}" in result.data]  # fmt: skip
     for axes, result in zip(grid, shown.values(), strict=True):
@@ -43,14 +40,11 @@ def draw(results: Path, out: Path, tasks: Sequence[str] | None = None, preset: s
         for loss, color in paper.LOSSES.items():
             if f"weight/{loss}" in result.data:  # not before the first log
                 marks.curve(axes, result.axes["log_step"], result.values(f"weight/{loss}")[0], color)
-        axes.set_title(words.task(result))
         axes.set_ylabel(r"Coefficient $\exp(-s)$" if axes is grid[0] else "")
-    tasks = [result.attributes["task"] for result in shown.values()]
     note = f"Learned coefficients exp(-s) of the three losses, on a logarithmic axis. {marks.note(figure)}"
-    note += f"\n{paper.drawn_by('fig23', tasks, preset)}"
     legend = [Line2D([], [], color=color, label=f"{loss} loss") for loss, color in paper.LOSSES.items()]
-    style.frame(figure, "Fig. 23: coefficients that HarmonyDream learns", shown, note, legend)
-    return style.save(figure, out, stem)
+    title = "Fig. 23: coefficients that HarmonyDream learns"
+    return paper.save_panels(figure, out, "fig23", title, shown, note, legend, tasks, preset)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from analysis.results.schema import SCALES, SHIPPED, Result, using
-from figures.shared import choice, marks, options, style
+from figures.shared import choice, marks, options, style, words
 from hdream_core.support import drawing
 from hdream_core.support.commandline import OneLineParser
-from hdream_core.support.drawing import Axes, FuncFormatter, MaxNLocator
+from hdream_core.support.drawing import Axes, FuncFormatter, Line2D, MaxNLocator
 from hdream_core.support.errors import exit_on_user_error
 
 WIDTH, LETTERS = 5.5, 7.0  # inches; points
@@ -69,6 +69,38 @@ def a_task_each(
         scales = [result.attributes["scale"] for _, result in pairs]
         pairs = [pair for pair, scale in zip(pairs, scales, strict=True) if scale == min(scales, key=SCALES.index)]
     return pairs
+
+
+def task_panels(
+    results: Path, study: str, tasks: Sequence[str] | None, preset: str | None
+) -> tuple[dict[Path, Result], drawing.Drawing, np.ndarray]:
+    """Returns the results of ``a_task_each`` by file, and a figure with a titled panel for each.
+
+    Raises:
+        ResultError: as ``a_task_each``.
+    """
+    shown = dict(a_task_each(results, study, tasks, preset))
+    figure, grid = row(len(shown))
+    for axes, result in zip(grid, shown.values(), strict=True):
+        axes.set_title(words.task(result))
+    return shown, figure, grid
+
+
+def save_panels(
+    figure: drawing.Drawing,
+    out: Path,
+    name: str,
+    title: str,
+    shown: Mapping[Path, Result],
+    note: str,
+    legend: Sequence[Line2D],
+    tasks: Sequence[str] | None,
+    preset: str | None,
+) -> Path:
+    """Finishes a figure of ``task_panels`` and writes it under its name and the tasks that were asked for."""
+    drawn = drawn_by(name, [result.attributes["task"] for result in shown.values()], preset)
+    style.frame(figure, title, shown, f"{note}\n{drawn}", legend)
+    return style.save(figure, out, "_".join([name, *(tasks or ())]))
 
 
 def drawn_by(name: str, tasks: Sequence[str], preset: str | None) -> str:
