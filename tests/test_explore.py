@@ -1,5 +1,7 @@
 """What the notebooks call: exported models, recorded stretches, rollouts beside the simulator, controls."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,14 @@ from analysis import claims, demo, notebook
 from analysis.models.balance import follow
 from analysis.models.probes import ProbeConfig
 from analysis.models.representation import KINDS, regress
-from analysis.notebook import Explorer, Rollout, Setting, load_slice, widgets
+from analysis.notebook import Explorer, Record, Rollout, Setting, load_slice, widgets
 from analysis.results.schema import load
 from analysis.runs import study
 from hdream_core.balancers import Harmony
 from hdream_core.data.minari_layout import DatasetError
 from offline_buffers.build import Build, build
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ipywidgets, on its own classes
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +42,22 @@ def test_demo_exports_models_and_stretches(explorer):
 
 
 def test_rollout_without_a_push_is_the_record(explorer):
-    rows = explorer.stretches[1]
-    found = explorer.rollout(1, start=3, context=8, horizon=20)
-    assert found.true_reward == pytest.approx(rows["reward"][3:31], abs=1e-5)
-    assert (found.true_image == rows["image"][3:31]).all()
-    for name in explorer.agents:
-        assert found.dreamed_image[name].shape == found.true_image.shape
-        assert (found.dreamed_reward[name][:8] == rows["reward"][3:11]).all()  # what was seen is not dreamed
-    assert (found.dreamed_image["w_o=0,w_r=100"] == 128).all()  # a model without a decoder dreams no frames
+    rows, windows = explorer.stretches[1], explorer.segments(28, every=3)
+    played, record = explorer.rollout(1, start=3, context=8, horizon=20), explorer.record(1, 3, 28)
+    all_recorded = explorer.as_recorded(windows, context=8)
+    assert len(all_recorded) == len(windows)
+    (i,) = np.flatnonzero((windows.episode == 1) & (windows.start == 3))
+    for found in (played, all_recorded[i]):
+        assert found.true_reward == pytest.approx(rows["reward"][3:31], abs=1e-5)
+        assert (found.true_image == rows["image"][3:31]).all()
+        for name in explorer.agents:
+            assert found.dreamed_image[name].shape == found.true_image.shape and len(found.dreamed_reward[name]) == 28
+            assert (found.dreamed_reward[name][:8] == rows["reward"][3:11]).all()  # what was seen is not dreamed
+        assert (found.dreamed_image["w_o=0,w_r=100"] == 128).all()  # a model without a decoder dreams no frames
+    assert (record.image == rows["image"][3:31]).all() and (record.reward == rows["reward"][3:31]).all()
+    assert set(record.where) == set(played.where) == {"tip", "lever"}
+    for thing, where in record.where.items():
+        assert where.shape == (28, 2) and where == pytest.approx(played.where[thing], abs=1e-4)
 
 
 def test_push_alters_actions_truth_and_dreams(explorer):
@@ -54,22 +66,10 @@ def test_push_alters_actions_truth_and_dreams(explorer):
     assert (pushed.action[:, 1] == plain.action[:, 1]).all()
     assert not np.allclose(plain.true_reward, pushed.true_reward)
     assert (plain.dreamed_reward["w_r=1"][5:] != pushed.dreamed_reward["w_r=1"][5:]).any()
+    moved = (plain.where["tip"] != pushed.where["tip"]).any(-1)
+    assert moved[5:].any() and not moved[:5].any()
     with pytest.raises(ValueError, match="51 rows"):
         explorer.rollout(0, 10, 15, 35)
-
-
-def test_rollouts_of_the_record_are_those_that_the_simulator_plays(explorer):
-    windows = explorer.segments(28, every=3)
-    found = explorer.as_recorded(windows, context=8)
-    assert len(found) == len(windows)
-    i = int(np.flatnonzero((windows.episode == 1) & (windows.start == 3))[0])
-    played = explorer.rollout(1, start=3, context=8, horizon=20)
-    assert (found[i].true_image == played.true_image).all()
-    assert found[i].true_reward == pytest.approx(played.true_reward, abs=1e-5)
-    assert found[i].displacement == pytest.approx(played.displacement, abs=1e-5)
-    for name, reward in found[i].dreamed_reward.items():
-        assert (reward[:8] == played.true_reward[:8].astype(np.float32)).all() and len(reward) == 28
-        assert found[i].dreamed_image[name].shape == played.true_image.shape
 
 
 def test_pushes_that_avert_a_reward(explorer):
@@ -89,7 +89,7 @@ def made(true: list[float], **dreamed: list[float]) -> Rollout:
     nothing = np.zeros((len(true), 4, 4, 3), np.uint8)
     rewards = {name: np.array(values, float) for name, values in dreamed.items()}
     images = dict.fromkeys(dreamed, nothing)
-    return Rollout(1, np.zeros((len(true) - 1, 2)), nothing, np.array(true, float), np.zeros(1), images, rewards)
+    return Rollout(1, np.zeros((len(true) - 1, 2)), nothing, np.array(true, float), images, rewards)
 
 
 def test_kinds_say_which_model_is_wrong():
@@ -198,23 +198,89 @@ def test_every_figure_has_its_verdicts_once(tmp_path):
     assert "Fig. 3" in text and "finding2_lever_pull_cpu.h5" in text
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ipywidgets, on its own classes
+def parts(box):
+    """The controls and what they show."""
+    controls, view = box.children
+    (stretch, start, context), push, agents = *(part.children for part in controls.children[:2]), controls.children[2]
+    player, table, _ = view.children
+    button, frame = player.children
+    return {"stretch": stretch, "start": start, "context": context, "push": push, "agents": agents} | {
+        "button": button, "frame": frame, "table": table, "link": player.link
+    }  # fmt: skip
+
+
+def cells(table, name):
+    """A row of the table, without its name."""
+    row = next(row for row in re.findall(r"<tr>(.*?)</tr>", table.value) if f"<th>{name}" in row)
+    return re.findall(r"<td>(.*?)</td>", row)
+
+
+def test_controls_begin_where_the_recorded_reward_rises_most(explorer):
+    begin = explorer.eventful(8, 20)
+
+    def rise(setting):
+        reward = explorer.record(setting.stretch, setting.start, 28).reward
+        return reward[8:].max() - reward[7]
+
+    windows = explorer.segments(28, every=5)
+    every = [Setting(int(i), int(start)) for i, start in zip(windows.episode, windows.start, strict=True)]
+    assert rise(begin) == max(map(rise, every))
+    assert begin.push[0] in (-0.8, 0.8)
+    shown = parts(widgets.spurious_correlations(explorer, horizon=20))
+    first = explorer.eventful(15, 20)
+    assert (shown["stretch"].value, shown["start"].value) == (first.stretch, first.start)
+    assert [axis.value for axis in shown["push"]] == list(first.push[:2])
+
+
 def test_controls_play_when_they_are_moved(explorer, monkeypatch):
     played = []
     plain = explorer.rollout
     monkeypatch.setattr(explorer, "rollout", lambda *args: played.append(args) or plain(*args))
-    box = widgets.spurious_correlations(explorer, horizon=20)
+    shown = parts(widgets.spurious_correlations(explorer, horizon=20))
     assert len(played) == 1
-    controls, _ = box.children
-    stretch, start, context = controls.children[0].children
-    stretch.value = 1
+    assert shown["link"].source == (shown["button"], "value") and shown["link"].target == (shown["frame"], "value")
+    shown["stretch"].value = 1
     assert played[-1][0] == 1
-    context.value = 25
-    assert start.max == 51 - 20 - 25
-    agents, count = controls.children[-1], len(played)
+    for context in (10, 25):  # the play button runs through all steps
+        shown["context"].value = context
+        assert shown["start"].max == 51 - 20 - context
+        assert shown["button"].max == shown["frame"].max == context + 20 - 1
+    count = len(played)
     for chosen in ((), ("w_r=1",)):  # the simulator alone, and one agent beside it
-        agents.value = chosen
+        shown["agents"].value = chosen
+        assert shown["table"].value.count("<img") == 2 + len(chosen)
     assert len(played) == count + 2
+
+
+def test_numbers_stand_beneath_the_pictures_and_follow_the_frame(explorer):
+    shown = parts(widgets.spurious_correlations(explorer, horizon=20))
+    stretch, start, context = (shown[name].value for name in ("stretch", "start", "context"))
+    push = [axis.value for axis in shown["push"]]
+    found, record = explorer.rollout(stretch, start, context, 20, push), explorer.record(stretch, start, context + 20)
+    for step in (context - 1, context + 12):
+        shown["frame"].value = step
+        rewards = [record.reward, found.true_reward, *found.dreamed_reward.values()]
+        assert [float(cell) for cell in cells(shown["table"], "reward")] == pytest.approx(
+            [values[step] for values in rewards], abs=0.006
+        )
+        for thing in ("tip", "lever"):
+            told = [[float(x) for x in cell.split(", ")] for cell in cells(shown["table"], thing)[:2]]
+            assert told[0] == pytest.approx(record.where[thing][step], abs=0.06)
+            assert told[1] == pytest.approx(found.where[thing][step], abs=0.06)
+        assert shown["table"].value.count("<img") == 2 + len(explorer.agents)
+
+
+def test_a_picture_of_a_push_has_the_record_in_it():
+    frames, reward = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20.0)
+    path = {"hand": np.zeros((20, 3)), "lever": np.ones((20, 3))}
+    found = Rollout(5, np.zeros((15, 2)), frames, reward, {"a": frames}, {"a": reward}, path)
+    record = Record(frames, reward + 1, {name: where + 1 for name, where in path.items()})
+    figure = notebook.figure.draw(found, record=record)
+    *_, paths, rewards = figure.axes
+    assert len(figure.axes) == 3 * 4 + 2  # recorded, pushed, dreamed
+    assert {"pushed", "recorded", "a"} == {text.get_text() for text in rewards.get_legend().get_texts()}
+    assert {"hand", "lever"} == {text.get_text() for text in paths.get_legend().get_texts()}
+    assert any(line.get_linestyle() == ":" and line.get_ydata()[0] == 1 for line in rewards.lines)
 
 
 def test_damaged_slices_and_missing_models_are_one_line(tmp_path, monkeypatch):

@@ -51,7 +51,6 @@ class Rollout:
     action: np.ndarray  # (H, A) as played
     true_image: np.ndarray  # (T, H, W, C) uint8
     true_reward: np.ndarray  # (T,)
-    displacement: np.ndarray  # (H,) of the main object in truth, in units of ``positions``
     dreamed_image: dict[str, np.ndarray]  # by model, (T, H, W, C) uint8
     dreamed_reward: dict[str, np.ndarray]  # by model, (T,)
     where: dict[str, np.ndarray] = field(default_factory=dict)  # true positions of hand and main object, (T, d)
@@ -130,15 +129,12 @@ class Explorer:
         """Returns truth and predictions under the recorded actions, for many windows at once, without the simulator."""
         dreams = {name: frames_and_rewards(agent, windows, context) for name, agent in self.agents.items()}
         rows = {name: windows.rows(name) for name in ("action", "image", "reward")}
-        where = windows.positions()[task_facts(self.task).main]  # (N, T, d)
-        moved = np.linalg.norm(where[:, context:] - where[:, context - 1 : context], axis=-1)
         return [
             Rollout(
                 context,
                 rows["action"][i, context:],
                 rows["image"][i],
                 rows["reward"][i],
-                moved[i],
                 {name: images[i] for name, (images, _) in dreams.items()},
                 {name: np.r_[rows["reward"][i, :context], reward[i]] for name, (_, reward) in dreams.items()},
             )
@@ -159,7 +155,7 @@ class Explorer:
             stretch, start = int(windows.episode[i]), int(windows.start[i])
             action = _pushed(windows.rows("action")[i, context:], aside)
             state = self.stretches[stretch]["sim_state"][start + context - 1]
-            _, true, _, _ = self._simulate(state, action, render=False)
+            _, true, _ = self._simulate(state, action, render=False)
             if true.max() <= level:
                 found.append(Setting(stretch, start, context, windows.length - context, aside))
         return found
@@ -189,7 +185,7 @@ class Explorer:
             raise ValueError(f"stretch {stretch} has {len(rows['reward'])} rows; {end} were asked for")
         window = Segments(self.task, self.stretches, np.array([stretch]), np.array([start]), context + horizon)
         action = _pushed(window.rows("action")[0, context:], push)  # (H, A)
-        image, reward, displacement, where = self._simulate(rows["sim_state"][start + context - 1], action)
+        image, reward, where = self._simulate(rows["sim_state"][start + context - 1], action)
         seen = slice(start, start + context)
         dreams = {name: frames_and_rewards(agent, window, context, action[None]) for name, agent in self.agents.items()}
         return Rollout(
@@ -197,7 +193,6 @@ class Explorer:
             action,
             np.concatenate([rows["image"][seen], image]),
             np.concatenate([rows["reward"][seen], reward]),
-            displacement,
             {name: image[0] for name, (image, _) in dreams.items()},
             {name: np.concatenate([rows["reward"][seen], reward[0]]) for name, (_, reward) in dreams.items()},
             {name: np.concatenate([before[:context], where[name]]) for name, before in self._where(window).items()},
@@ -231,15 +226,12 @@ class Explorer:
 
     def _simulate(
         self, state: np.ndarray, action: np.ndarray, render: bool = True
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Returns frames, rewards, the main object's displacement, and positions of it and of the hand."""
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Returns frames, rewards, and positions of hand and main object."""
         facts = task_facts(self.task)
         with self._one_plays:
-            self.env.restore_state(state)
-            start = self.env.object_positions()[facts.main]
             images, rewards, where = play_from(self.env, state, action, render)
-        moved = np.linalg.norm(where[facts.main] - start, axis=-1)
-        return images, rewards, moved, {facts.called(name): where[name] for name in (facts.main, facts.hand)}
+        return images, rewards, {facts.called(name): where[name] for name in (facts.main, facts.hand)}
 
 
 def _pushed(action: np.ndarray, push: Sequence[float]) -> np.ndarray:
