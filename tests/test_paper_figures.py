@@ -171,6 +171,8 @@ def test_captions_explain_only_what_is_drawn(drawn, tmp_path):
         (("figures.fig22", "--task", "lever_pull", "no_such_task"), "no_such_task"),
         (("figures.fig3", "--results", "no/folder"), "no/folder"),
         (("figures.fig23", "--preset", "huge"), "figures/data"),
+        (("figures", "--results", "no/folder"), "no/folder"),
+        (("figures", "--results", DATA.parents[1] / "docs"), "docs"),
         (("figures.fig2", "--width", "0"), "--width"),
         (("figures.fig2", "--width", "nan"), "--width"),
         (("figures", "--font-size", "1000"), "--font-size"),
