@@ -64,7 +64,25 @@ def read(datasets: Mapping[str, h5py.Dataset]) -> dict[str, Group]:
         scale = dataset.is_scale
         dims = (name,) if scale else tuple(dim[0].name.rpartition("/")[2] for dim in dataset.dims)
         about = {} if scale else untrusted.attributes(dataset, OWN)
-        strings = h5py.check_string_dtype(dataset.dtype) is not None
-        values = untrusted.strings(dataset) if strings else untrusted.array(dataset)
-        groups.setdefault(group, {})[name] = Variable(dims, values, about)
+        groups.setdefault(group, {})[name] = Variable(dims, _values(dataset), about)
     return groups
+
+
+def read_schema_1(
+    datasets: Mapping[str, h5py.Dataset],
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[tuple[str, ...], np.ndarray]], Any, Any]:
+    """Returns axes, metrics, config and notes from the datasets of a file of schema 1; none are written any more."""
+    axes, data = {}, {}
+    for path, dataset in datasets.items():
+        group, _, name = path.partition("/")
+        if group == "axes":
+            axes[name] = _values(dataset)
+        elif group == "data":
+            data[name] = tuple(dim.label for dim in dataset.dims), untrusted.array(dataset)
+    config, notes = (untrusted.json_value(untrusted.text(datasets[name])) for name in ("config", "notes"))
+    return axes, data, config, notes
+
+
+def _values(dataset: h5py.Dataset) -> np.ndarray:
+    strings = h5py.check_string_dtype(dataset.dtype) is not None
+    return untrusted.strings(dataset) if strings else untrusted.array(dataset)

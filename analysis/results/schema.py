@@ -3,7 +3,7 @@
 In memory every metric is a dense array ``(method, seed, step)`` (or with ``window`` or ``log_step`` instead of
 ``step``), NaN where missing. ``layout`` turns it into the variables of a file. Values are raw, one for each seed;
 intervals are stored with their method and the seed of resampling. ``figures`` reads only these files. Files of schema 1
-are read, too (``schema1``).
+are read, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.results import layout, netcdf, schema1
+from analysis.results import layout, netcdf
 from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import UserError
 
@@ -151,7 +151,7 @@ def load(path: str | Path) -> Result:
             raise ValueError(f"its arrays claim {size} bytes, over {LARGEST}")
         about = untrusted.attributes(file, longest=untrusted.LONGEST)
         if about.get("schema_version") == 1:
-            result = Result(about | {"schema_version": SCHEMA_VERSION}, *schema1.read(datasets))
+            result = Result(about | {"schema_version": SCHEMA_VERSION}, *netcdf.read_schema_1(datasets))
         else:
             result = _read(about, datasets)
     check(result, str(path))
