@@ -208,11 +208,10 @@ def test_a_long_lived_process_does_not_gather_figures(tmp_path, drawn):
 
 CELL = """
 import numpy as np
-from analysis.notebook import Rollout
-from analysis.notebook import figure
+from analysis.notebook import Rollout, pictures
 frames, reward = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20.0)
 found = Rollout(5, np.zeros((19, 2)), frames, reward, {"w_r=1": frames}, {"w_r=1": reward})
-figure.draw(found)
+pictures.draw(found)
 """
 PICTURE = "from analysis import notebook\nnotebook.picture(found, 'a title')"
 OWN = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"

@@ -275,7 +275,7 @@ def test_a_picture_of_a_push_has_the_record_in_it():
     path = {"hand": np.zeros((20, 3)), "lever": np.ones((20, 3))}
     found = Rollout(5, np.zeros((15, 2)), frames, reward, {"a": frames}, {"a": reward}, path)
     record = Record(frames, reward + 1, {name: where + 1 for name, where in path.items()})
-    figure = notebook.figure.draw(found, record=record)
+    figure = notebook.pictures.draw(found, record=record)
     *_, paths, rewards = figure.axes
     assert len(figure.axes) == 3 * 4 + 2  # recorded, pushed, dreamed
     assert {"pushed", "recorded", "a"} == {text.get_text() for text in rewards.get_legend().get_texts()}
