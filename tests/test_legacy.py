@@ -51,19 +51,6 @@ def test_another_action_repeat_is_not_the_papers():
     assert make_config("dmc_walker_run", "paper", changes={"env.render": "fast"}).scale == "paper"
 
 
-def test_a_run_of_a_gpu_that_is_not_here_is_opened(tmp_path):
-    """The device is where a run goes on, not what it is."""
-    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
-    train(config, tmp_path / "whole")
-    run_until(config, tmp_path / "run", 160)
-    elsewhere = override(config, {"train.device": "cuda:9"})
-    (tmp_path / "run" / "config.json").write_text(json.dumps(to_dict(elsewhere)))
-    assert load_agent(tmp_path / "run").device.type == "cpu"
-    train(config, tmp_path / "run")
-    whole, run = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "run"))
-    assert whole == run
-
-
 def test_a_discount_loss_that_was_balanced_still_is():
     config = make_config("mini_lever", "smoke", "harmony", {"model.discount_head": True})
     assert config.balancer.w_discount == 1.0 and from_dict(as_before(config)).balancer.w_discount is None
@@ -71,22 +58,33 @@ def test_a_discount_loss_that_was_balanced_still_is():
     assert from_dict(as_before(fixed)) == fixed
 
 
-def test_a_run_of_before_is_resumed_to_the_bit(tmp_path):
-    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
-    train(config, tmp_path / "whole")
-    run_until(config, tmp_path / "old", 160)
-    (tmp_path / "old" / "spec.json").unlink()
-    (tmp_path / "old" / "config.json").write_text(json.dumps(as_before(config)))
-    state = checkpoint.load(tmp_path / "old" / "checkpoint.pt")
+def of_a_gpu_that_is_not_here(folder, config):
+    """The device is where a run goes on, not what it is."""
+    (folder / "config.json").write_text(json.dumps(to_dict(override(config, {"train.device": "cuda:9"}))))
+
+
+def of_before(folder, config):
+    (folder / "spec.json").unlink()
+    (folder / "config.json").write_text(json.dumps(as_before(config)))
+    state = checkpoint.load(folder / "checkpoint.pt")
     for name in ("previous_step", "skipped", "player_rng"):
         del state[name]
     for optimizer in state["optimizers"].values():
         optimizer["skipped"] = torch.zeros(())
-    checkpoint.save(tmp_path / "old", state | {"understudy_rng": None})
-    assert load_agent(tmp_path / "old").spec == MINI
-    train(config, tmp_path / "old")
-    whole, old = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "old"))
-    assert whole == old
+    checkpoint.save(folder, state | {"understudy_rng": None})
+
+
+@pytest.mark.parametrize("change", [of_a_gpu_that_is_not_here, of_before])
+def test_a_run_from_elsewhere_is_resumed_to_the_bit(tmp_path, change):
+    config = smoke(**{"train.steps": 200, "log.checkpoint_every": 50})
+    train(config, tmp_path / "whole")
+    run_until(config, tmp_path / "run", 160)
+    change(tmp_path / "run", config)
+    agent = load_agent(tmp_path / "run")
+    assert agent.spec == MINI and agent.device.type == "cpu"
+    train(config, tmp_path / "run")
+    whole, run = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "run"))
+    assert whole == run
 
 
 def test_an_export_of_before_is_loaded(tmp_path):
