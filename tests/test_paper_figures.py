@@ -12,12 +12,9 @@ from PIL import Image
 from analysis.results.schema import ResultError, load
 from figures import fig2, fig3, fig22, fig23, finding1
 from figures.shared import choice, options, paper, style
+from tests.test_figures import texts
 
 DATA = style.SHIPPED
-
-
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def panels(figure):
@@ -133,7 +130,7 @@ def test_captions_go_where_they_are_asked_to(tmp_path, drawn):
     for caption in ("file", "inside", "none"):
         with options.using(options.Options(caption=caption)):
             finding1.draw(source, tmp_path)
-    file, inside, none = (" ".join(" ".join(texts(figure)).split()) for figure in drawn)
+    file, inside, none = (" ".join(texts(figure)) for figure in drawn)
     for told in ("train.steps=4000", source.name, "Large dots"):
         assert told in inside and told not in file and told not in none
     assert all("reduced" in text for text in (file, inside, none))  # the scale is never away

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from analysis.results.schema import ResultError, load, save
 from analysis.runs.gather import _heldout
+from hdream_core.config.files import to_dict
 from hdream_core.config.presets import make_config
 from hdream_core.data.minari_layout import DatasetError, read_metadata
 from hdream_core.data.offline import open_buffer
@@ -27,7 +28,6 @@ from hdream_core.runs.load import export, load_agent
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support import sealed, untrusted
 from hdream_core.support.errors import ConfigError
-from hdream_core.support.settings import flatten
 from tests.made_up import result, span
 from tests.small import MINI, small_agent
 
@@ -57,17 +57,16 @@ def test_hostile_result_files(how, tmp_path):
     path = save(good, tmp_path / "r.h5")
     (tmp_path / "secret").write_bytes(b"x" * 96)
     with h5py.File(path, "a") as file:
-        data = file
         match how:
             case "fill":  # a shape without values
-                data.create_dataset("x", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000), fillvalue=1.0)
+                file.create_dataset("x", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000), fillvalue=1.0)
             case "gzip":  # zeros that unpack to far more than a result may hold
-                data.create_dataset("x", shape=(2, 2**26), dtype="f8", chunks=(1, 2**20), compression="gzip")
-                data["x"][0, :] = 0
-                data["x"][1, :] = 0
+                file.create_dataset("x", shape=(2, 2**26), dtype="f8", chunks=(1, 2**20), compression="gzip")
+                file["x"][0, :] = 0
+                file["x"][1, :] = 0
             case "chunk":  # a piece that is unpacked whole for four values
-                data.create_dataset("x", shape=(4,), maxshape=(None,), dtype="f8", chunks=(2**27,), compression="gzip")
-                data["x"][:] = 0
+                file.create_dataset("x", shape=(4,), maxshape=(None,), dtype="f8", chunks=(2**27,), compression="gzip")
+                file["x"][:] = 0
             case "list":  # 2,000 strings take as much as 2,000 times the longest
                 del file["variant"]
                 file.create_dataset("variant", data=["x" * 40_000] + ["y"] * 1999, dtype=h5py.string_dtype())
@@ -76,13 +75,13 @@ def test_hostile_result_files(how, tmp_path):
             case "names":
                 file["success"].attrs["metric"] = "..x"
             case "external":
-                data.create_dataset("x", shape=(12,), dtype="f8", external=[(str(tmp_path / "secret"), 0, 96)])
+                file.create_dataset("x", shape=(12,), dtype="f8", external=[(str(tmp_path / "secret"), 0, 96)])
             case "virtual":
                 layout = h5py.VirtualLayout((12,), "f8")
                 layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (12,))
-                data.create_virtual_dataset("x", layout)
+                file.create_virtual_dataset("x", layout)
             case "link":
-                data["x"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
+                file["x"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")
             case "config":
                 file.attrs["config"] = "x" * 2**25
             case "text":
@@ -101,11 +100,11 @@ def test_hostile_result_files(how, tmp_path):
             case "note":  # an interval in the place of a text
                 file["intervals/success"].attrs["note"] = '["interval"]'
             case "object":
-                data.create_dataset("x", data=["a"], dtype=h5py.string_dtype())
+                file.create_dataset("x", data=["a"], dtype=h5py.string_dtype())
             case "cycle":
-                data["x"] = data
+                file["x"] = file
             case "deep":
-                data.create_group("/".join("x" * 50))
+                file.create_group("/".join("x" * 50))
     sealed.seal(path)  # by whoever made it hostile
     refuses(lambda: load(path), ResultError, r"r\.h5")
 
@@ -205,17 +204,9 @@ def test_hostile_exports(tmp_path):
     assert load_agent(path).config == agent.config
     weights = {name: value.half().contiguous() for name, value in agent.state_dict().items()}
     for section, name, value in (("model", "depth", 10**6), ("model", "depth", 900), ("behavior", "hidden", 60_000)):
-        config = json.loads(json.dumps(flatten(agent.config)))
-        nested: dict = {}
-        for dotted, leaf in config.items():
-            *groups, last = dotted.split(".")
-            node = nested
-            for group in groups:
-                node = node.setdefault(group, {})
-            node[last] = leaf
+        nested = to_dict(agent.config)
         nested["agent"][section][name] = value
-        text = json.dumps(nested)
-        texts = {"config": text, "spec": json.dumps(MINI.to_dict())}
+        texts = {"config": json.dumps(nested), "spec": json.dumps(MINI.to_dict())}
         save_file(weights, path, metadata=texts)
         refuses(lambda: load_agent(path), CheckpointError, "not what was written")
         save_file(weights, path, metadata=texts | {"sha256": loading._digest(texts, weights)})
@@ -234,12 +225,10 @@ def test_configs_do_not_name_other_folders(field, tmp_path):
 def test_hostile_windows(tmp_path):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
-    with zipfile.ZipFile(tmp_path / "h.npz", "w") as archive:
-        archive.writestr("error.npy", header.getvalue())
-    refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
-    with zipfile.ZipFile(tmp_path / "h.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("error.npy", b"\0" * 2**28)
-    refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
+    for method, content in ((zipfile.ZIP_STORED, header.getvalue()), (zipfile.ZIP_DEFLATED, b"\0" * 2**28)):
+        with zipfile.ZipFile(tmp_path / "h.npz", "w", method) as archive:
+            archive.writestr("error.npy", content)
+        refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
     np.savez(tmp_path / "h.npz", error=np.array([object()], dtype=object))
     refuses(lambda: _heldout(tmp_path / "h.npz"), ResultError, "claims")
 

@@ -24,13 +24,11 @@ def _rest(node: Any, path: Path, intervals: dict[Path, np.ndarray]) -> Any:
     """Moves the intervals of a node to ``intervals``; returns what is left, or _NOTHING."""
     if not isinstance(node, Mapping):
         return node
+    own: Sequence[str] = ()
     if len(path) > 1 and all(_is_bound(node.get(bound, "")) for bound in Interval._fields):
-        bounds = [np.nan if node[bound] is None else node[bound] for bound in Interval._fields]
-        intervals[path] = np.array(bounds, np.float64)
-        node = {name: value for name, value in node.items() if name not in Interval._fields}
-        if not node:
-            return _NOTHING
-    rest = {name: _rest(value, (*path, str(name)), intervals) for name, value in node.items()}
+        own = Interval._fields
+        intervals[path] = np.array([np.nan if node[bound] is None else node[bound] for bound in own], np.float64)
+    rest = {name: _rest(value, (*path, str(name)), intervals) for name, value in node.items() if name not in own}
     rest = {name: value for name, value in rest.items() if value is not _NOTHING}
     return rest if rest or not node else _NOTHING
 
