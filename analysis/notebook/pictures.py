@@ -16,20 +16,28 @@ from analysis.results.tasks import task_facts
 from figures.shared import style
 from hdream_core.support.drawing import Axes, Drawing
 
+EVERY = 5  # steps between two frames
 BENEATH = 1.9  # inches of the panels beneath the frames
 
 
 @style.look()
-def draw(rollout: Rollout, every: int = 5, title: str = "", record: Record | None = None) -> Drawing:
+def draw(
+    rollout: Rollout,
+    title: str = "",
+    recorded: np.ndarray | None = None,
+    level: float | None = None,
+    record: Record | None = None,
+) -> Drawing:
     """Draws every few frames of truth and predictions, and rewards against steps; predictions begin at the line.
 
     Args:
         rollout: to draw.
-        every: steps between two frames.
         title: of the figure.
+        recorded: recorded reward, drawn beside the reward under altered actions.
+        level: drawn as a line; a reward above it counts.
         record: what was recorded of the same steps; its frames are drawn on top, and its path beside the pushed one.
     """
-    shown = np.arange(0, len(rollout.true_reward), every)
+    shown = np.arange(0, len(rollout.true_reward), EVERY)
     rows = {} if record is None else {"recorded": record.image}
     rows |= {"simulator" if record is None else "pushed": rollout.true_image, **rollout.dreamed_image}
     # Not a figure of pyplot: a notebook shows and closes those at the end of a cell, even while a thread draws one.
@@ -52,13 +60,15 @@ def draw(rollout: Rollout, every: int = 5, title: str = "", record: Record | Non
         _paths(places, rollout, record)
     else:
         axes = bottom.subplots()
-    _rewards(axes, rollout, record)  # ``picture`` adds to these, the last axes
+    _rewards(axes, rollout, recorded, level, record)
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
 
 
-def _rewards(axes: Axes, rollout: Rollout, record: Record | None) -> None:
+def _rewards(
+    axes: Axes, rollout: Rollout, recorded: np.ndarray | None, level: float | None, record: Record | None
+) -> None:
     axes.plot(rollout.true_reward, color=style.INK, label="simulator" if record is None else "pushed")
     if record is not None:
         axes.plot(record.reward, ":", color="0.4", label="recorded")
@@ -66,6 +76,10 @@ def _rewards(axes: Axes, rollout: Rollout, record: Record | None) -> None:
         steps = np.arange(rollout.context, len(reward))
         axes.plot(steps, reward[steps], color=style.color(name, i), label=style.label(name))
     axes.axvline(rollout.context - 0.5, color="0.7", linewidth=0.8)
+    if recorded is not None:
+        axes.plot(recorded, ":", color="0.4", linewidth=1, label="simulator, as recorded")
+    if level is not None:
+        axes.axhline(level, color="0.6", linewidth=0.8, dashes=(4, 2), label="level")
     axes.set(xlabel="Step (dreams begin at the line)", ylabel="Reward", xlim=(0, len(rollout.true_reward) - 1))
     axes.legend(ncols=len(axes.get_legend_handles_labels()[0]), fontsize=7)
 
@@ -92,24 +106,9 @@ def picture(
     level: float | None = None,
     record: Record | None = None,
 ) -> Image.Image:
-    """Draws a rollout as a small image, which a notebook shows whatever its backend.
-
-    Args:
-        found: to show.
-        title: of the picture.
-        recorded: recorded reward, drawn beside the reward under altered actions.
-        level: drawn as a line; a reward above it counts.
-        record: of the same steps; its frames and paths are drawn beside those of altered actions.
-    """
-    figure = draw(found, title=title, record=record)
-    axes = figure.axes[-1]
-    if recorded is not None:
-        axes.plot(recorded, ":", color="0.4", linewidth=1, label="simulator, as recorded")
-    if level is not None:
-        axes.axhline(level, color="0.6", linewidth=0.8, dashes=(4, 2), label="level")
-    axes.legend(ncols=len(axes.get_legend_handles_labels()[0]), fontsize=7)
+    """Draws a rollout as a small image, which a notebook shows whatever its backend; arguments as for ``draw``."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100)
+    draw(found, title, recorded, level, record).savefig(buffer, dpi=100)
     return smaller(Image.open(buffer))
 
 
