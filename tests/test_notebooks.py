@@ -58,9 +58,9 @@ print(*(control.comm.comm_id for control in (stretch, start, context, *push)))
 AGAIN = "assert (explorer.rollout(0, 0, 5, 9).true_image == found.true_image).all()"
 
 
-def answers(client, *messages: dict) -> list[tuple[str, dict]]:
+def answers(client, *messages: str) -> list[tuple[str, dict]]:
     """What the kernel sends of some messages until it is done with all, by type."""
-    waits, found = {message["header"]["msg_id"] for message in messages}, []
+    waits, found = set(messages), []
     while waits:
         sent = client.get_iopub_msg(timeout=120)
         if sent["parent_header"].get("msg_id") in waits:
@@ -70,21 +70,13 @@ def answers(client, *messages: dict) -> list[tuple[str, dict]]:
     return found
 
 
-def executed(client, code: str) -> dict:
-    """A message that asks to execute code."""
-    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": False}
-    message = client.session.msg("execute_request", content)
-    client.shell_channel.send(message)
-    return message
-
-
-def moved(client, comm: str, value: float, subshell: str) -> dict:
-    """A message that a slider was let go, as JupyterLab sends it: to a thread of the kernel beside the cells'."""
+def moved(client, comm: str, value: float, subshell: str) -> str:
+    """Sends that a slider was let go, as JupyterLab sends it: to a thread of the kernel beside the cells'."""
     data = {"method": "update", "state": {"value": value}, "buffer_paths": []}
     message = client.session.msg("comm_msg", {"comm_id": comm, "data": data})
     message["header"]["subshell_id"] = subshell
     client.shell_channel.send(message)
-    return message
+    return message["header"]["msg_id"]
 
 
 @pytest.mark.slow
@@ -92,7 +84,7 @@ def moved(client, comm: str, value: float, subshell: str) -> dict:
 def test_controls_play_again_and_again_beside_the_cells():
     manager, client = start_new_kernel(cwd=str(NOTEBOOKS[0].parent.parent))
     try:
-        shown = answers(client, executed(client, EXPLORER))
+        shown = answers(client, client.execute(EXPLORER))
         assert "error" not in dict(shown), shown
         sliders = next(content["text"] for kind, content in shown if kind == "stream").split()
         client.control_channel.send(client.session.msg("create_subshell_request"))
@@ -101,7 +93,7 @@ def test_controls_play_again_and_again_beside_the_cells():
             for number, slider in enumerate(sliders):
                 messages = [moved(client, slider, value / 2 if number > 2 else value, subshell)]
                 if number % 3 == 1:
-                    messages.append(executed(client, AGAIN))
+                    messages.append(client.execute(AGAIN))
                 found = answers(client, *messages)
                 assert not [content["evalue"] for kind, content in found if kind == "error"]
                 assert "display_data" in dict(found)

@@ -50,9 +50,9 @@ def _share(span: Mapping[str, float | None]) -> str:
     return show({end: None if not known(value) else round(100 * value, 1) for end, value in span.items()}) + " %"
 
 
-def ledger(folder: Path = SHIPPED) -> pd.DataFrame:
-    """Returns the ledger's rows, judged from the result files of a folder."""
-    return judged(folder)
+def ledger() -> pd.DataFrame:
+    """Returns the ledger's rows, judged from the shipped results."""
+    return judged(SHIPPED)
 
 
 def verdicts(rows: pd.DataFrame) -> str:
@@ -64,9 +64,7 @@ def verdicts(rows: pd.DataFrame) -> str:
     )
 
 
-def item(
-    study: str, drawn: Sequence[tuple[str, Path]], rows: pd.DataFrame, folder: Path = SHIPPED
-) -> list[tuple[str, Path]]:
+def item(study: str, drawn: Sequence[tuple[str, Path]], rows: pd.DataFrame) -> list[tuple[str, Path]]:
     """Returns the figures of a study, each with a text in Markdown: how it was measured, and the verdicts by its files.
 
     Figures of several files come first. A verdict is not repeated.
@@ -75,12 +73,11 @@ def item(
         study: of ``figures.shared.page.PAPER``.
         drawn: as ``figures.gallery.redraw`` returns it.
         rows: of the ledger.
-        folder: of the result files.
     """
-    files = {picture: folder / f"{picture.stem}.h5" for name, picture in drawn if name == study}
+    files = {picture: SHIPPED / f"{picture.stem}.h5" for name, picture in drawn if name == study}
     items, shown = [], pd.Series(False, rows.index)
     for picture, own in sorted(files.items(), key=lambda pair: pair[1].exists()):
-        sources = [own] if own.exists() else [path for path in files_of(folder) if path.name.startswith(f"{study}_")]
+        sources = [own] if own.exists() else [path for path in files_of(SHIPPED) if path.name.startswith(f"{study}_")]
         ours = rows["result"].map(lambda names: any(path.name in names.split(", ") for path in sources))  # noqa: B023
         text = verdicts(rows[ours & ~shown]) or f"- {'Verdicts: above.' if ours.any() else 'No claim is judged by it.'}"
         items.append((f"{page.caption(sources)}\n\n{text}", picture))
