@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from hdream_core.config.presets import make_config
 from hdream_core.data.replay import random_batch
 from hdream_core.dreamerv2.behavior import lambda_return
 from tests.small import MINI, small_agent
@@ -64,28 +63,8 @@ def test_behaviour_update_leaves_no_trace_on_the_world_model():
         assert torch.equal(p, before[name]), name
 
 
-def test_actor_target_starts_at_the_first_imagined_step():
-    """The reward of the start state is no merit of any action: it must not reach the actor's loss."""
-    agent, start = agent_and_start()
-    model, seen = agent.model, []
-    true_reward = model.reward
-
-    def reward(feat):
-        out = true_reward(feat)
-        seen.append(out)
-        return out
-
-    model.reward = reward
-    actor_loss, _, _ = agent.behavior.losses(model, start)
-    (gradient,) = torch.autograd.grad(actor_loss, seen, retain_graph=True)
-    assert gradient[0].abs().sum() == 0
-    assert (gradient[1:-1].abs().sum(-1) > 0).all()
-    assert gradient[-1].abs().sum() == 0  # the last state's reward is in the value that bootstraps
-
-
-def test_slow_critic_follows_every_hundred_updates():
-    """Appendix A's target, at a smaller interval of the same setting: it stands still between, then is the critic."""
-    assert make_config("mini_lever", "smoke").agent.behavior.slow_update == 100
+def test_slow_critic_follows_at_its_interval():
+    """Appendix A's target stands still between, then is the critic."""
     agent, _ = agent_and_start(**{"behavior.slow_update": 3})
     slow = lambda: agent.behavior.slow_critic.output.bias.item()  # noqa: E731
     seen = [slow()]

@@ -166,23 +166,6 @@ def test_folds_keep_episodes_whole_and_validate_each_once(segments):
             folds_of(segments, odd)
 
 
-def test_features_of_both_kinds(agent, segments):
-    found = features(agent, segments.take(np.arange(5)), 10)
-    feat = agent.model.rssm.feat_dim
-    assert found.posterior.shape == (5, 30, feat) and found.open_loop.shape == (5, 20, feat)
-    again = features(agent, segments.take(np.arange(5)), 10)
-    assert (found.open_loop == again.open_loop).all()
-
-
-def test_probes_find_nothing_where_there_is_nothing():
-    rng = np.random.default_rng(0)
-    x, noise = rng.normal(size=(2000, 12)), rng.normal(size=(2000, 2))
-    lost = MLPProbe(x[:1500], noise[:1500], ProbeConfig(hidden=16, layers=1, updates=100), 0)
-    assert np.square(lost(x[1500:]) - noise[1500:]).mean() > 0.9
-    constant = ConstantProbe(x[:1500], noise[:1500])
-    np.testing.assert_allclose(constant(x[1500:]), np.broadcast_to(noise[:1500].mean(0), (500, 2)), atol=1e-6)
-
-
 def test_probes_survive_a_feature_that_the_fit_never_saw():
     """A latent class that is first taken on a validation row must not throw the prediction out of the world."""
     rng = np.random.default_rng(0)
@@ -192,6 +175,7 @@ def test_probes_survive_a_feature_that_the_fit_never_saw():
     new[:, 4] = 1.0
     for probe in (MLPProbe(x, y, ProbeConfig(hidden=32, layers=2, updates=200), 0), LinearProbe(x, y)):
         assert np.abs(probe(new) - y[:50]).max() < 30
+    np.testing.assert_allclose(ConstantProbe(x, y)(new), np.broadcast_to(y.mean(0), (50, 2)))
 
 
 def test_a_probe_keeps_its_precision_whoever_asks():
@@ -220,7 +204,11 @@ def test_run_and_export_load_as_the_agent_that_was_trained(tmp_path, segments):
     assert agent.config == config and agent.spec == MINI
     small = load_agent(export(agent, tmp_path / "agent.safetensors"))
     some = segments.take(np.arange(4))
-    apart = np.abs(features(agent, some, 10).posterior - features(small, some, 10).posterior)
+    found, again, rounded = (features(which, some, 10) for which in (agent, agent, small))
+    feat = agent.model.rssm.feat_dim
+    assert found.posterior.shape == (4, 30, feat) and found.open_loop.shape == (4, 20, feat)
+    assert (found.open_loop == again.open_loop).all()
+    apart = np.abs(found.posterior - rounded.posterior)
     assert np.median(apart) < 1e-2  # float16 weights; single latents may fall to another class
     whole = sum(v.numel() for name, v in agent.state_dict().items() if "critic" not in name)
     assert (tmp_path / "agent.safetensors").stat().st_size < 2.2 * whole + 20_000
