@@ -90,7 +90,7 @@ def _step_backward(
 
 
 class _Rollout(torch.autograd.Function):
-    """Imagines a rollout: ``apply(stoch, deter, horizon, prior_step, wrap, *actor)``.
+    """Imagines a rollout: ``apply(stoch, deter, horizon, prior_step, wrap, *actor)``; the actor alone gets gradients.
 
     Returns feat ``(H + 1, N, F)``, and the policy's loc and scale ``(H, N, A)``.
     """
@@ -119,13 +119,11 @@ class _Rollout(torch.autograd.Function):
             )
             grad_state = grad_feat[t] + before
             step_grads.append(grads)
-        # The policy passes no gradient to the features that it reads. So the start state gets none through the policy.
         inputs = scan.merge(saved.layers for saved in reversed(steps))  # for each layer (H * N, .)
         grads = scan.merge(step_grads)  # for each layer (H * N, .), of its outputs
         inputs[-1] = inputs[-1].float()
         weights = [grad for x, g in zip(inputs, grads, strict=True) for grad in (g.T @ x, g.sum(0))]
-        deter_dim = steps[0].step.deter.shape[1]
-        return grad_state[:, deter_dim:], grad_state[:, :deter_dim], None, None, None, *weights
+        return None, None, None, None, None, *weights
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -189,7 +189,7 @@ class Observe(torch.autograd.Function):
         )
         shape = (len(steps), -1, weights.stoch.shape[0])  # (T, N, H)
         inputs = from_action.view(shape), from_embed.view(shape), None, None, None
-        return carry_stoch, carry_deter, *inputs, *grad_weights
+        return None, None, *inputs, *grad_weights  # the initial state is constant
 
 
 def merge(steps: Iterable[Sequence[Tensor]]) -> list[Tensor]:
@@ -225,10 +225,8 @@ class FusedRSSM(RSSM):
         """Returns a hook that may compile a step, which is a pure function of tensors. Here it is the identity."""
         return lambda function: function
 
-    def observe(
-        self, embed: Tensor, action: Tensor, is_first: Tensor, state: State | None = None
-    ) -> tuple[State, Tensor]:
-        state = state or self.initial(len(embed), embed.device)
+    def observe(self, embed: Tensor, action: Tensor, is_first: Tensor) -> tuple[State, Tensor]:
+        state = self.initial(len(embed), embed.device)
         keep = (~is_first).to(action.dtype).T[..., None]  # (T, B, 1)
         action_weight = self.in_layer.weight[:, self.stoch_dim :]  # (H, A)
         from_action = F.linear(action.transpose(0, 1) * keep, action_weight, self.in_layer.bias)  # (T, B, H)
