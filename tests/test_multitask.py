@@ -1,6 +1,5 @@
 """UW, DWA and NashMTL (D.2): closed forms, naive loops, failures, unusable settings."""
 
-import copy
 import math
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import root
 
-from hdream_core.balancers import BalancerError, DynamicWeightAverage, NashMTL, UncertaintyWeighting
+from hdream_core.balancers import DynamicWeightAverage, NashMTL, UncertaintyWeighting
 from hdream_core.balancers.nash_mtl import bargain
 from tests.test_balancers import NAMES, descended, losses
 
@@ -41,19 +40,6 @@ def test_descent_on_uw_leaves_every_weighted_loss_at_its_dimension():
         assert weight.item() == pytest.approx(analytic[name], rel=1e-5)
 
 
-def test_uw_with_a_fixed_weight_balances_the_others():
-    balancer = UncertaintyWeighting(NAMES, {"observation": 12288}, fixed={"reward": 100.0})
-    total, weights = balancer(losses(60.0, 0.01, 3.0))
-    assert total.item() == pytest.approx(60 + 1 + 3, rel=1e-6)
-    balancer.start_at({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
-    total, weights = balancer(losses(60.0, 0.01, 3.0))
-    assert total.item() == pytest.approx(12288 + 12288 * math.log(60 / 12288) + 1 + 3, rel=1e-6)
-    found = {name: weight.item() for name, weight in weights.items()}
-    assert found == pytest.approx({"observation": 12288 / 60, "reward": 100, "dynamics": 1}, rel=1e-5)
-    analytic = balancer.analytic_weights({"observation": 60.0, "reward": 0.02, "dynamics": 3.0})
-    assert analytic == {"observation": 12288 / 60, "reward": 100.0, "dynamics": 1.0}
-
-
 # Dynamic weight average
 
 
@@ -73,15 +59,11 @@ def naive_dwa(rows, temperature, window):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 6), st.floats(0.3, 5), st.integers(0, 2**31), st.integers(1, 24))
-def test_dwa_against_a_naive_loop_and_across_a_resume(window, temperature, seed, stop):
+@given(st.integers(1, 6), st.floats(0.3, 5), st.integers(0, 2**31))
+def test_dwa_against_a_naive_loop(window, temperature, seed):
     rows = np.random.default_rng(seed).uniform(0.1, 3, (25, 3)) * [100, 1, 0.01]
     balancer, found = DynamicWeightAverage(NAMES, temperature, window), []
-    for t, row in enumerate(rows):
-        if t == stop:  # what a checkpoint keeps is enough to go on
-            state = copy.deepcopy(balancer.state_dict())
-            balancer = DynamicWeightAverage(NAMES, temperature, window)
-            balancer.load_state_dict(state)
+    for row in rows:
         total, weights = balancer(losses(*row))
         found.append([weights[name].item() for name in NAMES])
         assert total.item() == pytest.approx(np.dot(found[-1], row), rel=1e-5)
@@ -94,20 +76,6 @@ def test_dwa_leaves_the_weights_alone_where_a_loss_is_nothing_all_along():
     for _ in range(8):
         _, weights = balancer(losses(4.0, 0.0, 1.0))
     assert {name: weight.item() for name, weight in weights.items()} == balancer.analytic_weights({})
-
-
-def test_dwa_with_a_fixed_weight_averages_over_the_others():
-    two, rng = ("observation", "dynamics"), np.random.default_rng(0)
-    ours, theirs = DynamicWeightAverage(NAMES, 0.5, 2, fixed={"reward": 100.0}), DynamicWeightAverage(two, 0.5, 2)
-    for _ in range(6):
-        row = losses(*rng.uniform(0.1, 3, 3))
-        total, weights = ours(row)
-        rest, expected = theirs({name: row[name] for name in two})
-        assert list(weights) == list(NAMES) and {name: weights[name] for name in two} == expected
-        assert weights["reward"].item() == 100
-        assert total.item() == pytest.approx(rest.item() + 100 * row["reward"].item(), rel=1e-6)
-    assert abs(expected["dynamics"].item() - 1) > 0.01 and sum(expected.values()).item() == pytest.approx(2, rel=1e-5)
-    assert ours.analytic_weights({}) == {"observation": 1.0, "reward": 100.0, "dynamics": 1.0}
 
 
 # NashMTL
@@ -227,41 +195,10 @@ def test_max_norm_bounds_the_shared_gradient():
     torch.testing.assert_close(joint, unbound * 0.5 / unbound.norm())
 
 
-def test_weights_are_kept_between_solutions_and_across_a_resume():
-    shared = torch.nn.Parameter(torch.zeros(2))
-
-    def at(t):
-        return {"a": shared @ torch.tensor([1.0, 0.1 * t]), "b": shared @ torch.tensor([0.0, 2.0 + t])}
-
-    def run(stop):
-        balancer, found = NashMTL("ab", every=3), []
-        for t in range(8):
-            if t == stop:
-                state = copy.deepcopy(balancer.state_dict())
-                balancer = NashMTL("ab", every=3)
-                balancer.load_state_dict(state)
-            balancer.attach([shared])
-            found.append([weight.item() for weight in balancer(at(t))[1].values()])
-        return found
-
-    whole = run(None)
-    assert whole[0] == whole[1] == whole[2] != whole[3] == whole[5] != whole[6]
-    assert all(run(stop) == whole for stop in (1, 3, 5, 7))
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: UncertaintyWeighting(NAMES, {"colour": 3}),
-        lambda: UncertaintyWeighting(NAMES, {"reward": 0}),
-        lambda: UncertaintyWeighting(NAMES, {"reward": 1}, fixed={"reward": 1.0}),
-        lambda: DynamicWeightAverage(NAMES, temperature=0.0),
-        lambda: DynamicWeightAverage(NAMES, window=0),
-        lambda: NashMTL(NAMES, every=0),
-        lambda: NashMTL(NAMES, max_norm=0.0),
-        lambda: NashMTL(NAMES)(losses(1.0, 1.0, 1.0)),  # it is attached to nothing
-    ],
-)
-def test_unusable_settings_are_refused(make):
-    with pytest.raises(BalancerError):
-        make()
+def test_weights_are_kept_between_solutions():
+    shared, balancer, found = torch.nn.Parameter(torch.zeros(2)), NashMTL("ab", every=3), []
+    balancer.attach([shared])
+    for t in range(8):
+        values = {"a": shared @ torch.tensor([1.0, 0.1 * t]), "b": shared @ torch.tensor([0.0, 2.0 + t])}
+        found.append([weight.item() for weight in balancer(values)[1].values()])
+    assert found[0] == found[1] == found[2] != found[3] == found[5] != found[6]
