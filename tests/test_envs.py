@@ -1,15 +1,20 @@
-"""What simulated suites have in common: names, refusals, episodes by seed and number, physics apart from frames."""
+"""What suites have in common: names, refusals, episodes by seed and number, exact states, physics apart from frames."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hdream_core import envs
+from hdream_core.envs import opengl
 from hdream_core.envs.dmc import SUITE as DMC
+from hdream_core.envs.metaworld import TASKS
+from hdream_core.spec import ActionSpec, Spec
 
 pytestmark = pytest.mark.render
 no_dmc = pytest.mark.skipif(sys.version_info >= DMC.before, reason="dm_control's labmaze has no wheel for this Python")
@@ -27,11 +32,30 @@ def random_actions(env, count: int, seed: int = 0) -> np.ndarray:
     return np.clip(uniform, -1, 1).astype(np.float32)
 
 
-def play(env, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """States (T, n), rewards (T,) and images (T, H, W, 3) that follow `actions` (T, dim)."""
-    steps = [env.step(action) for action in actions]
+def gathered(steps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """States (T, n), rewards (T,) and images (T, H, W, 3) of what steps returned."""
     states, images = ([step[0][name] for step in steps] for name in ("state", "image"))
     return np.array(states), np.array([step[1] for step in steps]), np.array(images)
+
+
+def play(env, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """States, rewards and images that follow `actions` (T, dim)."""
+    return gathered([env.step(action) for action in actions])
+
+
+def digest(task: str, saved: np.ndarray | None = None) -> str:
+    """A hash of what 40 actions lead to, from the beginning of an episode or from a saved state on."""
+    env = make(task, seed=3, size=64)
+    env.reset(options={"episode": 2}) if saved is None else env.restore_state(saved)
+    return hashlib.sha256(b"".join(map(bytes, play(env, random_actions(env, 40))))).hexdigest()
+
+
+def compiled(env) -> np.ndarray:
+    """The whole model as bytes."""
+    mujoco, model = opengl.load_mujoco(), env._model if env.task in DMC.tasks else env._task.model
+    stored = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, stored)
+    return stored
 
 
 def assert_same(one, two) -> None:
@@ -122,6 +146,108 @@ def test_an_episode_depends_on_seed_and_number_alone(task):
         observation, reward, *_ = jumping.step(action)
         assert_same((observation["state"], reward, observation["image"]), theirs)
     np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS[:2]])
+def test_another_process_plays_the_same(task, tmp_path):
+    env = make(task, seed=6)
+    env.reset()
+    play(env, random_actions(env, 20))
+    np.save(tmp_path / "saved.npy", env.save_state())
+    code = (
+        "import sys, numpy as np; from tests.test_envs import digest;"
+        "print(digest(sys.argv[1]), digest(sys.argv[1], np.load(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", code, task, tmp_path / "saved.npy"]
+    found = subprocess.check_output(command, cwd=Path(__file__).parents[1], text=True).split()
+    assert found == [digest(task), digest(task, env.save_state())]
+
+
+def acting(env, rng: np.random.Generator) -> np.ndarray:
+    """An action that is never the same twice, and gets somewhere if a script can play."""
+    scripted = isinstance(env, envs.Scripted)
+    centre, spread = (env.expert_action(), 0.3) if scripted else (0.0, 0.7)
+    return np.clip(centre + rng.normal(0, spread, env.action_space.shape), -1, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("task", [*TASKS, *DMC_TASKS])
+def test_a_restored_state_replays_the_recorded_continuation(task):
+    """In the same instance, and in one that never saw it; for long in tasks that studies branch."""
+    env, other = (make(task, seed=seed, size=64) for seed in (5, 6))
+    observation, _ = env.reset(options={"episode": 1})
+    other.reset()
+    rng, branched = np.random.default_rng(0), task in ("lever_pull", "hammer", "handle_pull_side", *DMC.tasks)
+    for ahead in (0, 1, 60) if branched else (20,):
+        for _ in range(ahead):
+            observation = env.step(acting(env, rng))[0]
+        saved, places, actions, steps = env.save_state(), env.object_positions(), [], []
+        for _ in range(40 if branched else 5):
+            actions.append(acting(env, rng))
+            steps.append(env.step(actions[-1]))
+        recorded, end = gathered(steps), env.save_state()
+        assert env.observation_space.contains(steps[-1][0]) and np.all((recorded[1] >= 0) & (recorded[1] <= 10.001))
+        for replaying in (other, env):
+            assert_same(replaying.restore_state(saved).values(), observation.values())
+            assert_same([replaying.save_state(), *replaying.object_positions().values()], [saved, *places.values()])
+            assert (replaying.seed, replaying.episode) == (5, 1)
+            assert_same((*play(replaying, actions), replaying.save_state()), (*recorded, end))
+        assert_same([compiled(other)], [compiled(env)])  # whatever an episode changes there is in a saved state
+        other.restore_state(saved)
+        assert [other.advance(action) for action in actions] == recorded[1].tolist()
+
+
+INTERFACES = {  # side of frames, numbers of state and action, environment steps of an episode and of an action, camera
+    "lever_pull": (64, 39, 4, 500, 1, "corner2"),
+    "mini_lever": (32, 6, 2, 50, 1, "none"),
+    "dmc_cheetah_run": (64, 17, 6, 1000, 2, "0"),
+    "dmc_walker_run": (64, 24, 6, 1000, 2, "0"),
+    "dmc_quadruped_run": (64, 78, 12, 1000, 2, "2"),
+    "dmc_finger_turn_hard": (64, 12, 2, 1000, 2, "0"),
+    "dmc_cartpole_balance": (64, 5, 1, 1000, 2, "0"),
+}
+
+
+@pytest.mark.parametrize("task", ["lever_pull", "mini_lever", *DMC_TASKS])
+def test_an_environment_is_what_its_spaces_and_contracts_say(task):
+    side, state, action, limit, repeat, camera = INTERFACES[task]
+    env = envs.make(task, render="fast")
+    assert all(isinstance(env, each) for each in (envs.Env, envs.Branchable, envs.Located))
+    assert isinstance(env, envs.Scripted) != task.startswith("dmc")
+    assert Spec.of(env) == Spec((side, side, 3), ActionSpec("continuous", action), limit, repeat, False)
+    assert env.look == {"render": "numpy" if task == "mini_lever" else "fast", "camera": camera}
+    observation, info = env.reset()
+    assert env.observation_space.contains(observation) and observation["state"].shape == (state,)
+    assert info == {"success": False}
+    observation, reward, *ends, info = env.step(np.zeros(action))
+    assert env.observation_space.contains(observation) and isinstance(reward, float) and 0 <= reward <= 10
+    assert ends == [False, False] and info.items() >= {"success": False, "env_steps": repeat}.items()
+    assert all(np.isfinite(place).all() for place in env.object_positions().values())
+    assert task.startswith("dmc") or env.action_space.contains(env.expert_action())
+
+
+@pytest.mark.parametrize(
+    ("task", "repeat"),
+    [
+        ("lever_pull", 1),
+        ("mini_lever", 1),
+        *(pytest.param("dmc_cartpole_balance", n, marks=no_dmc) for n in (1, 7, 100)),
+    ],
+)
+def test_an_episode_is_truncated_at_its_limit(task, repeat):
+    env = make(task, **({"action_repeat": repeat, "size": 8} if task.startswith("dmc") else {"size": 32}))
+    limit, actions = env.time_limit, random_actions(env, 1001)
+    env.reset()
+    steps, truncated = [], False
+    while not truncated:
+        observation, reward, terminated, truncated, info = env.step(actions[len(steps)])
+        assert env.observation_space.contains(observation) and 0 <= reward <= 10 * repeat and not terminated
+        steps.append(info["env_steps"])
+    assert sum(steps) == limit and set(steps[:-1]) == {repeat} and steps[-1] == (limit % repeat or repeat)
+    for play_on in {"mini_lever": (), "lever_pull": (env.step,)}.get(task, (env.step, env.advance)):
+        with pytest.raises(RuntimeError, match=f"{limit} steps"):
+            play_on(actions[0])
+    env.reset()
+    assert env.step(actions[0])[3] is False
 
 
 @pytest.mark.parametrize("task", ["hammer", *DMC_TASKS])
