@@ -17,6 +17,7 @@ from offline_buffers import build as build_module
 from offline_buffers import validate
 from offline_buffers.behaviors import Scripted, behavior_of, play
 from offline_buffers.build import Build, build
+from tests.test_offline_buffers import built_with_a_break
 
 
 @pytest.fixture(scope="module")
@@ -74,27 +75,10 @@ def test_a_buffer_of_a_run_is_named_after_it(tmp_path, monkeypatch):
 
 
 def test_a_long_run_is_copied_in_parts_and_a_copy_that_broke_off_goes_on(tmp_path, monkeypatch):
-    run, out = tmp_path / "run", tmp_path / "b"
-    train(make_config("mini_lever", "smoke", changes={"train.steps": 150}), run)
+    train(make_config("mini_lever", "smoke", changes={"train.steps": 150}), tmp_path / "run")
     monkeypatch.setattr("offline_buffers.sources.EPISODES_PER_PART", 2)
-
-    def dies(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(build_module, "merge", dies)
-        build(Build("mini_lever", source=f"run:{run}", out=out), show_progress=False)
-    kept, lost = sorted((out / "parts").glob("part_*.h5"))
-    lost.unlink()
-    stamp, merge, seen = kept.stat().st_mtime_ns, build_module.merge, []
-
-    def watched(parts, *rest):
-        seen.extend(part.stat().st_mtime_ns for part in parts)
-        return merge(parts, *rest)
-
-    monkeypatch.setattr(build_module, "merge", watched)
-    build(Build("mini_lever", source=f"run:{run}", out=out), show_progress=False)
-    assert validate.validate(out) == 3 and seen[0] == stamp < seen[1]
+    job = Build("mini_lever", source=f"run:{tmp_path / 'run'}", out=tmp_path / "b")
+    assert validate.validate(built_with_a_break(job, monkeypatch)) == 3
 
 
 def test_a_run_is_read_and_not_cut(tmp_path, capsys):

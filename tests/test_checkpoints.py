@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from hdream_core.config.presets import make_config
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.runs import checkpoint
 from hdream_core.runs.checkpoint import CheckpointError, load
@@ -56,28 +55,38 @@ def bytes_of(folder, *patterns):
     return {path: path.read_bytes() for pattern in patterns for path in folder.rglob(pattern)}
 
 
-def test_lost_checkpoints_are_no_reason_to_start_over(tmp_path):
-    config = make_config("mini_lever", "smoke")
-    train(config, tmp_path)
-    metrics = (tmp_path / "metrics.jsonl").read_bytes()
-    for name in ("done", "checkpoint.pt", "checkpoint.previous.pt"):
-        (tmp_path / name).unlink(missing_ok=True)
-    with pytest.raises(CheckpointError, match="checkpoints are gone"):
-        train(config, tmp_path)
-    assert (tmp_path / "metrics.jsonl").read_bytes() == metrics
+def lacking(name):
+    """Of another version."""
+
+    def spoil(folder):
+        state = load(folder / checkpoint.LATEST)
+        del state[name]
+        checkpoint.save(folder, state)
+
+    return spoil
 
 
-@pytest.mark.parametrize(("lost", "said"), [("rngs", "lacks 'rngs'"), ("optimizers", "lacks 'optimizers'")])
-def test_a_checkpoint_of_another_version_is_one_line_and_nothing_is_lost(tmp_path, lost, said):
-    config = make_config("mini_lever", "smoke", changes={"train.steps": 300, "log.checkpoint_every": 100})
-    run_until(config, tmp_path, 160)
-    state = checkpoint.load(tmp_path / "checkpoint.pt")
-    del state[lost]
-    checkpoint.save(tmp_path, state)
-    before = bytes_of(tmp_path, "*.raw", "metrics.jsonl")
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: [path.unlink() for path in folder.glob("checkpoint*")], "checkpoints are gone"),
+        (
+            lambda folder: [path.write_bytes(b"no checkpoint") for path in folder.glob("checkpoint*")],
+            r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over",
+        ),
+        (lacking("rngs"), "lacks 'rngs'"),
+        (lacking("optimizers"), "lacks 'optimizers'"),
+    ],
+    ids=["gone", "damaged", "rngs", "optimizers"],
+)
+def test_a_run_that_cannot_go_on_is_one_line_and_nothing_is_lost(tmp_path, spoil, said):
+    run_until(SHORT, tmp_path, 160)
+    spoil(tmp_path)
+    kept = "*.raw", "metrics.jsonl", "checkpoint*"
+    before = bytes_of(tmp_path, *kept)
     with pytest.raises(CheckpointError, match=said):
-        train(config, tmp_path)
-    assert before == bytes_of(tmp_path, "*.raw", "metrics.jsonl")
+        train(SHORT, tmp_path)
+    assert before == bytes_of(tmp_path, *kept)
 
 
 def test_kill_between_the_renames_of_a_checkpoint(tmp_path):
@@ -91,34 +100,6 @@ def test_kill_between_the_renames_of_a_checkpoint(tmp_path):
     assert checkpoint.load_run(tmp_path / "nowhere") is None
 
 
-def test_only_damaged_checkpoints_are_named_and_kept(tmp_path):
-    config = smoke()
-    run_until(config, tmp_path, 60)
-    for name in (checkpoint.LATEST, checkpoint.PREVIOUS):
-        (tmp_path / name).write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged.*previous\.pt: damaged.*to start over"):
-        Trainer(config, tmp_path).resume()
-    assert (tmp_path / checkpoint.LATEST).exists()
-
-
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), *ACCELERATOR])
-def test_a_full_device_is_not_called_a_damaged_checkpoint(tmp_path, monkeypatch, error):
-    """A sweep starts such a run again, and its user does not delete it."""
-    config = smoke()
-    run_until(config, tmp_path, 60)
-
-    def full(*_, **__):
-        raise error
-
-    monkeypatch.setattr(DreamerV2, "load_training_state", full)
-    with pytest.raises(type(error)):
-        Trainer(config, tmp_path).resume()
-    monkeypatch.undo()
-    monkeypatch.setattr(DreamerV2, "load_state_dict", full)
-    with pytest.raises(type(error)):
-        load_agent(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("owner", "name", "error"),
     [
@@ -127,20 +108,26 @@ def test_a_full_device_is_not_called_a_damaged_checkpoint(tmp_path, monkeypatch,
         (Path, "read_bytes", MemoryError("memory")),
         (torch, "load", torch.OutOfMemoryError("out of memory")),
         (torch, "load", RuntimeError("can't allocate memory")),
+        *((DreamerV2, "load_state_dict", error) for error in [torch.OutOfMemoryError("CUDA memory"), *ACCELERATOR]),
     ],
 )
-def test_a_checkpoint_that_cannot_be_read_just_now_is_not_called_damaged(tmp_path, monkeypatch, owner, name, error):
-    """A share that does not answer, memory that is full: no reason to go back a checkpoint and delete the good one."""
-    run_until(SHORT, tmp_path, 160)
-    before, read = bytes_of(tmp_path, "checkpoint*"), getattr(owner, name)
+def test_a_checkpoint_that_cannot_be_loaded_just_now_is_not_called_damaged(tmp_path, monkeypatch, owner, name, error):
+    """A share that does not answer, memory or a device that is full: no reason to delete the good one.
 
-    def fails(path, *args, **options):
-        if owner is torch or path.name == checkpoint.LATEST:
+    A sweep starts such a run again.
+    """
+    run_until(SHORT, tmp_path, 160)
+    before, true = bytes_of(tmp_path, "checkpoint*"), getattr(owner, name)
+
+    def fails(first, *args, **options):
+        if owner is not Path or first.name == checkpoint.LATEST:
             raise error
-        return read(path, *args, **options)
+        return true(first, *args, **options)
 
     monkeypatch.setattr(owner, name, fails)
-    with pytest.raises((type(error), CheckpointError), match=r"memory|Stale|I/O"):
-        Trainer(SHORT, tmp_path).resume()
+    expected = (type(error), CheckpointError) if owner is not DreamerV2 else type(error)
+    for loading in (Trainer(SHORT, tmp_path).resume, lambda: load_agent(tmp_path)):
+        with pytest.raises(expected, match=r"memory|Stale|I/O|assert"):
+            loading()
     monkeypatch.undo()
     assert len(before) == 2 and before == bytes_of(tmp_path, "checkpoint*")

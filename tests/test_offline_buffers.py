@@ -42,29 +42,38 @@ def test_commands_build_validate_and_describe(tmp_path, capsys):
     assert (out / "describe.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_interrupted_build_resumes_to_the_same_buffer(buffer, tmp_path, monkeypatch):
-    job = Build("mini_lever", 500, workers=1, out=tmp_path / "b")
-    parts = tmp_path / "b" / "parts"
+def break_off(job, monkeypatch):
+    """Builds, and is interrupted when all parts are there."""
 
     def dies(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build_module, "merge", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(build_module, "merge", dies)
         build(job, show_progress=False)
-    assert not (tmp_path / "b" / "data").exists()
-    kept, lost = sorted(parts.glob("part_*.h5"))
-    lost.rename(lost.with_suffix(".tmp"))  # as a kill in the middle of a part leaves it
-    stamp = kept.stat().st_mtime_ns
-    monkeypatch.undo()
-    seen = []
-    monkeypatch.setattr(
-        build_module, "merge", lambda found, *rest: seen.append(kept.stat().st_mtime_ns) or true_merge(found, *rest)
-    )
-    from offline_buffers.parts import merge as true_merge
+    assert not (job.out / "data").exists()
 
-    assert sha(build(job, show_progress=False)) == sha(buffer)
-    assert seen == [stamp]  # the finished part was not made again
+
+def built_with_a_break(job, monkeypatch):
+    """Builds from two parts, of which the second was lost when it broke off; the first is not made again."""
+    break_off(job, monkeypatch)
+    kept, lost = sorted((job.out / "parts").glob("part_*.h5"))
+    lost.rename(lost.with_suffix(".tmp"))  # as a kill in the middle of a part leaves it
+    stamp, merge, seen = kept.stat().st_mtime_ns, build_module.merge, []
+
+    def watched(parts, *rest):
+        seen.extend(part.stat().st_mtime_ns for part in parts)
+        return merge(parts, *rest)
+
+    monkeypatch.setattr(build_module, "merge", watched)
+    folder = build(job, show_progress=False)
+    assert seen[0] == stamp < seen[1]
+    return folder
+
+
+def test_interrupted_build_resumes_to_the_same_buffer(buffer, tmp_path, monkeypatch):
+    job = Build("mini_lever", 500, workers=1, out=tmp_path / "b")
+    assert sha(built_with_a_break(job, monkeypatch)) == sha(buffer)
 
 
 def test_buffer_does_not_depend_on_the_number_of_workers(buffer, tmp_path):
@@ -132,17 +141,17 @@ def test_half_written_files_are_never_taken_for_whole(packed, capsys):
         open_buffer(packed)
 
 
-def test_parts_of_two_jobs_never_mix(tmp_path, monkeypatch):
-    def dies(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(build_module, "merge", dies)
-    with pytest.raises(KeyboardInterrupt):
-        build(Build("mini_lever", 100, source="random", workers=1, out=tmp_path), show_progress=False)
-    monkeypatch.undo()
-    for other in ({"source": "scripted"}, {"seed": 3}, {"steps": 300}):
-        settings = {"steps": 100, "source": "random", "workers": 1, "out": tmp_path} | other
-        with pytest.raises(ConfigError, match=f"holds a buffer with {next(iter(other))}="):
+def test_buffers_of_two_jobs_never_mix(buffer, tmp_path, monkeypatch):
+    """Neither where one is whole nor where there are parts of it."""
+    parts = {"steps": 100, "source": "random", "workers": 1, "out": tmp_path}
+    break_off(Build("mini_lever", **parts), monkeypatch)
+    for settings, said in (
+        (parts | {"source": "scripted"}, "source="),
+        (parts | {"seed": 3}, "seed="),
+        (parts | {"steps": 300}, "steps="),
+        ({"steps": 600, "out": buffer}, "steps=500, not 600"),
+    ):
+        with pytest.raises(ConfigError, match=f"holds a buffer with {said}"):
             build(Build("mini_lever", **settings), show_progress=False)
 
 
@@ -179,8 +188,3 @@ def test_training_and_heldout_episodes_are_disjoint(buffer):
     seen = source.replay.starts(np.random.default_rng(0), 500, 8)
     episodes = set(np.searchsorted(source.store.starts, seen, "right") - 1)
     assert episodes == set(source.replay.usable(8))
-
-
-def test_folder_of_another_buffer_is_refused(buffer, capsys):
-    words = ["--task", "mini_lever", "--steps", "600", "--out", str(buffer)]
-    refused(capsys, build_module.main, words, "holds a buffer with steps=500, not 600")

@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,37 +17,19 @@ from offline_buffers.build import Build, build
 from tests.small import run_until, smoke
 
 
-@pytest.mark.parametrize(
-    ("mode", "method", "more"),
-    [
-        ("online", "dreamerv2", {}),
-        ("online", "harmony", {}),
-        ("online", "dwa", {"balancer.dwa_window": 4}),
-        ("online", "nashmtl", {"balancer.nash_every": 4}),
-        ("offline", "dreamerv2", {}),
-        ("offline", "harmony", {}),
-    ],
-)
-def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, buffer, mode, method, more):
-    changes = {"train.steps": 400, "log.checkpoint_every": 100, "eval.every": 100, "train.prefill": 100} | more
-    config = smoke(method=method, offline_buffer=str(buffer) if mode == "offline" else None, **changes)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+@pytest.mark.parametrize(("method", "period"), [("dwa", "balancer.dwa_window"), ("nashmtl", "balancer.nash_every")])
+def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, method, period):
+    """With balancers that remember more than parameters; ``test_faults`` kills HarmonyDream anywhere, in both modes."""
+    changes = {"train.steps": 400, "log.checkpoint_every": 100, "eval.every": 100, "train.prefill": 100, period: 4}
+    config, whole, broken = smoke(method=method, **changes), tmp_path / "whole", tmp_path / "broken"
     train(config, whole)
     for step in (135, 260, 395):
         run_until(config, broken, step)
     train(config, broken)
     assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
-    weights = {line.get("weight/reward") for line in read_metrics(whole / "metrics.jsonl")}
-    assert len(weights) > 3 or method == "dreamerv2"  # learned ones do move
-    a, b = (load(folder / "checkpoint.pt") for folder in (whole, broken))
-    for name, tensor in a["agent"].items():
-        assert torch.equal(tensor, b["agent"][name]), name
-    if mode == "online":
-        for name in ("image.raw", "action.raw", "reward.raw"):
-            assert (whole / "replay" / name).read_bytes() == (broken / "replay" / name).read_bytes()
-    else:
-        x, y = (np.load(folder / "heldout.npz") for folder in (whole, broken))
-        np.testing.assert_array_equal(x["error"], y["error"])
+    assert len({line.get("weight/reward") for line in read_metrics(whole / "metrics.jsonl")}) > 3  # they do move
+    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
+    assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
