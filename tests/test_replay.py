@@ -41,31 +41,6 @@ def store_of(folder, lengths):
     return store
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 30), min_size=1, max_size=6),
-    length=st.integers(1, 10),
-    ends=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_windows_are_whole_aligned_and_never_cross_episodes(tmp_path_factory, lengths, length, ends, seed):
-    store = store_of(tmp_path_factory.mktemp("store"), lengths)
-    replay = Replay(store, oversample_ends=ends)
-    assert replay.can_sample(length) == (max(lengths) >= length)
-    if max(lengths) < length:
-        with pytest.raises(ValueError, match="no episode"):
-            replay.sample(np.random.default_rng(seed), 4, length)
-        return
-    batch = replay.sample(np.random.default_rng(seed), 16, length)
-    tag = batch["action"][:, 0, 0]
-    row = batch["image"][:, :, 0, 0, 0].astype(int)
-    np.testing.assert_array_equal(batch["action"][..., 0], np.repeat(tag[:, None], length, 1))
-    np.testing.assert_array_equal(np.diff(row, axis=1), 1)
-    np.testing.assert_array_equal(batch["reward"], 1000 * tag[:, None] + row)
-    assert batch["is_first"][:, 0].all() and not batch["is_first"][:, 1:].any()
-    assert (row[:, -1] < np.array(lengths)[tag.astype(int)]).all()
-
-
 def test_episodes_are_drawn_uniformly_whatever_their_length_and_ends_more_often_on_request(tmp_path):
     tags = Replay(store_of(tmp_path / "three", [5, 50, 12])).sample(np.random.default_rng(0), 6000, 5)["action"][
         :, 0, 0
@@ -113,17 +88,27 @@ def stream_of(lengths, episodes, capacity):
     return [(1000 * tag + row, row == 0) for tag in chosen for row in range(lengths[tag])]
 
 
-@settings(max_examples=50, deadline=None)
-@given(split=splits(), capacity=CAPACITY, length=st.integers(1, 60), more=LENGTHS, seed=st.integers(0, 99))
-def test_stream_windows_are_excerpts_of_the_stream(tmp_path_factory, split, capacity, length, more, seed):
+@settings(max_examples=100, deadline=None)
+@given(
+    kind=st.sampled_from(["episode", "stream"]),
+    ends=st.booleans(),
+    split=splits(),
+    capacity=CAPACITY,
+    length=st.integers(1, 60),
+    more=LENGTHS,
+    seed=st.integers(0, 99),
+)
+def test_windows_are_excerpts_of_the_stream(tmp_path_factory, kind, ends, split, capacity, length, more, seed):
     """Also where the store has grown between draw and read, and ``capacity`` has moved on."""
     lengths, episodes = split
     store = store_of(tmp_path_factory.mktemp("store"), lengths)
-    replay = Replay(store, episodes, capacity, window_kind="stream")
+    replay = Replay(store, episodes, capacity, ends, kind)
     stream, rng = stream_of(lengths, episodes, capacity), np.random.default_rng(seed)
-    assert replay.can_sample(length) == (len(stream) >= length)
-    if len(stream) < length:
-        with pytest.raises(ValueError, match=f"have {len(stream)} rows, fewer than a window of {length}"):
+    longest = len(stream) if kind == "stream" else max(lengths[reward // 1000] for reward, _ in stream)
+    assert replay.can_sample(length) == (longest >= length)
+    if longest < length:
+        said = {"stream": f"have {longest} rows, fewer than a window of {length}", "episode": f"has {length} rows"}
+        with pytest.raises(ValueError, match=said[kind]):
             replay.starts(rng, 4, length)
         return
     starts = replay.starts(rng, 16, length)
@@ -134,6 +119,7 @@ def test_stream_windows_are_excerpts_of_the_stream(tmp_path_factory, split, capa
         at = rewards.index(batch["reward"][window, 0])
         np.testing.assert_array_equal(batch["reward"][window], rewards[at : at + length])
         np.testing.assert_array_equal(batch["is_first"][window], [True, *begins[at + 1 : at + length]])
+    assert kind == "stream" or not batch["is_first"][:, 1:].any()  # it lies in one episode
     np.testing.assert_array_equal(batch["image"][..., 1, 1, 2], batch["reward"] % 1000)
     np.testing.assert_array_equal(batch["action"][..., 0], batch["reward"] // 1000)
     for tag, rows in enumerate(more, start=len(lengths)):

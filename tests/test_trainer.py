@@ -1,7 +1,5 @@
 """The loop: one clock, alignment from the environment to the loss, updates that are not finite, refusals."""
 
-import dataclasses
-
 import gymnasium
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from hdream_core.nets.optimizer import Optimizer
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.metrics import read_metrics
-from hdream_core.runs.trainer import DivergedError, Trainer
+from hdream_core.runs.trainer import Trainer
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.batch import to_device
 from hdream_core.train import main, train
@@ -106,14 +104,14 @@ def test_every_preset_can_be_trained_online(task, preset):
 
 
 def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, monkeypatch):
-    """NaN in the data: the weights stay as they were, the run goes on, and stops after too many in a row."""
+    """NaN in the data: the weights stay as they were, and the run goes on."""
     config = smoke(offline_buffer=str(buffer), **{"train.steps": 60, "log.every": 20})
     run_folder.prepare(config, tmp_path)
     trainer = Trainer(config, tmp_path)
-    learn, spoiled = trainer.update, set(range(3, 6))
+    learn = trainer.update
 
     def update(batch):
-        if trainer.agent.updates in spoiled:
+        if trainer.agent.updates in range(3, 6):
             batch["reward"][0, 1] = np.nan
         return learn(batch)
 
@@ -122,11 +120,6 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     assert sum(line["skipped/model"] for line in lines) == 3 and all(np.isfinite(line["loss/reward"]) for line in lines)
     assert all(torch.isfinite(p).all() for p in trainer.agent.parameters())
-    monkeypatch.setattr("hdream_core.runs.trainer.SKIPPED_IN_A_ROW", 5)
-    spoiled |= set(range(12, 100))
-    trainer.config = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=120))
-    with pytest.raises(DivergedError, match=r"reward loss was not finite in \d+ updates in a row"):
-        trainer.run()
 
 
 @pytest.mark.parametrize("nothing", [0.0, -6e-9])
