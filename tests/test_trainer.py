@@ -86,7 +86,7 @@ def test_diverged_run_stops_with_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*command, "--eval.every", "5000", "--folder", str(tmp_path), "--quiet"])
     error = capsys.readouterr().err
-    assert "was not finite in" in error and error.count("\n") == 1 and not run_folder.is_done(tmp_path)
+    assert " loss was not finite in" in error and error.count("\n") == 1 and not run_folder.is_done(tmp_path)
 
 
 @pytest.mark.parametrize("steps", [46, 50])
