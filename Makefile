@@ -17,8 +17,8 @@ PY := .venv/bin/python
 FINDING1_GL := $(if $(filter mini_%,$(TASK)),,gl)
 # What goes through every command, file format and simulator.
 LOWEST := $(addprefix tests/,$(addsuffix .py,test_commandline test_documents test_envs test_envs_dmc test_envs_metaworld \
-	test_figures test_finding1 test_inputs test_locks test_logger test_multitask_runs test_notebooks \
-	test_offline_buffers test_resume test_results test_slurm_plan test_studies test_trainer))
+	test_figures test_finding1 test_inputs test_logger test_multitask_runs test_notebooks \
+	test_offline_buffers test_places test_resume test_results test_slurm_plan test_studies test_trainer))
 FINDING1 := -m analysis.finding1 --task $(TASK) --preset $(PRESET) $(if $(MODE),--mode $(MODE)) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 

@@ -42,6 +42,24 @@ def packed(buffer, tmp_path):
     return Path(shutil.copytree(buffer, tmp_path / "shared" / "b", ignore=shutil.ignore_patterns("unpacked*")))
 
 
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory):
+    """The folder of two finished runs, of w_r = 1 and of w_r = 10, which nobody changes."""
+    from analysis import finding1
+    from tests.refusals import SWEEP, places
+
+    folder = tmp_path_factory.mktemp("swept")
+    finding1.main([*SWEEP, "--w-r", "1", "10", *places(folder)])
+    return folder / "runs"
+
+
+@pytest.fixture
+def runs(swept, tmp_path, monkeypatch):
+    """A copy to be changed, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(swept, tmp_path / "runs").name)
+
+
 @pytest.fixture
 def drawn(monkeypatch):
     """Figures that were drawn, which are kept here instead of written."""

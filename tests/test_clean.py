@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from analysis import clean, collect, finding1
@@ -17,26 +18,14 @@ from hdream_core.support import commandline
 from hdream_core.train import train
 from offline_buffers.build import Build, build
 from offline_buffers.validate import validate
-from tests.refusals import refused
-
-FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--set", "log.checkpoint_every=20"]
-
-
-def folders(root):
-    return ["--runs", f"{root}/runs", "--results", f"{root}/results", "--out", f"{root}/out"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    finding1.main([*FLAGS, "--w-r", "1", *folders(folder)])
-    return folder / "runs"
+from tests.refusals import SWEEP, places, refused
 
 
 @pytest.fixture
-def runs(trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
-    return tmp_path / "runs"
+def run(runs):
+    """The only run in the folder of the runs."""
+    shutil.rmtree(runs / "online_smoke/mini_lever/w_r=10")
+    return runs / "online_smoke/mini_lever/w_r=1/0"
 
 
 def answer(monkeypatch, text):
@@ -55,8 +44,7 @@ def test_without_a_yes_nothing_goes(said, runs, monkeypatch, capsys):
     assert files(runs) == before and "nothing was removed" in capsys.readouterr().out
 
 
-def test_what_is_left_can_still_be_read(runs, monkeypatch, capsys):
-    (run,) = (path.parent for path in runs.rglob("config.json"))
+def test_what_is_left_can_still_be_read(run, runs, monkeypatch, capsys):
     assert (run / "replay").exists() and (run / checkpoint.PREVIOUS).exists()
     metrics = (run / "metrics.jsonl").read_bytes()
     answer(monkeypatch, "y\n")
@@ -69,8 +57,7 @@ def test_what_is_left_can_still_be_read(runs, monkeypatch, capsys):
     assert "nothing to remove" in capsys.readouterr().out
 
 
-def test_frames_may_stay_and_unfinished_runs_do(runs, capsys):
-    (run,) = (path.parent for path in runs.rglob("config.json"))
+def test_frames_may_stay_and_unfinished_runs_do(run, runs, capsys):
     clean.main(["--runs", str(runs), "--keep-replay", "--yes"])
     assert (run / "replay").exists() and not (run / checkpoint.PREVIOUS).exists()
     (run / "done").unlink()
@@ -78,8 +65,7 @@ def test_frames_may_stay_and_unfinished_runs_do(runs, capsys):
     assert (run / "replay").exists()
 
 
-def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path, capsys):
-    (run,) = (path.parent for path in runs.rglob("config.json"))
+def test_what_runs_share_goes_with_the_last_of_them(run, runs, tmp_path, capsys):
     logs, buffer = run.parents[2] / "slurm", tmp_path / "buffer"
     logs.mkdir()
     (logs / "1_submission.sh").touch()
@@ -99,19 +85,16 @@ def test_what_runs_share_goes_with_the_last_of_them(runs, tmp_path, capsys):
     assert validate(buffer)  # the buffer itself is whole
 
 
-def test_a_folder_beside_is_not_taken_for_jobs(runs, tmp_path, monkeypatch):
-    (run,) = (path.parent for path in runs.rglob("config.json"))
+def test_a_folder_beside_is_not_taken_for_jobs(run, tmp_path):
     shutil.move(run, tmp_path / "other" / "run")
     beside = tmp_path / "slurm"
     beside.mkdir()
     (beside / "1_submission.sh").touch()
-    monkeypatch.chdir(tmp_path)  # relative paths are no deeper than they look
     clean.main(["--runs", "other", "--yes"])
     assert beside.exists() and not (tmp_path / "other" / "run" / "replay").exists()
 
 
-def test_a_run_whose_checkpoint_is_damaged_stays_whole_and_the_others_go(runs, capsys):
-    (run,) = (path.parent for path in runs.rglob("config.json"))
+def test_a_run_whose_checkpoint_is_damaged_stays_whole_and_the_others_go(run, runs, capsys):
     other = shutil.copytree(run, run.parent / "7")
     (other / checkpoint.LATEST).write_bytes(b"no checkpoint")
     clean.main(["--runs", str(runs), "--yes"])
@@ -119,24 +102,23 @@ def test_a_run_whose_checkpoint_is_damaged_stays_whole_and_the_others_go(runs, c
     assert (other / checkpoint.PREVIOUS).exists() and not (run / checkpoint.PREVIOUS).exists()
 
 
-def test_collect_makes_a_result_and_starts_nothing(runs, tmp_path, capsys):
+def test_collect_makes_a_result_and_starts_nothing(run, runs, tmp_path, capsys):
     before = files(runs)
-    collect.main(["finding1", *FLAGS, "--w-r", "1", "10", *folders(tmp_path)])
+    collect.main(["finding1", *SWEEP, "--w-r", "1", "10", *places(tmp_path)])
     found = schema.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
     assert files(runs) == before and not found.attributes["complete"]
-    assert found.attributes["command"].startswith("python -m analysis.finding1 --task mini_lever")
-    assert found.attributes["command"].endswith("--launcher none")
+    assert list(np.isfinite(found.values("return")).all((1, 2))) == [True, False]
 
 
 @pytest.mark.parametrize("how", ["command", "notebook"])
-def test_a_result_notes_the_words_of_its_study_and_not_those_of_the_process(runs, tmp_path, monkeypatch, how):
+def test_a_result_notes_the_words_of_its_study_and_not_those_of_the_process(run, runs, tmp_path, monkeypatch, how):
     """A notebook's kernel has words of its own; a study made there notes the command that makes it again."""
     kernel = ["ipykernel_launcher.py", "-f", "kernel.json"]
     monkeypatch.setattr("sys.argv", list(kernel))
-    places = {name: tmp_path / name for name in ("runs", "results", "out")}
-    job = finding1.Finding1("mini_lever", preset="smoke", w_r=(1.0,), set=("log.checkpoint_every=20",), **places)
+    folders = {name: tmp_path / name for name in ("runs", "results", "out")}
+    job = finding1.Finding1("mini_lever", preset="smoke", w_r=(1.0,), set=("log.checkpoint_every=20",), **folders)
     if how == "command":
-        collect.main(["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)])
+        collect.main(["finding1", *SWEEP, "--w-r", "1", *places(tmp_path)])
     else:
         finding1.run(replace(job, launcher="none"))
     said = schema.load(tmp_path / "results/finding1_mini_lever_smoke.h5").attributes["command"]
@@ -145,10 +127,10 @@ def test_a_result_notes_the_words_of_its_study_and_not_those_of_the_process(runs
     again = commandline.parse(finding1.Finding1, words, "again")
     assert again == replace(job, launcher="none")
     if how == "command":
-        assert words == [*FLAGS, "--w-r", "1", *folders(tmp_path), "--launcher", "none"]
+        assert words == [*SWEEP, "--w-r", "1", *places(tmp_path), "--launcher", "none"]
 
 
 def test_collect_says_that_there_is_nothing_yet(tmp_path, capsys):
-    words = ["finding1", *FLAGS, "--w-r", "1", *folders(tmp_path)]
+    words = ["finding1", *SWEEP, "--w-r", "1", *places(tmp_path)]
     refused(capsys, collect.main, words, "no run has evaluated yet")
     assert not list(tmp_path.iterdir())

@@ -1,33 +1,27 @@
 """A result file that is there: the same settings add to it, and others are refused and change nothing."""
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from analysis import atari_table, finding1, loss_scales
 from analysis.results.schema import load, save
-from tests.refusals import refused
-from tests.test_project import ROOT
+from tests.refusals import SMOKE, refused, typed
 
 NAME = "finding1_mini_lever_smoke"
-WORDS = ["--task", "mini_lever", "--preset", "smoke", "--w-r", "1", "--set", "eval.context=5", "eval.horizon=10"]
+WORDS = [*SMOKE, "--w-r", "1", "--set", "eval.context=5", "eval.horizon=10"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder in which seed 0, and then seed 1, were asked for."""
     root = tmp_path_factory.mktemp("held")
-    first = typed(root, "--seeds", "0")
-    assert first.returncode == 0, first.stderr
-    assert list(load(root / "results" / f"{NAME}.h5").axes["seed"]) == [0]
-    second = typed(root, "--seeds", "1")
-    assert second.returncode == 0, second.stderr
-    assert f"results/{NAME}.h5 holds 1 " in second.stdout
+    first, second = (typed("analysis.finding1", *WORDS, "--seeds", seed, cwd=root) for seed in (0, 1))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert " holds " not in first.stdout and f"results/{NAME}.h5 holds 1 " in second.stdout
     return root
 
 
@@ -37,20 +31,6 @@ def there(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def start(folder, *more):
-    command = [sys.executable, "-m", "analysis.finding1", *WORDS, *more]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def typed(folder, *more):
-    process = start(folder, *more)
-    out, error = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, error)
 
 
 def bytes_of(folder):
@@ -125,7 +105,7 @@ def test_another_folder_has_its_own_figure(there):
 
 
 def test_sizes_of_a_study_are_settings_too(there, capsys):
-    words = ["--task", "mini_lever", "--preset", "smoke", "--mode", "online", "--methods", "w_r=1"]
+    words = [*SMOKE, "--mode", "online", "--methods", "w_r=1"]
     words += ["--set", "eval.context=5", "eval.horizon=10"]
     loss_scales.main([*words, "--seeds", "0", "--batches", "1"])
     more = [*words, "--seeds", "0", "--batches", "2"]
@@ -140,9 +120,9 @@ def test_sizes_of_a_study_are_settings_too(there, capsys):
 
 
 def test_two_commands_at_once_make_one_result(tmp_path):
-    processes = [start(tmp_path, "--seeds", seed) for seed in ("2", "3")]
-    told = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda seed: typed("analysis.finding1", *WORDS, "--seeds", seed, cwd=tmp_path), (2, 3)))
+    assert [command.returncode for command in done] == [0, 0], done
     found = load(tmp_path / "results" / f"{NAME}.h5")
     assert list(found.axes["seed"]) == [2, 3] and np.isfinite(found.values("return")).all()
 

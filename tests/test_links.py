@@ -13,23 +13,9 @@ from hdream_core.runs import checkpoint
 from hdream_core.runs.search import find_runs
 from hdream_core.support.files import write_atomically
 from tests.made_up import result
+from tests.refusals import SWEEP, one_line, places, refused
 
-FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--set", "log.checkpoint_every=20"]
 RUNS = ("online_smoke/mini_lever/w_r=1/0", "online_smoke/mini_lever/w_r=10/0")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    places = ["--runs", f"{folder}/runs", "--results", f"{folder}/results", "--out", f"{folder}/out"]
-    finding1.main([*FLAGS, "--w-r", "1", "10", *places])
-    return folder / "runs"
-
-
-@pytest.fixture
-def runs(trained, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return Path(shutil.copytree(trained, tmp_path / "runs").name)
 
 
 def moved(path: Path, target: str) -> Path:
@@ -43,11 +29,6 @@ def moved(path: Path, target: str) -> Path:
 
 def seen(root: Path) -> list[str]:
     return [os.path.relpath(row.folder, root) for row in status.table(root)]
-
-
-def collected(root: Path) -> schema.Result:
-    collect.main(["finding1", *FLAGS, "--w-r", "1", "10", "--runs", str(root), "--results", "r", "--out", "o"])
-    return schema.load("r/finding1_mini_lever_smoke.h5")
 
 
 LINKED = {
@@ -69,7 +50,8 @@ def test_every_command_sees_the_runs_behind_a_link(kind, runs, capsys):
     assert seen(runs) == sorted(RUNS)
     status.main(["--runs", "runs"])
     assert "2 done, 0 running, 0 failed, 0 waiting, 0 damaged" in capsys.readouterr().out
-    found = collected(runs)
+    collect.main(["finding1", *SWEEP, "--w-r", "1", "10", *places(Path())])
+    found = schema.load("results/finding1_mini_lever_smoke.h5")
     assert list(found.axes["method"]) == ["w_r=1", "w_r=10"] and found.attributes["complete"]
 
 
@@ -98,22 +80,18 @@ def test_links_to_nothing_are_named_and_what_runs_share_stays(runs, capsys):
     (logs / "1_submission.sh").touch()
     clean.main(["--runs", "runs", "--yes"])
     assert logs.exists() and not (runs / RUNS[0] / "replay").exists()
-    for words in (["analysis.clean", "--unpacked", "b", "--yes"], ["analysis.status", "--runs", "l"]):
-        Path("l").unlink(missing_ok=True)
-        Path("l").symlink_to("nowhere")
-        with pytest.raises(SystemExit) as stop:
-            (clean if "clean" in words[0] else status).main(words[1:])
-        assert stop.value.code == 2 and capsys.readouterr().err.splitlines()[-1].startswith("error: ")
+    with pytest.raises(SystemExit) as stop:
+        clean.main(["--unpacked", "b", "--yes"])
+    one_line(stop.value.code, capsys.readouterr().err)
+    Path("l").symlink_to("nowhere")
+    refused(capsys, status.main, ["--runs", "l"])
 
 
 def test_a_run_is_not_made_behind_a_link_to_nothing(runs, capsys):
     shutil.rmtree(runs / "online_smoke")
     (runs / "online_smoke").symlink_to("/gone/online")
-    words = [*FLAGS, "--w-r", "1", "--runs", "runs", "--results", "r", "--out", "o"]
-    with pytest.raises(SystemExit) as stop:
-        finding1.main(words)
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert stop.value.code == 2 and "runs/online_smoke is a link to nothing" in said
+    words = [*SWEEP, "--w-r", "1", *places(Path())]
+    refused(capsys, finding1.main, words, "runs/online_smoke is a link to nothing")
 
 
 def test_clean_leaves_what_lies_elsewhere_unless_told(runs, capsys):
@@ -171,9 +149,7 @@ def test_a_result_behind_a_link_counts_once_and_is_written_where_it_lies(tmp_pat
     assert (folder / "finding1_x.h5").is_symlink() and place.read_bytes() != before
     assert schema.load(folder / "finding1_x.h5").attributes["command"] == "another"
     (folder / "lost.h5").symlink_to("nowhere")
-    with pytest.raises(SystemExit) as stop:
-        claims.main(["--results", str(folder), "--out", str(tmp_path / "ledger")])
-    assert stop.value.code == 2 and "lost.h5" in capsys.readouterr().err
+    refused(capsys, claims.main, ["--results", str(folder), "--out", str(tmp_path / "ledger")], "lost.h5")
 
 
 def test_a_file_is_written_through_links_and_a_link_to_nothing_comes_to_life(tmp_path):

@@ -1,13 +1,10 @@
-"""UW, DWA and NashMTL in an agent: gradients through the tuned model, the command, and resume to the bit."""
+"""UW, DWA and NashMTL in an agent: shared parameters, gradients through the tuned model, and settings."""
 
 import pytest
 import torch
 
 from hdream_core.config.balancer import BalancerConfig, make_balancer
-from hdream_core.runs import folder as run_folder
-from hdream_core.runs.metrics import read_metrics
 from hdream_core.support.errors import ConfigError
-from hdream_core.train import main
 from tests.small import MINI, noise, small_agent
 from tests.test_multitask import NAMES
 
@@ -78,22 +75,3 @@ def test_make_balancer_knows_every_kind():
     for kind, weight in (("harmony", "w_o"), ("harmony", "w_r"), ("uw", "w_d"), ("dwa", "w_r"), ("nashmtl", "w_o")):
         with pytest.raises(ConfigError, match=f"balancer.{weight} is set, but {kind} learns"):
             make_balancer(BalancerConfig(kind=kind, **{weight: 1.0}), NAMES, MINI.image)
-
-
-@pytest.mark.parametrize(
-    ("flags", "names"),
-    [
-        (["--method", "uw"], {"analytic_weight/observation"}),
-        (["--method", "dwa", "--balancer.dwa-window", "3"], {"analytic_weight/reward"}),
-        (["--method", "nashmtl"], {"balancer/solver_failures"}),
-        (["--method", "harmony", "--balancer.w-d", "1"], {"analytic_weight/dynamics"}),
-    ],
-)
-def test_command_trains_with_each(tmp_path, flags, names):
-    main(["--task", "mini_lever", "--preset", "smoke", *flags, "--folder", str(tmp_path), "--quiet"])
-    assert run_folder.is_done(tmp_path)
-    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
-    wanted = names | {f"{what}/{name}" for what in ("loss", "weight") for name in NAMES}
-    assert all(wanted <= set(line) and None not in line.values() for line in lines)
-    fixed = {line["weight/dynamics"] for line in lines} == {1.0}
-    assert fixed == (flags[1] in ("uw", "harmony"))

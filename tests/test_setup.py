@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.test_project import ROOT
+from tests.refusals import ROOT, python, typed
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -57,8 +56,7 @@ def test_the_miniature_asks_for_no_gl_library() -> None:
 
 
 def test_check_gl_says_one_line() -> None:
-    command = [sys.executable, ROOT / "tools/check_gl.py"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = python(ROOT / "tools/check_gl.py")
     assert done.returncode in (0, 1), done.stderr
     assert len(done.stdout.splitlines()) == 1
 
@@ -72,15 +70,14 @@ def test_check_gl_says_one_line() -> None:
         (["gpuuser/test_gpu.py::test_it"], True),
     ],
 )
-def test_only_the_tests_that_need_a_gpu_see_it(words: list[str], seen: bool, tmp_path: Path) -> None:
+def test_only_the_tests_that_need_a_gpu_see_it(words: list[str], seen: bool, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "gpuuser").mkdir()
     for name in ("test_x.py", "test_gpu.py"):
         body = f"import os\ndef test_it(): assert (os.environ.get('CUDA_VISIBLE_DEVICES') is None) == {seen}\n"
         (tmp_path / "gpuuser" / name).write_text(body)
-    hidden = ("CUDA_VISIBLE_DEVICES", "PYTEST_XDIST_WORKER")
-    clean = {name: value for name, value in os.environ.items() if name not in hidden} | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", *words]
-    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    done = typed("pytest", "-q", "-p", "tests.conftest", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
 
@@ -134,79 +131,64 @@ def log(copy: Path) -> list[str]:
     return lines
 
 
-def test_setup_installs_once(copy: Path) -> None:
-    first = setup(copy, "venv")
-    assert first.returncode == 0, first.stderr
-    assert log(copy) == ["venv", "pip"]
-    second = setup(copy, "venv")
-    assert second.stdout == "hdream: .venv is up to date\n"
-    assert log(copy) == []
+@pytest.fixture
+def installed(copy: Path) -> Path:
+    """The same folder, after a first installation."""
+    done = setup(copy, "venv")
+    assert done.returncode == 0 and log(copy) == ["venv", "pip"], done.stderr
+    return copy
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
-def test_setup_installs_again_when_the_requirements_change(copy: Path, name: str) -> None:
-    setup(copy, "venv")
-    log(copy)
-    with (copy / name).open("a") as file:
-        file.write("# changed\n")
-    assert setup(copy, "venv").returncode == 0
-    assert log(copy) == ["pip"]
+BROKEN = "#!/bin/false\n"
 
 
-def test_setup_starts_afresh_after_an_interrupted_install(copy: Path) -> None:
-    setup(copy, "venv")
-    (copy / ".venv/hdream-installed").unlink()
-    (copy / ".venv/hdream-installing").touch()
-    (copy / ".venv/half").touch()
-    log(copy)
-    assert "interrupted" in setup(copy, "venv").stdout
-    assert log(copy) == ["venv", "pip"]
-    assert not (copy / ".venv/half").exists()
+@pytest.mark.parametrize(
+    ("gone", "there", "asked", "said"),
+    [
+        ("", {}, [], "is up to date"),
+        ("", {"pyproject.toml": "# changed\n"}, ["pip"], ""),
+        ("", {"constraints.txt": "# changed\n"}, ["pip"], ""),
+        (".venv/hdream-installed", {".venv/hdream-installing": ""}, ["venv", "pip"], "interrupted"),
+        (".venv", {".venv/bin/half": ""}, ["venv", "pip"], ""),
+        (".venv", {".venv/pyvenv.cfg": BROKEN}, ["venv", "pip"], ""),
+        (".venv", {".venv/pyvenv.cfg": BROKEN, ".venv/bin/python": BROKEN}, ["venv", "pip"], ""),
+    ],
+)
+def test_setup_installs_what_has_changed_or_is_broken(installed: Path, gone, there, asked, said) -> None:
+    (installed / ".venv/half").touch()
+    if gone:
+        shutil.move(installed / gone, installed / "gone")
+    for name, text in there.items():
+        (installed / name).parent.mkdir(parents=True, exist_ok=True)
+        with (installed / name).open("a") as file:
+            file.write(text)
+        (installed / name).chmod(0o755)
+    done = setup(installed, "venv")
+    assert (done.returncode, log(installed)) == (0, asked) and said in done.stdout
+    assert (installed / ".venv/half").exists() == ("venv" not in asked)
 
 
-@pytest.mark.parametrize("content", [[], ["pyvenv.cfg"], ["pyvenv.cfg", "bin/python"]])
-def test_setup_replaces_a_broken_environment(copy: Path, content: list[str]) -> None:
-    (copy / ".venv/bin").mkdir(parents=True)
-    for name in content:
-        (copy / ".venv" / name).write_text("#!/bin/false\n")
-        (copy / ".venv" / name).chmod(0o755)
-    assert setup(copy, "venv").returncode == 0
-    assert log(copy) == ["venv", "pip"]
-
-
-def test_setup_keeps_the_environment_when_pip_fails(copy: Path) -> None:
-    setup(copy, "venv")
-    (copy / "constraints.txt").write_text("")
-    log(copy)
-    failed = setup(copy, "venv", PIP_FAILS="1")
-    assert failed.returncode != 0
-    assert "install.log" in failed.stderr
-    assert log(copy) == ["pip"]
-    assert setup(copy, "venv").returncode == 0
-    assert log(copy) == ["pip"]
+def test_setup_keeps_the_environment_when_pip_fails(installed: Path) -> None:
+    (installed / "constraints.txt").write_text("")
+    failed = setup(installed, "venv", PIP_FAILS="1")
+    assert failed.returncode != 0 and "install.log" in failed.stderr and log(installed) == ["pip"]
+    assert setup(installed, "venv").returncode == 0 and log(installed) == ["pip"]
 
 
 def test_setup_says_which_python_is_missing(copy: Path) -> None:
     done = setup(copy, "python", PYTHON=str(copy / "bin/python3"), VERSION="10")
-    assert done.returncode != 0
-    assert len(done.stderr.splitlines()) == 1
-    assert "Python 3.11 to 3.13" in done.stderr
+    assert done.returncode != 0 and done.stderr.count("\n") == 1 and "Python 3.11 to 3.13" in done.stderr
 
 
-def test_setup_installs_a_gl_library_as_root_once(copy: Path) -> None:
+def test_setup_installs_a_gl_library_as_root_once_and_tells_others_how(copy: Path) -> None:
+    libraries = "libegl1 libgl1-mesa-dri libgl1 libosmesa6"
+    user = setup(copy, "gl", USER_ID="1000")
+    assert user.returncode != 0 and log(copy) == []
+    assert user.stderr == f"hdream: run: sudo apt-get install {libraries}\n"
     assert setup(copy, "gl").returncode == 0
     update, install = log(copy)
-    assert update == "apt-get update"
-    assert "libegl1 libgl1-mesa-dri" in install
-    assert setup(copy, "gl").stdout == "hdream: renders off screen with EGL\n"
-    assert log(copy) == []
-
-
-def test_setup_tells_others_which_gl_library_to_install(copy: Path) -> None:
-    done = setup(copy, "gl", USER_ID="1000")
-    assert done.returncode != 0
-    assert done.stderr == ("hdream: run: sudo apt-get install libegl1 libgl1-mesa-dri libgl1 libosmesa6\n")
-    assert log(copy) == []
+    assert update == "apt-get update" and libraries in install
+    assert setup(copy, "gl").stdout == "hdream: renders off screen with EGL\n" and log(copy) == []
 
 
 def test_setup_goes_on_without_slurm(copy: Path) -> None:
@@ -254,7 +236,7 @@ def test_every_requirement_has_a_lowest_version() -> None:
         *project["dependencies"],
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
-    said = subprocess.check_output([sys.executable, ROOT / "tools/lowest.py"], text=True).splitlines()
+    said = python(ROOT / "tools/lowest.py").stdout.splitlines()
     lowest = {found.name: found for found in map(Requirement, said)}
     for line in map(Requirement, (text for text in needed if not text.startswith("hdream["))):
         (version,) = (str(one.version) for one in lowest[line.name].specifier)
@@ -270,7 +252,5 @@ def test_a_requirement_without_a_lowest_version_is_named(tmp_path: Path) -> None
         shutil.copy(ROOT / name, tmp_path / name)
     text = (ROOT / "pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(re.sub(r'"h5py>=[0-9.]+"', '"h5py"', text))
-    done = subprocess.run(
-        [sys.executable, "tools/lowest.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = python("tools/lowest.py", cwd=tmp_path)
     assert done.returncode != 0 and "h5py" in done.stderr and "Traceback" not in done.stderr

@@ -6,9 +6,8 @@ import pytest
 
 from analysis.results.schema import asked_for, fewer, load
 from offline_buffers.build import Build, build
-from tests.refusals import refused
+from tests.refusals import SMOKE, refused
 
-WORDS = ["--task", "mini_lever", "--preset", "smoke"]
 HELD = ["--set", "eval.heldout_fraction=0.4", "eval.context=5", "eval.horizon=10", "train.steps=40"]
 
 
@@ -47,21 +46,16 @@ def main_of(study):
 def test_more_than_there_is_is_refused(buffer, tmp_path, monkeypatch, capsys, study, flag, asked, there, plan_only):
     monkeypatch.chdir(tmp_path)
     name, *more = study.split()
-    words = [*WORDS, "--mode", "offline", "--buffer", str(buffer), *more, flag, str(asked), *plan_only]
+    words = [*SMOKE, "--mode", "offline", "--buffer", str(buffer), *more, flag, str(asked), *plan_only]
     refused(capsys, main_of(name), [*words, *HELD], f"{flag} {asked}", f" {there} ")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_buffer_that_is_still_to_be_built_is_known_too(tmp_path, monkeypatch, capsys):
+def test_a_buffer_still_to_be_built_is_known_and_branches_are_counted_first(buffer, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = [*WORDS, "--mode", "offline", "--windows", "21", "--set", "eval.heldout_fraction=0.1"]
+    words = [*SMOKE, "--mode", "offline", "--windows", "21", "--set", "eval.heldout_fraction=0.1"]
     refused(capsys, main_of("finding2"), words, "--windows 21")  # of 5000 steps 10 episodes of 50 are held out
-    assert not list(tmp_path.iterdir())
-
-
-def test_branches_are_counted_before_models_are_trained(buffer, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    words = [*WORDS, "--mode", "offline", "--buffer", str(buffer), "--branches", "47", *HELD]
+    words = [*SMOKE, "--mode", "offline", "--buffer", str(buffer), "--branches", "47", *HELD]
     refused(capsys, main_of("counterfactual"), words, "--branches 47: 24 episodes have")
     assert not list(tmp_path.iterdir())
 
@@ -82,10 +76,10 @@ def test_a_result_tells_what_was_asked_for_and_what_came_of_it(buffer, tmp_path,
     """The preset asks for 20 windows; the buffer holds out 6 episodes, and so 12."""
     monkeypatch.chdir(tmp_path)
     held = ["--set", "eval.heldout_fraction=0.1", *HELD[2:]]
-    main_of("finding2")([*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])
+    main_of("finding2")([*SMOKE, "--mode", "offline", "--buffer", str(buffer), *held])
     assert "--windows is 12, not the preset's 20" in capsys.readouterr().out
     found = load("results/finding2_mini_lever_smoke.h5")
     assert asked_for(found, "windows") == 20 and len(found.axes["window"]) == 12
     assert found.notes["protocol"]["episodes"] == 6 and "12 of 20 windows" in fewer(found, 12, "windows")
-    main_of("finding2")([*WORDS, "--mode", "offline", "--buffer", str(buffer), *held])  # again: as it was
+    main_of("finding2")([*SMOKE, "--mode", "offline", "--buffer", str(buffer), *held])  # again: as it was
     assert len(load("results/finding2_mini_lever_smoke.h5").axes["window"]) == 12

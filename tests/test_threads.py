@@ -5,19 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hdream_core import envs
 from hdream_core.envs import opengl, rendering
+from tests.refusals import python
 
 pytestmark = pytest.mark.render
-ROOT = Path(__file__).parent.parent
 TASKS = ("lever_pull", "dmc_cheetah_run")
 
 
@@ -115,19 +113,13 @@ def test_a_foreign_renderer_of_another_thread_does_no_harm(others):
     np.testing.assert_array_equal(env.render_image(), before)
 
 
-def run(code: str, timeout: float = 120) -> subprocess.CompletedProcess:
+def run(code: str) -> subprocess.CompletedProcess:
     """Runs code after a first frame of DMC."""
     begin = (
         "import os, signal, sys, threading, time\nfrom hdream_core import envs\n"
         "env = envs.make('dmc_cheetah_run', seed=0, render='fast', size=16)\nfirst = env.reset()[0]['image']\n"
     )
-    return subprocess.run(
-        [sys.executable, "-c", begin + code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    return python("-c", begin + code)
 
 
 def test_an_interrupted_thread_leaves_the_others_able_to_draw():

@@ -4,13 +4,12 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-SMOKE = ["--task", "mini_lever", "--preset", "smoke"]
+from tests.refusals import ROOT, SMOKE, one_line, typed  # noqa: F401
+
 # Without these root may no more than the modes of files say.
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
@@ -19,12 +18,8 @@ def command(*words: object, cwd: Path, code: Path = ROOT, **environment: object)
     """Runs ``python -m`` with the packages of ``code``, as a user whom permissions bind, away from home."""
     if BOUND and shutil.which(BOUND[0]) is None:
         pytest.skip("root has no setpriv to give its rights up")
-    taken = ("HDREAM_DATA", "HDREAM_CACHE", "XDG_CACHE_HOME")
-    clean = {name: value for name, value in os.environ.items() if name not in taken}
-    clean |= {"PYTHONPATH": str(code), "HDREAM_CACHE": str(cwd / "cache")}
-    clean |= {name: str(value) for name, value in environment.items()}
-    line = [*BOUND, sys.executable, "-m", *map(str, words)]
-    return subprocess.run(line, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300)
+    away = {"HDREAM_DATA": "", "XDG_CACHE_HOME": "", "HDREAM_CACHE": cwd / "cache"}
+    return typed(*words, cwd=cwd, code=code, before=BOUND, **away | environment)
 
 
 @contextlib.contextmanager
@@ -45,7 +40,4 @@ def read_only(folder: Path):
 
 def refused(done: subprocess.CompletedProcess, *words: object) -> None:
     """Asserts that a command ended with one line and status 2, and that the line has all words in it."""
-    said = done.stderr.strip().splitlines()
-    assert done.returncode == 2 and said[-1].startswith("error: ") and "Traceback" not in done.stderr, done.stderr
-    assert sum(line.startswith("error: ") for line in said) == 1
-    assert all(str(word) in said[-1] for word in words), (words, said[-1])
+    one_line(done.returncode, done.stderr, *words)
