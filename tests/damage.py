@@ -19,23 +19,19 @@ ODD = (None, -1, 0, 3, 1e308, 10**30, 10**400, "", "x", "../../x", [], {}, [[1]]
 
 def broken(data: bytes, rng: random.Random) -> bytes:
     """Truncated, with flipped bits, or with a stretch overwritten, removed or repeated."""
-    changed = bytearray(data)
+    changed, at, length = bytearray(data), rng.randrange(len(data)), rng.randrange(1, 64)
     match rng.randrange(5):
         case 0:
-            return bytes(changed[: rng.randrange(len(changed) + 1)])
+            del changed[at:]
         case 1:
             for _ in range(rng.choice([1, 1, 3, 30])):
                 changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
         case 2:
-            at = rng.randrange(len(changed))
-            length = rng.randrange(1, 64)
             changed[at : at + length] = rng.choice([b"\0", b"\xff", b"9", rng.randbytes(1)]) * length
         case 3:
-            at = rng.randrange(len(changed))
-            del changed[at : at + rng.randrange(1, 64)]
+            del changed[at : at + length]
         case 4:
-            at = rng.randrange(len(changed))
-            changed[at:at] = changed[at : at + rng.randrange(1, 64)]
+            changed[at:at] = changed[at : at + length]
     return bytes(changed)
 
 
@@ -65,44 +61,23 @@ def odd_json(text: str, rng: random.Random) -> str:
 
 def _odd_array(values: np.ndarray, rng: random.Random) -> np.ndarray:
     """An array with other values, another shape or another kind."""
-    match rng.randrange(8):
-        case 0:
-            return values[..., 0] if values.ndim else values[None]
-        case 1:
-            return values[None]
-        case 2:
-            return values[: len(values) // 2] if values.ndim else values
-        case 3:
-            return values[:0] if values.ndim else values
-        case 4:
-            return np.full(values.shape, np.nan)
-        case 5:
-            return np.full(values.shape, rng.choice([0, -1, 10**12]))
-        case 6:
-            return np.full(values.shape, np.inf)
-        case _:
-            return values.astype(rng.choice(["S1", "f4", "i1"]))
+    odd = [np.full(values.shape, number) for number in (np.nan, np.inf, rng.choice([0, -1, 10**12]))]
+    odd += [values[None], values.astype(rng.choice(["S1", "f4", "i1"]))]
+    if values.ndim:
+        odd += [values[..., 0], values[: len(values) // 2], values[:0]]
+    return rng.choice(odd)
 
 
 KINDS = ("f2", "f4", ">f4", "f8", "i1", "i8", "u1", "?", "c8", "S1")
 
 
 def odd_episodes(episodes: list[dict[str, np.ndarray]], rng: random.Random) -> None:
-    """Changes some fields of some episodes: other dtypes, values, shapes; a field left out."""
-    for _ in range(rng.choice([1, 1, 2])):
-        fields = rng.choice(episodes)
-        name = rng.choice(list(fields))
-        if rng.random() < 0.1:
-            del fields[name]
-        elif rng.random() < 0.6:
-            with np.errstate(all="ignore"):
-                fields[name] = fields[name].astype(rng.choice(KINDS))
-        elif rng.random() < 0.5:
-            fields[name] = _odd_array(fields[name], rng)
-        elif fields[name].size:
-            fields[name] = fields[name].copy()
-            odd = np.array(rng.choice([0, 1, 2, -1, 255])).astype(fields[name].dtype)
-            fields[name].flat[rng.randrange(fields[name].size)] = odd
+    """Leaves a field of an episode out, or gives it another dtype, other values or another shape."""
+    fields = rng.choice(episodes)
+    name = rng.choice(list(fields))
+    values = fields.pop(name)
+    if rng.random() < 0.9:
+        fields[name] = values.astype(rng.choice(KINDS)) if rng.random() < 0.6 else _odd_array(values, rng)
 
 
 STRUCTURE = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}  # HDF5's own

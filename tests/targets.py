@@ -1,4 +1,7 @@
-"""A good file of every kind that hdream reads, with what reads it: what ``test_damaged`` damages."""
+"""A good file of every kind that hdream reads, with what reads it: what ``test_damaged`` damages.
+
+``odd`` ones are changed in what they say, with a right seal, digest and syntax.
+"""
 
 import contextlib
 import random
@@ -38,6 +41,7 @@ from offline_buffers.build import main as build_main
 from tests import damage
 from tests.handmade import handmade
 from tests.made_up import result
+from tests.refusals import SMOKE, places
 from tests.small import MINI
 
 FLAGS = ["--task", "mini_lever"]
@@ -70,15 +74,6 @@ class Target:
 
 def _values(arrays: Mapping[str, Any]) -> dict[str, bytes]:
     return {name: np.asarray(values).tobytes() for name, values in arrays.items()}
-
-
-def targets(folder: Path) -> dict[str, Target]:
-    """One good file of each kind. ``odd`` ones are changed in what they say, with a right seal, digest and syntax."""
-    found = {}
-    for group in GROUPS:
-        (own := folder / group.__name__).mkdir()
-        found |= group(own)
-    return found
 
 
 def _of_runs(folder: Path) -> dict[str, Target]:
@@ -124,8 +119,7 @@ def _of_runs(folder: Path) -> dict[str, Target]:
 
 def _of_commands(folder: Path) -> dict[str, Target]:
     """Files of a finished run, read by the commands that a user types."""
-    places = [f"--{name}={folder / name}" for name in ("runs", "results", "out")]
-    words = [*FLAGS, "--preset", "smoke", "--w-r", "1", *places]
+    words = [*SMOKE, "--w-r", "1", *places(folder)]
     finding1.main(words)
     (run,) = (path.parent for path in (folder / "runs").rglob("config.json"))
 

@@ -3,17 +3,16 @@
 Kills hit forked children, so that hundreds cost seconds. Each test prints its seed; the suite prints the counts.
 """
 
-import contextlib
 import filecmp
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,36 +40,19 @@ def rng():
     return random.Random(seed)
 
 
-def child(work) -> int:
-    """A forked process that does ``work`` and ends."""
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        with contextlib.suppress(BaseException):
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, 2)
-            tqdm.set_lock(threading.RLock())  # its own lock is shared by forks: one killed while it holds it stops all
-            work()
-            status = 0
-        os._exit(status)
-    return pid
+def killed(work, seconds: float | None = None) -> bool:
+    """Does ``work`` in a forked process and kills it after some time, if one is given; whether it was at work."""
+    tqdm.set_lock(threading.RLock())  # its own lock is shared by forks: one killed while it holds it stops all
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(seconds)
+    child.kill()
+    child.join()
+    assert child.exitcode in (0, -signal.SIGKILL)  # it did not end by itself, with an error
+    return child.exitcode != 0
 
 
-def killed(pid: int, seconds: float) -> bool:
-    """Kills a child after some time; whether it was still at work."""
-    time.sleep(seconds)
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) or status == 0  # it did not end by itself, with an error
-    return os.WIFSIGNALED(status)
-
-
-def nothing() -> None:
-    pass
-
-
-def survive(work, kills: int, longest: float, rng: random.Random, check=nothing, finished=nothing) -> int:
+def survive(work, kills: int, longest: float, rng: random.Random, check=lambda: None, finished=lambda: None) -> int:
     """Starts ``work`` again and again, killed at random points, until it was killed ``kills`` times, then lets it end.
 
     ``check`` is called after each start, ``finished`` whenever the work came to its end; where nothing is left to do
@@ -78,7 +60,7 @@ def survive(work, kills: int, longest: float, rng: random.Random, check=nothing,
     """
     hits = 0
     for _ in range(50 * kills):
-        if killed(child(work), rng.uniform(0, longest)):
+        if killed(work, rng.uniform(0, longest)):
             hits += 1
         else:
             finished()
@@ -86,8 +68,7 @@ def survive(work, kills: int, longest: float, rng: random.Random, check=nothing,
         if hits == kills:
             break
     assert hits == kills, f"the work ended by itself nearly always: {hits} kills"
-    _, status = os.waitpid(child(work), 0)
-    assert status == 0
+    assert not killed(work)
     check()
     finished()
     return hits
@@ -123,8 +104,8 @@ def test_training_killed_anywhere_ends_the_same(mode, buffer, tmp_path, rng, rec
         shutil.rmtree(tmp_path / "killed")
 
     # Long enough to reach the next checkpoint now and then, short enough not to be done after a few.
-    work = lambda: train(config, tmp_path / "killed")  # noqa: E731
-    record_property("kills", survive(work, 40, whole / 4, rng, finished=finished))
+    kills = survive(lambda: train(config, tmp_path / "killed"), 40, whole / 4, rng, finished=finished)
+    record_property("kills", kills)
 
 
 def test_checkpoints_killed_while_written(tmp_path, rng, record_property):
@@ -184,7 +165,8 @@ def test_metrics_killed_while_written(tmp_path, rng, record_property):
 
 def test_buffers_killed_while_built(tmp_path, rng, record_property, monkeypatch):
     """Parts that are there are whole; the buffer is complete or not there, and in the end the same."""
-    monkeypatch.setattr("offline_buffers.sources.ProcessPoolExecutor", Here)
+    # Starting other processes would take longer than the whole build.
+    monkeypatch.setattr("offline_buffers.sources.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     start = time.monotonic()
     build(Build("mini_lever", 300, workers=1, out=tmp_path / "whole"), show_progress=False)
     longest = (time.monotonic() - start) / 2
@@ -196,20 +178,5 @@ def test_buffers_killed_while_built(tmp_path, rng, record_property, monkeypatch)
         assert facts[0] == facts[1] and validate(tmp_path / "killed") == 6
         shutil.rmtree(tmp_path / "killed")
 
-    work = lambda: build(job, show_progress=False)  # noqa: E731
-    record_property("kills", survive(work, 50, longest, rng, finished=finished))
-
-
-class Here:
-    """A pool whose work is done in this process; starting others would take longer than the whole build."""
-
-    def __init__(self, *_: object, **__: object):
-        pass
-
-    def submit(self, work, *args) -> Future:
-        future: Future = Future()
-        future.set_result(work(*args))
-        return future
-
-    def shutdown(self, **_: object) -> None:
-        pass
+    kills = survive(lambda: build(job, show_progress=False), 50, longest, rng, finished=finished)
+    record_property("kills", kills)
