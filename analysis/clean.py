@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.runs.progress import runs_beneath, state_of
 from analysis.runs.slurm import logs_of
+from analysis.status import runs_beneath, state_of
 from hdream_core.data.minari_layout import MAIN_FILE, open_main, read_metadata
 from hdream_core.data.offline import unpacked_folders
 from hdream_core.runs import checkpoint

@@ -15,7 +15,6 @@ from hdream_core.support.errors import ConfigError, exit_on_user_error
 from hdream_core.support.settings import nearest
 
 ABOUT = "Make a study's result from what its runs have so far."
-ITEMS = {name: command for name, command in COMMANDS.items() if command.item}
 WITHOUT_RUNS = ("atari_table", "claims")
 
 
@@ -23,18 +22,14 @@ def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     words = sys.argv[1:] if args is None else list(args)
     usage = "python -m analysis.collect STUDY [the study's own flags]"
-    studies = [name for name in ITEMS if name not in WITHOUT_RUNS]
+    studies = [name for name, command in COMMANDS.items() if command.item and name not in WITHOUT_RUNS]
     with exit_on_user_error():
         if words and words[0] in ("-h", "--help"):
             print(f"usage: {usage}\n\n{__doc__}\n\nStudies: {', '.join(studies)}")
             return
-        if not words or words[0] not in ITEMS:
-            what = f"no study {words[0]!r}{nearest(words[0], studies)}" if words else "no study is given"
+        if not words or words[0] not in studies:
+            what = f"no study of runs {words[0]!r}{nearest(words[0], studies)}" if words else "no study is given"
             raise ConfigError(f"{what}; {usage}; studies: {', '.join(studies)}")
-        if words[0] in WITHOUT_RUNS:
-            raise ConfigError(
-                f"{words[0]} reads no runs, so there is nothing to collect; python -m analysis.{words[0]}"
-            )
     importlib.import_module(f"analysis.{words[0]}").main([*words[1:], "--launcher", "none"])
 
 

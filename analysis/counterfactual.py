@@ -19,7 +19,7 @@ import numpy as np
 
 from analysis.models import hallucination, segments
 from analysis.models.branching import ALTERNATIVES, Truth, simulate
-from analysis.models.hallucination import REFERENCES, Dreamed, measures, reward_level
+from analysis.models.hallucination import REFERENCES, measures, reward_level
 from analysis.models.motion import SMOOTH, MotionProbe
 from analysis.models.probes import ProbeConfig
 from analysis.models.segments import CONTEXT, HORIZON, LENGTH, PLAYED_SEED, Rows, Segments, draw
@@ -28,7 +28,6 @@ from analysis.results.tasks import task_facts
 from analysis.results.wrong_dreams import EVENTS, WRONG, intervals, lines
 from analysis.runs import gather, methods, sizes, study
 from hdream_core import envs
-from hdream_core.agent import Agent
 from hdream_core.support.errors import ConfigError
 
 STUDY = "counterfactual"
@@ -97,7 +96,10 @@ def run(job: Counterfactual) -> Path:
     rates = {}
     for index, agent in plan.agents():
         motion = MotionProbe(agent, probe_windows, probe, thresholds["object"])
-        predictions = _predictions(agent, branches, truths, motion, job.samples)
+        predictions = {
+            name: hallucination.dream(agent, branches, CONTEXT, truth.action, motion, job.samples)
+            for name, truth in truths.items()
+        }
         rates[index] = measures(predictions, truths, thresholds, thresholds | {"object": motion.threshold}, weight)
         rates[index] |= motion.quality(agent, branches)
     axes = {"alternative": np.array(list(ALTERNATIVES)), "branch": np.arange(len(branches))}
@@ -170,15 +172,6 @@ def draw_branches(task: str, episodes: Sequence[Rows], count: int, level: float)
     share = rises.sum() / beneath.sum()
     weight = np.where(rises[chosen], share / max(len(eventful), 1), (1 - share) / max(len(others), 1)) * len(chosen)
     return every.take(chosen), weight
-
-
-def _predictions(
-    agent: Agent, branches: Segments, truths: dict[str, Truth], probe: MotionProbe, samples: int
-) -> dict[str, Dreamed]:
-    return {
-        name: hallucination.dream(agent, branches, CONTEXT, truth.action, probe, samples)
-        for name, truth in truths.items()
-    }
 
 
 def _add_truth(

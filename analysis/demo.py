@@ -83,7 +83,7 @@ def run(job: Demo) -> Path:
     if plan.config.offline_buffer:
         facts = read_metadata(Path(plan.config.offline_buffer))["hdream"]
     about = {name: facts[name] for name in ("render", "camera", "sha256", "source") if name in facts}
-    about |= {name: origin(STUDY, plan.command)[name] for name in ("command", "git_commit", "created_utc")}
+    about |= {name: origin(STUDY, plan.target.command)[name] for name in ("command", "git_commit", "created_utc")}
     print(slices.save_slice(path, job.task, about, [_stretch(job.task, rows, job.rows) for rows in episodes]))
     return path
 

@@ -95,9 +95,7 @@ def _add_shares(result: schema.Result) -> None:
     After training the weights are those logged last. Before training they are the constants that the method fixes, or
     1, where all learned weights start.
     """
-    missing = np.full(
-        (len(result.axes["method"]), len(result.axes["seed"]), 1), np.nan
-    )  # for a loss that no method has
+    missing = np.full((len(result.methods), len(result.axes["seed"]), 1), np.nan)  # for a loss that no method has
     weights = {}
     for loss in LOSSES:
         last = result.data.get(f"weight/{loss}", ((), missing))[1][..., -1]

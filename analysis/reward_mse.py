@@ -45,13 +45,14 @@ def run(job: RewardMSE) -> Path:
     plan = study.plan(job, STUDY, job.methods)
     if plan.config.offline_buffer is None:
         raise ConfigError("E.10 predicts rewards on a fixed buffer's held-out part; add --mode offline")
-    job = sizes.settle_windows(job, plan, "segments", OBSERVED + PREDICTED)
+    job = sizes.settle(job, plan, "segments", None, OBSERVED + PREDICTED)
     if job.plan_only:
         return plan.path
     sha256 = study.train(plan)
     from hdream_core.runs.evaluate import heldout_predictions  # imports torch
 
-    heldout = _heldout(plan)
+    store = open_buffer(plan.config.offline_buffer).store
+    heldout = Replay(store, split_episodes(store.episodes, plan.config.eval.heldout_fraction)[1])
     errors: dict[tuple[int, int], dict[str, np.ndarray]] = {}
     episode = np.zeros(0, np.int64)
     for index, agent in plan.agents():
@@ -65,12 +66,6 @@ def run(job: RewardMSE) -> Path:
     result.notes["paper"] = PAPER
     result.notes["final"] = intervals(result)
     return study.finish(result, plan, lines(result))
-
-
-def _heldout(plan: study.Plan) -> Replay:
-    buffer = open_buffer(plan.config.offline_buffer or "")
-    _, heldout = split_episodes(buffer.store.episodes, plan.config.eval.heldout_fraction)
-    return Replay(buffer.store, heldout)
 
 
 def intervals(result: schema.Result) -> dict[str, Any]:

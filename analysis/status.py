@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from analysis.runs.progress import runs_beneath, state_of
 from hdream_core.runs import folder as run_folder
 from hdream_core.runs.metrics import read_last
+from hdream_core.runs.search import FoundRuns, find_runs
 from hdream_core.support import commandline
-from hdream_core.support.errors import ConfigError, exit_on_user_error
+from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
+from hdream_core.support.locks import is_held
 from hdream_core.support.words import duration
 
 ABOUT = "List the runs of a folder with their state and progress."
@@ -47,6 +48,29 @@ class Row:
     left: float | None = None  # until a running run is done
     last_return: float | None = None  # of the last evaluation
     host: str | None = None  # that it started on
+
+
+def state_of(folder: Path) -> str:
+    """Returns ``done``, ``running``, ``failed`` or ``waiting``; a run that was stopped is waiting."""
+    if run_folder.is_done(folder):
+        return "done"
+    if is_held(folder / "lock"):
+        return "running"
+    return "failed" if run_folder.has_failed(folder) and run_folder.failure_of(folder) != STOPPED else "waiting"
+
+
+def runs_beneath(root: Path) -> FoundRuns:
+    """Finds the runs below ``root``, with a warning for each folder that cannot be read.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    found = find_runs(root)
+    if not found.folders:
+        raise ConfigError(f"{root}: holds no runs{f' ({found.unseen[0]})' if found.unseen else ''}")
+    for reason in found.unseen:
+        print(f"warning: {reason}; runs there are not seen", file=sys.stderr)
+    return found
 
 
 def table(root: Path) -> list[Row]:

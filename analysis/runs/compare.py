@@ -1,4 +1,4 @@
-"""Trains the runs of a study of learning curves; the bar, the result file and the figure grow as evaluations arrive."""
+"""Trains the runs of a study of learning curves; the result file and the figure grow as evaluations arrive."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from analysis.results import schema
-from analysis.runs import gather, pictures, study, sweep
+from analysis.runs import gather, pictures, study
 from hdream_core.support.errors import ConfigError, in_a_line
-from hdream_core.support.progress import on_terminal, progress_bar
 
 REDRAW_SECONDS = 15.0
 
@@ -38,12 +37,11 @@ def run(job: study.Study, plan: study.Plan, lines: Callable[[schema.Result], Seq
         for folder in (job.results, plan.out):
             folder.mkdir(parents=True, exist_ok=True)
     reporter = Reporter(plan, study.prepare_buffer(plan, read=False))
-    with reporter.bar:
-        try:
-            plan.launch(plan.asked, plan.workers, reporter.tick)
-        except Exception:  # a run failed: keep what the others have reached; Ctrl-C is not caught
-            reporter.try_to_write()
-            raise
+    try:
+        plan.train(plan.study, reporter.tick)
+    except Exception:  # a run failed: keep what the others have reached; Ctrl-C is not caught
+        reporter.try_to_write()
+        raise
     if not len(reporter.gather().axes["step"]):
         raise ConfigError(f"{job.runs}: no run has evaluated yet, so there is no result")
     with plan.target.writing():
@@ -51,7 +49,7 @@ def run(job: study.Study, plan: study.Plan, lines: Callable[[schema.Result], Seq
 
 
 class Reporter:
-    """Keeps the bar, the result file and the figure up to date while runs train.
+    """Keeps the result file and the figure up to date while runs train.
 
     Args:
         plan: of the runs.
@@ -60,15 +58,10 @@ class Reporter:
 
     def __init__(self, plan: study.Plan, sha256: str):
         self.plan, self.sha256 = plan, sha256
-        total, done = sum(run.config.train.steps for run in plan.asked), sweep.reached(plan.asked)
-        off = not plan.trains
-        self.bar = progress_bar(total=total, initial=done, unit="step", desc=plan.study, smoothing=0.05, disable=off)
         self._size, self._drawn_at, self._problem = 0, 0.0, ""
 
     def tick(self) -> None:
-        """Updates the bar, and redraws if there is something new. It is called about every second."""
-        self.bar.set_postfix_str(sweep.doing(self.plan.asked), refresh=on_terminal())
-        self.bar.update(sweep.reached(self.plan.asked) - self.bar.n)
+        """Redraws if there is something new. It is called about every second."""
         try:
             size = sum(p.stat().st_size for run in self.plan.runs if (p := run.folder / "metrics.jsonl").exists())
         except OSError:  # a network share that does not answer

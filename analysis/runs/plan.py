@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from hdream_core.envs.suite import LOOK
 from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.processes import cores
-from hdream_core.support.progress import progress_bar
+from hdream_core.support.progress import on_terminal, progress_bar
 from hdream_core.support.words import counted
 from offline_buffers.build import Build
 
@@ -66,11 +66,6 @@ class Plan:
         return self.target.path
 
     @property
-    def command(self) -> str:
-        """Returns the command that makes the study again."""
-        return self.target.command
-
-    @property
     def config(self) -> Config:
         """Returns the config of the first run; all runs share task, preset and mode."""
         return self.runs[0].config
@@ -82,6 +77,20 @@ class Plan:
     @property
     def seeds(self) -> list[int]:
         return sorted({run.config.seed for run in self.runs})
+
+    def train(self, name: str, tick: Callable[[], None] = lambda: None) -> None:
+        """Trains the runs that are asked for, with a bar of this name; ``tick`` is called about every second."""
+        asked = self.asked
+        total, done = sum(run.config.train.steps for run in asked), sweep.reached(asked)
+        options = {"unit": "step", "smoothing": 0.05, "disable": not self.trains}
+        with progress_bar(total=total, initial=done, desc=name, **options) as bar:
+
+            def advance() -> None:
+                bar.set_postfix_str(sweep.doing(asked), refresh=on_terminal())
+                bar.update(sweep.reached(asked) - bar.n)
+                tick()
+
+            self.launch(asked, self.workers, advance)
 
     def agents(self, first_seed: bool = False) -> Iterator[tuple[tuple[int, int], Agent]]:
         """Loads the trained agents one by one, with the indices of method and seed; or only those of the first seed."""

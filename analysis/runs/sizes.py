@@ -25,13 +25,13 @@ Part = Literal["heldout", "training", "played"]
 WORDS = {"heldout": "episodes held out of training", "training": "episodes to train on"}
 
 
-def settle(job: Job, plan: Plan, windows: str, episodes: str, length: int, part: Part = "heldout") -> Job:
+def settle(job: Job, plan: Plan, windows: str, episodes: str | None, length: int, part: Part = "heldout") -> Job:
     """Fits the numbers of windows and of episodes to each other and to what there is.
 
     Args:
         job: of ``study.sized``.
         plan: of the job.
-        windows, episodes: names of the two flags.
+        windows, episodes: names of the two flags; without the second, windows are from all episodes of a buffer.
         length: rows of a window.
         part: of the buffer that the episodes are from, or ``played``. Online all episodes are played.
 
@@ -39,28 +39,28 @@ def settle(job: Job, plan: Plan, windows: str, episodes: str, length: int, part:
         ConfigError: if a number that was asked for cannot be had; it names the flag and what there is.
     """
     available = recorded(plan, part)
-    job = settle_episodes(job, plan, episodes, part)
+    if episodes is not None:
+        job = settle_episodes(job, plan, episodes, part)
     rows = rows_of_episode(plan, job.plan_only)
     if rows is None:
         return job
     each = max(rows - length + 1, 0)  # windows in an episode
     if not each:
         raise ConfigError(f"windows of {length} rows do not fit into {job.task}'s episodes of {rows}")
-    count, used = getattr(job, windows), getattr(job, episodes)
-    if episodes not in job.given:
+    count = getattr(job, windows)
+    used = available if episodes is None else getattr(job, episodes)
+    if episodes is not None and episodes not in job.given:
         used = max(used, -(-count // each))
         used = used if available is None else min(used, available)
     if count > used * each:
-        if windows in job.given:
-            more = (
-                f"for more {flag_of(episodes)}" if available is None or used < available else "give a larger --buffer"
-            )
+        if windows in job.given or not used:
+            more = "give a larger --buffer" if used == available else f"for more {flag_of(episodes)}"
             raise ConfigError(
                 f"{flag_of(windows)} {count}: {used} episodes of {rows} rows hold {used * each} windows of {length}; "
                 f"ask for {used * each} or fewer, or {more}"
             )
         count = used * each
-    return fitted(job, **{episodes: used, windows: count})
+    return fitted(job, **({episodes: used} if episodes else {}) | {windows: count})
 
 
 def settle_episodes(job: Job, plan: Plan, episodes: str, part: Part = "heldout") -> Job:
@@ -74,19 +74,6 @@ def settle_episodes(job: Job, plan: Plan, episodes: str, part: Part = "heldout")
             f"{available} or fewer, or give a larger --buffer"
         )
     return fitted(job, **{episodes: available})
-
-
-def settle_windows(job: Job, plan: Plan, windows: str, length: int) -> Job:
-    """Fits a number of windows to all held-out episodes; arguments as for ``settle``."""
-    rows, available, count = rows_of_episode(plan, job.plan_only), recorded(plan), getattr(job, windows)
-    if rows is None or available is None or count <= (most := max(rows - length + 1, 0) * available):
-        return job
-    if windows in job.given or not most:
-        raise ConfigError(
-            f"{flag_of(windows)} {count}: {plan.config.offline_buffer} has {available} {WORDS['heldout']}, of {rows} "
-            f"rows, which hold {most} windows of {length}; ask for {most} or fewer, or give a larger --buffer"
-        )
-    return fitted(job, **{windows: most})
 
 
 def fitted(job: Job, **numbers: int) -> Job:

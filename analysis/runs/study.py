@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.results import comparisons
 from analysis.results.schema import Result, save
-from analysis.runs import launcher, pictures, sweep
+from analysis.runs import launcher, pictures
 from analysis.runs.flags import Job, OfflineStudy, Study, check_words, choices, configs, resolve, sized, sizes_in_words
 from analysis.runs.plan import Plan, figures_folder, plan
 from hdream_core.data.minari_layout import read_metadata
@@ -20,7 +20,6 @@ from hdream_core.data.sources import check_source
 from hdream_core.runs import folder as run_folder
 from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
-from hdream_core.support.progress import on_terminal, progress_bar
 from offline_buffers.build import build
 
 __all__ = ["OfflineStudy", "Plan", "Study", "configs", "plan", "resolve", "sized"]
@@ -54,16 +53,8 @@ def train(plan: Plan) -> str:
         ConfigError: if runs are left unfinished.
     """
     sha256 = prepare_buffer(plan)
-    asked = plan.asked
-    if not all(run.done for run in asked):
-        total, done = sum(run.config.train.steps for run in asked), sweep.reached(asked)
-        with progress_bar(total=total, initial=done, unit="step", desc="training", smoothing=0.05) as bar:
-
-            def tick() -> None:
-                bar.set_postfix_str(sweep.doing(asked), refresh=on_terminal())
-                bar.update(sweep.reached(asked) - bar.n)
-
-            plan.launch(asked, plan.workers, tick)
+    if not all(run.done for run in plan.asked):
+        plan.train("training")
     if left := sum(not run.done for run in plan.runs):
         raise ConfigError(
             f"{left} of {len(plan.runs)} runs are not finished, and this study reads trained models; have them "
@@ -102,18 +93,14 @@ def show(plan: Plan, lines: Sequence[str]) -> Path:
 def main(flags: type[Job], run: Callable[[Job], Any], args: Sequence[str] | None = None) -> None:
     """Runs a study from the command line; errors that a user can mend are one line."""
     with exit_on_user_error():
-        try:
-            words = tuple(sys.argv[1:] if args is None else args)
-            module = sys.modules[run.__module__]
-            sizes = sizes_in_words(getattr(module, "SIZES", {}))
-            about = f"{inspect.getdoc(flags)}\n\n{choices()}"
-            name = f"python -m analysis.{Path(module.__file__).stem}"
-            job = commandline.parse(flags, launcher.expand(words), name, sizes, description=about)
-            check_words(job)
-            for flag in () if job.plan_only else job.MAKES:  # fail now rather than after hours of training
-                folder = figures_folder(job) if flag == "out" else getattr(job, flag)
-                places.check_folder(folder, f"give another --{flag}")
-            run(replace(job, words=words))
-        except sweep.SweepError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(1)
+        words = tuple(sys.argv[1:] if args is None else args)
+        module = sys.modules[run.__module__]
+        sizes = sizes_in_words(getattr(module, "SIZES", {}))
+        about = f"{inspect.getdoc(flags)}\n\n{choices()}"
+        name = f"python -m analysis.{Path(module.__file__).stem}"
+        job = commandline.parse(flags, launcher.expand(words), name, sizes, description=about)
+        check_words(job)
+        for flag in () if job.plan_only else job.MAKES:  # fail now rather than after hours of training
+            folder = figures_folder(job) if flag == "out" else getattr(job, flag)
+            places.check_folder(folder, f"give another --{flag}")
+        run(replace(job, words=words))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hdream_core.config.fields import Config
 from hdream_core.runs import folder as run_folder
-from hdream_core.support.errors import BAD_INPUT, STOPPED, ConfigError
+from hdream_core.support.errors import BAD_INPUT, STOPPED, ConfigError, UserError
 from hdream_core.support.precision import pick_device
 from hdream_core.support.processes import cores
 from hdream_core.train import PARENT, default_folder
@@ -94,8 +94,10 @@ def doing(planned: Sequence[Run]) -> str:
     return ""
 
 
-class SweepError(RuntimeError):
+class SweepError(UserError):
     """Says that runs of a sweep failed or were stopped; the others are finished."""
+
+    status = 1
 
 
 def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None]) -> None:

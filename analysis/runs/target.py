@@ -96,13 +96,12 @@ class Target:
         """Raises ConfigError if another command has meanwhile added runs to the file."""
         if self.replace:
             return
-        ours = {(run.config.method, run.config.seed) for run in planned}
-        for run in self.planned():
-            if (cell := (run.config.method, run.config.seed)) not in ours:
-                raise ConfigError(
-                    f"{self.path}: another command has added {_named(cell)} meanwhile; give this command again, which "
-                    "makes the result of both"
-                )
+        ours = [run.label for run in planned]
+        if new := [run.label for run in self.planned() if run.label not in ours]:
+            raise ConfigError(
+                f"{self.path}: another command has added {new[0]} meanwhile; give this command again, which "
+                "makes the result of both"
+            )
 
     def _methods(self, old: Result) -> list[str]:
         """Returns the methods of the file, and then the others that were asked for."""
@@ -159,11 +158,11 @@ class Target:
             if cell in held:
                 needed = run.config.train.steps if old.attributes.get("complete", True) else held[cell]
                 if not (run.done or run.step >= needed):
-                    self._refuse(f"a result of {_named(cell)} at step {needed}, but {run.folder} is at step {run.step}")
+                    self._refuse(f"a result of {run.label} at step {needed}, but {run.folder} is at step {run.step}")
             elif not (self.asks(run) or run.done):
                 self._refuse(
                     f"a result to which {' '.join(self.methods)} with --seeds {' '.join(map(str, self.seeds))} does "
-                    f"not add a whole row or column: {_named(cell)} would be missing, and is not in {self.runs}"
+                    f"not add a whole row or column: {run.label} would be missing, and is not in {self.runs}"
                 )
 
     def _refuse(self, holds: str) -> None:
@@ -198,7 +197,3 @@ def cells(found: Result) -> dict[Cell, int]:
             at = np.flatnonzero(np.isfinite(values[i, j])) if axes[2:] == ("step",) else []
             held[cell] = max(held.get(cell, 0), int(steps[at[-1]]) if len(at) else 0)
     return held
-
-
-def _named(cell: Cell) -> str:
-    return f"{cell[0]}, seed {cell[1]}"
