@@ -1,7 +1,6 @@
-"""A real Slurm on this host, in a temporary folder: ``python tests/slurm_cluster.py start|stop FOLDER``.
+"""A real Slurm on this host, in a temporary folder: one node with all of its processors, each once.
 
-Needs root and Debian's ``slurm-wlm`` and ``munge``. One node, this host; all of its processors, each once. Tests use
-``Cluster`` as a context; ``export SLURM_CONF=FOLDER/slurm.conf`` is what a shell needs.
+Needs root and Debian's ``slurm-wlm`` and ``munge``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -39,15 +37,10 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-MpiDefault=none
 ReturnToService=2
-SwitchType=switch/none
 KillWait=5
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
@@ -59,13 +52,7 @@ def missing() -> str:
     lacking = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
     if lacking:
         return f"no {lacking[0]}: apt-get install slurm-wlm munge"
-    if os.geteuid() != 0:
-        return "only root can start munged and slurmctld"
-    try:
-        pwd.getpwnam("munge")
-    except KeyError:
-        return "no user munge"
-    return ""
+    return "" if os.geteuid() == 0 else "only root can start munged and slurmctld"
 
 
 def _path() -> str:
@@ -73,22 +60,11 @@ def _path() -> str:
 
 
 class Cluster:
-    """Starts on entering and stops on leaving; ``environment`` is what a command needs to find it."""
+    """A Slurm to be started and stopped; ``environment`` is what a command needs to find it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _path()}
-
-    def __enter__(self) -> Cluster:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Starts munged, the controller and the node; RuntimeError with a log's end if one does not come up."""
@@ -101,11 +77,11 @@ class Cluster:
         text = CONFIG.format(host=host, folder=self.folder, port=port, port_of_node=_free_port(), cpus=cpus)
         (self.folder / "slurm.conf").write_text(text)
         self._start_munge()
-        self._run(["slurmctld"])
-        self._run(["slurmd"])
+        self.run(["slurmctld"])
+        self.run(["slurmd"])
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
-            states = self._run(["sinfo", "--noheader", "--format", "%T"], check=False).stdout.split()
+            states = self.run(["sinfo", "--noheader", "--format", "%T"], check=False).stdout.split()
             if states and states[0] in ("idle", "mixed", "allocated"):
                 return
             time.sleep(0.3)
@@ -124,12 +100,12 @@ class Cluster:
             os.chown(path, user.pw_uid, user.pw_gid)
         words = ["--force", f"--key-file={key}", f"--socket={home}/socket", f"--pid-file={home}/pid"]
         words += [f"--log-file={home}/log", f"--seed-file={home}/seed"]
-        self._run(["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", *words])
+        self.run(["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", *words])
 
     def stop(self) -> None:
         """Cancels all jobs and ends all daemons."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._run(["scancel", "--user", "root"], check=False)
+            self.run(["scancel", "--user", "root"], check=False)
         for pid in (self.folder / "slurmd.pid", self.folder / "slurmctld.pid", self.folder / "munge" / "pid"):
             if pid.exists():
                 subprocess.run(["kill", pid.read_text().strip()], check=False, capture_output=True)
@@ -139,7 +115,8 @@ class Cluster:
         shutil.rmtree((self.folder / "munge").resolve(), ignore_errors=True)
         (self.folder / "munge").unlink(missing_ok=True)
 
-    def _run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess:
+    def run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess:
+        """Runs one of Slurm's programs; RuntimeError with what it says if it fails."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
         if check and done.returncode:
             raise RuntimeError(f"{command[0]}: {done.stderr.strip()}")
@@ -150,12 +127,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("start", "stop"):
-        sys.exit(__doc__)
-    if why := missing():
-        sys.exit(f"cannot start Slurm: {why}")
-    cluster = Cluster(Path(sys.argv[2]).resolve())
-    cluster.__enter__() if sys.argv[1] == "start" else cluster.stop()

@@ -10,36 +10,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.finding1 import Finding1, main
+from analysis.finding1 import main
 from analysis.results import schema
-from analysis.runs import launcher, slurm, study
+from analysis.runs import launcher, slurm
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.support.errors import ConfigError
 from tests import slurm_cluster
+from tests.refusals import SMOKE, one_line, places
 
-needs_slurm = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=f"no Slurm: {slurm_cluster.missing()}")
-FLAGS = ["--task", "mini_lever", "--preset", "smoke"]
 LONG = ["--set", "train.steps=3000", "eval.every=1000", "log.checkpoint_every=500"]
 ENDLESS = ["--set", "train.steps=1000000", "eval.every=1000000", "log.checkpoint_every=1000000"]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, request):
+    if why := slurm_cluster.missing():
+        pytest.skip(f"no Slurm: {why}")
     cluster = slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm"))
+    request.addfinalizer(cluster.stop)
     try:
-        cluster.__enter__()
+        cluster.start()
     except RuntimeError as error:  # a container that forbids a daemon what it needs, say
         pytest.skip(f"Slurm does not start here: {error}")
-    yield cluster
-    cluster.stop()
-
-
-def words(folder: Path, *more: str) -> list[str]:
-    return [*FLAGS, "--runs", f"{folder}/runs", "--results", f"{folder}/results", "--out", f"{folder}/out", *more]
+    return cluster
 
 
 def start(cluster, folder: Path, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "analysis.finding1", *words(folder, "--launcher", "slurm", *more)]
+    command = [sys.executable, "-m", "analysis.finding1", *SMOKE, *places(folder), "--launcher", "slurm", *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even if this process ignores it
     return subprocess.Popen(command, env=cluster.environment | {"OMP_NUM_THREADS": "1"}, **pipes, **heeds)
@@ -72,10 +69,9 @@ def steps(folder: Path) -> int:
     return max((row["step"] for run in run_folders(folder) for row in read_metrics(run / "metrics.jsonl")), default=0)
 
 
-@needs_slurm
 def test_the_result_is_that_of_one_machine(cluster, tmp_path):
     finish(start(cluster, tmp_path / "slurm", "--workers", "2", "--slurm-cpus-per-task", "1"))
-    main(words(tmp_path / "local"))
+    main([*SMOKE, *places(tmp_path / "local")])
     here, there = (schema.load(tmp_path / name / "results/finding1_mini_lever_smoke.h5") for name in ("local", "slurm"))
     assert there.attributes["complete"] and here.config == there.config and set(here.data) == set(there.data)
     assert here.notes == there.notes
@@ -89,11 +85,10 @@ def test_the_result_is_that_of_one_machine(cluster, tmp_path):
 def undisturbed(tmp_path_factory):
     """Metrics of the long run on this machine, from beginning to end."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    main(words(folder, "--w-r", "1", *LONG))
+    main([*SMOKE, *places(folder), "--w-r", "1", *LONG])
     return metrics(folder)
 
 
-@needs_slurm
 @pytest.mark.parametrize("blow", ["warning", "requeue"])
 def test_a_job_queued_again_half_way_ends_as_an_undisturbed_one(blow, cluster, tmp_path, undisturbed):
     process = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
@@ -102,9 +97,9 @@ def test_a_job_queued_again_half_way_ends_as_an_undisturbed_one(blow, cluster, t
     wait_for(lambda: steps(tmp_path) >= 600)
     job = (folder / slurm.TICKET).read_text().strip()
     if blow == "warning":  # what Slurm sends before a job's time is over
-        subprocess.run(["scancel", "--signal=USR2", job], env=cluster.environment, check=True)
+        cluster.run(["scancel", "--signal=USR2", job])
     else:  # as if its node had gone
-        subprocess.run(["scontrol", "requeue", job], env=cluster.environment, check=True)
+        cluster.run(["scontrol", "requeue", job])
         seen = []
         wait_for(lambda: seen.append(steps(tmp_path)) or seen[-1] >= 1500)
         assert min(seen) >= 480  # not from the beginning
@@ -113,7 +108,6 @@ def test_a_job_queued_again_half_way_ends_as_an_undisturbed_one(blow, cluster, t
     assert ("saved at step" in (folder / "log.txt").read_text()) == (blow == "warning")
 
 
-@needs_slurm
 def test_a_job_whose_time_is_over_saves_itself_and_goes_on(cluster, tmp_path):
     """A minute, the least that Slurm gives; the warning comes 25 seconds before the end or somewhat earlier."""
     limits = ["--slurm-time", "1", "--slurm-signal-delay-s", "25", "--slurm-cpus-per-task", "1"]
@@ -123,17 +117,13 @@ def test_a_job_whose_time_is_over_saves_itself_and_goes_on(cluster, tmp_path):
     log = folder / "log.txt"
     saved = wait_for(lambda: re.search(r"saved at step (\d+)", log.read_text() if log.exists() else ""), 120)
     wait_for(lambda: steps(tmp_path) > int(saved[1]) + 50)
-    said = subprocess.run(
-        ["scontrol", "show", "job", job], env=cluster.environment, check=True, capture_output=True, text=True
-    )
-    assert "Restarts=1" in said.stdout
+    assert "Restarts=1" in cluster.run(["scontrol", "show", "job", job]).stdout
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and f"scancel {job.partition('_')[0]}" in out
-    subprocess.run(["scancel", job], env=cluster.environment, check=True)
+    cluster.run(["scancel", job])
 
 
-@needs_slurm
 def test_an_interrupted_command_finds_its_jobs_again(cluster, tmp_path, undisturbed):
     first = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
     wait_for(lambda: steps(tmp_path) >= 100)
@@ -146,7 +136,6 @@ def test_an_interrupted_command_finds_its_jobs_again(cluster, tmp_path, undistur
     assert len(list((tmp_path / "runs").rglob("*_submitted.pkl"))) == 1
 
 
-@needs_slurm
 def test_a_cancelled_job_is_submitted_once_more_then_given_up(cluster, tmp_path):
     process = start(cluster, tmp_path, "--w-r", "1", "--slurm-cpus-per-task", "1", *LONG)
     seen = set()
@@ -154,20 +143,15 @@ def test_a_cancelled_job_is_submitted_once_more_then_given_up(cluster, tmp_path)
         (folder,) = wait_for(lambda: run_folders(tmp_path))
         ticket = wait_for(lambda f=folder: (t := slurm._ticket(type("Run", (), {"folder": f}))) not in seen and t)
         seen.add(ticket)
-        subprocess.run(["scancel", ticket], env=cluster.environment, check=True)
+        cluster.run(["scancel", ticket])
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1 and "1 of 1 runs failed" in err and "Traceback" not in err
 
 
-@needs_slurm
 def test_why_jobs_wait_for_ever_is_said(cluster, tmp_path):
     """Slurm takes jobs whose time is over the partition's, and has them wait, unless it is told to refuse them."""
-
-    def limit(time: str) -> None:
-        words = ["scontrol", "update", "partition=main", f"MaxTime={time}"]
-        subprocess.run(words, env=cluster.environment, check=True)
-
-    limit("10")
+    limit = ["scontrol", "update", "partition=main"]
+    cluster.run([*limit, "MaxTime=10"])
     try:
         process = start(cluster, tmp_path, "--w-r", "1", "--slurm-time", "60")
         said = []
@@ -178,19 +162,15 @@ def test_why_jobs_wait_for_ever_is_said(cluster, tmp_path):
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=300)
     finally:
-        limit("UNLIMITED")
+        cluster.run([*limit, "MaxTime=UNLIMITED"])
     assert "PartitionTimeLimit" in said[-1] and process.returncode == 130
-    subprocess.run(["scancel", *re.findall(r"scancel (\d+)", out)], env=cluster.environment, check=True)
+    cluster.run(["scancel", *re.findall(r"scancel (\d+)", out)])
 
 
-@needs_slurm
-@pytest.mark.parametrize("flags", [["--slurm-partition", "nowhere"], ["--slurm-colour", "red"]])
-def test_slurm_refuses_in_one_line(flags, cluster, tmp_path):
-    process = start(cluster, tmp_path, *flags)
+def test_slurm_refuses_in_one_line(cluster, tmp_path):
+    process = start(cluster, tmp_path, "--slurm-partition", "nowhere")
     _, err = process.communicate(timeout=300)
-    last = err.strip().splitlines()[-1]
-    assert process.returncode == 2 and last.startswith("error: ") and "Traceback" not in err
-    assert flags[1] in last or flags[0].removeprefix("--slurm-") in last
+    one_line(process.returncode, err, "nowhere")
     assert not list(tmp_path.iterdir())
 
 
@@ -221,14 +201,3 @@ def test_flags_of_slurm_are_gathered():
 def test_settings_that_mean_nothing(name, settings, message):
     with pytest.raises(ConfigError, match=message):
         launcher.pick(name, settings, 0, 1)
-
-
-def test_without_a_launcher_the_result_is_what_is_there(tmp_path, capsys):
-    job = study.sized(Finding1("mini_lever", preset="smoke", runs=tmp_path / "runs"), {})
-    assert job.launcher == "local"
-    main(words(tmp_path, "--w-r", "1"))
-    before = metrics(tmp_path)
-    main(words(tmp_path, "--w-r", "1", "100", "--launcher", "none"))
-    found = schema.load(tmp_path / "results/finding1_mini_lever_smoke.h5")
-    assert metrics(tmp_path) == before and not found.attributes["complete"]
-    assert np.isfinite(found.values("return")[0]).all() and np.isnan(found.values("return")[1]).all()

@@ -5,29 +5,24 @@ The programs are stand-ins, so that this runs alike where Slurm is installed and
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from analysis.finding1 import Finding1, main
-from analysis.runs import slurm, slurm_options, study, sweep
+from analysis.runs import slurm, slurm_jobs, study, sweep
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError
-
-FLAGS = ["--task", "mini_lever", "--preset", "smoke", "--launcher", "slurm"]
+from tests.refusals import SMOKE, one_line, places, python, typed
 
 
 def words(folder: Path, *more: str) -> list[str]:
-    places = ["--runs", f"{folder}/runs", "--results", f"{folder}/results", "--out", f"{folder}/out"]
-    return [*FLAGS, *places, *more]
+    return [*SMOKE, "--launcher", "slurm", *places(folder), *more]
 
 
-def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("lock")}
 
 
 @pytest.fixture
@@ -50,13 +45,12 @@ def put(folder: Path, name: str, text: str) -> None:
 
 def refused(capsys, folder: Path, *more: str) -> str:
     """The one line that a command ends with which must not begin anything."""
-    before = set(files(folder))
+    before = files(folder)
     with pytest.raises(SystemExit) as stop:
         main(words(folder, *more))
-    lines = [line for line in capsys.readouterr().err.splitlines() if "step/s" not in line]  # without the bar
-    assert stop.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: ")
-    assert {path for path in files(folder) if not path.name.endswith("lock")} == before
-    return lines[0]
+    said = one_line(stop.value.code, capsys.readouterr().err)
+    assert files(folder) == before
+    return said
 
 
 def test_a_plan_needs_no_slurm_and_shows_the_jobs(tmp_path):
@@ -64,10 +58,8 @@ def test_a_plan_needs_no_slurm_and_shows_the_jobs(tmp_path):
     asked += ["--slurm-gpus-per-node", "a100:1", "--slurm", 'additional_parameters={"qos": "high"}']
     (tmp_path / "empty").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    done = subprocess.run(
-        [sys.executable, "-m", "analysis.finding1", *words(tmp_path, "--workers", "2", "--plan-only", *asked)],
-        env=os.environ | {"PATH": str(tmp_path / "empty")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    asked = words(tmp_path, "--workers", "2", "--plan-only", *asked)
+    done = typed("analysis.finding1", *asked, PATH=tmp_path / "empty")
     assert done.returncode == 0, done.stderr
     summary, script = done.stdout.split("#!/bin/bash")
     for label, value in {"partition": "fast", "time": "240", "memory": "3GB", "CPUs": "8", "GPUs": "a100:1"}.items():
@@ -88,7 +80,7 @@ def test_a_plan_asks_no_program(programs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("name", "value"),
     [
         ("time", "4:00:00"),
         ("time", 0),
@@ -107,33 +99,21 @@ def test_a_plan_asks_no_program(programs, tmp_path, capsys):
         ("partition", ["a", "b"]),
         ("comment", "one\ntwo"),
         ("colour", "red"),
+        *(("additional_parameters", {name: "2"}) for name in ("array", "output", "open-mode", "ntasks")),
     ],
 )
-def test_a_parameter_of_another_kind_is_named(text, value):
-    with pytest.raises(ConfigError, match=text):
-        slurm_options.checked({text: value})
+def test_a_parameter_of_another_kind_or_that_a_sweep_sets_itself_is_named(name, value):
+    named = next(iter(value)).replace("-", "_") if isinstance(value, dict) else name
+    with pytest.raises(ConfigError, match=named):
+        slurm_jobs.checked({name: value})
 
 
-@pytest.mark.parametrize("name", ["array", "output", "open-mode", "ntasks"])
-def test_what_a_sweep_sets_itself_is_not_the_users(name):
-    with pytest.raises(ConfigError, match=name.replace("-", "_")):
-        slurm_options.checked({"additional_parameters": {name: "2"}})
-
-
-def test_further_parameters_stand_beside_ours():
-    further = slurm_options.checked({"additional_parameters": {"qos": "high"}})["additional_parameters"]
-    assert further == {"requeue": True, "qos": "high"}
-
-
-@pytest.mark.parametrize("name", slurm.PROGRAMS)
-def test_a_missing_program_is_named(name, programs, tmp_path, capsys):
-    (programs / name).unlink()
+@pytest.mark.parametrize(
+    ("name", "content"), [*((name, None) for name in slurm.PROGRAMS), ("squeue", b"\x7fELF of another machine")]
+)
+def test_a_program_that_is_missing_or_cannot_be_run_is_named(name, content, programs, tmp_path, capsys):
+    (programs / name).write_bytes(content) if content else (programs / name).unlink()
     assert re.search(rf"\b{name}\b", refused(capsys, tmp_path))
-
-
-def test_a_program_that_cannot_be_run_is_named(programs, tmp_path, capsys):
-    (programs / "squeue").write_bytes(b"\x7fELF of another machine")
-    assert "squeue" in refused(capsys, tmp_path)
 
 
 @pytest.mark.parametrize("when", ["at once", "late"])
@@ -167,7 +147,7 @@ def test_a_queue_that_does_not_answer(text, programs, tmp_path, capsys, monkeypa
 
 def test_nodes_that_are_down_just_now_do_not_count(programs, tmp_path):
     put(programs, "sbatch", "echo 'allocation failure: Requested node configuration is not available' >&2; exit 1")
-    slurm.check(slurm_options.checked({}), 2)
+    slurm.check(slurm_jobs.checked({}), 2)
 
 
 def test_a_users_defaults_for_squeue_hide_no_jobs(programs, monkeypatch):
@@ -182,14 +162,13 @@ class Closes(logging.StreamHandler):  # as that of absl, which DM Control import
     def close(self): sys.exit("a handler of another package was closed")
 logging.getLogger().addHandler(Closes())
 from pathlib import Path
-from %s import slurm_options
-slurm_options.executor(Path("logs"), {})
+from %s import slurm_jobs
+slurm_jobs.executor(Path("logs"), {})
 logging.getLogger().handlers.clear()
 """
 
 
 def test_log_handlers_of_others_stay(tmp_path):
-    code = LOGS_FIRST % slurm_options.__name__.rpartition(".")[0]
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    code = LOGS_FIRST % slurm_jobs.__name__.rpartition(".")[0]
+    done = python("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

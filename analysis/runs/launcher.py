@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from analysis.runs import slurm, slurm_options, sweep
+from analysis.runs import slurm, slurm_jobs, sweep
 from hdream_core.support import untrusted
 from hdream_core.support.errors import ConfigError
 
@@ -14,6 +15,14 @@ Launch = Callable[[Sequence[sweep.Run], int, Callable[[], None]], None]
 """``launch(planned, workers, tick)`` returns when all runs are done; see ``sweep.execute``."""
 FLAG = "--slurm-"
 MOST_WORKERS = 4096
+# What a plan shows of a job, and the parameters that may set it.
+SHOWN = {
+    "partition": ("partition",),
+    "time": ("time",),
+    "memory": ("mem", "mem_per_cpu", "mem_per_gpu"),
+    "CPUs": ("cpus_per_task", "cpus_per_gpu"),
+    "GPUs": ("gpus_per_node", "gpus_per_task", "num_gpus", "gres"),
+}
 
 
 def pick(
@@ -39,7 +48,7 @@ def pick(
         case "none":
             return 1, lambda planned, workers, tick: None
         case "slurm":
-            options = slurm_options.checked(dict(map(setting, settings)))
+            options = slurm_jobs.checked(dict(map(setting, settings)))
             if waiting and not plan_only:
                 slurm.check(options, waiting)
             return asked or max(waiting, 1), functools.partial(slurm.execute, options=options)
@@ -48,17 +57,28 @@ def pick(
 
 
 def preview(settings: Sequence[str], workers: int, planned: Sequence[sweep.Run]) -> str:
-    """Returns what ``--launcher slurm`` would submit: parameters, command and script.
+    """Returns what ``--launcher slurm`` would submit: parameters, command of the first job, and script.
 
     Args:
         settings: name=value for Slurm.
         workers: most jobs at once.
-        planned: all runs.
+        planned: all runs; those that are not done are one job each.
     """
     waiting = [run.folder.absolute() for run in planned if not run.done]
-    options = {"array_parallelism": workers} | slurm_options.checked(dict(map(setting, settings)))
-    logs = slurm.logs_of(planned[0].folder)
-    return slurm_options.preview(logs, options, len(waiting), sweep.command(waiting[0]) if waiting else [])
+    if not waiting:
+        return "Slurm: every run is done, so no job would be submitted"
+    options = {"array_parallelism": workers} | slurm_jobs.checked(dict(map(setting, settings)))
+    jobs, given = len(waiting), options | dict(slurm_jobs.further_of(options))
+    at_once = min(jobs, options["array_parallelism"])
+    lines = [f"Slurm: {f'an array of {jobs} jobs, at most {at_once} at once' if jobs > 1 else 'one job'}, each:"]
+    for label, names in SHOWN.items():
+        pairs = [(name, given[name]) for name in names if name in given]
+        values = [f"{name}={value}" if len(names) > 1 else f"{value}" for name, value in pairs]
+        unit = f" {slurm_jobs.UNITS[label]}" if label in slurm_jobs.UNITS else ""
+        lines.append(f"  {label:<10} {', '.join(values) or 'as the cluster has it'}{unit}")
+    lines += [f"  {'command':<10} {shlex.join(sweep.command(waiting[0]))}", "Its script for sbatch:"]
+    script = slurm_jobs.script(slurm.logs_of(waiting[0]), options, jobs)
+    return "\n".join(lines + [f"  {line}".rstrip() for line in script.strip().splitlines()])
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -82,19 +102,16 @@ def expand(words: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: if such a flag has no value.
     """
-    rest, settings, left = [], [], list(words)
-    while left:
-        word = left.pop(0)
+    rest, settings, left = [], [], iter(words)
+    for word in left:
         if not word.startswith(FLAG):
             rest.append(word)
             continue
         name, equals, value = word.removeprefix(FLAG).partition("=")
-        if not equals:
-            if not left or left[0].startswith("--"):
-                raise ConfigError(f"{word}: a value is missing")
-            value = left.pop(0)
+        if not equals and (value := next(left, "--")).startswith("--"):
+            raise ConfigError(f"{word}: a value is missing")
         settings.append(f"{name.replace('-', '_')}={value}")
-    if settings and "--slurm" in rest:
-        at = rest.index("--slurm") + 1
-        return rest[:at] + settings + rest[at:]
-    return [*rest, "--slurm", *settings] if settings else rest
+    if settings and "--slurm" not in rest:
+        rest.append("--slurm")
+    at = rest.index("--slurm") + 1 if settings else 0
+    return rest[:at] + settings + rest[at:]

@@ -20,8 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from analysis.runs import slurm_options, sweep
-from analysis.runs.slurm_job import RunJob
+from analysis.runs import slurm_jobs, sweep
 from analysis.runs.sweep import Run
 from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import BAD_INPUT, STOPPED, ConfigError
@@ -43,7 +42,7 @@ def check(options: Mapping[str, Any], jobs: int) -> None:
     """Checks that Slurm is installed and would accept the jobs; submits nothing.
 
     Args:
-        options: of ``slurm_options.checked``.
+        options: of ``slurm_jobs.checked``.
         jobs: their number.
 
     Raises:
@@ -56,7 +55,7 @@ def check(options: Mapping[str, Any], jobs: int) -> None:
                 "are shown without one"
             )
     _queue(FIRST_PATIENCE)
-    tried = _ask(["sbatch", "--test-only"], slurm_options.script(Path(), options, jobs))
+    tried = _ask(["sbatch", "--test-only"], slurm_jobs.script(Path(), options, jobs))
     # Nodes that are down are "not available", too; then sbatch itself decides.
     if tried is not None and tried.returncode and not re.search("not available|busy", tried.stderr):
         raise ConfigError(f"Slurm refuses the jobs: {_words(tried.stderr)}")
@@ -72,7 +71,7 @@ def execute(planned: Sequence[Run], workers: int, tick: Callable[[], None], opti
         planned: the runs; their folders must be on a file system that the nodes share.
         workers: most jobs at once.
         tick: see ``sweep.execute``.
-        options: of ``slurm_options.checked``.
+        options: of ``slurm_jobs.checked``.
 
     Raises:
         ConfigError: if there is no Slurm here, or it refuses the options.
@@ -140,31 +139,29 @@ def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) ->
         if not chosen:
             return tickets
         new = [run.folder for run in chosen if not run.folder.exists()]
-        marks = {run: run_folder.failure_of(run.folder) for run in chosen}
         for run in chosen:
             run_folder.prepare(run.config, run.folder)
-            run_folder.clear_failed(run.folder)
-        executor = slurm_options.executor(logs, {"array_parallelism": workers} | options)
+        executor = slurm_jobs.executor(logs, {"array_parallelism": workers} | options)
         try:
             with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # submitit repeats what sbatch says
                 warning = options["signal_delay_s"]
-                jobs = [executor.submit(RunJob(run.folder.absolute(), warning)) for run in chosen]
+                jobs = [executor.submit(slurm_jobs.RunJob(run.folder.absolute(), warning)) for run in chosen]
         except Exception as error:  # submitit raises several kinds when sbatch refuses
-            _undo(logs, new, {run: mark for run, mark in marks.items() if mark is not None})
+            _undo(logs, new)
             raise ConfigError(f"Slurm refuses the jobs: {_words(str(error))}") from None
         for run, job in zip(chosen, jobs, strict=True):
             tickets[run] = str(job.job_id)
+            run_folder.clear_failed(run.folder)
             write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
     return tickets
 
 
-def _undo(logs: Path, new: Sequence[Path], marks: Mapping[Run, int]) -> None:
+def _undo(logs: Path, new: Sequence[Path]) -> None:
     """Removes all files of jobs that Slurm has refused.
 
     Args:
         logs: folder where submitit wrote what it was about to submit.
         new: folders of runs that were made for these jobs.
-        marks: exit statuses of the runs that had failed before.
     """
     word = "[0-9a-f]" * 32
     for path in [*logs.glob(f"{word}.pkl"), *logs.glob(f"*submission_file_{word}.sh")]:
@@ -175,9 +172,6 @@ def _undo(logs: Path, new: Sequence[Path], marks: Mapping[Run, int]) -> None:
         with contextlib.suppress(OSError):  # a folder that is not empty
             for above in (above for above in folder.absolute().parents if logs.parent in above.parents):
                 above.rmdir()
-    for run, mark in marks.items():
-        if run.folder not in new:
-            run_folder.mark_failed(run.folder, mark)
 
 
 def logs_of(run: Path) -> Path:

@@ -1,18 +1,24 @@
-"""Checks the parameters of a sweep's Slurm jobs, and makes the script for sbatch.
+"""Defines the Slurm jobs of a sweep: their parameters, their script for sbatch, and what a job does.
 
-Nothing here calls Slurm, so a plan can be shown on a machine without it.
+A job is a run's ordinary command, stopped in time to save itself. Nothing here calls Slurm, so a plan can be shown on a
+machine without it.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import shlex
-from collections.abc import Mapping, Sequence
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from analysis.runs import sweep
+from analysis.runs.sweep import Run
+from hdream_core.runs import folder as run_folder
 from hdream_core.support.errors import ConfigError
 
 # ``time`` is in minutes; a run that takes longer is queued again. ``signal_delay_s`` is the time before the job's end
@@ -29,14 +35,6 @@ COUNTS = ("array_parallelism", "cpus_per_gpu", "cpus_per_task")
 LISTS = ("setup", "teardown", "srun_args")
 ONES = ("nodes", "ntasks_per_node", "ntasks")  # a run is one process
 OURS = ("array", "output", "error", "open_mode", "signal")
-# What a plan shows of a job, and the parameters that may set it.
-SHOWN = {
-    "partition": ("partition",),
-    "time": ("time",),
-    "memory": ("mem", "mem_per_cpu", "mem_per_gpu"),
-    "CPUs": ("cpus_per_task", "cpus_per_gpu"),
-    "GPUs": ("gpus_per_node", "gpus_per_task", "num_gpus", "gres"),
-}
 REQUEUES = 10_000
 LOG_LEVEL = "SUBMITIT_LOG_LEVEL"
 
@@ -51,7 +49,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     settings = DEFAULTS | options
     if isinstance(further := settings["additional_parameters"], Mapping):
         settings["additional_parameters"] = DEFAULTS["additional_parameters"] | further
-    for name, value in [*settings.items(), *_further(settings)]:
+    for name, value in [*settings.items(), *further_of(settings)]:
         if expected := _expected(name, value):
             raise ConfigError(f"--slurm {name}={value}: {expected}")
     if 60 * settings["time"] < 2 * settings["signal_delay_s"]:
@@ -63,7 +61,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _further(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def further_of(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Returns the name, as submitit spells it, and the value of each additional parameter."""
     further = settings["additional_parameters"]
     return [(name.replace("-", "_"), value) for name, value in further.items()] if isinstance(further, Mapping) else []
@@ -125,29 +123,6 @@ def script(logs: Path, settings: Mapping[str, Any], jobs: int) -> str:
     return made._make_submission_file_text(made._submitit_command_str, "")
 
 
-def preview(logs: Path, settings: Mapping[str, Any], jobs: int, command: Sequence[str]) -> str:
-    """Returns what would be submitted to Slurm, for a plan.
-
-    Args:
-        logs: folder of the jobs' output.
-        settings: of ``checked``, with ``array_parallelism``.
-        jobs: runs that are not done; one job each.
-        command: of the first of them.
-    """
-    if not jobs:
-        return "Slurm: every run is done, so no job would be submitted"
-    at_once = min(jobs, settings["array_parallelism"])
-    lines = [f"Slurm: {f'an array of {jobs} jobs, at most {at_once} at once' if jobs > 1 else 'one job'}, each:"]
-    given = settings | dict(_further(settings))
-    for label, names in SHOWN.items():
-        pairs = [(name, given[name]) for name in names if name in given]
-        values = [f"{name}={value}" if len(names) > 1 else f"{value}" for name, value in pairs]
-        unit = f" {UNITS[label]}" if label in UNITS else ""
-        lines.append(f"  {label:<10} {', '.join(values) or 'as the cluster has it'}{unit}")
-    lines += [f"  {'command':<10} {shlex.join(command)}", "Its script for sbatch:"]
-    return "\n".join(lines + [f"  {line}".rstrip() for line in script(logs, settings, jobs).strip().splitlines()])
-
-
 def _import_submitit() -> ModuleType:
     """Imports submitit without its logging.
 
@@ -160,3 +135,44 @@ def _import_submitit() -> ModuleType:
     finally:
         if not given:
             del os.environ[LOG_LEVEL]  # jobs log as submitit does by itself
+
+
+class RunJob:
+    """Trains one run. When the job's time is nearly over, submitit calls ``checkpoint`` and queues what it returns.
+
+    Args:
+        folder: of the run.
+        warning: seconds between the warning and the end of the job.
+    """
+
+    def __init__(self, folder: Path, warning: int):
+        self.folder, self.warning = folder, warning
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self) -> int:
+        """Trains in another process, so that this one can wait for signals; returns its exit status."""
+        if run_folder.is_done(self.folder):
+            return 0
+        self._process = sweep.start(Run(run_folder.read_config(self.folder), self.folder))
+        while (status := self._process.poll()) is None:
+            time.sleep(0.5)
+        if status:  # also STOPPED, so that the job is not submitted again
+            run_folder.mark_failed(self.folder, status)
+        return status
+
+    def checkpoint(self) -> Any:
+        """Tells the run to save itself, waits while there is time, and asks to be queued again."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR1)
+            deadline = time.monotonic() + 0.9 * self.warning
+            # Popen.wait could deadlock: the interrupted code may hold its lock.
+            while time.monotonic() < deadline and not _has_ended(self._process.pid):
+                time.sleep(0.2)
+        return _import_submitit().helpers.DelayedSubmission(RunJob(self.folder, self.warning))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return True
