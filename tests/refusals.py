@@ -23,7 +23,7 @@ def typed(module: str, *words: object, **how: Any) -> subprocess.CompletedProces
     return python("-m", module, *words, **how)
 
 
-def python(*words: object, cwd: Path = ROOT, code: Path = ROOT, before=(), **environment: object):
+def python(*words: object, cwd: Path = ROOT, code: Path | str = ROOT, before=(), **environment: object):
     """Runs Python with the packages of ``code``; its exit status and what it printed. ``before`` starts it."""
     line = [*before, sys.executable, *map(str, words)]
     clean = os.environ | {"PYTHONPATH": str(code)} | {name: str(value) for name, value in environment.items()}

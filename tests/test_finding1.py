@@ -1,4 +1,4 @@
-"""Finding 1 through its command: sweeps, skips, kills, refusals."""
+"""Finding 1 through its command: sweeps, skips, kills, refusals, what is said meanwhile."""
 
 import importlib
 import json
@@ -20,11 +20,12 @@ from hdream_core import envs
 from hdream_core.config.presets import make_config
 from hdream_core.envs.opengl import RenderingError
 from hdream_core.runs.metrics import read_metrics
+from hdream_core.support import progress
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.locks import exclusive
 from hdream_core.support.settings import override
 from offline_buffers.build import Build, build
-from tests.refusals import SMOKE, one_line, places, refused
+from tests.refusals import SMOKE, one_line, places, refused, typed
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
@@ -214,6 +215,21 @@ def test_a_bar_says_what_takes_the_time_before_the_first_step(tmp_path):
         told.append(sweep.doing([run]))
     sweep.run_folder.mark_done(run.folder, 1.0)
     assert len({*told, sweep.doing([run])}) == 4 and "0 of 1" in told[2] and "1 of 1" in sweep.doing([run])
+
+
+def test_a_log_file_gets_a_line_a_minute(tmp_path):
+    """A run of seconds writes its first and its last line, and nothing that draws over itself."""
+    words = [*SMOKE, "--train.steps", "400", "--eval.every", "400", "--folder", tmp_path / "run"]
+    done = typed("hdream_core.train", *words)
+    lines = done.stderr.splitlines()  # what draws over itself is lines, too
+    assert done.returncode == 0 and 1 <= len(lines) <= 3 and "400/400" in lines[-1]
+
+
+def test_lines_come_as_often_as_they_may(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    assert list(progress.progress_bar(range(5), desc="five")) == list(range(5))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 5 and all("five" in line for line in lines)
 
 
 def test_status_says_age_pace_return_and_host_in_words_and_as_json(tmp_path, capsys):

@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 
 from figures.shared import style
 from tests.refusals import one_line
+from tests.test_studies import STUDIES
 
-STUDIES = """
-    finding1 loss_scales state_regression finding2 counterfactual finding3 reward_mse coefficients ablations multitask
-    demo
-"""
 COMMANDS = {
-    **{f"analysis.{name}": "study" for name in STUDIES.split()},
+    **{f"analysis.{name}": "study" for name in (*STUDIES.split(), "demo")},
     "hdream_core.train": "train",
     "hdream_core.benchmark.__main__": "benchmark",
     "offline_buffers.build": "build",

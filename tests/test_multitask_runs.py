@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from hdream_core.config.balancer import BalancerConfig, make_balancer
+from hdream_core.runs import folder as run_folder
+from hdream_core.runs.metrics import read_metrics
 from hdream_core.support.errors import ConfigError
+from hdream_core.train import main
+from tests.refusals import SMOKE
 from tests.small import MINI, noise, small_agent
 from tests.test_multitask import NAMES
 
@@ -75,3 +79,10 @@ def test_make_balancer_knows_every_kind():
     for kind, weight in (("harmony", "w_o"), ("harmony", "w_r"), ("uw", "w_d"), ("dwa", "w_r"), ("nashmtl", "w_o")):
         with pytest.raises(ConfigError, match=f"balancer.{weight} is set, but {kind} learns"):
             make_balancer(BalancerConfig(kind=kind, **{weight: 1.0}), NAMES, MINI.image)
+
+
+def test_a_flag_of_a_balancer_is_that_of_the_run(tmp_path):
+    main([*SMOKE, "--method", "dwa", "--balancer.dwa-window", "3", "--folder", str(tmp_path), "--quiet"])
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    assert run_folder.is_done(tmp_path) and all(None not in line.values() for line in lines)
+    assert {line["weight/dynamics"] for line in lines} != {1.0}  # within the preset's few updates
