@@ -66,6 +66,3 @@ def span(low, high):
 def paired(low, high, prefix="paired_"):
     """The same interval over seeds and over episodes, of a method and of its difference to another."""
     return {f"{prefix}over_{over}": span(low, high) for over in ("seeds", "episodes")} | {"over_seeds": span(low, high)}
-
-
-SIGNS = [((-0.3, -0.1), -1), ((0.1, 0.3), 1), ((-0.1, 0.3), 0)]  # ends of an interval, and which side it is on

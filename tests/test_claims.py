@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from analysis import claims
-from analysis.ledger import algebra, entries, judged, page, registry, timing
+from analysis.ledger import entries, judged, judges_without_runs, page
 from analysis.ledger.verdicts import (
+    JUDGES,
     NOT_MEASURED,
     NOT_REPRODUCED,
     NOT_SHOWN,
@@ -34,8 +35,8 @@ text = "a is better"
 source = "Fig. 0"
 expected = "better"
 rule = "It must be."
-judge = "curves"
-arguments = { metric = "return", method = "balanced weight", reference = "w_r=1" }
+judge = "compared"
+arguments = { method = "balanced weight", by = ["return"], reference = "w_r=1" }
 """
 CHANGE = '[[change]]\ntext = "x."\nclaims = ["fig_0"]\nfiles = ["f.h5"]\nwithout = "reproduced"\n'
 
@@ -56,7 +57,7 @@ def rows():
 
 
 def judge_of(name, **arguments):
-    return registry.JUDGES[name](**arguments)(ResultFiles([]))
+    return JUDGES[name](**arguments)(ResultFiles([]))
 
 
 def test_missing_results_are_not_measured():
@@ -69,20 +70,21 @@ def test_missing_results_are_not_measured():
 def test_claims_have_texts_of_their_own_and_judges_are_all_used():
     shipped = [claim.entry for claim in entries.read_claims()]
     assert len({entry.text for entry in shipped}) == len(shipped)
-    assert {entry.judge for entry in shipped} == set(registry.JUDGES)
+    assert {entry.judge for entry in shipped} == set(JUDGES)
 
 
 @pytest.mark.parametrize(
     ("was", "becomes", "named"),
     [
-        ("curves", "curvs", "curves"),
-        ('judge = "curves"\n', "", "judge"),
+        ("compared", "comparde", "compared"),
+        ('judge = "compared"\n', "", "judge"),
         ('rule = "It must be."', 'rule = ""', "rule"),
         ('source = "Fig. 0"', "source = 0", "source"),
         ("expected", "expects", "expects"),
-        ('metric = "return", ', "", "metric"),
+        ('method = "balanced weight", ', "", "method"),
         ("reference =", "of = 1, reference =", "of"),
         ('"balanced weight"', "3", "method"),
+        ('["return"]', '"return"', "by"),
         ("[[runs]]", CLAIM + "[[timing]]", "two"),
     ],
 )
@@ -97,7 +99,7 @@ def test_a_wrong_claim_is_one_line_that_names_it(was, becomes, named, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["[[runs]", CLAIM.replace("runs", "run"), "runs = 1", "[[runs]]\njudge = 'curves'"])
+@pytest.mark.parametrize("text", ["[[runs]", CLAIM.replace("runs", "run"), "runs = 1", "[[runs]]\njudge = 'compared'"])
 def test_a_wrong_file_is_named(text, tmp_path):
     (tmp_path / "some.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"some\.toml: "):
@@ -121,7 +123,7 @@ def test_a_wrong_change_is_one_line_that_names_what_is_wrong(was, becomes, named
 
 def test_the_command_says_in_one_line_that_a_file_of_the_ledger_is_wrong(tmp_path, monkeypatch, capsys):
     path = tmp_path / "claims.toml"
-    path.write_text(CLAIM.replace("curves", "none"))
+    path.write_text(CLAIM.replace("compared", "none"))
     monkeypatch.setattr(entries.read_claims, "__defaults__", (path,))
     assert "fig_0" in refused(capsys, SHIPPED, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -136,19 +138,19 @@ def test_algebra_is_judged_against_what_the_paper_says(monkeypatch):
     """A balancer that settles elsewhere, or a closed form that is another, is not reproduced."""
     judges = [(name, {"rectified": flag}) for name in ("closed_form", "loss_scale") for flag in (True, False)]
     assert all(judge_of(name, **flag)[0].verdict == REPRODUCED for name, flag in [*judges, ("bounded", {})])
-    minimised = algebra._minimised
-    monkeypatch.setattr(algebra, "_minimised", lambda rectified, loss: minimised(not rectified, loss))
+    minimised = judges_without_runs._minimised
+    monkeypatch.setattr(judges_without_runs, "_minimised", lambda rectified, loss: minimised(not rectified, loss))
     assert all(judge_of(name, **flag)[0].verdict == NOT_REPRODUCED for name, flag in [*judges, ("bounded", {})])
-    monkeypatch.setattr(algebra, "_minimised", lambda rectified, loss: 1.05 * minimised(rectified, loss))
+    monkeypatch.setattr(judges_without_runs, "_minimised", lambda rectified, loss: 1.05 * minimised(rectified, loss))
     assert all(judge_of(name, **flag)[0].verdict == NOT_REPRODUCED for name, flag in judges)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0099, REPRODUCED), (0.0101, NOT_REPRODUCED)])
 def test_cost_is_judged_where_it_was_measured_whole(share, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(timing, "DATA", tmp_path)
+    monkeypatch.setattr(judges_without_runs, "DATA", tmp_path)
     with pytest.raises(ResultError, match=r"performance_cpu\.json"):
         judge_of("cost")
-    for (name, _), preset in zip(timing.TIMINGS, ("cpu", "paper"), strict=True):
+    for name, preset in zip(judges_without_runs.TIMINGS, ("cpu", "paper"), strict=True):
         harmonizers = {"share_of_update": share, "extra_s": 0.001}
         timed = {"harmonizers": harmonizers, "about": {"settings": {"preset": preset}, "device": "a machine"}}
         (tmp_path / name).write_text(json.dumps(timed))

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from analysis.ledger.registry import JUDGES
-from analysis.ledger.verdicts import VERDICTS, Judge
+from analysis.ledger import judges, judges_of_losses, judges_of_models, judges_without_runs  # noqa: F401  fill JUDGES
+from analysis.ledger.verdicts import JUDGES, VERDICTS, Judge
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import Name, build, call, nearest, settings
 

@@ -8,16 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.ledger.verdicts import (
-    NOT_REPRODUCED,
-    NOT_SHOWN,
-    Finding,
-    Judge,
-    ResultFiles,
-    judge,
-    judge_range,
-    verdict,
-)
+from analysis.ledger.verdicts import NOT_REPRODUCED, NOT_SHOWN, Finding, ResultFiles, judge, judge_range, verdict
 from analysis.results import comparisons
 from analysis.results.measures import LEARNED, LOSSES, ORDERS, SMALLEST
 from analysis.results.schema import Result
@@ -151,24 +142,13 @@ def near_zero(files: ResultFiles) -> Iterator[Finding]:
             yield judge_range(name, result, text, share, -np.inf, 1e-3)
 
 
-def with_collapse(judge: Judge, method: str) -> Judge:
-    """Returns a judge whose findings also give the dynamics loss that a method ends with.
+def unless_collapsed(finding: Finding, result: Result, method: str) -> Finding:
+    """Returns a finding on a result with the dynamics loss that a method ends with.
 
     If that loss is near 0, the latent state says nothing, and a comparison with the method shows nothing.
     """
-
-    def find(files: ResultFiles) -> list[Finding]:
-        results, findings = dict(files.results), []
-        for finding in judge(files):
-            if finding.source:
-                result = results[finding.source]
-                decided = NOT_SHOWN if _has_collapsed(result, method) else finding.verdict
-                text = f"{finding.ours}; {_last_dynamics_loss(result, method)}"
-                finding = replace(finding, ours=text, verdict=decided)
-            findings.append(finding)
-        return findings
-
-    return find
+    decided = NOT_SHOWN if _has_collapsed(result, method) else finding.verdict
+    return replace(finding, ours=f"{finding.ours}; {_last_dynamics_loss(result, method)}", verdict=decided)
 
 
 def _has_collapsed(result: Result, method: str) -> bool:

@@ -87,12 +87,14 @@ class ResultFiles:
 
 
 Judge = Callable[[ResultFiles], list[Finding]]
+JUDGES: dict[str, Callable[..., Judge]] = {}  # by the name that claims.toml calls them
 
 
 def judge(find: Callable[..., Iterator[Finding]]) -> Callable[..., Judge]:
     """Turns a generator ``find(files, ...)`` of findings into a function that makes a judge from the other arguments.
 
-    The judge returns a list of what was found. Where nothing was found, that is ``MISSING`` alone.
+    The judge returns a list of what was found. Where nothing was found, that is ``MISSING`` alone. The function is
+    listed in ``JUDGES``.
     """
 
     @functools.wraps(find)
@@ -102,6 +104,7 @@ def judge(find: Callable[..., Iterator[Finding]]) -> Callable[..., Judge]:
     signature = inspect.signature(find)
     make.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
     make.__annotations__ = {name: kind for name, kind in find.__annotations__.items() if name != "files"}
+    JUDGES[find.__name__] = make
     return make
 
 
