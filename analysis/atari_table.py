@@ -79,17 +79,6 @@ def result(table: Table, root_attributes: dict[str, Any]) -> Result:
     return Result(root_attributes, axes, data, {}, notes)
 
 
-def attributes(words: Sequence[str], started: float) -> dict[str, Any]:
-    """Returns the root attributes; the result comes from the paper's table, not from runs."""
-    return gather.origin(STUDY, gather.command_line(STUDY, words)) | {
-        "scale": "paper",
-        "preset": "none",
-        "task": "atari100k",
-        "buffer_sha256": "",
-        "wall_seconds": time.perf_counter() - started,
-    }
-
-
 def check_same(path: Path, found: Result) -> None:
     """Raises ConfigError, naming the first difference, if the existing result file is of another table."""
     if not path.exists():
@@ -126,7 +115,7 @@ def _words(value: Any) -> str:
         return "; ".join(f"{key}: {_words(inner)}" for key, inner in value.items())
     if isinstance(value, list):
         return ", ".join(value) or "none"
-    return {True: "yes", False: "no", None: "-"}[value] if value is None or isinstance(value, bool) else str(value)
+    return "-" if value is None else str(value)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -135,8 +124,10 @@ def main(args: Sequence[str] | None = None) -> None:
     with exit_on_user_error():
         job = commandline.parse(AtariTable, arguments, f"python -m analysis.{STUDY}")
         started = time.perf_counter()
-        found = result(atari.read_table(job.table or TABLE), {})
-        found.attributes = attributes(arguments, started)
+        attributes = gather.origin(STUDY, gather.command_line(STUDY, arguments))
+        attributes |= {"scale": "paper", "preset": "none", "task": "atari100k", "buffer_sha256": ""}
+        found = result(atari.read_table(job.table or TABLE), attributes)
+        found.attributes["wall_seconds"] = time.perf_counter() - started
         path = job.results / f"{STUDY}.h5"
         if not job.replace:
             check_same(path, found)

@@ -14,7 +14,7 @@ import figures.shared.style
 from analysis import atari_table
 from analysis.atari_table import TABLE
 from analysis.results import atari
-from analysis.results.atari import BASE, METHODS, ORIGINAL, OURS, STATISTICS, Table, TableError
+from analysis.results.atari import BASE, METHODS, ORIGINAL, OURS, STATISTICS, Table
 from analysis.results.atari_checks import checks
 from analysis.results.schema import ResultError, load, save
 from tests.made_up import result as other_result
@@ -118,20 +118,21 @@ def test_matches_are_counted_game_by_game(table):
     assert atari.tolerances_for(table, table.scores[BASE], 26)[1] == np.inf
 
 
-EXPECTED = {
+EXPECTED = {  # some of what is found, the answer, and words of its remark
     "state_of_the_art": (
         {"rank by mean": 1, "rank by median": 1, "rank by iqm": 1, "methods that the table has": 6},
-        True,
+        "yes",
     ),
-    "consistently": ({"higher": 18, "equal": 1, "lower": 7, "lower by over 5 %": 4}, ("no", "7 of 26")),
+    "consistently": ({"higher": 18, "equal": 1, "lower": 7, "lower by over 5 %": 4}, "no", "7 of 26"),
     "gain_in_mean": (
         {"gain": 28.8, "gain over the original": 24.3, "share of Gopher": 0.503, "gain without Gopher": 14.9},
-        ("yes", "Gopher alone carries 50 % of it"),
+        "yes",
+        "Gopher alone carries 50 % of it",
     ),
-    "games": (26, True),
-    "unleash_potentials": ({"mean": 28.8, "median": 25.5, "iqm": 19.4}, True),
-    "columns_as_reported": (None, ("open", "cannot be checked")),
-    "reproduced_comparable": ({"games within 5 %": 7}, ("open", "no difference is shown")),
+    "games": (26, "yes"),
+    "unleash_potentials": ({"mean": 28.8, "median": 25.5, "iqm": 19.4}, "yes"),
+    "columns_as_reported": (None, "open", "cannot be checked"),
+    "reproduced_comparable": ({"games within 5 %": 7}, "open", "no difference is shown"),
     "crazy_climber": (
         {
             "largest loss": "Crazy Climber",
@@ -141,9 +142,10 @@ EXPECTED = {
             "gap in median": -7.4,
             "gap in median with the original's score there": -7.4,
         },
-        ("in part", "yes for the mean; no for the median"),
+        "in part",
+        "yes for the mean; no for the median",
     ),
-    "significantly_improves": ({}, ("in part", "shown for mean, iqm; not shown for median")),
+    "significantly_improves": ({}, "in part", "shown for mean, iqm; not shown for median"),
     "matches_or_surpasses": (
         {
             "reproduced, as printed": 19,
@@ -154,43 +156,38 @@ EXPECTED = {
             "lower of the two, 5 % tolerance": 24,
             "reproduced, tolerance that gives 23": "6.2 % to 15.8 %",
         },
-        False,
+        "no",
     ),
-    "harmony_mean": ({"from the scores": 136.75, "their rounding allows": "134.2 to 139.7"}, True),
-    "harmony_median": ({"from the scores": 67.05}, True),
-    "other_aggregates": (14, True),
-    "bold": ({"Harmony DreamerV3": 12, "TWM (2023)": 8, "SimPLe (2020)": 1}, ("open", "no bold type")),
+    "harmony_mean": ({"from the scores": 136.75, "their rounding allows": "134.2 to 139.7"}, "yes"),
+    "harmony_median": ({"from the scores": 67.05}, "yes"),
+    "other_aggregates": (14, "yes"),
+    "bold": ({"Harmony DreamerV3": 12, "TWM (2023)": 8, "SimPLe (2020)": 1}, "open", "no bold type"),
 }
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_check(judged, name):
-    check, (ours, holds) = judged[name], EXPECTED[name]
-    if isinstance(ours, dict):
-        assert {key: check.ours[key] for key in ours} == ours
-    else:
-        assert check.ours == ours
-    answer, remark = holds if isinstance(holds, tuple) else ("yes" if holds else "no", "")
-    assert check.holds == answer and remark in check.remark
-    assert check.claim and check.where
+    check, (ours, answer, *remark) = judged[name], EXPECTED[name]
+    assert ({key: check.ours[key] for key in ours} if isinstance(ours, dict) else check.ours) == ours
+    assert check.holds == answer and "".join(remark) in check.remark and check.claim and check.where
     json.dumps([check.stated, check.ours, check.holds])  # plain values
 
 
 def test_checks_follow_the_scores_not_the_paper(table):
-    better = changed(table, OURS, table.scores[[BASE, ORIGINAL]].max(axis=1) * 1.2)
-    judged = {check.name: check for check in checks(better)}
-    assert judged["significantly_improves"].holds == "yes" and judged["consistently"].ours["lower"] == 0
-    assert judged["matches_or_surpasses"].ours["reproduced, as printed"] == 26
-    assert judged["matches_or_surpasses"].holds == "no"  # 26 is not 23 either
-    assert judged["harmony_mean"].holds == "no"
-    worse = changed(table, OURS, table.scores["simple"])
-    judged = {check.name: check for check in checks(worse)}
-    assert judged["state_of_the_art"].holds == "no" and judged["unleash_potentials"].holds == "no"
-    assert judged["significantly_improves"].holds == "open" and judged["gain_in_mean"].holds == "no"
+    def judge(tried):
+        return {check.name: check for check in checks(tried)}
+
+    better = judge(changed(table, OURS, table.scores[[BASE, ORIGINAL]].max(axis=1) * 1.2))
+    assert better["significantly_improves"].holds == "yes" and better["consistently"].ours["lower"] == 0
+    assert better["matches_or_surpasses"].ours["reproduced, as printed"] == 26
+    assert better["matches_or_surpasses"].holds == better["harmony_mean"].holds == "no"  # 26 is not 23 either
+    worse = judge(changed(table, OURS, table.scores["simple"]))
+    assert worse["significantly_improves"].holds == "open"
+    assert {worse[name].holds for name in ("state_of_the_art", "unleash_potentials", "gain_in_mean")} == {"no"}
     printed = table.printed.copy()
     printed.loc["median", "iris"] = "30%"
-    spoiled = {check.name: check for check in checks(Table(table.scores, printed))}
-    assert spoiled["other_aggregates"].ours == 13 and spoiled["other_aggregates"].holds == "no"
+    spoiled = judge(Table(table.scores, printed))["other_aggregates"]
+    assert spoiled.ours == 13 and spoiled.holds == "no"
 
 
 DAMAGES = {
@@ -206,26 +203,21 @@ DAMAGES = {
     "a game twice": (lambda text: text.replace("Hero,", "Krull,"), "row 'Krull' stands twice"),
     "no range": (lambda text: text.replace("Boxing,0,12", "Boxing,0,0"), "row 'Boxing': human is not more than 1"),
     "empty": (lambda text: "", "not a CSV table"),
+    "binary": (lambda text: "\xff\xfe\x00game", "not a CSV table"),
+    "missing": (None, "no such table"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_table_is_one_line_and_status_2(tmp_path, capsys, damage):
     spoil, message = DAMAGES[damage]
-    text = TABLE.read_text()
-    (tmp_path / "odd.csv").write_text(spoil(text))
-    assert spoil(text) != text
-    words = ["--table", str(tmp_path / "odd.csv"), "--results", str(tmp_path), "--out", str(tmp_path)]
+    text, path = TABLE.read_text(), tmp_path / "odd.csv"
+    if spoil:
+        path.write_text(spoil(text), "latin-1")
+        assert spoil(text) != text
+    words = ["--table", str(path), "--results", str(tmp_path), "--out", str(tmp_path)]
     refused(capsys, atari_table.main, words, message, "odd.csv")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.csv"]
-
-
-def test_binary_and_missing_tables_are_refused(tmp_path):
-    (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00game")
-    with pytest.raises(TableError, match="not a CSV table"):
-        atari.read_table(tmp_path / "odd.csv")
-    with pytest.raises(TableError, match="no such table"):
-        atari.read_table(tmp_path / "none.csv")
+    assert list(tmp_path.iterdir()) == ([path] if spoil else [])
 
 
 def test_command_writes_a_valid_result_and_draws_it_without_torch(tmp_path, capsys, table):
