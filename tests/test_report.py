@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis import report
-from analysis.ledger.report import page, texts, values
+from analysis.ledger.report import page, texts
 from analysis.report import BEGIN, END, Report
 from analysis.results import comparisons
 from analysis.results.schema import SHIPPED, load, save
@@ -134,18 +134,18 @@ def test_numbers_are_written_with_digits_signs_and_what_is_shown():
     assert texts.interval(span._asdict(), 2, True) == "+0.58 [+0.45, +0.74]"
     assert texts.interval({"mean": 1.0, "low": None, "high": None}, 1) == "1.0"
     assert texts.percent(span) == "58 % [45, 74]"
-    assert texts.gap(values.Difference(span), 1) == "**+0.6 [+0.5, +0.7]**"
-    assert texts.gap(values.Difference(span, Interval(0.6, -0.1, 1.2)), 1) == "+0.6 [+0.5, +0.7] [-0.1, +1.2]"
+    assert texts.gap(texts.Difference(span), 1) == "**+0.6 [+0.5, +0.7]**"
+    assert texts.gap(texts.Difference(span, Interval(0.6, -0.1, 1.2)), 1) == "+0.6 [+0.5, +0.7] [-0.1, +1.2]"
     assert texts.row("a", 1) == "| a | 1 |" and texts.head("", "b") == "|  | b |\n|---|---|"
 
 
 def test_differences_are_paired_and_shown_if_all_intervals_are_on_one_side():
     online = policies_of([[1, 2, 3], [2, 4, 4]])
-    gap = values.difference(online, "area/return", "w_r=100", "w_r=1")
+    gap = texts.difference(online, "area/return", "w_r=100", "w_r=1")
     assert gap == (seed_interval(np.array([1, 2, 1])), None) and gap.sign == 0
-    assert values.each(online, "area/return", "w_r=100", "w_r=1") == [1, 2, 1]
+    assert texts.each(online, "area/return", "w_r=100", "w_r=1") == [1, 2, 1]
     offline = errors_of([[3, 3.1, 3.2], [1, 1, 1.2]], ["w_r=1", "uw"])
-    gap = values.difference(offline, "window/error", "uw", "w_r=1")
+    gap = texts.difference(offline, "window/error", "uw", "w_r=1")
     assert gap.seeds.high < 0 and gap.sign == gap._replace(episodes=Interval(-2, -3, -1)).sign == -1
     assert gap._replace(episodes=Interval(-2, -3, 0.1)).sign == 0
     assert gap._replace(episodes=Interval(-2, np.nan, np.nan)).sign == 0  # too few episodes for an interval

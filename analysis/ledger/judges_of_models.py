@@ -173,8 +173,7 @@ def regression(files: ResultFiles, kind: str) -> Iterator[Finding]:
                 text = f"{result.attributes['task']}: {_data(result)}; {thing} never moves in these episodes"
                 yield Finding(text, NOT_MEASURED, name, result.attributes["scale"])
                 continue
-            each = ", ".join(f"{m} {show(row[m]['over_seeds'])}" for m in (other, ORIGINAL))
-            text = f"{_data(result)}; {thing} {each}; beside it {beside}"
+            text = f"{_data(result)}; {thing} {_each(row, other)}; beside it {beside}"
             yield judge_difference(name, result, text, stored(row[other], "paired_"), -1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.ledger.judged import judged
 from analysis.ledger.page import headline
-from analysis.ledger.report import runs, texts, values
+from analysis.ledger.report import runs, texts
 from analysis.ledger.verdicts import REPRODUCED, VERDICTS
 from analysis.results import comparisons
 from analysis.results.schema import Result, files_of, load
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 FILTERS = (texts.ends, texts.gap, texts.interval, texts.mean, texts.percent, texts.task, texts.thing, texts.variant)
-FUNCTIONS = (comparisons.mean_of, comparisons.ratio, texts.head, texts.row, values.constant_error, values.difference,
-             values.each, values.end_of, values.noted, values.of_variant, values.variants)  # fmt: skip
+FUNCTIONS = (comparisons.mean_of, comparisons.ratio, texts.constant_error, texts.difference, texts.each, texts.end_of,
+             texts.head, texts.noted, texts.of_variant, texts.row)  # fmt: skip
 CALLS = ("at", "demand", "figure", "headline", "reproduced", "result", "section", "trained", "value", "verdict",
          "verdicts")  # fmt: skip
 
