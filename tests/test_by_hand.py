@@ -86,18 +86,12 @@ def test_losses_of_actor_and_critic_are_equations_7_and_9():
             if t < horizon - 1:
                 actor_terms.append(-reached * (target(t + 1) + 0.3 * entropy[t, i]))
             reached = reached * gamma[t]
-    want_actor, want_critic = torch.stack(actor_terms).mean(), torch.stack(critic_terms).mean()
-    assert actor_loss.item() == pytest.approx(want_actor.item())
-    assert critic_loss.item() == pytest.approx(want_critic.item())
-    for got, want in zip(
-        torch.autograd.grad(actor_loss, [feat, entropy]), torch.autograd.grad(want_actor, [feat, entropy]), strict=True
-    ):
-        torch.testing.assert_close(got, want)
     critic = list(behavior.critic.parameters())
-    for got, want in zip(
-        torch.autograd.grad(critic_loss, critic), torch.autograd.grad(want_critic, critic), strict=True
-    ):
-        torch.testing.assert_close(got, want)
+    for loss, terms, inputs in ((actor_loss, actor_terms, [feat, entropy]), (critic_loss, critic_terms, critic)):
+        expected = torch.stack(terms).mean()
+        assert loss.item() == pytest.approx(expected.item())
+        for got, want in zip(*(torch.autograd.grad(one, inputs) for one in (loss, expected)), strict=True):
+            torch.testing.assert_close(got, want)
 
 
 def test_each_part_has_its_own_rate_and_its_gradient_is_clipped():
@@ -163,7 +157,7 @@ def test_a_terminal_start_has_the_discount_of_the_data():
 
 def test_acting_follows_what_was_done():
     """The filter that acts is told its own actions; it explores by sampling and exploits by the mode."""
-    agent, rssm = smoke(), None
+    agent = smoke()
     rssm = agent.model.rssm
     torch.nn.init.normal_(agent.behavior.actor.output.weight)
     images = np.random.default_rng(0).integers(0, 256, (5, 2, 32, 32, 3), np.uint8)
@@ -216,15 +210,10 @@ def test_heldout_dreams_by_hand(tmp_path, monkeypatch):
     fields = {"image": Field("|u1", (4, 4, 3)), "action": Field("<f4", (2,)), "reward": Field("<f4", ())}
     store = EpisodeStore(tmp_path, fields | {"is_terminal": Field("|b1", ())})
     rng = np.random.default_rng(0)
+    zeros = {"image": np.zeros((rows, 4, 4, 3), np.uint8), "action": np.zeros((rows, 2), np.float32)}
     for _ in range(3):
-        store.append(
-            {
-                "image": np.zeros((rows, 4, 4, 3), np.uint8),
-                "action": np.zeros((rows, 2), np.float32),
-                "reward": rng.normal(size=rows).astype(np.float32),
-                "is_terminal": np.zeros(rows, bool),
-            }
-        )
+        reward = rng.normal(size=rows).astype(np.float32)
+        store.append(zeros | {"reward": reward, "is_terminal": np.zeros(rows, bool)})
     agent = smoke()
 
     def open_loop(batch, context, samples):
@@ -276,22 +265,15 @@ def test_dreams_follow_the_altered_actions(windows, monkeypatch):
     np.testing.assert_allclose(dreams.rewards(agent, windows, 5), windows.rows("action")[:, 5:, 0])
 
 
-class Telling:
-    """A representation that is chosen: the positions themselves, or which episode it is and nothing else."""
-
-    def __init__(self, monkeypatch, windows, of_episode):
-        positions = np.concatenate(list(windows.positions().values()), -1)  # (N, T, D)
-        code = np.eye(len(windows.episodes))[windows.episode][:, None].repeat(positions.shape[1], 1)
-        noise = np.random.default_rng(0).normal(size=(*positions.shape[:2], 3))
-        feat = np.concatenate([code if of_episode else positions, noise], -1).astype(np.float32)
-        found = representation.Features(feat, feat[:, 5:])
-        monkeypatch.setattr(representation, "features", lambda agent, segments, context: found)
-
-
 @pytest.mark.parametrize("of_episode", [False, True])
 def test_probes_read_off_what_is_there_and_are_judged_on_episodes_not_seen(of_episode, windows, monkeypatch):
-    """Which episode it is says where its lever stands, to who has seen the episode: no help with new ones."""
-    Telling(monkeypatch, windows, of_episode)
+    """Features that are the positions, or say which episode it is: that tells nothing of episodes not seen."""
+    positions = np.concatenate(list(windows.positions().values()), -1)  # (N, T, D)
+    code = np.eye(len(windows.episodes))[windows.episode][:, None].repeat(positions.shape[1], 1)
+    unrelated = np.random.default_rng(0).normal(size=(*positions.shape[:2], 3))
+    feat = np.concatenate([code if of_episode else positions, unrelated], -1).astype(np.float32)
+    found = representation.Features(feat, feat[:, 5:])
+    monkeypatch.setattr(representation, "features", lambda agent, segments, context: found)
     errors = representation.regress(None, windows, 5, ProbeConfig(hidden=32, layers=2, updates=300), 1, 3)
     for kind in representation.KINDS:
         constant = np.nanmean(errors[f"constant/{kind}"])

@@ -44,25 +44,18 @@ def test_commands_are_told_from_other_modules(module: str, expected: bool) -> No
     assert runs_as_command(module) is expected
 
 
-def test_documented_python_commands_exist() -> None:
-    for name, text in documents():
-        for module in set(re.findall(r"\bpython3? -m ([A-Za-z_][\w.]*\w)(?!\S*<)", text)):
-            assert runs_as_command(module), f"{name} shows `python -m {module}`, which does not exist"
-
-
-def test_documented_make_targets_exist() -> None:
+def test_what_documents_name_exists() -> None:
+    """Python commands, make targets, and files that are linked to."""
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    missing = []
     for name, text in documents():
-        for target in set(re.findall(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z0-9-]*)", text, re.MULTILINE)):
-            assert target in targets, f"{name} shows `make {target}`, which does not exist"
-
-
-def test_documented_files_exist() -> None:
-    for name, text in documents():
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-            if "://" not in target:
-                path = (ROOT / name).parent / target
-                assert path.exists(), f"{name} links to {target}, which does not exist"
+        modules = set(re.findall(r"\bpython3? -m ([A-Za-z_][\w.]*\w)(?!\S*<)", text))
+        missing += [(name, f"python -m {module}") for module in modules if not runs_as_command(module)]
+        made = set(re.findall(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z0-9-]*)", text, re.MULTILINE))
+        missing += [(name, f"make {target}") for target in made - targets]
+        links = {link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in link}
+        missing += [(name, link) for link in links if not ((ROOT / name).parent / link).exists()]
+    assert missing == []
 
 
 def test_performance_page_quotes_its_file() -> None:
@@ -74,34 +67,36 @@ def test_performance_page_quotes_its_file() -> None:
             if part["floor_s"]:
                 times = f"{part['tuned_s'] * 1e3:.{digits}f} | {part['plain_s'] * 1e3:.{digits}f}"
                 assert f"| {times} | {part['speedup']:.2f} | {part['tuned_s'] / part['floor_s']:.2f} |" in text
-    alone = json.loads((ROOT / "docs/performance_kernels.json").read_text())
+    alone, curves, million = (
+        json.loads((ROOT / f"docs/performance_{name}.json").read_text()) for name in ("kernels", "curves", "replay")
+    )
     for part in (alone["update"], *alone["update"]["parts"].values()):
         if part["tuned_s"] > 1e-3:
             times = " | ".join(f"{part[key] * 1e3:.1f}" for key in ("tuned_s", "same_precision_s", "plain_s"))
             assert f"| {times} | {part['speedup_of_kernels']:.2f} |" in text
     assert all(f" | {ratio:.3f} |" in text for ratio in alone["kernels"].values())
-    assert f"factor of {alone['update']['speedup_of_kernels']:.2f}, and" in text
-    assert f"together {alone['update']['speedup']:.2f}." in text
-    curves = json.loads((ROOT / "docs/performance_curves.json").read_text())["curves"]
-    assert curves["updates"] == 200
+    curves = curves["curves"]
+    assert curves["updates"] == 200 and million["replay"]["steps"] == 1_000_000
     for name in ("float32", "float32_noise"):
         assert f"| {curves[f'{name}_mean']:.1%} | {curves[f'{name}_updates_alike']:.0f} updates |" in text
-    for name in ("bfloat16", "bfloat16_noise"):
-        assert f"| {curves[f'{name}_mean']:.1%} | |" in text
-    million = json.loads((ROOT / "docs/performance_replay.json").read_text())
-    assert million["replay"]["steps"] == 1_000_000
-    assert f"{million['memory']['trainer_peak_mb']:.0f} MiB at most" in text
-    assert f"{1e3 * million['replay']['sample_s']:.0f} ms a batch" in text
-    assert f"{gpu['harmonizers']['share_of_update']:.1%} of an update" in text
-    online = gpu["online"]
-    assert f"{online['steps_per_s']:.0f} environment steps" in text
-    assert f"250,000 steps take {60 * online['hours_of_250000_steps']:.0f} minutes" in text
-    threads, replay, render = measured["threads"], measured["replay"], measured["render"]
-    assert f"{threads['two_runs_advantage']:.2f} times the updates" in text
-    assert f"at most {threads['batched_model_advantage_at_most']:.2f} times" in text
-    assert f"{replay['sample_s'] * 1e3:.1f} ms, {replay['share_of_update']:.1%} of an update" in text
-    assert f"{render['fast_fps']:.0f} / {render['paper_fps']:.1f}, ratio {render['ratio']:.0f}" in text
-    assert f"{measured['harmonizers']['share_of_update']:.2%} of an update" in text
+    threads, replay, render, online = *(measured[name] for name in ("threads", "replay", "render")), gpu["online"]
+    for quoted in (
+        f"factor of {alone['update']['speedup_of_kernels']:.2f}, and",
+        f"together {alone['update']['speedup']:.2f}.",
+        f"| {curves['bfloat16_mean']:.1%} | |",
+        f"| {curves['bfloat16_noise_mean']:.1%} | |",
+        f"{million['memory']['trainer_peak_mb']:.0f} MiB at most",
+        f"{1e3 * million['replay']['sample_s']:.0f} ms a batch",
+        f"{gpu['harmonizers']['share_of_update']:.1%} of an update",
+        f"{online['steps_per_s']:.0f} environment steps",
+        f"250,000 steps take {60 * online['hours_of_250000_steps']:.0f} minutes",
+        f"{threads['two_runs_advantage']:.2f} times the updates",
+        f"at most {threads['batched_model_advantage_at_most']:.2f} times",
+        f"{replay['sample_s'] * 1e3:.1f} ms, {replay['share_of_update']:.1%} of an update",
+        f"{render['fast_fps']:.0f} / {render['paper_fps']:.1f}, ratio {render['ratio']:.0f}",
+        f"{measured['harmonizers']['share_of_update']:.2%} of an update",
+    ):
+        assert quoted in text
 
 
 def test_reproducing_has_the_command_of_every_shipped_result() -> None:

@@ -1,4 +1,4 @@
-"""Result files as a reader sees them who has xarray, pandas or h5py and none of this project's code."""
+"""Result files as who has xarray, pandas or h5py alone sees them, and shipped ones as the present code makes them."""
 
 import io
 import json
@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import xarray
 
-from analysis.results import comparisons
-from analysis.results.schema import SHIPPED, ResultError, load, save
+from analysis import finding3, loss_scales, reward_mse, state_regression
+from analysis.results import comparisons, kinds_of_dreams, wrong_dreams
+from analysis.results.schema import SHIPPED, ResultError, _without_nan, load, save
 from analysis.results.variables import LABELS
 from tests.made_up import result, span
 from tests.test_project import ROOT
@@ -51,6 +52,7 @@ def test_examples_of_the_page_run_as_they_stand(number, tmp_path):
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.h5")), ids=lambda path: path.stem)
 def test_xarray_opens_every_shipped_result(path):
     mine = load(path)
+    assert path.stat().st_size < 1_000_000
     with xarray.open_dataset(path) as found:
         assert found.attrs["schema_version"] == 2 and json.loads(found.attrs["config"]) == mine.config
         assert "variant" in found.dims
@@ -159,3 +161,47 @@ def test_odd_results_come_back_as_they_were(name, tmp_path):
         ]
     with xarray.open_datatree(path) as tree:
         assert tree.attrs["task"] == "lever_pull"
+
+
+FINAL = {
+    "finding1": comparisons.final_intervals,
+    "coefficients": comparisons.final_intervals,
+    "ablations": comparisons.final_intervals,
+    "multitask": comparisons.final_intervals,
+    "loss_scales": loss_scales.final,
+    "finding2": kinds_of_dreams.frequencies,
+    "finding3": finding3.final,
+    "counterfactual": wrong_dreams.intervals,
+    "state_regression": state_regression.intervals,
+    "reward_mse": reward_mse.intervals,
+}
+
+
+def leaves(notes, where=""):
+    """The numbers and words of notes by where they stand in them."""
+    if not isinstance(notes, dict | list) or not notes:
+        return {where: notes}
+    items = notes.items() if isinstance(notes, dict) else enumerate(notes)
+    return {place: leaf for name, inner in items for place, leaf in leaves(inner, f"{where}/{name}").items()}
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.h5")), ids=lambda path: path.stem)
+def test_notes_follow_from_the_arrays(path):
+    """The same words, and the same numbers but for the last digits that a processor decides."""
+    result = load(path)
+    study = result.attributes["study"]
+    if study == "atari_table":  # its checks are computed again in test_atari_table
+        return
+    tables = {"final": FINAL[study]} | comparisons.TABLES
+    made = json.loads(json.dumps(_without_nan({name: table(result) for name, table in tables.items()})))
+    found, kept = leaves(made), leaves({name: result.notes[name] for name in tables})
+    expected = {k: pytest.approx(v, rel=1e-6, abs=1e-9) if isinstance(v, float) else v for k, v in kept.items()}
+    assert found.keys() == expected.keys()
+    assert {name: leaf for name, leaf in found.items() if leaf != expected[name]} == {}
+
+
+def test_a_regression_read_back_prints_each_object_beside_its_own_constant():
+    found = load(SHIPPED / "state_regression_unseen_lever_pull_cpu.h5")
+    printed = state_regression.lines(found)
+    for name, best in zip(found.axes["object"], found.values("constant/posterior").mean((0, 1, 2)), strict=True):
+        assert any(f" {name:<8} constant {best:.3g};" in line for line in printed)
