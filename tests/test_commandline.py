@@ -36,12 +36,6 @@ def test_help_wraps_each_text_at_the_width_alone(capsys):
     assert not {"nowhere.", "How deep it goes, in layers,"} & set(lines)
 
 
-def test_words_of_a_command_line_are_those_it_is_parsed_from():
-    words = ["--depth", "3"]
-    assert commandline.to_args(commandline.parse(Inner, words, "job")) == words
-    assert commandline.to_args(Inner()) == []
-
-
 @dataclass(frozen=True)
 class Numbers:
     seeds: tuple[int, ...] | None = None
@@ -71,6 +65,7 @@ class Numbers:
 def test_lists_of_numbers_take_spaces_commas_and_ranges(words, found):
     read = commandline.parse(Numbers, words.split(), "job")
     assert read == found and commandline.parse(Numbers, commandline.to_args(read), "job") == found
+    assert commandline.to_args(Numbers()) == [] and commandline.to_args(Numbers(count=3)) == ["--count", "3"]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +86,7 @@ def test_lists_of_numbers_take_spaces_commas_and_ranges(words, found):
         ("--count 1,2", "'1,2'"),
         ("--count १२", "'१२'"),
         ("--level low", "'low'"),
+        ("--weigths 1", "--weights"),  # the nearest
     ],
 )
 def test_what_is_no_number_is_refused_in_one_short_line(words, named, capsys):
@@ -99,10 +95,3 @@ def test_what_is_no_number_is_refused_in_one_short_line(words, named, capsys):
     said = capsys.readouterr().err
     assert stop.value.code == 2 and said.count("\n") == 1 and len(said) < 160
     assert words.split()[0] in said and named in said
-
-
-def test_a_flag_that_is_misspelled_is_named_with_the_nearest(capsys):
-    with pytest.raises(SystemExit):
-        commandline.parse(Numbers, ["--weigths", "1"], "job")
-    said = capsys.readouterr().err
-    assert "--weigths" in said and "--weights" in said and len(said) < 160

@@ -37,6 +37,17 @@ def train_on(folder, *flags):
     return status(train, words)
 
 
+def refused_by_both(folder, capsys):
+    """The line that both commands end with; nothing is trained."""
+    said = []
+    for command in (lambda: status(validate.main, [str(folder)]), lambda: train_on(folder)):
+        assert command() == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1] and said[0].count("\n") == 1 and str(folder) in said[0]
+    assert not (folder.parent / "run").exists()
+    return said[0]
+
+
 def put(name, values, episode=0, at=slice(None)):
     """A change of one field of one episode: the whole of it, or some entries."""
 
@@ -111,12 +122,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_is_refused_by_both(case, buffer, tmp_path, capsys):
     change, named = REFUSED[case]
-    folder, said = handmade(buffer, tmp_path / "b", change), []
-    for command in (lambda: status(validate.main, [str(folder)]), lambda: train_on(folder)):
-        assert command() == 2
-        said.append(capsys.readouterr().err)
-    assert said[0] == said[1] and said[0].count("\n") == 1 and named in said[0] and str(folder) in said[0]
-    assert not (tmp_path / "run").exists()
+    assert named in refused_by_both(handmade(buffer, tmp_path / "b", change), capsys)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +135,7 @@ def test_frames_and_actions_are_the_tasks(shape, actions, buffer, tmp_path, caps
             episode |= {"image": np.zeros((51, *shape), np.uint8), "actions": np.zeros((50, actions), np.float32)}
 
     spec = {"image": shape, "action": {"kind": "continuous", "dim": actions}, "time_limit": 50}
-    folder, said = handmade(buffer, tmp_path / "b", change, spec=spec), []
-    for command in (lambda: status(validate.main, [str(folder)]), lambda: train_on(folder)):
-        assert command() == 2
-        said.append(capsys.readouterr().err)
-    assert said[0] == said[1] and said[0].count("\n") == 1 and str(folder) in said[0]
-    assert not (tmp_path / "run").exists()
+    refused_by_both(handmade(buffer, tmp_path / "b", change, spec=spec), capsys)
 
 
 @pytest.mark.parametrize("side", [48, 84])

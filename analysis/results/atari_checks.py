@@ -9,6 +9,7 @@ The sentences are in ``atari_checks.toml``. The rules:
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -186,16 +187,6 @@ def _follows(table: Table, name: str, column: str) -> bool:
     return low - half <= stated <= high + half
 
 
-@_check
-def harmony_mean(table: Table) -> Answer:
-    return _aggregate(table, "mean")
-
-
-@_check
-def harmony_median(table: Table) -> Answer:
-    return _aggregate(table, "median")
-
-
 def _aggregate(table: Table, name: str) -> Answer:
     low, high = rounding_range(table, name, OURS)
     ours = {
@@ -203,6 +194,9 @@ def _aggregate(table: Table, name: str) -> Answer:
         "their rounding allows": f"{100 * low:.1f} to {100 * high:.1f}",
     }
     return _points(percent(table.printed.at[name, OURS])[0]), ours, _follows(table, name, OURS)
+
+
+_CHECKS |= {f"harmony_{name}": functools.partial(_aggregate, name=name) for name in atari.PRINTED}
 
 
 @_check
