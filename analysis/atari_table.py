@@ -87,11 +87,11 @@ def check_same(path: Path, found: Result) -> None:
         held = load(path)
     except ResultError as error:
         raise ResultError(f"{error}; {REMEDY}") from None
-    for name, axis in found.axes.items():
-        if not np.array_equal(held.axes.get(name, []), axis):
-            raise ConfigError(f"{path}: holds a result of a table with another list of {name}s; {REMEDY}")
-    for name in ("score", "random", "human", *(f"{name}_printed" for name in PRINTED)):
-        if name not in held.data or not np.array_equal(held.values(name), found.values(name), equal_nan=True):
+    names = ("score", "random", "human", *(f"{name}_printed" for name in PRINTED))
+    both = {name: (held.data.get(name, ((), []))[1], found.values(name)) for name in names}
+    lists = {f"list of {name}s": (held.axes.get(name, []), axis) for name, axis in found.axes.items()}
+    for name, (before, now) in (lists | both).items():
+        if not np.array_equal(before, now):
             raise ConfigError(f"{path}: holds a result of a table with another {name}; {REMEDY}")
 
 

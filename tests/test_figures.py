@@ -22,7 +22,7 @@ from figures.page import FIGURES, PAPER
 from figures.shared import forest, marks, style, words, wrong_dreams
 from hdream_core.balancers import analytic_weight
 from tests.test_project import LIGHT
-from tests.test_shipped import FINAL
+from tests.test_reading import FINAL
 
 # Of hdream_core a figure needs what reads result files without trust and command lines; none needs torch or mujoco.
 FREE = (

@@ -117,21 +117,17 @@ def verdict(intervals: Sequence[Interval], want: int, seeds: int, margin: float 
         seeds: number of training seeds.
         margin: 0 for "better"; above 0 for "no worse by more than this", or for "similar".
     """
-    if seeds < FEWEST_SEEDS or not all(known(interval.low) and known(interval.high) for interval in intervals):
-        return NOT_SHOWN
-    if want == 0:
-        return range_verdict(intervals, -margin, margin)
-    oriented = [sorted((want * interval.low, want * interval.high)) for interval in intervals]
-    if all(low > -margin for low, _ in oriented):
-        return REPRODUCED
-    return NOT_REPRODUCED if all(high < -margin for _, high in oriented) else NOT_SHOWN
+    low, high = -np.inf if want < 0 else -margin, np.inf if want > 0 else margin
+    return range_verdict(intervals, low, high, seeds)
 
 
-def range_verdict(intervals: Sequence[Interval], low: float, high: float) -> str:
+def range_verdict(intervals: Sequence[Interval], low: float, high: float, seeds: int) -> str:
     """Returns the verdict on a value that the claim puts between ``low`` and ``high``.
 
     It is reproduced if all intervals lie in the range, and not reproduced if all lie on one side of it.
     """
+    if seeds < FEWEST_SEEDS or not all(known(interval.low) and known(interval.high) for interval in intervals):
+        return NOT_SHOWN
     if all(low < interval.low and interval.high < high for interval in intervals):
         return REPRODUCED
     below, above = all(i.high < low for i in intervals), all(i.low > high for i in intervals)
@@ -182,6 +178,5 @@ def _ends(interval: Interval) -> str:
 
 def judge_range(name: str, result: Result, text: str, value: Interval, low: float, high: float) -> Finding:
     """Returns the finding on a value that the claim puts between ``low`` and ``high``."""
-    enough = len(result.axes["seed"]) >= FEWEST_SEEDS and known(value.low) and known(value.high)
-    decided = range_verdict([value], low, high) if enough else NOT_SHOWN
+    decided = range_verdict([value], low, high, len(result.axes["seed"]))
     return Finding(f"{result.attributes['task']}: {text}", decided, name, result.attributes["scale"], value)

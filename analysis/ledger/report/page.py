@@ -119,13 +119,7 @@ class Page:
     def _label(self, files: str) -> str:
         """What a row of the ledger was measured on."""
         found = [self.results.load(file.removesuffix(".h5")) for file in files.split(", ") if file.endswith(".h5")]
-        return " and ".join(self._place(result) for result in found if "seed" in result.axes)
-
-    @staticmethod
-    def _place(result: Result) -> str:
-        a, data = result.attributes, result.notes.get("protocol", {}).get("data", "")
-        return " ".join(filter(None, (texts.task(a["task"]), "unseen" if data == "unseen" else "",
-                                      "" if a["preset"] == "cpu" else f"at preset {a['preset']}")))  # fmt: skip
+        return " and ".join(_place(result) for result in found if "seed" in result.axes)
 
     def figure(self, title: str, *file: str) -> str:
         """Shows a study's figure, and says at which scale it was measured."""
@@ -146,6 +140,13 @@ class Page:
         """Counts the claims of a kind that every result reproduces."""
         rows = self.results.ledger()
         return int((rows["verdict"] == REPRODUCED)[rows["kind"] == kind].groupby(rows["name"]).all().sum())
+
+
+def _place(result: Result) -> str:
+    """The task, the data if they are unseen, and the preset unless it is the common one."""
+    task, preset = result.attributes["task"], result.attributes["preset"]
+    unseen = " unseen" if result.notes.get("protocol", {}).get("data") == "unseen" else ""
+    return texts.task(task) + unseen + ("" if preset == "cpu" else f" at preset {preset}")
 
 
 def _counted(some: pd.Series, of: pd.Series) -> list[str]:

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from analysis.ledger.report import texts
 from analysis.results.schema import Result
-
-
-class Kind(NamedTuple):
-    """What runs of one kind have in common."""
-
-    task: str
-    mode: str
-    preset: str
-    scale: str
-    seeds: int
-    steps: int
 
 
 def table(results: Mapping[str, Result]) -> list[list[str]]:
@@ -28,28 +16,30 @@ def table(results: Mapping[str, Result]) -> list[list[str]]:
     Args:
         results: by the name of the file, without its suffix; what no runs are behind stays out, as do tests.
     """
-    kinds: dict[Kind, dict[str, Result]] = {}
+    kinds: dict[tuple, dict[str, Result]] = {}
     for name, result in results.items():
         a = result.attributes
         if result.config and a["preset"] != "smoke":
             steps = max(config["train"]["steps"] for config in result.config.values())
-            kind = Kind(a["task"], a["mode"], a["preset"], a["scale"], len(result.axes["seed"]), steps)
+            kind = a["task"], a["mode"], a["preset"], a["scale"], len(result.axes["seed"]), steps
             kinds.setdefault(kind, {})[name] = result
-    order = [*texts.NAMES, *(kind.task for kind in kinds)]
-    return [_row(kind, kinds[kind]) for kind in sorted(kinds, key=lambda kind: order.index(kind.task))]
+    order = [*texts.NAMES, *(kind[0] for kind in kinds)]
+    return [_row(*kind, kinds[kind]) for kind in sorted(kinds, key=lambda kind: order.index(kind[0]))]
 
 
-def _row(kind: Kind, some: Mapping[str, Result]) -> list[str]:
-    files = f"*_{kind.task}_{kind.preset}" if len(some) > 1 else next(iter(some))
-    name = texts.NAMES.get(kind.task, texts.task(kind.task))
-    return [name, kind.mode, kind.scale, str(kind.seeds), _length(kind, [*some.values()]), f"`{files}.h5`"]
+def _row(
+    task: str, mode: str, preset: str, scale: str, seeds: int, steps: int, some: Mapping[str, Result]
+) -> list[str]:
+    files = f"*_{task}_{preset}" if len(some) > 1 else next(iter(some))
+    name = texts.NAMES.get(task, texts.task(task))
+    return [name, mode, scale, str(seeds), _length(steps, [*some.values()]), f"`{files}.h5`"]
 
 
-def _length(kind: Kind, some: list[Result]) -> str:
-    """How many updates a run had, or where it was cut off."""
+def _length(steps: int, some: list[Result]) -> str:
+    """How many updates a run of so many steps had, or where it was cut off."""
     if not all(result.attributes.get("complete", True) for result in some):
-        return f"cut off at {max(int(result.axes['log_step'][-1]) for result in some):,} of {kind.steps:,} steps"
+        return f"cut off at {max(int(result.axes['log_step'][-1]) for result in some):,} of {steps:,} steps"
     logged = [result.values("updates") for result in some if "updates" in result.data]
     done = [int(np.nanmax(updates)) for updates in logged if np.isfinite(updates).any()]
     every = max(config["train"]["train_every"] for config in some[0].config.values())
-    return f"{max(done, default=kind.steps // every):,}"
+    return f"{max(done, default=steps // every):,}"
