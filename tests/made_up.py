@@ -47,15 +47,12 @@ def of(study, data, axes=(), methods=("w_r=1", "w_r=100"), seeds=3, final=None, 
 
 def errors_of(errors, methods, study="multitask"):
     """A made-up result of reward errors, ``(method, seed)``, alike in all of ten episodes but for noise."""
-    found = policies_of(np.zeros(np.shape(errors)), methods, "offline")
-    found.attributes["study"] = study
-    found.axes["window"] = np.arange(60)
     noise = np.random.default_rng(0).normal(0, 0.01, 60)
-    found.data = {
+    data = {
         "window/episode": (("window",), np.repeat(np.arange(10), 6).astype(float)),
         "window/error": (("method", "seed", "window"), np.asarray(errors, float)[..., None] + noise),
     }
-    return found
+    return of(study, data, {"window": np.arange(60)}, methods, np.shape(errors)[1])
 
 
 def span(low, high):

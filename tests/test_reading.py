@@ -163,11 +163,7 @@ def test_odd_results_come_back_as_they_were(name, tmp_path):
         assert tree.attrs["task"] == "lever_pull"
 
 
-FINAL = {
-    "finding1": comparisons.final_intervals,
-    "coefficients": comparisons.final_intervals,
-    "ablations": comparisons.final_intervals,
-    "multitask": comparisons.final_intervals,
+FINAL = dict.fromkeys(("finding1", "coefficients", "ablations", "multitask"), comparisons.final_intervals) | {
     "loss_scales": loss_scales.final,
     "finding2": kinds_of_dreams.frequencies,
     "finding3": finding3.final,

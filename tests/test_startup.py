@@ -118,12 +118,15 @@ def test_a_package_lists_its_commands(package):
             assert command.text and line.endswith(command.text) and command.item in line
 
 
-def test_tasks_presets_and_methods_are_listed_on_the_command_line():
-    def said(*words, status=0):
-        done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
-        assert done.returncode == status
-        return " ".join((done.stdout + done.stderr).split())
+def said(*words, status=0):
+    """What a command prints, on one long line."""
+    wide = os.environ | {"COLUMNS": "1000"}
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, env=wide)
+    assert done.returncode == status
+    return " ".join((done.stdout + done.stderr).split())
 
+
+def test_tasks_presets_and_methods_are_listed_on_the_command_line():
     listed = set(said("hdream_core.tasks").replace(",", " ").replace(";", " ").split())
     assert listed >= {*envs.tasks(), *METHODS, *presets_for("mini_lever"), *presets_for("lever_pull")}
     told = said("analysis.finding1", "--help")
@@ -136,10 +139,9 @@ def test_tasks_presets_and_methods_are_listed_on_the_command_line():
 
 def test_sizes_in_the_help_are_those_of_the_table():
     for name in ("counterfactual", "state_regression", "reward_mse", "loss_scales"):
-        command = [sys.executable, "-m", f"analysis.{name}", "--help"]
-        said = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "1000"})
+        told = said(f"analysis.{name}", "--help")
         for by in importlib.import_module(f"analysis.{name}").SIZES.values():
-            assert ", ".join(f"{size} for {preset}" for preset, size in by.items()) in " ".join(said.stdout.split())
+            assert ", ".join(f"{size} for {preset}" for preset, size in by.items()) in told
 
 
 # Stands for an environment without the extras: what they bring cannot be found.

@@ -129,7 +129,7 @@ def markdown(rows: pd.DataFrame, data: str = DATA) -> str:
         "rules": rules,
         "changed_claims": [_claim(claim, data, rules) for _, claim in other],
     }
-    return _environment(data).get_template("claims.md.jinja").render(_common(rows) | values)
+    return _fill("claims.md.jinja", data, _common(rows) | values)
 
 
 def _claim(claim: pd.DataFrame, data: str, rules: Mapping[str, int]) -> dict[str, Any]:
@@ -174,8 +174,7 @@ def browser_page(rows: pd.DataFrame, data: str = DATA, figures: Collection[str] 
         "verdicts": dict.fromkeys(rows["verdict"]),
         "scales": dict.fromkeys(rows["scale"].replace("", "-")),
     }
-    common = _common(rows)
-    return _environment(data).get_template("claims.html.jinja").render(common | values | {"how": (*HOW, *MARKS)})
+    return _fill("claims.html.jinja", data, _common(rows) | values | {"how": (*HOW, *MARKS)})
 
 
 def _common(rows: pd.DataFrame) -> Mapping[str, Any]:
@@ -183,20 +182,26 @@ def _common(rows: pd.DataFrame) -> Mapping[str, Any]:
     return about | {"how": HOW, "marks": MARKS, "details": DETAILS}
 
 
-def _environment(data: str) -> jinja2.Environment:
+def environment(folder: Path) -> jinja2.Environment:
+    """Returns what fills the templates of a folder; an unknown name in one is an error, and HTML is escaped."""
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=lambda name: name.endswith(".html.jinja"),
         undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.do"],
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"emphasis": _emphasis, "stem": lambda name: Path(name).stem}
-    environment.filters["address"] = lambda name: address(name, data)
-    return environment
+
+
+def _fill(template: str, data: str, values: Mapping[str, Any]) -> str:
+    filling = environment(Path(__file__).parent)
+    filling.filters |= {"emphasis": _emphasis, "stem": lambda name: Path(name).stem}
+    filling.filters["address"] = lambda name: address(name, data)
+    return filling.get_template(template).render(values)
 
 
 def _emphasis(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.ledger.judged import judged
-from analysis.ledger.page import headline
+from analysis.ledger.page import environment, headline
 from analysis.ledger.report import runs, texts
 from analysis.ledger.verdicts import REPRODUCED, VERDICTS
 from analysis.results import comparisons
@@ -167,21 +167,14 @@ def render(template: str, page: Page) -> str:
     """
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        extensions=["jinja2.ext.do"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {function.__name__: function for function in FILTERS}
-    environment.globals |= {function.__name__: function for function in FUNCTIONS}
-    environment.globals |= {name: getattr(page, name) for name in CALLS}
-    environment.globals |= {"names": texts.NAMES, "meta": tuple(texts.NAMES)[:3]}
-    environment.globals |= {"balanced": {task: task_facts(task).balanced for task in texts.NAMES}}
+    filling = environment(FOLDER)
+    filling.filters |= {function.__name__: function for function in FILTERS}
+    filling.globals |= {function.__name__: function for function in FUNCTIONS}
+    filling.globals |= {name: getattr(page, name) for name in CALLS}
+    filling.globals |= {"names": texts.NAMES, "meta": tuple(texts.NAMES)[:3]}
+    filling.globals |= {"balanced": {task: task_facts(task).balanced for task in texts.NAMES}}
     with untrusted.expecting(page, ReportError):
         try:
-            return environment.get_template(template).render()
+            return filling.get_template(template).render()
         except jinja2.UndefinedError as error:
             raise ReportError(f"{page}: {error}") from error

@@ -23,16 +23,13 @@ def table(results: Mapping[str, Result]) -> list[list[str]]:
             steps = max(config["train"]["steps"] for config in result.config.values())
             kind = a["task"], a["mode"], a["preset"], a["scale"], len(result.axes["seed"]), steps
             kinds.setdefault(kind, {})[name] = result
-    order = [*texts.NAMES, *(kind[0] for kind in kinds)]
-    return [_row(*kind, kinds[kind]) for kind in sorted(kinds, key=lambda kind: order.index(kind[0]))]
-
-
-def _row(
-    task: str, mode: str, preset: str, scale: str, seeds: int, steps: int, some: Mapping[str, Result]
-) -> list[str]:
-    files = f"*_{task}_{preset}" if len(some) > 1 else next(iter(some))
-    name = texts.NAMES.get(task, texts.task(task))
-    return [name, mode, scale, str(seeds), _length(steps, [*some.values()]), f"`{files}.h5`"]
+    order, rows = [*texts.NAMES, *(kind[0] for kind in kinds)], []
+    for kind in sorted(kinds, key=lambda kind: order.index(kind[0])):
+        task, mode, preset, scale, seeds, steps = kind
+        files = f"*_{task}_{preset}" if len(kinds[kind]) > 1 else next(iter(kinds[kind]))
+        name, length = texts.NAMES.get(task, texts.task(task)), _length(steps, [*kinds[kind].values()])
+        rows.append([name, mode, scale, str(seeds), length, f"`{files}.h5`"])
+    return rows
 
 
 def _length(steps: int, some: list[Result]) -> str:
