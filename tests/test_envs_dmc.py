@@ -62,9 +62,6 @@ def test_a_suite_of_its_own_refuses_too():
         make("dmc_cheeta_run")
 
 
-# ---- episodes
-
-
 @every_task
 def test_rewards_and_states_are_dm_controls_own(task):
     """The wrapping changes nothing: dm_control's own environment, seeded alike, plays the same episode to its end."""
@@ -98,9 +95,6 @@ def test_actions_are_scaled_to_the_actuators():
         np.testing.assert_allclose(env._data.ctrl, env._model.actuator_ctrlrange[:, bound], rtol=1e-12)
 
 
-# ---- states
-
-
 def test_a_restored_state_ends_when_its_episode_does():
     env, other = (make("dmc_walker_run", size=8, action_repeat=99) for _ in range(2))
     env.reset()
@@ -108,9 +102,6 @@ def test_a_restored_state_ends_when_its_episode_does():
     other.restore_state(env.save_state())
     *_, truncated, info = other.step(np.zeros(6))
     assert truncated and info["env_steps"] == 10
-
-
-# ---- frames
 
 
 @every_task

@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
     pytest.mark.filterwarnings("default"),  # the compiler's own
 ]
-SIZE, ACTION = 64, 4
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +37,18 @@ def curves(updates, method="dreamerv2", **changes):
     config = make_config("lever_pull", "quick", method, {"behavior.starts": None, "train.batch": 4} | changes)
     torch.manual_seed(0)
     agent = DreamerV2(config, METAWORLD)
-    batch = random_batch(config.train.batch, config.train.length, METAWORLD)
     torch.manual_seed(1)
+    found, _, update = learn(agent, updates)
+    return found, agent, update
+
+
+def learn(agent, updates):
+    """Losses of an agent's next updates, ``(updates, losses)``, their names, and its captured update."""
+    batch = random_batch(agent.config.train.batch, agent.config.train.length, METAWORLD)
     update = capture(agent.update, agent.device, agent.capturable)
     rows = [update(batch) for _ in range(updates)]
     names = [name for name in rows[0] if name.startswith(LOGGED)]
-    return np.array([[row[name].item() for name in names] for row in rows]), agent, update
+    return np.array([[row[name].item() for name in names] for row in rows]), names, update
 
 
 @pytest.mark.parametrize("method", ["dreamerv2", "harmony", "dwa", "nashmtl"])
@@ -80,7 +85,7 @@ def test_a_replay_draws_new_numbers_and_sees_new_inputs():
 def test_captured_actions_follow_the_seed():
     config = make_config("lever_pull", "quick")
     agent = DreamerV2(config, METAWORLD)
-    images = np.random.default_rng(0).integers(0, 256, (12, 1, SIZE, SIZE, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, *METAWORLD.image), np.uint8)
 
     def play():
         torch.manual_seed(3)
@@ -104,12 +109,8 @@ def test_captured_training_goes_on_from_a_checkpoint():
     again = DreamerV2(agent.config, METAWORLD)
     again.load_training_state(state)
     torch.cuda.set_rng_state(rng)
-    batch = random_batch(agent.config.train.batch, agent.config.train.length, METAWORLD)
-    update = capture(again.update, again.device, again.capturable)
-    rows = [update(batch) for _ in range(more)]
+    found, names, update = learn(again, more)
     assert again.updates == updates + more and update._graphs
-    names = [name for name in rows[0] if name.startswith(LOGGED)]
-    found = np.array([[row[name].item() for name in names] for row in rows])
     # The libraries' sums are not in a fixed order on a GPU, so the rest is nearly that of the whole run.
     for name in ("loss/observation", "loss/reward", "loss/dynamics"):
         at = names.index(name)
@@ -153,7 +154,7 @@ def test_an_async_player_acts_with_the_weights_of_its_last_refresh():
     batch = random_batch(config.train.batch, config.train.length, METAWORLD)
     update = capture(agent.update, agent.device, agent.capturable)
     beside = AsyncPlayer(agent.player, agent.device, seed=5)
-    image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+    image = np.zeros((1, *METAWORLD.image), np.uint8)
     state = None
     for _ in range(10):
         beside.refresh()

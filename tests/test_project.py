@@ -36,9 +36,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
-# ---- imports
-
-
 def imported_modules(source: str, package: str) -> set[str]:
     """Absolute names of the modules that `source`, a module of `package`, imports anywhere in its text."""
     names = set()
@@ -143,9 +140,6 @@ def test_every_package_is_installed_and_documented() -> None:
     for name, path in here.items():
         module = importlib.import_module(name)
         assert module.__doc__ and Path(str(module.__file__)).resolve() == path, f"another {name} shadows this one"
-
-
-# ---- requirements
 
 
 def by_name(requirements: list[str]) -> dict[str, Requirement]:
