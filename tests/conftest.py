@@ -74,17 +74,3 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(style, "save", keep)
     return kept
-
-
-COUNTED = {"kills": "kills survived", "damaged": "damaged files read or refused", "inputs": "bad inputs refused"}
-
-
-def pytest_terminal_summary(terminalreporter):
-    """What the fault tests (``test_faults``, ``test_damaged``, ``test_inputs``) went through, summed up."""
-    sums = dict.fromkeys(COUNTED, 0)
-    for report in terminalreporter.stats.get("passed", []):
-        for name, value in report.user_properties if report.when == "call" else ():
-            if name in sums:
-                sums[name] += value
-    if any(sums.values()):
-        terminalreporter.write_line("faults: " + ", ".join(f"{sums[name]} {what}" for name, what in COUNTED.items()))

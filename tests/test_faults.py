@@ -52,7 +52,7 @@ def killed(work, seconds: float | None = None) -> bool:
     return child.exitcode != 0
 
 
-def survive(work, kills: int, longest: float, rng: random.Random, check=lambda: None, finished=lambda: None) -> int:
+def survive(work, kills: int, longest: float, rng: random.Random, check=lambda: None, finished=lambda: None) -> None:
     """Starts ``work`` again and again, killed at random points, until it was killed ``kills`` times, then lets it end.
 
     ``check`` is called after each start, ``finished`` whenever the work came to its end; where nothing is left to do
@@ -71,15 +71,11 @@ def survive(work, kills: int, longest: float, rng: random.Random, check=lambda: 
     assert not killed(work)
     check()
     finished()
-    return hits
 
 
 def same_files(ours: Path, theirs: Path, names) -> None:
     for name in names:
         assert filecmp.cmp(ours / name, theirs / name, shallow=False), name
-
-
-# -- kills -----------------------------------------------------------------------------------------------------------
 
 
 def settings(mode: str, buffer: Path):
@@ -90,7 +86,7 @@ def settings(mode: str, buffer: Path):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_training_killed_anywhere_ends_the_same(mode, buffer, tmp_path, rng, record_property):
+def test_training_killed_anywhere_ends_the_same(mode, buffer, tmp_path, rng):
     config = settings(mode, buffer)
     start = time.monotonic()
     train(config, tmp_path / "whole")
@@ -104,11 +100,10 @@ def test_training_killed_anywhere_ends_the_same(mode, buffer, tmp_path, rng, rec
         shutil.rmtree(tmp_path / "killed")
 
     # Long enough to reach the next checkpoint now and then, short enough not to be done after a few.
-    kills = survive(lambda: train(config, tmp_path / "killed"), 40, whole / 4, rng, finished=finished)
-    record_property("kills", kills)
+    survive(lambda: train(config, tmp_path / "killed"), 40, whole / 4, rng, finished=finished)
 
 
-def test_checkpoints_killed_while_written(tmp_path, rng, record_property):
+def test_checkpoints_killed_while_written(tmp_path, rng):
     """There is always one that can be read, never older than the last that was finished."""
     state = {"tensor": torch.arange(200_000.0)}
 
@@ -123,10 +118,10 @@ def test_checkpoints_killed_while_written(tmp_path, rng, record_property):
         if finished.exists() and (text := finished.read_text()):
             assert checkpoint.load_run(tmp_path)["step"] >= int(text)
 
-    record_property("kills", survive(write, 50, 0.15, rng, check))
+    survive(write, 50, 0.15, rng, check)
 
 
-def test_results_and_figures_killed_while_written(tmp_path, rng, record_property):
+def test_results_and_figures_killed_while_written(tmp_path, rng):
     path = save(result(), tmp_path / "finding1_x.h5")
 
     def write() -> None:
@@ -141,10 +136,10 @@ def test_results_and_figures_killed_while_written(tmp_path, rng, record_property
         picture = (tmp_path / "finding1_x.png").read_bytes()
         assert picture.startswith(b"\x89PNG") and picture.endswith(b"IEND\xaeB`\x82")
 
-    record_property("kills", survive(write, 40, 1.0, rng, check))
+    survive(write, 40, 1.0, rng, check)
 
 
-def test_metrics_killed_while_written(tmp_path, rng, record_property):
+def test_metrics_killed_while_written(tmp_path, rng):
     """Whole lines stay whole, in order, and no reader meets half a line."""
     from hdream_core.runs.metrics import Metrics
 
@@ -160,10 +155,10 @@ def test_metrics_killed_while_written(tmp_path, rng, record_property):
         steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
         assert steps == list(range(len(steps)))
 
-    record_property("kills", survive(write, 50, 0.08, rng, check))
+    survive(write, 50, 0.08, rng, check)
 
 
-def test_buffers_killed_while_built(tmp_path, rng, record_property, monkeypatch):
+def test_buffers_killed_while_built(tmp_path, rng, monkeypatch):
     """Parts that are there are whole; the buffer is complete or not there, and in the end the same."""
     # Starting other processes would take longer than the whole build.
     monkeypatch.setattr("offline_buffers.sources.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
@@ -178,5 +173,4 @@ def test_buffers_killed_while_built(tmp_path, rng, record_property, monkeypatch)
         assert facts[0] == facts[1] and validate(tmp_path / "killed") == 6
         shutil.rmtree(tmp_path / "killed")
 
-    kills = survive(lambda: build(job, show_progress=False), 50, longest, rng, finished=finished)
-    record_property("kills", kills)
+    survive(lambda: build(job, show_progress=False), 50, longest, rng, finished=finished)
