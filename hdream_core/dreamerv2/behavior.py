@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hdream_core.dreamerv2.config import BehaviorConfig
-from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.distributions import TruncatedNormal
+from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
 
 
@@ -58,6 +58,11 @@ class Behavior(nn.Module):
         """Returns the policy at features ``(..., F)``: location ``tanh(mean)``, scale ``2 sigmoid(std / 2) + 0.1``."""
         mean, std = self.actor(feat).chunk(2, -1)  # (..., A) each, unbounded
         return TruncatedNormal(torch.tanh(mean), 2 * torch.sigmoid(std / 2) + 0.1)
+
+    def act(self, feat: Float[Tensor, "N F"], explore: bool) -> Float[Tensor, "N A"]:
+        """Chooses actions ``(N, A)``: samples of the policy in training, its mode in evaluation."""
+        policy = self.policy(feat)
+        return policy.rsample() if explore else policy.mode
 
     def imagine(self, model: WorldModel, start: State) -> Imagined:
         """Imagines H steps of the policy from ``start`` ``(N, ...)``; gradients flow through the dynamics."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from hdream_core.config.fields import Config
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.dreamerv2.behavior import Imagined
-from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.tuned.kernels import without_each
+from hdream_core.nets.latents import State
 from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
 from hdream_core.support.precision import autocast, pick_device

@@ -6,7 +6,6 @@ Shapes: B or N batch, T time, A action, E embedding, D deterministic state, S ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,38 +14,10 @@ from torch.nn import functional as F
 
 from hdream_core.dreamerv2.config import RSSMConfig
 from hdream_core.nets.distributions import categorical_kl, sample_one_hot
+from hdream_core.nets.latents import State, stack
 from hdream_core.nets.mlp import init_weights
 
 NORM_EPS = 1e-3  # of the GRU's LayerNorm, as in the TensorFlow original
-
-
-class State(NamedTuple):
-    """Holds a latent state; all fields share their leading dimensions."""
-
-    deter: Tensor  # (..., D)  deterministic state of the GRU
-    stoch: Tensor  # (..., S * K)  one-hot samples, flattened
-    logits: Tensor  # (..., S, K)  of the distribution that stoch was drawn from
-
-    @property
-    def feat(self) -> Tensor:
-        """Returns the features that every head reads, ``(..., D + S * K)``; the paper's ``z_t``."""
-        return torch.cat([self.deter, self.stoch], -1)
-
-    def map(self, f) -> State:
-        """Applies ``f`` to every field."""
-        return State(*(f(x) for x in self))
-
-    def detach(self) -> State:
-        return self.map(Tensor.detach)
-
-    def flatten(self) -> State:
-        """Merges the first two dimensions: ``(B, T, ...)`` to ``(B * T, ...)``."""
-        return self.map(lambda x: x.flatten(0, 1))
-
-
-def stack(states: list[State]) -> State:
-    """Stacks T states of ``(B, ...)`` to one of ``(B, T, ...)``."""
-    return State(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
 
 
 class GRUCell(nn.Module):

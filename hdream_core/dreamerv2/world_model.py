@@ -9,11 +9,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdream_core.agent import OpenLoop
 from hdream_core.dreamerv2.config import ModelConfig
 from hdream_core.dreamerv2.networks import Decoder, Encoder
-from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.tuned.kernels import PLAIN, Kernels
+from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
 
 
@@ -123,26 +122,3 @@ class WorldModel(nn.Module):
             raise ValueError("this world model was trained with w_o = 0 and has no decoder")
         image = self.decoder(feat.flatten(0, -2)).unflatten(0, feat.shape[:-1])
         return (image.float() + 0.5).clamp(0, 1).movedim(-3, -1)
-
-    @torch.no_grad()
-    def open_loop(self, batch: dict[str, Tensor], context: int, samples: int = 1) -> OpenLoop:
-        """Observes ``context`` frames, then predicts the rest of the window from its actions alone (C.4).
-
-        Args:
-            batch: windows ``(B, T, ...)`` as in ``losses``, with T > context.
-            context: frames to observe.
-            samples: predictions per window.
-
-        Returns:
-            The prediction, with N = samples * B (sample-major) and H = T - context.
-        """
-        length = batch["action"].shape[1]
-        if not 0 < context < length:
-            raise ValueError(f"context of {context} frames does not fit a window of {length}")
-        embed = self.encode(batch["image"][:, :context]).repeat(samples, 1, 1)  # (N, context, E)
-        action = batch["action"].repeat(samples, 1, 1)  # (N, T, A)
-        is_first = batch["is_first"][:, :context].repeat(samples, 1)  # (N, context)
-        post, _ = self.rssm.observe(embed, action[:, :context], is_first)
-        last = post.map(lambda x: x[:, -1])  # (N, ...)
-        feat = self.rssm.imagine(last, action[:, context:]).feat  # (N, H, F)
-        return OpenLoop(feat, self.reward(feat), post.feat)

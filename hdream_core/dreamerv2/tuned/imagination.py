@@ -17,11 +17,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from hdream_core.dreamerv2.behavior import Behavior, Imagined
-from hdream_core.dreamerv2.rssm import State
 from hdream_core.dreamerv2.tuned import scan
 from hdream_core.dreamerv2.tuned.scan import FusedRSSM
 from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.distributions import TruncatedNormal, normal_density
+from hdream_core.nets.latents import State
 
 aten = torch.ops.aten
 

@@ -7,11 +7,9 @@ import functools
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from hdream_core.dreamerv2.behavior import Behavior
-from hdream_core.dreamerv2.rssm import State
-from hdream_core.dreamerv2.world_model import WorldModel
+from hdream_core.nets.latents import State
 from hdream_core.support import cuda_graph
 from hdream_core.support.precision import autocast
 
@@ -22,13 +20,14 @@ class Player:
     """Chooses actions for environments that are stepped together.
 
     Args:
-        model, behavior: world model and policy, used with the weights that they have at each call.
+        model: world model with ``encode`` and ``rssm``, used with the weights that it has at each call.
+        behavior: policy; ``act(feat, explore)`` returns its actions.
         action_dim: length of an action's vector.
         precision: ``train.precision`` of the run.
         captured: capture acting as CUDA graphs on a GPU (``support.cuda_graph``).
     """
 
-    def __init__(self, model: WorldModel, behavior: Behavior, action_dim: int, precision: str, captured: bool):
+    def __init__(self, model: nn.Module, behavior: nn.Module, action_dim: int, precision: str, captured: bool):
         self.model, self.behavior, self.action_dim = model, behavior, action_dim
         self.precision, self.captured = precision, captured
         self.device = next(model.parameters()).device
@@ -43,8 +42,7 @@ class Player:
         Args:
             image: uint8 ``(N, H, W, C)``.
             memory: what the last call returned, or None at the start of the episodes.
-            explore: sample the action (training) or take the policy's mode (evaluation). The posterior is always
-                sampled.
+            explore: act as in training, or as in evaluation. The posterior is always sampled.
 
         Returns:
             float32 ``(N, A)`` in [-1, 1], and the memory to hand to the next call.
@@ -64,8 +62,7 @@ class Player:
         with autocast(self.precision, self.device):
             embed = self.model.encode(image.to(self.device)[:, None])[:, 0]  # (N, 1, H, W, C) to (N, E)
             post = self.model.rssm.observe_step(State(*state), embed, last_action, is_first)
-            policy = self.behavior.policy(post.feat)
-            return [policy.rsample() if explore else policy.mode, *post]
+            return [self.behavior.act(post.feat, explore), *post]
 
     def copy(self) -> Player:
         """Returns a player with a copy of the current weights, without gradients."""
