@@ -174,9 +174,11 @@ class Harmony(Balancer):
         rectified: Eq. 5 (True) or Eq. 4 (False).
         fixed: constant weights of losses that are not balanced. They have no ``sigma`` and no regulariser, just
             ``w_i L_i``. ``{"dynamics": 1.0}`` is the ablation of E.4, "HarmonyDream w_d = 1" in Fig. 17.
+        regularised: factors of the regulariser by loss, 1 for those left out, as Eq. 5 has it. The authors' DreamerV3
+            has ``{"dynamics": 5 / 6}``.
 
     Raises:
-        BalancerError: if ``names`` or ``fixed`` cannot be used; see ``Balancer``.
+        BalancerError: if ``names`` or ``fixed`` cannot be used (see ``Balancer``), or a factor is not above 0.
     """
 
     def __init__(
@@ -184,9 +186,16 @@ class Harmony(Balancer):
         names: Iterable[str] = ("observation", "reward", "dynamics"),
         rectified: bool = True,
         fixed: Mapping[str, float] | None = None,
+        regularised: Mapping[str, float] | None = None,
     ):
         super().__init__(names, fixed)
         self.rectified = rectified
+        self.regularised = dict.fromkeys(self.balanced, 1.0) | dict(regularised or {})
+        for name, factor in self.regularised.items():
+            if name not in self.balanced:
+                raise BalancerError(f"{name} has no regulariser; those that have one are {', '.join(self.balanced)}")
+            if not 0 < factor < float("inf"):
+                raise BalancerError(f"the regulariser of {name} has factor {factor}; it must be finite and above 0")
         self.s = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.balanced})
 
     def combine(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -195,7 +204,8 @@ class Harmony(Balancer):
             s = self.s[name].float()
             weight = torch.exp(-s)  # 1 / sigma, the coefficient of Fig. 23
             # log(1 + sigma) = softplus(s); log sigma = s.
-            terms.append(weight * losses[name].float() + (F.softplus(s) if self.rectified else s))
+            regulariser = self.regularised[name] * (F.softplus(s) if self.rectified else s)
+            terms.append(weight * losses[name].float() + regulariser)
             weights[name] = weight.detach()
         return torch.stack(terms).sum(), weights
 
@@ -205,13 +215,17 @@ class Harmony(Balancer):
         Raises:
             BalancerError: if a balanced loss is not above 0.
         """
-        return self.fixed | {name: analytic_weight(mean_losses[name], self.rectified) for name in self.s}
+        return self.fixed | {name: self._analytic(name, mean_losses[name]) for name in self.s}
 
     @torch.no_grad()
     def start_at(self, mean_losses: Mapping[str, float]) -> None:
         """Sets every ``sigma`` to its optimum for these losses. The paper does not do this: a labelled deviation."""
         for name, s in self.s.items():
-            s.fill_(-torch.log(torch.tensor(analytic_weight(mean_losses[name], self.rectified))))
+            s.fill_(-torch.log(torch.tensor(self._analytic(name, mean_losses[name]))))
+
+    def _analytic(self, name: str, mean_loss: float) -> float:
+        """Returns the weight at the optimum: a factor of the regulariser acts like dividing the loss by it."""
+        return analytic_weight(mean_loss / self.regularised[name], self.rectified)
 
 
 def analytic_weight(mean_loss: float, rectified: bool = True) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import nearest, settings
 
-AGENTS = {"dreamerv2": "hdream_core.dreamerv2"}
+AGENTS = {"dreamerv2": "hdream_core.dreamerv2", "dreamerv3": "hdream_core.dreamerv3"}
 """Name of each agent -> its package. The package has two modules: ``config`` (``SETTINGS``, the class of its
 settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). For the benchmark it may
 have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned implementation)."""

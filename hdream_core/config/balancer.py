@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -35,6 +35,10 @@ class BalancerConfig:
     w_discount: AboveZero | None = 1.0
     """Weight of the discount loss, if the agent has a discount head: constant, as in the authors' code. None: balanced
     like the other losses."""
+    w_continue: AboveZero | None = 1.0
+    """Weight of DreamerV3's continue loss: constant, as in the authors' code. None: balanced like the other losses."""
+    regulariser_d: AboveZero = 1.0
+    """Harmony only: factor of the dynamics loss's regulariser. 1 is Eq. 5; the authors' DreamerV3 has 0.8333 (5/6)."""
     rectified: bool = True
     """Harmony only: regulariser log(1 + sigma) of Eq. 5 (rectified) or log sigma of Eq. 4."""
     dwa_temperature: AboveZero = 2.0
@@ -56,12 +60,13 @@ def check_weights(config: BalancerConfig) -> None:
             )
 
 
-def make_balancer(config: BalancerConfig, losses: Sequence[str], image: tuple[int, int, int]) -> Balancer:
+def make_balancer(config: BalancerConfig, losses: Iterable[str], image: tuple[int, int, int]) -> Balancer:
     """Makes the balancer that a config describes.
 
     Args:
         config: the balancer's settings.
-        losses: names of all losses that the agent can compute. A fixed weight of 0 removes its loss.
+        losses: names of all losses that the agent can compute; a mapping also gives the weights that fixed weights
+            have by default. A fixed weight of 0 removes its loss.
         image: height, width and channels of a frame, for uncertainty weighting.
 
     Raises:
@@ -70,15 +75,18 @@ def make_balancer(config: BalancerConfig, losses: Sequence[str], image: tuple[in
     from hdream_core import balancers
 
     check_weights(config)
+    base = dict(losses) if isinstance(losses, Mapping) else dict.fromkeys(losses, 1.0)
+    losses = tuple(base)
     weights = {loss: w for name, loss in WEIGHTS.items() if (w := getattr(config, name)) is not None}
-    if "discount" in losses and config.w_discount is not None:
-        weights["discount"] = config.w_discount
+    constant = {"discount": config.w_discount, "continue": config.w_continue}
+    weights |= {name: weight for name, weight in constant.items() if name in base and weight is not None}
     try:
         match config.kind:
             case "fixed":
-                return balancers.FixedWeights.of(dict.fromkeys(losses, 1.0) | weights)
+                return balancers.FixedWeights.of(base | weights)
             case "harmony":
-                return balancers.Harmony(losses, config.rectified, weights)
+                factors = {} if "dynamics" in weights else {"dynamics": config.regulariser_d}
+                return balancers.Harmony(losses, config.rectified, weights, factors)
             case "uw":
                 height, width, channels = image
                 sizes = {"observation": height * width * channels, "reward": 1}

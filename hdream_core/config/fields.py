@@ -53,6 +53,8 @@ class TrainConfig:
     windows: Literal["episode", "stream"] = "episode"
     """episode: a window lies within one episode, and shorter episodes are not used. stream: the episodes are
     concatenated, and a window may cross episode ends."""
+    running: bool = False
+    """Online, stream windows: sample the episode that is being played, too, as DreamerV3 does."""
     oversample_ends: bool = True
     """Episode windows: draw their starts from a range one window longer and clip, so that episode ends are sampled more
     often."""

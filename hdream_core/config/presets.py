@@ -23,6 +23,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "uw": ("dreamerv2", {"balancer.kind": "uw"}),
     "dwa": ("dreamerv2", {"balancer.kind": "dwa"}),
     "nashmtl": ("dreamerv2", {"balancer.kind": "nashmtl"}),
+    "dreamerv3": ("dreamerv3", {"balancer.kind": "fixed"}),
+    "harmony_dreamerv3": ("dreamerv3", {"balancer.kind": "harmony"}),
 }
 
 

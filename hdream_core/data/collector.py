@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hdream_core.agent import Player
-from hdream_core.data.store import EpisodeStore, Field
+from hdream_core.data.store import EpisodeStore, Field, Row
 from hdream_core.envs.contract import Branchable, Env
 from hdream_core.spec import Spec
 
@@ -27,9 +27,13 @@ class Collector:
     def __init__(self, env: Env, store: EpisodeStore, rng: np.random.Generator):
         self.env, self.store, self.rng = env, store, rng
         self.action, self.branchable = Spec.of(env).action, isinstance(env, Branchable)
-        self.rows: list[dict[str, np.ndarray]] = []  # rows of the current episode
         self.length = 0  # environment steps of the current episode
         self.memory: Any = None  # memory of the player
+
+    @property
+    def rows(self) -> list[Row]:
+        """Returns the rows of the current episode."""
+        return self.store.running[1]
 
     @property
     def between_episodes(self) -> bool:
@@ -75,12 +79,10 @@ class Collector:
         }
         if self.branchable:
             row["sim_state"] = self.env.save_state()
-        self.rows.append(row)
+        self.store.play_on(row)
 
     def _finish(self) -> dict[str, float]:
-        episode = {name: np.stack([row[name] for row in self.rows]) for name in self.rows[0]}
-        self.store.append(episode)
-        self.rows = []
+        episode = self.store.finish()
         return {
             "return": float(episode["reward"].sum()),
             "success": float(episode["success"].any()),

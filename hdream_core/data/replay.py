@@ -28,6 +28,8 @@ class Replay:
     window of it. A *stream* window may cross episode ends: the episodes are concatenated, and a window starts uniformly
     at any row that enough rows follow. Stream windows suit episodes that may be shorter than a window.
 
+    Rows of the episode that is being played can be sampled, too, once they are there.
+
     A window is identified by its first row in the store. That determines its content: the rows up to the end of the
     episode, then those of the next episodes. Episodes are only added at the end. So neither growth nor ``capacity``
     changes the content of a window after it was drawn.
@@ -41,6 +43,7 @@ class Replay:
             sampled as often as its middle ones. Stream windows ignore it: they sample all rows equally often, except
             near the stream's two ends.
         window_kind: ``episode`` or ``stream``.
+        running: whether stream windows also take rows of the episode that is being played, which come last.
 
     Raises:
         ValueError: if ``window_kind`` is neither.
@@ -53,6 +56,7 @@ class Replay:
         capacity: int | None = None,
         oversample_ends: bool = False,
         window_kind: Literal["episode", "stream"] = "episode",
+        running: bool = False,
     ):
         if window_kind not in ("episode", "stream"):
             raise ValueError(f"there are episode and stream windows, not {window_kind!r} windows")
@@ -61,6 +65,7 @@ class Replay:
         self.capacity = capacity
         self.oversample_ends = oversample_ends
         self.window_kind = window_kind
+        self.running = running
 
     def usable(self, length: int) -> np.ndarray:
         """Returns the indices of the episodes that have ``length`` rows or more."""
@@ -113,7 +118,9 @@ class Replay:
         """
         rows = self.rows(starts, length)
         batch = {name: self.store.gather(name, rows) for name in ("image", "action", "reward", "is_terminal")}
-        batch["is_first"] = np.isin(rows, self.store.starts)
+        batch["is_first"] = np.isin(
+            rows, [self.store.running[0], *self.store.starts]
+        )  # in this order, as in ``_stream``
         batch["is_first"][:, 0] = True
         return batch
 
@@ -146,9 +153,14 @@ class Replay:
 
     def _stream(self, newest: bool) -> _Stream:
         """Concatenates the episodes that are sampled now; unless ``newest``, also those that have left ``capacity``."""
-        lengths = self._lengths()  # read once: the prefetcher's thread calls this while the store may grow
+        # Each is read once, in this order: the prefetcher's thread calls this while the store may grow.
+        first, rows = self.store.running
+        lengths = self._lengths()
         chosen = self._newest(lengths) if newest else self._chosen(lengths)
-        return _Stream((lengths.cumsum() - lengths)[chosen], lengths[chosen])
+        firsts, sizes = (lengths.cumsum() - lengths)[chosen], lengths[chosen]
+        if self.running and rows and first == lengths.sum():  # else it has been stored meanwhile
+            firsts, sizes = np.append(firsts, first), np.append(sizes, len(rows))
+        return _Stream(firsts, sizes)
 
 
 class _Stream:

@@ -115,7 +115,8 @@ class Online(_EvalEnvs):
             )
         self.store = EpisodeStore(folder / "replay", store_fields(env))
         self.collector = Collector(env, self.store, rng)
-        self.replay = Replay(self.store, None, train.capacity, train.oversample_ends, train.windows)
+        running = train.windows == "stream" and train.running
+        self.replay = Replay(self.store, None, train.capacity, train.oversample_ends, train.windows, running)
 
     @property
     def between_episodes(self) -> bool:

@@ -1,5 +1,7 @@
 """Stores episodes on disk as flat rows, appended whole, and reads windows of them through the page cache.
 
+The rows of the episode that is being played are kept in memory, and can be read like those on disk.
+
 A store is a folder with one raw file per field and, in ``layout.json``, each field's dtype and row shape. Row 0 of an
 episode is the reset frame; row t holds the frame that ``action[t]`` led to and the reward that came with it. The
 list of episodes (first row, length) is not a file of the store. A checkpoint carries it, so that rows appended after
@@ -44,6 +46,9 @@ class Field:
         return np.dtype(self.dtype).itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
+Row = Mapping[str, np.ndarray]
+
+
 class EpisodeStore:
     """Stores episodes as rows of named fields in a folder. Episodes are appended and never changed.
 
@@ -66,6 +71,7 @@ class EpisodeStore:
         self._check(saved)
         self.starts: list[int] = []
         self.lengths: list[int] = []
+        self.running: tuple[int, list[Row]] = (0, [])  # first row of the episode that is being played, and its rows
         self._descriptors: dict[str, int] = {}
         weakref.finalize(self, _close, self._descriptors)
 
@@ -102,6 +108,21 @@ class EpisodeStore:
         """Returns the number of episodes."""
         return len(self.starts)
 
+    def play_on(self, row: Row) -> None:
+        """Adds a row to the episode that is being played; nothing is written until ``finish``."""
+        self.running[1].append(row)
+
+    def finish(self) -> dict[str, np.ndarray]:
+        """Appends the episode that was played; returns its rows by field name.
+
+        A reader in another thread finds every row at any time: on disk, or in the list that it holds.
+        """
+        rows = self.running[1]
+        episode = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        self.append(episode)
+        self.running = (self.rows, [])
+        return episode
+
     def append(self, episode: Mapping[str, np.ndarray]) -> None:
         """Appends one whole episode; every array is ``(rows, ...)`` with the same number of rows.
 
@@ -128,6 +149,8 @@ class EpisodeStore:
                 os.fsync(file.fileno())  # a checkpoint that lists these rows is synced, too
         self.starts.append(start)
         self.lengths.append(lengths.pop())
+        if not self.running[1]:
+            self.running = (self.rows, [])
 
     def windows(self, name: str, starts: np.ndarray, length: int) -> np.ndarray:
         """Reads rows ``s`` to ``s + length`` of a field for every start s: ``(len(starts), length, ...)``.
@@ -144,6 +167,9 @@ class EpisodeStore:
             StoreError: if the file ends before the last row.
         """
         field, (windows, length) = self.fields[name], rows.shape
+        first, running = self.running
+        if running and rows.max(initial=0) >= first:
+            return self._gather_running(name, rows, first, running)
         size = os.fstat(self._descriptor(name)).st_size
         if length * field.row_bytes > size:
             raise StoreError(f"{self.folder / name}.raw: {size} bytes, too few for a window of {length} rows")
@@ -154,6 +180,19 @@ class EpisodeStore:
         for begin, end in pairwise([*np.flatnonzero(begins), len(flat)]):
             self._read(name, int(flat[begin]), out[begin:end])
         return out.reshape(windows, length, *field.shape)
+
+    def _gather_running(self, name: str, rows: np.ndarray, first: int, running: list[Row]) -> np.ndarray:
+        """Reads rows of which some belong to the episode that is being played."""
+        field, whole = self.fields[name], (rows < first).all(1)
+        out = np.empty((*rows.shape, *field.shape), field.dtype)
+        if whole.any():
+            out[whole] = self.gather(name, rows[whole])
+        for i in np.flatnonzero(~whole):
+            stored = int((rows[i] < first).sum())  # rows of a window ascend
+            if stored:
+                out[i, :stored] = self.gather(name, rows[i : i + 1, :stored])[0]
+            out[i, stored:] = [running[row - first][name] for row in rows[i, stored:]]
+        return out
 
     def _read(self, name: str, start: int, out: np.ndarray) -> None:
         # Not memory-mapped: the pages of a map count as this process's memory, soon 2.8 GB with 250,000 steps.
@@ -189,6 +228,7 @@ class EpisodeStore:
         """
         position = self._checked(np.asarray(position))
         self.starts, self.lengths = ([int(x) for x in column] for column in position.T)
+        self.running = (self.rows, [])
         for name, field in self.fields.items():
             path, size = self.folder / f"{name}.raw", self.rows * field.row_bytes
             size_on_disk = path.stat().st_size if path.exists() else 0

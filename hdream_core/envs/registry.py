@@ -16,6 +16,7 @@ _SUITES = {
     "metaworld": "hdream_core.envs.metaworld",
     "miniature": "hdream_core.envs.miniature",
     "dmc": "hdream_core.envs.dmc",
+    "atari": "hdream_core.envs.atari",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-EPS, WEIGHT_DECAY = 1e-5, 1e-6
+EPS, WEIGHT_DECAY = 1e-5, 1e-6  # of DreamerV2
 
 
 class Optimizer:
@@ -22,13 +22,23 @@ class Optimizer:
         clip: largest norm of all gradients together.
         fused: run Adam as one kernel; without it, the CPU decides what is skipped.
         lr: learning rate of groups that do not set one.
+        eps: added to the root of the second moment, after the correction of its bias.
+        weight_decay: of groups that do not set one; added to the gradient.
 
     Attributes:
         adam: PyTorch's optimiser.
     """
 
-    def __init__(self, groups: Iterable[Any], clip: float, fused: bool, lr: float = 1e-3):
-        self.adam = torch.optim.Adam(groups, lr=lr, eps=EPS, weight_decay=WEIGHT_DECAY, fused=fused)
+    def __init__(
+        self,
+        groups: Iterable[Any],
+        clip: float,
+        fused: bool,
+        lr: float = 1e-3,
+        eps: float = EPS,
+        weight_decay: float = WEIGHT_DECAY,
+    ):
+        self.adam = torch.optim.Adam(groups, lr=lr, eps=eps, weight_decay=weight_decay, fused=fused)
         self.parameters: list[nn.Parameter] = [p for group in self.adam.param_groups for p in group["params"]]
         self.clip, self.fused = clip, fused
         self._allow_capture()
