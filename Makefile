@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 TASK ?= lever_pull
 PRESET ?= quick
-EXTRAS ?= test,dmc,tensorboard,cluster
+EXTRAS ?= test,dmc,atari,tensorboard,cluster
 CONSTRAINTS ?= constraints.txt
 export PYTHON EXTRAS CONSTRAINTS PIP_ARGS
 

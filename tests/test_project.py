@@ -182,7 +182,7 @@ def test_environment_yml_names_the_requirements_of_pyproject() -> None:
     assert sorted(entry.partition("=")[0] for entry in conda) == ["pip", "python"]
     (python,) = (entry.partition("=")[2] for entry in conda if entry.startswith("python="))
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
-    assert by_name(pip) == all_requirements("test", "dmc", "notebooks")
+    assert by_name(pip) == all_requirements("test", "dmc", "atari", "notebooks")
 
 
 def test_constraints_satisfy_every_requirement() -> None:

@@ -13,7 +13,7 @@ venv=.venv
 if [ "${1-}" = venv ]; then venv=${2:-.venv}; fi
 stamp=$venv/hdream-installed     # what the last complete install was made from
 marker=$venv/hdream-installing   # there while an install runs; found at the start, that install was interrupted
-extras=${EXTRAS-test,dmc,tensorboard,cluster}
+extras=${EXTRAS-test,dmc,atari,tensorboard,cluster}
 constraints=${CONSTRAINTS-constraints.txt}
 gl_packages=(libegl1 libgl1-mesa-dri libgl1) # libgl1: MuJoCo's EGL backend takes its GL functions from there
 osmesa_package=libosmesa6                    # where EGL finds no device; newer releases no longer have it

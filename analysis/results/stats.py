@@ -67,6 +67,11 @@ def seed_interval(values: np.ndarray, confidence: float = 0.95, within: Bounds =
     return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]))
 
 
+def t_factor(seeds: int, confidence: float = 0.95) -> float:
+    """Returns by how many standard deviations over seeds Student's t interval of their mean reaches to each side."""
+    return float(scipy.stats.t.ppf(0.5 + confidence / 2, seeds - 1) / np.sqrt(seeds))
+
+
 def welch_interval(values: np.ndarray, reference: np.ndarray, confidence: float = 0.95) -> Interval:
     """Returns the difference of two means over seeds that are not pairs, with Welch's interval.
 

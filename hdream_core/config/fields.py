@@ -77,8 +77,11 @@ class EvalConfig:
     episodes: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Episodes per evaluation. Their seeds differ from those of training, and are the same at every evaluation and for
     every method, so that curves can be compared in pairs."""
+    at_once: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Of these, how many are played side by side, until the longest ends; None: all. The results do not depend on it
+    but for random numbers."""
     processes: bool | None = None
-    """Step each of these episodes in its own process; None: with a GPU, if there are more processor cores than
+    """Step each of those side by side in its own process; None: with a GPU, if there are more processor cores than
     episodes."""
     heldout_fraction: Share = 0.1
     """Offline: share of the buffer's episodes held out from training, the same ones for every run on that buffer."""

@@ -42,6 +42,9 @@ def presets_for(task: str, method: str = "dreamerv2") -> Presets:
 def check_preset(task: str, preset: str, method: str = "dreamerv2") -> Presets:
     """Returns the presets that exist for a task; raises ConfigError, naming them, if ``preset`` is not among them."""
     table = presets_for(task, method)
+    if not table:
+        able = ", ".join(name for name in METHODS if presets_for(task, name))
+        raise ConfigError(f"{method} has no presets for {task}; take one of {able}")
     if preset not in table:
         raise ConfigError(f"no preset {preset!r} for {task}; there are {', '.join(table)}{nearest(preset, table)}")
     return table

@@ -73,14 +73,15 @@ class _EvalEnvs:
         self._envs: VectorEnv | None = None
 
     def eval_envs(self) -> VectorEnv:
-        """Returns one environment per evaluation episode."""
+        """Returns the environments that play the evaluation's episodes, ``eval.at_once`` of them side by side."""
         if self._envs is None:
             config = self.config.eval
             gpu = pick_device(self.config.train.device).type == "cuda"
-            processes = gpu and cores() > config.episodes > 1 if config.processes is None else config.processes
+            several = min(config.at_once or config.episodes, config.episodes)
+            processes = gpu and cores() > several > 1 if config.processes is None else config.processes
             options = env_options(self.config, self.look)
             seed = EVAL_SEED + self.config.seed
-            self._envs = make_episodes(self.config.task, config.episodes, processes, seed=seed, **options)
+            self._envs = make_episodes(self.config.task, several, processes, seed=seed, **options)
         return self._envs
 
     def close(self) -> None:

@@ -98,5 +98,158 @@ class DreamerV3Config(AgentConfig):
 
 
 SETTINGS = DreamerV3Config
-PAPER: dict[str, dict[str, Any]] = {}
-PRESETS: dict[str, Presets] = {}
+
+# The paper's values for a suite, where they differ from the defaults. The defaults are those of Atari 100K; steps are
+# environment steps, frames in Atari. DreamerV3 samples every window of the stream, the running episode included.
+_STREAM = {"train.windows": "stream", "train.running": True, "train.oversample_ends": False, "train.pretrain": 1}
+PAPER: dict[str, dict[str, Any]] = {
+    "atari": _STREAM
+    | {
+        "train.steps": 404_000,
+        "train.batch": 16,
+        "train.length": 64,
+        "train.train_every": 4,
+        "train.prefill": 4400,
+        "eval.every": 20_000,
+        "eval.episodes": 100,
+        "eval.at_once": 20,
+    },
+    "metaworld": _STREAM
+    | {
+        "agent.model.depth": 48,
+        "agent.model.units": 640,
+        "agent.model.layers": 3,
+        "agent.model.continue_detached": True,
+        "agent.model.rssm.deter": 1024,
+        "agent.model.rssm.units": 640,
+        "agent.behavior.units": 640,
+        "agent.behavior.layers": 3,
+        "train.prefill": 5300,
+    },
+}
+
+# Adam moves a harmonizer s by about one learning rate per update. Reduced runs set the rate so that s can move by 15,
+# far enough for the weight of L_o. This is a deviation; the paper's presets do not have it.
+HARMONIZER_TRAVEL = 15.0
+
+
+def _steps(steps: int, train_every: int) -> dict[str, Any]:
+    """Returns the length of a run in environment steps, and the harmonizers' learning rate for that length."""
+    return {
+        "train.steps": steps,
+        "train.train_every": train_every,
+        "agent.model.harmonizer_lr": HARMONIZER_TRAVEL * train_every / steps,
+    }
+
+
+def _units(units: int, layers: int) -> dict[str, Any]:
+    """Returns the size of all layers but the convolutions."""
+    groups = ("model", "behavior")
+    sizes = {f"agent.{group}.{name}": n for group in groups for name, n in (("units", units), ("layers", layers))}
+    return sizes | {"agent.model.rssm.deter": units, "agent.model.rssm.units": units}
+
+
+_RATES = {"agent.model.lr": 6e-4, "agent.behavior.actor_lr": 1e-4, "agent.behavior.critic_lr": 3e-4}
+_REDUCED: dict[str, Any] = {
+    **_units(256, 2),
+    **_RATES,
+    "agent.model.depth": 16,
+    "agent.model.rssm.classes": 16,
+    "agent.behavior.starts": 128,
+    "train.batch": 8,
+    "train.length": 32,
+    "train.threads": 1,
+}
+_MINI: dict[str, Any] = {
+    **_STREAM,
+    **_units(128, 2),
+    **_RATES,
+    "agent.model.depth": 8,
+    "agent.model.rssm.stoch": 16,
+    "agent.model.rssm.classes": 16,
+    "agent.behavior.horizon": 10,
+    "agent.behavior.starts": 100,
+    "train.batch": 8,
+    "train.length": 25,
+    "train.precision": "float32",  # at this size, autocast's casts cost more than bfloat16 saves
+    "train.threads": 1,
+    "train.prefill": 500,
+    "eval.every": 1000,
+    "log.every": 250,
+    "log.checkpoint_every": 1000,
+}
+_SMOKE: dict[str, Any] = {
+    **_units(8, 1),
+    "agent.model.depth": 2,
+    "agent.model.rssm.stoch": 4,
+    "agent.model.rssm.classes": 4,
+    "agent.behavior.horizon": 3,
+    "train.batch": 2,
+    "train.length": 8,
+    "train.threads": 1,
+    "eval.episodes": 1,
+    "eval.heldout_fraction": 0.3,
+    "eval.windows": 4,
+    "eval.final_windows": 6,
+    "eval.samples": 2,
+    "log.every": 20,
+}
+
+_TEST = "a test: some updates of a toy-size model"
+_METAWORLD = PAPER["metaworld"] | _REDUCED | {"train.prefill": 2500}
+_ATARI = PAPER["atari"] | _REDUCED | {"eval.episodes": 5, "eval.at_once": 1}
+_MINIATURE: Presets = {
+    "cpu": ("the miniature at full length; some ten minutes per run on one core", _MINI | _steps(15_000, 5)),
+    "quick": ("a first look at the miniature", _MINI | _steps(5000, 5)),
+    "smoke": (
+        _TEST,
+        _MINI | _SMOKE | _steps(80, 5) | {"train.prefill": 50, "eval.every": 40, "log.checkpoint_every": 40},
+    ),
+}
+
+# A preset's name means the same budget in every suite, and for every agent.
+PRESETS: dict[str, Presets] = {
+    "atari": {
+        "paper": ("the authors' settings at full size; for a GPU, not timed yet", PAPER["atari"]),
+        "cpu": (
+            "a reduced model and 20,000 actions, an update every second; hours per run on one core",
+            _ATARI | _steps(80_000, 8) | {"eval.every": 16_000, "log.every": 1000, "log.checkpoint_every": 4000},
+        ),
+        "quick": (
+            "a first look: the reduced model for minutes",
+            _ATARI
+            | _steps(16_000, 16)
+            | {"eval.every": 8000, "eval.episodes": 2, "log.every": 400, "log.checkpoint_every": 2000},
+        ),
+        "smoke": (
+            _TEST,
+            _ATARI
+            | _SMOKE
+            | _steps(480, 8)
+            | {"env.limit": 400, "train.prefill": 400, "eval.every": 400, "log.checkpoint_every": 400},
+        ),
+    },
+    "metaworld": {
+        "paper": ("the authors' settings at full size; for a GPU, not timed yet", PAPER["metaworld"]),
+        "cpu": (
+            "a reduced model; sweeps with seeds take hours on two cores",
+            _METAWORLD | _steps(8000, 5) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+        ),
+        "quick": (
+            "a first look: the reduced model for minutes, one seed",
+            _METAWORLD
+            | _steps(3000, 5)
+            | {"agent.behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
+            | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
+        ),
+        "smoke": (
+            _TEST,
+            _METAWORLD
+            | _SMOKE
+            | _steps(580, 5)
+            | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
+        ),
+    },
+    "miniature": _MINIATURE,
+    "moves": _MINIATURE,
+}

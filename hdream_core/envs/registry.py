@@ -17,6 +17,7 @@ _SUITES = {
     "miniature": "hdream_core.envs.miniature",
     "dmc": "hdream_core.envs.dmc",
     "atari": "hdream_core.envs.atari",
+    "moves": "hdream_core.envs.moves",
 }
 
 

@@ -19,24 +19,35 @@ WINDOWS_SEED = 0  # seed of the held-out windows: the same for every method and 
 WINDOWS_AT_ONCE = 50
 
 
-def policy_episodes(agent: Agent, envs: VectorEnv, seed: int) -> dict[str, float]:
-    """Plays one episode in each of several environments, stepped together, with the policy's mode.
+def policy_episodes(agent: Agent, envs: VectorEnv, seed: int, episodes: int | None = None) -> dict[str, float]:
+    """Plays episodes with the policy, as many at once as there are environments, in rounds.
 
     An episode counts as a success if any of its steps was one.
+
+    Args:
+        agent: that plays.
+        envs: of ``make_episodes``.
+        seed: of the agent's random numbers.
+        episodes: number of episodes; None plays one round.
 
     Returns:
         ``return`` (mean undiscounted sum of rewards) and ``success`` (share of episodes).
     """
-    returns, success, playing = np.zeros(envs.num_envs), np.zeros(envs.num_envs), np.ones(envs.num_envs, bool)
+    count = envs.num_envs if episodes is None else episodes
+    returns, success = np.zeros(count), np.zeros(count)
     with own_randomness(seed):
-        observed, _ = envs.reset()
-        memory = None
-        while playing.any():
-            actions, memory = agent.act(observed["image"], memory, explore=False)
-            observed, reward, terminated, truncated, info = envs.step(actions)
-            returns += reward * playing  # an environment whose episode has ended plays a new one, which does not count
-            success = np.maximum(success, info["success"] * playing)
-            playing &= ~(terminated | truncated)
+        for first in range(0, count, envs.num_envs):
+            played = slice(first, first + envs.num_envs)
+            wanted = len(returns[played])  # the last round may need fewer episodes than there are environments
+            observed, _ = envs.reset(options={"round": first // envs.num_envs})
+            playing, memory = np.arange(envs.num_envs) < wanted, None
+            while playing.any():
+                actions, memory = agent.act(observed["image"], memory, explore=False)
+                observed, reward, terminated, truncated, info = envs.step(actions)
+                # An environment whose episode has ended plays it again, which does not count.
+                returns[played] += (reward * playing)[:wanted]
+                success[played] = np.maximum(success[played], (info["success"] * playing)[:wanted])
+                playing &= ~(terminated | truncated)
     return {"return": float(returns.mean()), "success": float(success.mean())}
 
 

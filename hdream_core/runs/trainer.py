@@ -176,7 +176,7 @@ class Trainer:
 
     def _evaluate(self, last: bool) -> None:
         seed = EVAL_SEED + self.step
-        values = policy_episodes(self.agent, self.source.eval_envs(), seed)
+        values = policy_episodes(self.agent, self.source.eval_envs(), seed, self.config.eval.episodes)
         if self.source.heldout is not None:
             values |= self._evaluate_predictions(self.source.heldout, seed, last)
         self.latest = values
