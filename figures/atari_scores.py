@@ -43,7 +43,8 @@ def draw(source: Path, out: Path) -> Path:
     note = (
         f"From the scores that the authors publish ({result.notes['source']}). Bold titles: human-normalised, %, at "
         "the last evaluation, intervals over seeds (stratified bootstrap). IQM: interquartile mean; gap to human: the "
-        f"optimality gap, better when smaller. Other panels: scores against thousands of frames, means of {seeds} seeds, bands: 95 % intervals (Student t)."
+        "optimality gap, better when smaller. Other panels: scores against thousands of frames, means of "
+        f"{seeds} seeds, bands: 95 % intervals (Student t)."
     )
     style.frame(figure, "Atari 100K, seed by seed (Figs. 7 and 13)", {source: result}, note, legend)
     return style.save(figure, out, source.stem)
