@@ -73,26 +73,30 @@ def _read(path: Path) -> dict:
         raise ScoresError(f"{path}: cannot be read; the authors publish it ({PUBLISHED})") from None
     try:
         held = json.loads(data)
-        steps, scores = held["steps"], held["score"]
-        table = {str(game): np.array(rows, np.float64) for game, rows in scores.items()}
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        steps, scores = held["steps"], dict(held["score"])
+    except (KeyError, TypeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ScoresError(f"{path}: not a file of scores, with steps and score ({error!r:.120})") from None
-    if len(table) != GAMES:
-        raise ScoresError(f"{path}: has {len(table)} games; expected {GAMES}")
-    for game, rows in table.items():
-        if rows.shape != (SEEDS, EVALUATIONS):
-            raise ScoresError(
-                f"{path}: {game} has shape {rows.shape}; expected {SEEDS} seeds x {EVALUATIONS} evaluations"
-            )
-        if not np.isfinite(rows).all():
-            raise ScoresError(f"{path}: {game}, seed {int(np.argwhere(~np.isfinite(rows))[0][0])}: not a number")
+    if len(scores) != GAMES:
+        raise ScoresError(f"{path}: has {len(scores)} games; expected {GAMES}")
+    for game, rows in scores.items():
+        _check_game(f"{path}: {game}", rows)
     if not isinstance(steps, list) or len(steps) != EVALUATIONS or np.diff(np.array(steps, np.float64)).min() <= 0:
         raise ScoresError(f"{path}: steps are not {EVALUATIONS} rising numbers")
     if (digest := hashlib.sha256(data).hexdigest()) != SHA256[path.name]:
         raise ScoresError(
             f"{path}: is not the published file (sha256 {digest[:12]}, expected {SHA256[path.name][:12]})"
         )
-    return {"steps": steps, "score": {game: rows.tolist() for game, rows in table.items()}}
+    return {"steps": steps, "score": scores}
+
+
+def _check_game(where: str, rows: object) -> None:
+    """Raises ScoresError, naming ``where``, unless a game has a finite score for every seed and evaluation."""
+    try:
+        values = np.array(rows, np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if values.shape != (SEEDS, EVALUATIONS) or not np.isfinite(values).all():
+        raise ScoresError(f"{where}: is not {SEEDS} lists of {EVALUATIONS} numbers, a list for each seed")
 
 
 def title(game: str) -> str:
