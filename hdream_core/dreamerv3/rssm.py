@@ -73,22 +73,18 @@ class RSSM(nn.Module):
         embed: Float[Tensor, "B T E"],
         action: Float[Tensor, "B T A"],
         is_first: Bool[Tensor, "B T"],
-        state: State | None = None,
     ) -> tuple[State, Float[Tensor, "B T S K"]]:
-        """Computes the posterior of every step of a sequence.
+        """Computes the posterior of every step of a sequence, from the initial state on.
 
         Args:
             embed: ``(B, T, E)`` encoded frames.
             action: ``(B, T, A)``, ``action[:, t]`` LED TO ``embed[:, t]``.
             is_first: ``(B, T)`` bool. Where it is True, the previous state is the initial one and the action zero.
-            state: ``(B, ...)``, the state before the sequence; the initial state if None.
 
         Returns:
             The posterior states ``(B, T, ...)`` and the prior's logits ``(B, T, S, K)``.
         """
-        initial = self.initial(len(embed))
-        state = state or initial
-        posts = []
+        state, posts = (initial := self.initial(len(embed))), []
         for inputs in zip(embed.unbind(1), action.unbind(1), is_first.unbind(1), strict=True):
             state = self.observe_step(state, *inputs, initial=initial)
             posts.append(state)
