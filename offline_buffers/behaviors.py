@@ -13,6 +13,7 @@ from hdream_core.envs import Branchable
 from hdream_core.spec import Spec
 
 STRETCH = (10, 60)  # steps for which one way of acting lasts, drawn uniformly
+JITTER = 0.3  # standard deviation of the noise on a random direction
 MAX_NOISE = 0.6  # standard deviation of the noise on the expert's actions at skill 0
 
 
@@ -20,7 +21,8 @@ class Scripted:
     """Acts as the task's expert, with random stretches and noise that grow as ``skill`` falls.
 
     An episode is a chain of stretches. Each is random with probability ``1 - skill``: one random direction plus jitter,
-    which travels further than white noise. Otherwise it is the expert with Gaussian noise.
+    which travels further than white noise. Otherwise it is the expert with Gaussian noise. Among discrete actions, a
+    direction is one of them, and noise replaces an action by a random one with that probability.
 
     Args:
         skill: from 0 (random) to 1 (the expert).
@@ -33,18 +35,17 @@ class Scripted:
 
     def __call__(self, env: Any, image: np.ndarray) -> np.ndarray:
         """Returns the action for the environment's current state, float32 ``(A,)`` in [-1, 1]."""
-        shape = env.action_space.shape
+        space = Spec.of(env).action
         if self.left == 0:
             self.left = int(self.rng.integers(*STRETCH))
             self.random = self.rng.random() >= self.skill
-            self.direction = self.rng.uniform(-1, 1, shape)
+            self.direction = space.sample(self.rng) if space.kind == "discrete" else self.rng.uniform(-1, 1, space.dim)
             self.noise = self.rng.uniform(0, MAX_NOISE) * (1 - self.skill)
         self.left -= 1
-        if self.random:
-            action = self.direction + self.rng.normal(0, 0.3, shape)
-        else:
-            action = env.expert_action() + self.rng.normal(0, self.noise, shape)
-        return np.clip(action, -1, 1).astype(np.float32)
+        meant, noise = (self.direction, JITTER) if self.random else (env.expert_action(), self.noise)
+        if space.kind == "discrete":
+            return space.sample(self.rng) if self.rng.random() < noise else meant
+        return np.clip(meant + self.rng.normal(0, noise, space.dim), -1, 1).astype(np.float32)
 
 
 class Random:

@@ -36,13 +36,15 @@ class TaskFacts:
         return self.things.get(name, name)
 
 
+MINIATURE = TaskFacts(
+    main="lever", hand="tip", length="px", reported_length="px", reported_per_length=1.0, moved=3.0, touched=0.01
+)
 FACTS = {
     "lever_pull": TaskFacts(things={"object": "lever"}),
     "handle_pull_side": TaskFacts("w_r=10", {"object": "handle"}),
     "hammer": TaskFacts("w_r=10", {"object": "hammer", "object2": "nail"}, settled=20),  # it springs up by 3 cm
-    "mini_lever": TaskFacts(
-        main="lever", hand="tip", length="px", reported_length="px", reported_per_length=1.0, moved=3.0, touched=0.01
-    ),
+    "mini_lever": MINIATURE,
+    "mini_moves": MINIATURE,
 }
 
 

@@ -40,6 +40,9 @@ class Study:
     mode: Literal["auto", "online", "offline"] = "auto"
     """online: each run gathers its own data. offline: all train on one fixed buffer (C.4). auto: offline for Meta-world
     without a GPU, which is what a small machine can carry, else online; online where no script can fill a buffer."""
+    method: str = "auto"
+    """Method that names of methods without an agent mean, such as w_r=10; auto takes the first that has presets for
+    the task."""
     seeds: tuple[int, ...] | None = None
     """Seeds of every method, as 0 1 2, 0,1,2 or 0-2. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on
     mini_lever), 0 to 4 for paper."""
@@ -112,10 +115,26 @@ def resolve(job: Study) -> tuple[str, str]:
     suite, preset, mode = envs.find(job.task), job.preset, job.mode
     if preset == "auto":
         preset = "paper" if suite.scale != "miniature" and _on_gpu(job) else "quick"
-    check_preset(job.task, preset)
+    check_preset(job.task, preset, method_of(job))
     if mode == "auto":
         mode = "online" if suite.scale == "miniature" or not suite.scripted or _on_gpu(job) else "offline"
     return preset, mode
+
+
+def method_of(job: Study) -> str:
+    """Returns the method that names without an agent mean."""
+    return naming.first_able(job.task) if job.method == "auto" else job.method
+
+
+def named(job: Study, methods: Sequence[str]) -> list[str]:
+    """Returns methods by the names that runs and results have."""
+    return naming.of_method(methods, method_of(job))
+
+
+def result_name(job: Study, name: str) -> str:
+    """Returns the name of a result file, without task and preset; agents but the first have theirs in it."""
+    method = method_of(job)
+    return name if method == next(iter(METHODS)) else f"{name}_{method}"
 
 
 def _on_gpu(job: Study) -> bool:
@@ -142,12 +161,12 @@ def check_words(job: Study) -> None:
         ConfigError: naming the first one that cannot be used.
     """
     preset = "quick" if job.preset == "auto" else job.preset
-    check_preset(job.task, preset)
+    check_preset(job.task, preset, method_of(job))
     if job.POSITIONS and envs.find(job.task).positions is None:
         raise ConfigError(
             f"{job.task} does not give the positions of its objects, which this study needs; take another task"
         )
-    configs(job, getattr(job, "methods", None) or (naming.ORIGINAL,), preset, None)
+    configs(job, named(job, getattr(job, "methods", None) or (naming.ORIGINAL,)), preset, None)
 
 
 def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:

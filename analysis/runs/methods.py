@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from hdream_core.config.presets import METHODS
+from hdream_core.config.presets import METHODS, presets_for
 from hdream_core.support.errors import ConfigError
 
 WEIGHTS = ("w_o", "w_r", "w_d")
@@ -12,6 +13,46 @@ IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3
 ORIGINAL = "w_r=1"  # DreamerV2 unchanged, the "original weight" in C.4
 # Methods that are a preset's method with a change.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"unrectified": ("harmony", {"balancer.rectified": False})}  # Eq. 4
+
+
+def first_able(task: str) -> str:
+    """Returns the first method with fixed weights that has presets for a task."""
+    able = (name for name in METHODS if _kind(name) == "fixed" and presets_for(task, name))
+    return next(able, next(iter(METHODS)))
+
+
+def of_method(names: Sequence[str], method: str) -> list[str]:
+    """Returns names of methods as those of another agent: ``w_r=10`` as ``dreamerv3,w_r=10``.
+
+    Args:
+        names: as ``parse`` reads them; one that names an agent other than the first stays.
+        method: a preset's method with fixed weights, whose agent is meant.
+
+    Raises:
+        ConfigError: if it is no such method.
+    """
+    fixed = [name for name in METHODS if _kind(name) == "fixed"]
+    if method not in fixed:
+        raise ConfigError(f"--method {method}: its weights must be fixed; take one of {', '.join(fixed)}")
+    if method == fixed[0]:
+        return list(names)
+    return [_renamed(name, fixed[0], method) for name in names]
+
+
+def _renamed(name: str, first: str, method: str) -> str:
+    """Returns a name with the first agent's method replaced by the same kind of the agent of ``method``."""
+    base = next((part for part in name.split(",") if "=" not in part), first)
+    agent = METHODS[method][0]
+    if base not in METHODS or METHODS[base][0] != METHODS[first][0]:
+        return name
+    other = next((m for m in METHODS if METHODS[m][0] == agent and _kind(m) == _kind(base)), None)
+    if other is None:
+        raise ConfigError(f"method {name!r}: {agent} has no {_kind(base)} balancer; name another method")
+    return ",".join([other, *(part for part in name.split(",") if "=" in part)])
+
+
+def _kind(method: str) -> str:
+    return METHODS[method][1]["balancer.kind"]
 
 
 def weight_name(w_r: float) -> str:

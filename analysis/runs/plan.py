@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.runs import gather, launcher, sweep
-from analysis.runs.flags import FIGURES, RESULTS, Study, check_words, configs, resolve, seeds_of
+from analysis.runs.flags import FIGURES, RESULTS, Study, check_words, configs, named, resolve, result_name, seeds_of
 from analysis.runs.target import Target
 from hdream_core import envs
 from hdream_core.config.fields import Config
@@ -111,7 +111,7 @@ def plan(job: Study, study: str, methods: Sequence[str], name: str = "", fixed: 
     Args:
         job: the study's flags.
         study: its name.
-        methods: to train.
+        methods: to train; those without an agent's name are of ``--method``.
         name: of the result file, without task and preset. Default: the study's.
         fixed: whether a result with other methods is another result, and not a larger one.
 
@@ -120,10 +120,11 @@ def plan(job: Study, study: str, methods: Sequence[str], name: str = "", fixed: 
     """
     check_words(job)
     preset, mode = resolve(job)
+    methods, name = named(job, methods), result_name(job, name or study)
     recipe = _recipe(job, methods, preset)
     _check_buffer(job, mode)
     buffer = places.relative_if_inside(job.buffer or recipe.folder()) if mode == "offline" else None
-    target = _target(job, study, name or study, methods, preset, buffer, fixed)
+    target = _target(job, study, name, methods, preset, buffer, fixed)
     runs = target.planned()
     if job.launcher == "none" and job.READS == "models" and not job.plan_only:
         target = replace(target, seeds=_finished_seeds(runs, target))

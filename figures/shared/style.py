@@ -131,19 +131,27 @@ def figure(width: float, height: float) -> drawing.Drawing:
 
 def color(method: str, index: int) -> str:
     """Returns a method's colour, the same in every figure."""
-    return COLORS.get(method, SPARE[index % len(SPARE)])
+    return COLORS.get(_kind(method), SPARE[index % len(SPARE)])
 
 
 def dash(method: str) -> str | tuple[int, tuple[float, ...]]:
     """Returns the dashes of a method's curves."""
-    return DASHES.get(method, "-")
+    return DASHES.get(_kind(method), "-")
 
 
 def label(method: str) -> str:
     """Returns a method's name as the paper writes it."""
-    if method in LABELS:
-        return LABELS[method]
-    return f"$w_r={method[4:]}$" if method.startswith("w_r=") else method
+    if (kind := _kind(method)) in LABELS:
+        return LABELS[kind]
+    return f"$w_r={kind[4:]}$" if kind.startswith("w_r=") else method
+
+
+def _kind(method: str) -> str:
+    """Returns how a method weighs losses, without its agent: ``w_r=10`` of ``other,w_r=10``."""
+    agent, comma, weights = method.partition(",")
+    if comma and "=" not in agent and agent not in LABELS:
+        return weights
+    return "harmony" if agent.startswith("harmony_") else method
 
 
 def handles(result: Result) -> list[Line2D]:

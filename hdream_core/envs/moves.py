@@ -40,6 +40,4 @@ class Moves(Miniature):
         return np.eye(len(MOVES), dtype=np.float32)[nearest]
 
 
-SUITE = Suite(
-    "moves", ("mini_moves",), MovesConfig, "hdream_core.envs.moves:Moves", positions, "miniature", scripted=False
-)
+SUITE = Suite("moves", ("mini_moves",), MovesConfig, "hdream_core.envs.moves:Moves", positions, "miniature")
