@@ -92,16 +92,19 @@ def _gradients(stages: Sequence[Agent], batches: list[dict[str, np.ndarray]]) ->
 def _add_shares(result: schema.Result) -> None:
     """Adds each loss's share of the sum of the weighted norms, ``(method, seed, stage)``; the shares add up to 1.
 
-    After training the weights are those logged last. Before training they are the constants that the method fixes, or
-    1, where all learned weights start.
+    After training the weights are those logged last. Before training they are the same if they are fixed, else the
+    constants that the method fixes, or 1, where all learned weights start.
     """
     missing = np.full((len(result.methods), len(result.axes["seed"]), 1), np.nan)  # for a loss that no method has
     weights = {}
     for loss in LOSSES:
         last = result.data.get(f"weight/{loss}", ((), missing))[1][..., -1]
-        fixed = [result.config[str(method)]["balancer"][f"w_{loss[0]}"] for method in result.axes["method"]]
-        first = np.array([1.0 if weight is None else weight for weight in fixed])[:, None]
-        weights[loss] = np.stack([np.broadcast_to(first, last.shape), last], -1)
+        balancers = [result.config[method]["balancer"] for method in result.methods]
+        start = [
+            row if b["kind"] == "fixed" else np.full_like(row, b[f"w_{loss[0]}"] or 1.0)
+            for row, b in zip(last, balancers, strict=True)
+        ]
+        weights[loss] = np.stack([start, last], -1)
     weighted = [result.values(f"gradient_norm/{loss}") * weights[loss] for loss in LOSSES]
     total = np.nansum(weighted, axis=0)
     result.data |= {
