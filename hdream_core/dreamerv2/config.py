@@ -211,6 +211,14 @@ PRESETS: dict[str, Presets] = {
         "quick": ("a first look at the miniature", _MINI | _steps(5000)),
         "smoke": ("a test: 16 updates of a toy-size model", _MINI | _SMOKE | {"train.prefill": 50}),
     },
+    "dial": {
+        "cpu": (
+            "the miniature with dials at full length; some six minutes per run on one core",
+            _MINI | _steps(15_000),
+        ),
+        "quick": ("a first look at the miniature with dials", _MINI | _steps(5000)),
+        "smoke": ("a test: 16 updates of a toy-size model", _MINI | _SMOKE | {"train.prefill": 50}),
+    },
     "dmc": {
         "paper": ("Table 1 at full size; for a GPU, not timed yet", PAPER["dmc"]),
         "cpu": (

@@ -24,6 +24,7 @@ REACH = 1.5  # horizontal distance within which the tip is beneath the lever
 CONTACT = 2.5  # vertical distance below the lever's centre within which the tip touches it
 LIFT = 10.0  # pixels the lever can travel up
 MAX_REWARD = 10.0
+RED, BLUE = (220, 30, 30), (30, 60, 255)  # arm and lever
 
 
 class Miniature(gymnasium.Env):
@@ -68,7 +69,11 @@ class Miniature(gymnasium.Env):
         if seed is not None:
             self.seed, self.episode = seed, -1
         self.episode = self.episode + 1 if not options else int(options["episode"])
-        rng = np.random.default_rng([self.seed, self.episode])
+        self._begin(np.random.default_rng([self.seed, self.episode]))
+        return self._observe(), {"success": False}
+
+    def _begin(self, rng: np.random.Generator) -> None:
+        """Draws what an episode starts from."""
         self.tip = np.array([rng.uniform(6, 26), rng.uniform(20, 27)])
         self.lever_x, self.rest_y = rng.uniform(5, 27), rng.uniform(14, 18)
         self.lifted = 0.0
@@ -77,7 +82,6 @@ class Miniature(gymnasium.Env):
         self.stripes = np.concatenate(
             [rng.uniform(40, 200, 6), [rng.uniform(0.05, 0.2), rng.choice([-1.0, 1.0]), rng.uniform(-0.1, 0.1)]]
         )
-        return self._observe(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
         """Plays one step; ``info`` has ``success`` and ``env_steps``. Truncates after 50 steps."""
@@ -114,14 +118,22 @@ class Miniature(gymnasium.Env):
 
     def render_image(self, render: str | None = None) -> np.ndarray:
         """Draws background, arm and lever, uint8 (32, 32, 3); ``render`` is ignored."""
+        frame = self._background()
+        frame[self._near_arm()] = RED
+        self._draw_lever(frame)
+        return frame.astype(np.uint8)
+
+    def _background(self) -> np.ndarray:
+        """Draws drifting diagonal stripes, float64 (32, 32, 3)."""
         low, high, (waves, slant, drift) = self.stripes[:3], self.stripes[3:6], self.stripes[6:]
         phase = waves * (self._xx + slant * self._yy) + drift * self.t
         mix = (0.5 + 0.5 * np.sin(2 * np.pi * phase))[..., None]
-        frame = low + (high - low) * mix
-        frame[self._near_arm()] = (220, 30, 30)
+        return low + (high - low) * mix
+
+    def _draw_lever(self, frame: np.ndarray) -> None:
+        """Draws the lever, 3 x 3 pixels, into a frame."""
         x, y = round(self.lever_x), round(self._lever_y)
-        frame[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = (30, 60, 255)
-        return frame.astype(np.uint8)
+        frame[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = BLUE
 
     def _near_arm(self) -> np.ndarray:
         """Marks the pixels within 2 pixels of the segment from base to tip, bool (32, 32)."""
@@ -142,7 +154,7 @@ class Miniature(gymnasium.Env):
         self.seed, self.episode = int(vector[0]), int(vector[1])
         self.tip = np.array(vector[2:4], np.float64)
         self.lever_x, self.rest_y, self.lifted = (float(x) for x in vector[4:7])
-        self.t, self.stripes = int(vector[7]), np.array(vector[8:17], np.float64)
+        self.t, self.stripes = int(vector[7]), np.array(vector[8:], np.float64)
         return self._observe()
 
     def object_positions(self) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from hdream_core.support.settings import nearest
 _SUITES = {
     "metaworld": "hdream_core.envs.metaworld",
     "miniature": "hdream_core.envs.miniature",
+    "dial": "hdream_core.envs.dial",
     "dmc": "hdream_core.envs.dmc",
     "atari": "hdream_core.envs.atari",
     "moves": "hdream_core.envs.moves",
