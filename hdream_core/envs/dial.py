@@ -58,8 +58,8 @@ class Dial(Miniature):
     def __init__(self, task: str = "mini_dial", seed: int = 0, **dials: float):
         super().__init__(task, seed)
         self.task, self.dials = task, DialConfig(**dials)
-        names = ("lever", "contrast", "background")
-        self.look = {"render": "numpy", "camera": "none"} | {name: f"{getattr(self.dials, name):g}" for name in names}
+        shown = " ".join(f"{name}={getattr(self.dials, name):g}" for name in ("lever", "contrast", "background"))
+        self.look = {"render": "numpy", "camera": "none", "dials": shown}
 
     def _begin(self, rng: np.random.Generator) -> None:
         super()._begin(rng)
