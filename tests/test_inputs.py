@@ -138,7 +138,7 @@ TOLD = [
     ("analysis.finding2 --share 3 --plan-only", "a share is at most 1"),
     ("analysis.state_regression --folds 3", "--folds 3 of --episodes 2"),
     ("analysis.state_regression --folds 1 --plan-only", "--folds 1 of --episodes 2: at least 2"),
-    ("analysis.state_regression --methods w_r=x", "'x' is not a weight"),
+    ("analysis.state_regression --methods w_r=x", "'x' is not a number"),
     ("analysis.reward_mse --mode online", "add --mode offline"),
     ("analysis.ablations --methods w_r=1 harmony,w_r=10 --plan-only", "harmony learns its weights"),
     ("analysis.ablations --methods w_r=1,w_r=10 --plan-only", "w_r is given twice"),

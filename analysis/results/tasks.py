@@ -45,6 +45,7 @@ FACTS = {
     "hammer": TaskFacts("w_r=10", {"object": "hammer", "object2": "nail"}, settled=20),  # it springs up by 3 cm
     "mini_lever": MINIATURE,
     "mini_moves": MINIATURE,
+    "mini_dial": MINIATURE,
 }
 
 

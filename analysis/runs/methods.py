@@ -9,6 +9,7 @@ from hdream_core.config.presets import METHODS, presets_for
 from hdream_core.support.errors import ConfigError
 
 WEIGHTS = ("w_o", "w_r", "w_d")
+DIALS = {"lever": int, "contrast": float, "reward": float, "background": int}  # of mini_dial
 IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3
 ORIGINAL = "w_r=1"  # DreamerV2 unchanged, the "original weight" in C.4
 # Methods that are a preset's method with a change.
@@ -64,7 +65,8 @@ def parse(method: str) -> tuple[str, dict[str, Any]]:
     """Returns the preset method and the changed settings that a name means.
 
     A name is a list with commas: at most one of the presets' methods or variants, and fixed weights, e.g.
-    ``w_r=100``, ``w_o=0,w_r=100``, ``harmony``, ``harmony,w_d=1`` (E.4), ``unrectified`` (Eq. 4).
+    ``w_r=100``, ``w_o=0,w_r=100``, ``harmony``, ``harmony,w_d=1`` (E.4), ``unrectified`` (Eq. 4). On ``mini_dial`` it
+    may also set dials of the task, e.g. ``contrast=0.1,harmony``.
 
     Raises:
         ConfigError: for an unknown name, or one that sets something twice.
@@ -73,10 +75,11 @@ def parse(method: str) -> tuple[str, dict[str, Any]]:
     changes: dict[str, Any] = {}
     for part in method.split(","):
         name, equals, value = part.partition("=")
-        if equals and name in WEIGHTS:
-            if f"balancer.{name}" in changes:
+        if equals and name in (*WEIGHTS, *DIALS):
+            setting = f"balancer.{name}" if name in WEIGHTS else f"env.{name}"
+            if setting in changes:
                 raise ConfigError(f"method {method!r}: {name} is given twice")
-            changes[f"balancer.{name}"] = _weight(method, value)
+            changes[setting] = _number(method, value, DIALS.get(name, float))
         elif not equals and (part in VARIANTS or part in METHODS):
             bases.append(part)
         else:
@@ -88,8 +91,9 @@ def parse(method: str) -> tuple[str, dict[str, Any]]:
     return base, changes | more | {"method": method}
 
 
-def _weight(method: str, value: str) -> float:
+def _number(method: str, value: str, kind: type) -> float:
     try:
-        return float(value)
+        return kind(value)
     except ValueError:
-        raise ConfigError(f"method {method!r}: {value!r} is not a weight") from None
+        what = "number" if kind is float else "whole number"
+        raise ConfigError(f"method {method!r}: {value!r} is not a {what}") from None

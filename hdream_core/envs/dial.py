@@ -21,6 +21,7 @@ from hdream_core.envs.suite import EnvConfig, Suite
 from hdream_core.support.settings import AboveZero, settings
 
 FALLOFF = 4.0  # pixels from the lever at which the reward for nearness has fallen to exp(-1/2)
+LEVER = slice(4, 7)  # of a saved state: the lever's x, its y at rest, and its height
 GREY, STRIPES = 120.0, 70.0  # of the background: its mean, and the height of its waves
 
 
@@ -60,6 +61,23 @@ class Dial(Miniature):
         self.task, self.dials = task, DialConfig(**dials)
         shown = " ".join(f"{name}={getattr(self.dials, name):g}" for name in ("lever", "contrast", "background"))
         self.look = {"render": "numpy", "camera": "none", "dials": shown}
+
+    def look_at(self, state: np.ndarray, lever: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+        """Returns the frame and the reward of a saved state.
+
+        Args:
+            state: of ``save_state``.
+            lever: another saved state, whose lever is put in the place of this one's.
+        """
+        mixed = np.array(state, np.float64)
+        if lever is not None:
+            mixed[LEVER] = lever[LEVER]
+        return self.restore_state(mixed)["image"], self._reward()
+
+    def lever_places(self, states: np.ndarray) -> np.ndarray:
+        """Returns x and y of the lever in saved states ``(..., n)``, in pixels, ``(..., 2)``."""
+        x, rest_y, lifted = np.moveaxis(states[..., LEVER], -1, 0)
+        return np.stack([x, rest_y - lifted], -1)
 
     def _begin(self, rng: np.random.Generator) -> None:
         super()._begin(rng)
