@@ -29,7 +29,7 @@ from hdream_core.support.errors import ConfigError
 from offline_buffers.behaviors import Random, Scripted, behavior_of, play
 
 STUDY = "dial"
-ITEM = "Secs. 2, 3"
+ITEM = "our own"
 ABOUT = "Turn the visibility of a lever and predict the weight that it takes."
 KNOWN = "place_known"
 PLAYED = 40  # episodes of the expert, and of random actions

@@ -14,6 +14,7 @@ from analysis.ledger.verdicts import (
     IN_PART,
     NOT_MEASURED,
     NOT_REPRODUCED,
+    NOT_SHOWN,
     REPRODUCED,
     UNDECIDABLE,
     Finding,
@@ -21,7 +22,7 @@ from analysis.ledger.verdicts import (
     judge,
 )
 from analysis.results.schema import ResultError, using
-from analysis.results.stats import Interval
+from analysis.results.stats import Interval, read_interval, show
 from hdream_core.balancers import Harmony, analytic_weight
 
 LOSSES = (0.01, 0.3, 1.0, 50.0, 11_000.0)  # expected losses that the closed forms are tried on
@@ -91,6 +92,27 @@ def table_2(files: ResultFiles, check: str) -> Iterator[Finding]:
                 text = "; ".join(str(part) for part in (ours, row["remark"]) if part not in (None, ""))
                 yield Finding(text, ANSWERS[row["holds"]], name, "paper")
                 return  # one table is enough
+
+
+@judge
+def atari_runs_higher(files: ResultFiles) -> Iterator[Finding]:
+    """Asks whether Harmony DreamerV3's aggregates are above DreamerV3's, with intervals over seeds."""
+    for name, result in files.of("atari_scores"):
+        gaps = {kind: read_interval(result.notes["aggregates"][kind]["difference"]) for kind in ("mean", "median", "iqm")}
+        above = [kind for kind, gap in gaps.items() if gap.low > 0]
+        text = "; ".join(f"{kind} {show(Interval(*(100 * end for end in gap)))} points" for kind, gap in gaps.items())
+        verdict = REPRODUCED if len(above) == len(gaps) else IN_PART if above else NOT_SHOWN
+        yield Finding(text, verdict, name, "paper", gaps["iqm"])
+
+
+@judge
+def atari_runs_matched(files: ResultFiles, count: int) -> Iterator[Finding]:
+    """Asks in how many games Harmony DreamerV3 is at least as good, with intervals over seeds."""
+    for name, result in files.of("atari_scores"):
+        exact, close = (read_interval(result.notes["matched"][tolerance]) for tolerance in ("0", "0.05"))
+        inside = any(found.low <= count <= found.high for found in (exact, close))
+        verdict = REPRODUCED if exact.mean == count else IN_PART if inside else NOT_REPRODUCED
+        yield Finding(f"{show(exact)} of 26; within 5 %, {show(close)}", verdict, name, "paper", exact)
 
 
 @judge
