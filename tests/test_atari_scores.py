@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from analysis import atari_scores
+from analysis.ledger import judges_without_runs  # noqa: F401  lists its judges
+from analysis.ledger.verdicts import IN_PART, JUDGES, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
 from analysis.results import atari_runs
 from analysis.results.schema import SHIPPED, load
 from analysis.results.stats import Interval
@@ -153,3 +155,25 @@ def test_the_shipped_result_says_what_a_reader_found():
     assert [notes["matched"][t]["mean"] for t in ("0", "0.05")] == [20, 22]
     assert round(notes["improvement"]["mean"], 2) == 0.64
     assert [round(x) for x in notes["range"]["Gopher"]] == [870, 33436]
+
+
+def told(**notes):
+    """What the two judges say of a result with other notes."""
+    found = load(SHIPPED / "atari_scores.h5")
+    found.notes |= notes
+    files = ResultFiles([("atari_scores.h5", found)])
+    return [JUDGES["atari_runs_higher"]()(files)[0].verdict, JUDGES["atari_runs_matched"](23)(files)[0].verdict]
+
+
+def test_judges_ask_for_all_aggregates_and_for_the_count():
+    def gaps(*lows):
+        rows = zip(("mean", "median", "iqm"), lows, strict=True)
+        return {kind: {"difference": {"mean": 0.2, "low": low, "high": 0.4}} for kind, low in rows}
+
+    def counts(exact, low, high):
+        return dict.fromkeys(("0", "0.05"), {"mean": exact, "low": low, "high": high})
+
+    assert told(aggregates=gaps(0.1, 0.1, 0.1), matched=counts(23, 20, 24)) == [REPRODUCED, REPRODUCED]
+    assert told(aggregates=gaps(0.1, -0.1, 0.1), matched=counts(21, 18, 23)) == [IN_PART, IN_PART]
+    assert told(aggregates=gaps(-0.1, -0.1, -0.1), matched=counts(20, 18, 22)) == [NOT_SHOWN, NOT_REPRODUCED]
+    assert told() == [IN_PART, IN_PART]
