@@ -171,7 +171,7 @@ def test_judges_ask_for_all_aggregates_and_for_the_count():
         return {kind: {"difference": {"mean": 0.2, "low": low, "high": 0.4}} for kind, low in rows}
 
     def counts(exact, low, high):
-        return dict.fromkeys(("0", "0.05"), {"mean": exact, "low": low, "high": high})
+        return {key: {"mean": exact, "low": low, "high": high} for key in ("0", "0.05")}
 
     assert told(aggregates=gaps(0.1, 0.1, 0.1), matched=counts(23, 20, 24)) == [REPRODUCED, REPRODUCED]
     assert told(aggregates=gaps(0.1, -0.1, 0.1), matched=counts(21, 18, 23)) == [IN_PART, IN_PART]

@@ -201,7 +201,7 @@ def test_runs_on_another_buffer_are_refused_with_the_flag_that_gives_room(tmp_pa
     [(10.0, "10 seconds"), (60.0, "1 minute "), (5400.0, "1.5 hours"), (np.nan, r"^warning: .*\d+ days.*--preset")],
 )
 def test_an_estimate_is_in_the_unit_that_fits_and_of_full_size_without_a_gpu_a_warning(seconds, said, monkeypatch):
-    monkeypatch.setattr(estimate, "seconds_per_run", lambda config: seconds)
+    monkeypatch.setattr(estimate, "seconds_per_run", lambda config: (seconds, 0.0))
     told = estimate.in_words(make_config("lever_pull", "paper"), 1.0, 1, must_render=True)
     assert re.search(said, told) and "nan" not in told and "\n" not in told
 

@@ -98,7 +98,8 @@ def table_2(files: ResultFiles, check: str) -> Iterator[Finding]:
 def atari_runs_higher(files: ResultFiles) -> Iterator[Finding]:
     """Asks whether Harmony DreamerV3's aggregates are above DreamerV3's, with intervals over seeds."""
     for name, result in files.of("atari_scores"):
-        gaps = {kind: read_interval(result.notes["aggregates"][kind]["difference"]) for kind in ("mean", "median", "iqm")}
+        rows = {kind: result.notes["aggregates"][kind] for kind in ("mean", "median", "iqm")}
+        gaps = {kind: read_interval(row["difference"]) for kind, row in rows.items()}
         above = [kind for kind, gap in gaps.items() if gap.low > 0]
         text = "; ".join(f"{kind} {show(Interval(*(100 * end for end in gap)))} points" for kind, gap in gaps.items())
         verdict = REPRODUCED if len(above) == len(gaps) else IN_PART if above else NOT_SHOWN

@@ -45,13 +45,9 @@ class AtariConfig(EnvConfig):
     """Height and width of a frame in pixels."""
 
 
+TASKS = tuple(f"atari_{game}" for game in GAMES)
 SUITE = Suite(
-    "atari",
-    tuple(f"atari_{g}" for g in GAMES),
-    AtariConfig,
-    "hdream_core.envs.atari:Atari",
-    extra="atari",
-    scripted=False,
+    "atari", TASKS, AtariConfig, "hdream_core.envs.atari:Atari", extra="atari", usual_length=5000, scripted=False
 )
 
 

@@ -45,6 +45,7 @@ class Suite:
         scale: scale of every result on it, if none can be compared with the paper's (``miniature``, ``twin``).
         extra: name in ``pip install hdream[...]``, if it needs one.
         before: first Python for which the extra has no builds, as ``(3, 13)``.
+        usual_length: environment steps that an episode usually takes, for estimates; None: the time limit.
         scripted: whether its environments are ``contract.Scripted``, so that a script can fill a fixed buffer.
     """
 
@@ -56,6 +57,7 @@ class Suite:
     scale: Literal["miniature", "twin"] | None = None
     extra: str | None = None
     before: tuple[int, int] | None = None
+    usual_length: int | None = None
     scripted: bool = True
 
     def make(self, task: str, **options: Any) -> Any:
