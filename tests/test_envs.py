@@ -243,6 +243,9 @@ def test_an_environment_is_what_its_spaces_and_contracts_say(task):
 def test_an_episode_is_truncated_at_its_limit(task, repeat):
     env = make(task, **({"action_repeat": repeat} if task.startswith("dmc") else {}), size=8)
     limit, actions = env.time_limit, random_actions(env, 1001)
+    if task != "mini_lever":
+        with pytest.raises(RuntimeError, match="no episode has begun"):
+            env.step(actions[0])
     env.reset()
     steps, truncated = [], False
     while not truncated:

@@ -1,6 +1,6 @@
 """Kills at random points: nothing is lost, and the end is the same.
 
-Kills hit forked children, so that hundreds cost seconds. Each test prints its seed; the suite prints the counts.
+Kills hit forked children, so that hundreds cost seconds. Each test prints its seed.
 """
 
 import filecmp

@@ -15,6 +15,7 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import Trainer
+from hdream_core.runs.update_metrics import UpdateMetrics
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.batch import to_device
 from hdream_core.train import main, train
@@ -120,6 +121,16 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, buffer, 
     lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     assert sum(line["skipped/model"] for line in lines) == 3 and all(np.isfinite(line["loss/reward"]) for line in lines)
     assert all(torch.isfinite(p).all() for p in trainer.agent.parameters())
+
+
+def test_updates_in_a_row_are_counted_over_lines_and_the_loss_is_named():
+    nan, window, told = float("nan"), UpdateMetrics(), []
+    for line in ([1, 1, 0], [0, 1, 1], [1, 1], [0]):  # updates that were skipped, a line of the log each
+        for skipped in line:
+            losses = {"loss/observation": 1.0, "loss/reward": nan if skipped else 1.0, "loss/dynamics": 2.0}
+            window.add({name: torch.tensor(value) for name, value in (losses | {"skipped/model": skipped}).items()})
+        told.append((window.close()["model"], window.not_finite))
+    assert told == [(0, ""), (2, "reward loss"), (4, "reward loss"), (0, "")]
 
 
 @pytest.mark.parametrize("nothing", [0.0, -6e-9])

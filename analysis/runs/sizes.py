@@ -55,8 +55,10 @@ def settle(job: Job, plan: Plan, windows: str, episodes: str | None, length: int
     if count > used * each:
         if windows in job.given or not used:
             more = "give a larger --buffer" if used == available else f"for more {flag_of(episodes)}"
+            where = f"{plan.config.offline_buffer}: " if episodes is None else ""
+            whose = f"{where}{used} {'episodes' if available is None else WORDS[part]}"
             raise ConfigError(
-                f"{flag_of(windows)} {count}: {used} episodes of {rows} rows hold {used * each} windows of {length}; "
+                f"{flag_of(windows)} {count}: {whose} of {rows} rows hold {used * each} windows of {length}; "
                 f"ask for {used * each} or fewer, or {more}"
             )
         count = used * each

@@ -141,17 +141,21 @@ def _submit(waiting: Sequence[Run], workers: int, options: Mapping[str, Any]) ->
         new = [run.folder for run in chosen if not run.folder.exists()]
         for run in chosen:
             run_folder.prepare(run.config, run.folder)
+        failed = {run: status for run in chosen if (status := run_folder.failure_of(run.folder)) is not None}
         executor = slurm_jobs.executor(logs, {"array_parallelism": workers} | options)
+        for run in failed:  # before a job can fail, and so set its own mark
+            run_folder.clear_failed(run.folder)
         try:
             with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # submitit repeats what sbatch says
                 warning = options["signal_delay_s"]
                 jobs = [executor.submit(slurm_jobs.RunJob(run.folder.absolute(), warning)) for run in chosen]
         except Exception as error:  # submitit raises several kinds when sbatch refuses
             _undo(logs, new)
+            for run, status in failed.items():
+                run_folder.mark_failed(run.folder, status)
             raise ConfigError(f"Slurm refuses the jobs: {_words(str(error))}") from None
         for run, job in zip(chosen, jobs, strict=True):
             tickets[run] = str(job.job_id)
-            run_folder.clear_failed(run.folder)
             write_atomically(run.folder / TICKET, f"{job.job_id}\n".encode())
     return tickets
 
