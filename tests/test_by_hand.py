@@ -17,6 +17,7 @@ from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.dreamerv2.behavior import Behavior, Imagined
 from hdream_core.dreamerv2.config import BehaviorConfig
 from hdream_core.envs.vector import make_episodes
+from hdream_core.nets import learner
 from hdream_core.runs.evaluate import WINDOWS_AT_ONCE, heldout_predictions, policy_episodes
 from hdream_core.runs.trainer import Trainer
 from hdream_core.support.settings import flatten
@@ -221,7 +222,7 @@ def test_heldout_dreams_by_hand(tmp_path, monkeypatch):
         reward = torch.cat([truth + 1 + 2 * i for i in range(samples)])
         return OpenLoop(torch.zeros(len(reward), 1), reward, torch.zeros(1))
 
-    monkeypatch.setattr(agent.model, "open_loop", open_loop)
+    monkeypatch.setattr(learner, "open_loop", lambda model, *given: open_loop(*given))
     config = EvalConfig(context=5, horizon=10, samples=2)
     before = torch.get_rng_state()
     found = heldout_predictions(agent, Replay(store, None, 1000, False), config, windows, seed=0)
@@ -257,7 +258,7 @@ def test_dreams_follow_the_altered_actions(windows, monkeypatch):
             assert 0 < seen <= motion.SMOOTH and (feat[:, :seen] == 7).all()
             return feat[:, seen:, 0]
 
-    monkeypatch.setattr(agent.model, "open_loop", open_loop)
+    monkeypatch.setattr(learner, "open_loop", lambda model, *given: open_loop(*given))
     action = np.random.default_rng(0).uniform(-1, 1, (len(windows), 15, 2)).astype(np.float32)
     found = hallucination.dream(agent, windows, 5, action, Probe(), samples=3)
     for values in (found.reward, found.displacement):

@@ -147,7 +147,7 @@ TOLD = [
     ("hdream_core.train --task mini_levr", "mini_lever"),
     ("hdream_core.train --preset smok", "did you mean smoke"),
     ("hdream_core.train --method harmonie", "did you mean harmony"),
-    ("hdream_core.train --method dreamerv9", "did you mean dreamerv2"),
+    ("hdream_core.train --method dreamerv9", "did you mean dreamerv"),
     ("hdream_core.train --balancer.w-r -1", "w_r is -1.0; it must be above 0"),
     ("hdream_core.train --balancer.w-r 0", "balancer.w_r is 0"),
     ("hdream_core.train --method harmony --balancer.w-r 10", "harmony learns"),

@@ -34,7 +34,7 @@ def as_before(config):
 @pytest.mark.parametrize("task", ["lever_pull", "mini_lever"])
 def test_configs_of_before_are_the_same_configs(task):
     for preset in presets_for(task):
-        for method in METHODS:
+        for method in (name for name, (agent, _) in METHODS.items() if agent == "dreamerv2"):
             config = make_config(task, preset, method)
             assert from_dict(json.loads(json.dumps(as_before(config)))) == config
 

@@ -86,15 +86,15 @@ def test_open_loop_sees_only_the_context():
     agent = small_agent()
     batch = noise(8)
     torch.manual_seed(0)
-    dream = agent.model.open_loop(batch, context=3, samples=2)
+    dream = agent.open_loop(batch, context=3, samples=2)
     assert dream.reward.shape == (4, 5) and dream.observed.shape[:2] == (4, 3)
     changed = dict(batch, image=batch["image"].clone())
     changed["image"][:, 3:] = 0
     torch.manual_seed(0)
-    again = agent.model.open_loop(changed, context=3, samples=2)
+    again = agent.open_loop(changed, context=3, samples=2)
     torch.testing.assert_close(dream.reward, again.reward)
     with pytest.raises(ValueError, match="does not fit"):
-        agent.model.open_loop(batch, context=8)
+        agent.open_loop(batch, context=8)
 
 
 def test_full_size_shapes():
