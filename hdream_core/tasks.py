@@ -26,9 +26,11 @@ def lines() -> list[str]:
         needs = f"; needs: pip install 'hdream[{suite.extra}]'" if suite.extra else ""
         text.append(f"{suite.name} ({len(suite.tasks)}{needs})")
         text += textwrap.wrap(" ".join(suite.tasks), 100, initial_indent="  ", subsequent_indent="  ")
-        presets = presets_for(suite.tasks[0])
+        able = [method for method in METHODS if presets_for(suite.tasks[0], method)]
+        text += textwrap.wrap(f"--method {' '.join(able)}", 100, initial_indent="  ", subsequent_indent="  ")
+        presets = presets_for(suite.tasks[0], able[0]) if able else {}
         text += [f"  --preset {name:<6} {description}" for name, (description, _) in presets.items()]
-    return [*text, f"methods: {', '.join(METHODS)}; studies also take fixed weights, such as w_r=100"]
+    return [*text, "presets are those of the first method; studies also take fixed weights, such as w_r=100"]
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from hdream_core import envs
 from hdream_core.agent import make_agent
 from hdream_core.config.presets import make_config, presets_for
 from hdream_core.data.replay import Replay, random_batch
+from hdream_core.data.sources import check_source
 from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.dreamerv3.networks import Encoder, stages
 from hdream_core.envs.moves import MOVES
@@ -138,6 +139,14 @@ def test_a_study_reads_it(tmp_path, monkeypatch):
     (path,) = tmp_path.joinpath("results").glob("*.h5")
     found = schema.load(path)
     assert found.methods == ["dreamerv3", "harmony_dreamerv3"] and np.isfinite(found.values("loss/reward")).all()
+
+
+@pytest.mark.parametrize(
+    "task", ["lever_pull", "mini_lever", "mini_dial", "mini_moves", "dmc_walker_run", "atari_pong"]
+)
+def test_every_preset_can_be_trained_online(task):
+    for preset in presets_for(task, "dreamerv3"):
+        check_source(make_config(task, preset, "harmony_dreamerv3"))
 
 
 def test_an_agent_without_presets_for_a_task_names_those_that_have_some(capsys):

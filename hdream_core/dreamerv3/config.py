@@ -198,6 +198,7 @@ _SMOKE: dict[str, Any] = {
 _TEST = "a test: some updates of a toy-size model"
 _METAWORLD = PAPER["metaworld"] | _REDUCED | {"train.prefill": 2500}
 _ATARI = PAPER["atari"] | _REDUCED | {"eval.episodes": 5, "eval.at_once": 1}
+_DMC = _STREAM | _REDUCED | {"train.prefill": 2000}
 _MINIATURE: Presets = {
     "cpu": ("the miniature at full length; some ten minutes per run on one core", _MINI | _steps(15_000, 5)),
     "quick": ("a first look at the miniature", _MINI | _steps(5000, 5)),
@@ -212,7 +213,7 @@ PRESETS: dict[str, Presets] = {
     "atari": {
         "paper": ("the authors' settings at full size; for a GPU, not timed yet", PAPER["atari"]),
         "cpu": (
-            "a reduced model and 20,000 actions, an update every second; hours per run on one core",
+            "a reduced model and 20,000 actions, an update every two; hours per run on one core",
             _ATARI | _steps(80_000, 8) | {"eval.every": 16_000, "log.every": 1000, "log.checkpoint_every": 4000},
         ),
         "quick": (
@@ -250,6 +251,26 @@ PRESETS: dict[str, Presets] = {
             | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
         ),
     },
+    "dmc": {
+        "cpu": (
+            "a reduced model; an hour and a half per run on one core",
+            _DMC
+            | _steps(40_000, 10)
+            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+        ),
+        "quick": (
+            "a first look: the reduced model for minutes",
+            _DMC
+            | _steps(10_000, 10)
+            | {"agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
+            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+        ),
+        "smoke": (
+            _TEST,
+            _DMC | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
+        ),
+    },
     "miniature": _MINIATURE,
+    "dial": _MINIATURE,
     "moves": _MINIATURE,
 }
