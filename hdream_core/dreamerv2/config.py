@@ -157,6 +157,13 @@ _MINI: dict[str, Any] = {
     "log.checkpoint_every": 1000,
 }
 
+# Its agents are to learn within the run: more updates, and a policy that keeps exploring.
+_DIAL: dict[str, Any] = _MINI | {
+    "agent.behavior.actor_lr": 1e-4,
+    "agent.behavior.entropy": 3e-3,
+    "train.train_every": 2,
+}
+
 _SMOKE: dict[str, Any] = {
     "agent.model.depth": 2,
     "agent.model.rssm.deter": 8,
@@ -213,10 +220,10 @@ PRESETS: dict[str, Presets] = {
     },
     "dial": {
         "cpu": (
-            "the miniature with dials at full length; some six minutes per run on one core",
-            _MINI | _steps(15_000),
+            "the miniature with dials at full length; some fifteen minutes per run on one core",
+            _DIAL | _steps(12_000, 2),
         ),
-        "quick": ("a first look at the miniature with dials", _MINI | _steps(5000)),
+        "quick": ("a first look at the miniature with dials", _DIAL | _steps(4000, 2)),
         "smoke": ("a test: 16 updates of a toy-size model", _MINI | _SMOKE | {"train.prefill": 50}),
     },
     "dmc": {
