@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import dial
+from analysis.ledger import judges_of_dial  # noqa: F401  lists its judges
+from analysis.ledger.verdicts import IN_PART, JUDGES, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
 from analysis.models.information import POSTERIOR_SHARE, Price, price
-from analysis.results.schema import load
+from analysis.results import comparisons
+from analysis.results.schema import Result, load
 from hdream_core import envs
 from hdream_core.envs.miniature import BLUE
 from offline_buffers.behaviors import behavior_of, play
@@ -134,3 +137,26 @@ def test_the_study_through_its_command(tmp_path, capsys):
 )
 def test_refusals(odd, named, tmp_path, capsys):
     refused(capsys, dial.main, ["--preset", "smoke", f"--runs={tmp_path}", "--plan-only", *odd], named)
+
+
+def judged(known, returns):
+    """What both judges say of three seeds of w_r 1 and 100 at two contrasts, predicted to matter at 0.1 alone."""
+    methods = [f"contrast={contrast},w_r={w_r}" for contrast in ("1", "0.1") for w_r in (1, 100)]
+    spread = np.outer(1 + np.arange(4), [-0.01, 0.0, 0.01])  # (method, seed)
+    data = {
+        "place_known": (("method", "seed"), np.array(known)[:, None] + spread),
+        "return": (("method", "seed", "step"), (np.array(returns)[:, None] + spread)[..., None]),
+    }
+    axes = {"method": np.array(methods), "seed": np.arange(3), "step": np.array([10])}
+    found = Result({"study": "dial", "scale": "miniature", "task": "mini_dial"}, axes, data)
+    found.notes["final"] = {"place_known": comparisons.by_method(found, found.values("place_known"))}
+    found.notes["prediction"] = {"1": {"w_r": 0.0}, "0.1": {"w_r": 10.0}}
+    files = ResultFiles([("dial.h5", comparisons.add(found))])
+    return [JUDGES["dial_threshold"](3.0)(files)[0].verdict, JUDGES["dial_return"]()(files)[0].verdict]
+
+
+def test_judges_ask_on_which_side_of_the_line_the_lever_is_known():
+    assert judged([0.9, 0.9, 0.1, 0.9], [20, 20, 10, 20]) == [REPRODUCED, REPRODUCED]
+    assert judged([0.9, 0.9, 0.9, 0.9], [20, 20, 20, 20]) == [IN_PART, NOT_SHOWN]
+    assert judged([0.1, 0.1, 0.9, 0.1], [20, 20, 20, 20]) == [NOT_REPRODUCED, NOT_SHOWN]
+    assert judged([0.9, 0.9, 0.1, 0.5], [20, 20, 20, 10]) == [NOT_SHOWN, NOT_REPRODUCED]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from analysis.ledger import judges, judges_of_losses, judges_of_models, judges_without_runs  # noqa: F401  fill JUDGES
+from analysis.ledger import judges, judges_of_dial, judges_of_losses, judges_of_models, judges_without_runs  # noqa: F401  fill JUDGES
 from analysis.ledger.verdicts import JUDGES, VERDICTS, Judge
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import Name, build, call, nearest, settings
