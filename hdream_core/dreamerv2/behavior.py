@@ -14,6 +14,7 @@ from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.distributions import TruncatedNormal
 from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
+from hdream_core.nets.returns import lambda_return
 
 
 class Imagined(NamedTuple):
@@ -21,27 +22,6 @@ class Imagined(NamedTuple):
 
     feat: Tensor  # (H + 1, N, F)
     entropy: Tensor  # (H, N) of the policy at states 0 .. H - 1
-
-
-def lambda_return(
-    reward: Float[Tensor, "H N"], value: Float[Tensor, "H+1 N"], discount: Float[Tensor, "H N"], lam: float
-) -> Float[Tensor, "H N"]:
-    """Computes Eq. 8: ``V_t = r_t + gamma_t ((1 - lam) v_{t+1} + lam V_{t+1})``, bootstrapped with the last value.
-
-    Args:
-        reward, discount: ``(H, N)`` for steps 0 .. H - 1.
-        value: ``(H + 1, N)`` for steps 0 .. H.
-        lam: mixing coefficient.
-
-    Returns:
-        ``(H, N)`` targets for steps 0 .. H - 1.
-    """
-    target = value[-1]
-    targets = []
-    for t in reversed(range(len(reward))):
-        target = reward[t] + discount[t] * ((1 - lam) * value[t + 1] + lam * target)
-        targets.append(target)
-    return torch.stack(targets[::-1])
 
 
 class Behavior(nn.Module):

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor, nn
+from jaxtyping import Bool, Float
+from torch import Tensor
 from torch.nn import functional as F
 
 from hdream_core.dreamerv2.config import ModelConfig
 from hdream_core.dreamerv2.networks import Decoder, Encoder
 from hdream_core.dreamerv2.tuned.kernels import PLAIN, Kernels
+from hdream_core.nets.frames import FrameModel
 from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
 
 
-class WorldModel(nn.Module):
+class WorldModel(FrameModel):
     """Computes the losses of Eq. 2 with an encoder, an RSSM, and one head per loss.
 
     A head is built only if its loss is named: without ``observation`` there is no decoder.
@@ -62,15 +63,6 @@ class WorldModel(nn.Module):
         # Frames are channels last, and so are the convolutions' weights.
         self.to(memory_format=torch.channels_last)
 
-    @staticmethod
-    def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
-        """Maps uint8 frames ``(..., H, W, C)`` to float32 ``(..., C, H, W)`` in [-0.5, 0.5]."""
-        return image.movedim(-1, -3).to(torch.float32, copy=True).div_(255).sub_(0.5)
-
-    def encode(self, image: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B T E"]:
-        """Maps uint8 frames ``(B, T, H, W, C)`` to embeddings ``(B, T, E)``."""
-        return self.encoder(self.preprocess(image).flatten(0, 1)).unflatten(0, image.shape[:2])
-
     def losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], State, dict[str, Tensor]]:
         """Computes the losses of Eq. 2 on a batch of windows.
 
@@ -115,10 +107,3 @@ class WorldModel(nn.Module):
         if self.discount_head is None:
             return torch.full(feat.shape[:-1], self.gamma, device=feat.device)
         return torch.sigmoid(self.discount_head(feat).squeeze(-1))
-
-    def decode(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n H W C"]:
-        """Decodes features ``(..., F)`` to frames ``(..., H, W, C)`` in [0, 1]; raises ValueError without a decoder."""
-        if self.decoder is None:
-            raise ValueError("this world model was trained with w_o = 0 and has no decoder")
-        image = self.decoder(feat.flatten(0, -2)).unflatten(0, feat.shape[:-1])
-        return (image.float() + 0.5).clamp(0, 1).movedim(-3, -1)

@@ -15,6 +15,7 @@ from hdream_core.dreamerv3.distributions import BINS, NormalPolicy, OneHotPolicy
 from hdream_core.dreamerv3.networks import MLP, output_layer
 from hdream_core.dreamerv3.world_model import WorldModel
 from hdream_core.nets.latents import State
+from hdream_core.nets.returns import lambda_return
 from hdream_core.spec import ActionSpec
 
 MIN_STD, MAX_STD = 0.1, 1.0  # of a policy over continuous actions
@@ -25,26 +26,6 @@ class Imagined(NamedTuple):
 
     feat: Tensor  # (H + 1, N, F)
     action: Tensor  # (H, N, A), taken at states 0 .. H - 1
-
-
-def lambda_return(
-    reward: Float[Tensor, "H N"], value: Float[Tensor, "H+1 N"], discount: Float[Tensor, "H N"], lam: float
-) -> Float[Tensor, "H N"]:
-    """Computes ``R_t = r_{t+1} + gamma_{t+1} ((1 - lam) v_{t+1} + lam R_{t+1})``, bootstrapped with the last value.
-
-    Args:
-        reward, discount: ``(H, N)`` of states 1 .. H.
-        value: ``(H + 1, N)`` of states 0 .. H.
-        lam: mixing coefficient.
-
-    Returns:
-        ``(H, N)`` returns of states 0 .. H - 1.
-    """
-    target, targets = value[-1], []
-    for t in reversed(range(len(reward))):
-        target = reward[t] + discount[t] * ((1 - lam) * value[t + 1] + lam * target)
-        targets.append(target)
-    return torch.stack(targets[::-1])
 
 
 class ReturnScale(nn.Module):

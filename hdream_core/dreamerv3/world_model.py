@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional as F
 
 from hdream_core.dreamerv3.config import ModelConfig
 from hdream_core.dreamerv3.distributions import BINS, TwoHot
 from hdream_core.dreamerv3.networks import MLP, Decoder, Encoder
 from hdream_core.dreamerv3.rssm import RSSM
+from hdream_core.nets.frames import FrameModel
 from hdream_core.nets.latents import State
 
 # Losses, with the weights that DreamerV3 gives them: 0.5 and 0.1 of its two KL losses are w_d = 0.6.
 BASE_WEIGHTS = {"observation": 1.0, "reward": 1.0, "dynamics": 0.6, "continue": 1.0}
 
 
-class WorldModel(nn.Module):
+class WorldModel(FrameModel):
     """Computes the losses with an encoder, an RSSM, and one head per loss.
 
     A head is built only if its loss is named: without ``observation`` there is no decoder.
@@ -49,15 +50,6 @@ class WorldModel(nn.Module):
         self.continue_head = MLP(feat_dim, 1, config.units, config.layers)
         # Frames are channels last, and so are the convolutions' weights.
         self.to(memory_format=torch.channels_last)
-
-    @staticmethod
-    def preprocess(image: UInt8[Tensor, "*n H W C"]) -> Float[Tensor, "*n C H W"]:
-        """Maps uint8 frames ``(..., H, W, C)`` to float32 ``(..., C, H, W)`` in [-0.5, 0.5]."""
-        return image.movedim(-1, -3).to(torch.float32, copy=True).div_(255).sub_(0.5)
-
-    def encode(self, image: UInt8[Tensor, "B T H W C"]) -> Float[Tensor, "B T E"]:
-        """Maps uint8 frames ``(B, T, H, W, C)`` to embeddings ``(B, T, E)``."""
-        return self.encoder(self.preprocess(image).flatten(0, 1)).unflatten(0, image.shape[:2])
 
     def losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], State, dict[str, Tensor]]:
         """Computes the losses on a batch of windows.
@@ -94,10 +86,3 @@ class WorldModel(nn.Module):
     def continues(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n"]:
         """Predicts whether an episode goes on after a step: 1.0, or 0.0 at a terminal one."""
         return (self.continue_head(feat).squeeze(-1) > 0).float()
-
-    def decode(self, feat: Float[Tensor, "*n F"]) -> Float[Tensor, "*n H W C"]:
-        """Decodes features ``(..., F)`` to frames ``(..., H, W, C)`` in [0, 1]; raises ValueError without a decoder."""
-        if self.decoder is None:
-            raise ValueError("this world model was trained with w_o = 0 and has no decoder")
-        image = self.decoder(feat.flatten(0, -2)).unflatten(0, feat.shape[:-1])
-        return (image.float() + 0.5).clamp(0, 1).movedim(-3, -1)
