@@ -20,7 +20,7 @@ from hdream_core.support.precision import pick_device
 from hdream_core.support.settings import parse_value
 
 # Number of seeds of each preset by default.
-SEEDS = {"paper": 5, "cpu": 3, "quick": 1, "smoke": 1}
+SEEDS = {"paper": 5, "long": 5, "cpu": 3, "quick": 1, "smoke": 1}
 MINIATURE_SEEDS = {"cpu": 5, "quick": 1, "smoke": 1}
 OWN = ("task", "method", "seed", "preset", "offline_buffer")  # settings with flags of their own
 RESULTS, FIGURES = Path("results"), Path("figures/out")  # default folders
@@ -45,9 +45,9 @@ class Study:
     the task."""
     seeds: tuple[int, ...] | None = None
     """Seeds of every method, as 0 1 2, 0,1,2 or 0-2. Default: 0 for quick and smoke, 0 1 2 for cpu (0 to 4 on
-    mini_lever), 0 to 4 for paper."""
+    miniatures), 0 to 4 for long and paper."""
     preset: str = "auto"
-    """Size of model and run: paper, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
+    """Size of model and run: paper, long, cpu, quick or smoke; auto takes paper with a GPU, else quick."""
     workers: int = 0
     """Runs in parallel; 0: one per processor, or all of them with Slurm."""
     buffer: Path | None = None
@@ -98,7 +98,12 @@ def sized(job: Job, sizes: Mapping[str, Mapping[str, int]]) -> Job:
         if getattr(job, name) < 1:
             raise ConfigError(f"{flag_of(name)} is {getattr(job, name)}; it must be 1 or more")
     preset, _ = resolve(job)
-    return replace(job, given=given, **{name: by[preset] for name, by in sizes.items() if name not in given})
+    return replace(job, given=given, **{name: _size(by, preset) for name, by in sizes.items() if name not in given})
+
+
+def _size(by: Mapping[str, int], preset: str) -> int:
+    """Returns the size of a preset; that of long is that of cpu, whose runs are shorter, unless it has its own."""
+    return by["cpu"] if preset == "long" and "long" not in by else by[preset]
 
 
 def sizes_in_words(sizes: Mapping[str, Mapping[str, int]]) -> dict[str, str]:

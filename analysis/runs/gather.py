@@ -71,17 +71,19 @@ def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
 def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
     """Makes a result of what the runs have written so far.
 
-    Evaluations become ``(method, seed, step)``, training metrics ``(method, seed, log_step)``, and the last held-out
-    evaluation ``(method, seed, window)``.
+    Evaluations become ``(method, seed, step)``, training metrics ``(method, seed, log_step)``, gradients ``(method,
+    seed, gradient_step)``, and the last held-out evaluation ``(method, seed, window)``.
     """
     lines = {run: read_metrics(run.folder / "metrics.jsonl") for run in planned}
     methods = list(dict.fromkeys(run.config.method for run in planned))
     seeds = sorted({run.config.seed for run in planned})
     axes: dict[str, np.ndarray] = {"method": np.array(methods), "seed": np.array(seeds, np.int64)}
     data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
-    for kind, axis in (("eval", "step"), ("train", "log_step")):
+    for kind, axis in (("eval", "step"), ("train", "log_step"), ("gradients", "gradient_step")):
         table = {run: {line["step"]: line for line in found if line["kind"] == kind} for run, found in lines.items()}
         steps = sorted({step for found in table.values() for step in found})
+        if not steps and kind == "gradients":  # which runs need not measure
+            continue
         axes[axis] = np.array(steps, np.int64)
         names = sorted(
             {name for found in table.values() for line in found.values() for name in line} - {"step", "kind"}

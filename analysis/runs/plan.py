@@ -28,7 +28,7 @@ from offline_buffers.build import Build
 if TYPE_CHECKING:
     from hdream_core.agent import Agent
 
-BUFFER_STEPS = {"paper": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
+BUFFER_STEPS = {"paper": 250_000, "long": 250_000, "cpu": 250_000, "quick": 40_000, "smoke": 5000}
 
 
 @dataclass(frozen=True)

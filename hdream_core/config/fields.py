@@ -105,6 +105,9 @@ class LogConfig:
     """Fewest environment steps between checkpoints. Online, a run can be saved (and so stopped) only where an episode
     and a stride of train_every end together. If train_every divides the episode's length, that is after each episode;
     otherwise after the least common multiple of the two."""
+    gradients_every: Annotated[int, Field(ge=0)] = 0
+    """Environment steps between measurements of each loss's gradient at the shared parameters, on batches of the run's
+    own data, and one at the end; 0 measures none. They do not change the run."""
     tensorboard: bool = False
     """Write TensorBoard events too (needs the tensorboard extra)."""
 

@@ -131,6 +131,17 @@ _REDUCED: dict[str, Any] = {
     "train.prefill": 2500,
 }
 
+# Its policies keep exploring, so that small agents learn online; docs/presets.md has the trials that it comes from.
+_LONG: dict[str, Any] = _REDUCED | {
+    "agent.behavior.actor_lr": 1e-4,
+    "agent.behavior.entropy": 1e-3,
+    "train.batch": 8,
+    "eval.every": 2500,
+    "eval.episodes": 5,
+    "log.checkpoint_every": 2500,
+    "log.gradients_every": 4000,
+}
+
 _MINI: dict[str, Any] = {
     "agent.model.depth": 8,
     "agent.model.rssm.deter": 128,
@@ -157,10 +168,12 @@ _MINI: dict[str, Any] = {
     "log.checkpoint_every": 1000,
 }
 
-# Its agents are to learn within the run: more updates, and a policy that keeps exploring.
+# Its agents are to learn within the run: more updates, and a policy that keeps exploring. The reward is small, so that
+# weights between 1 and 100 decide what is worth encoding; the entropy is small in proportion.
 _DIAL: dict[str, Any] = _MINI | {
+    "env.reward": 0.2,
     "agent.behavior.actor_lr": 1e-4,
-    "agent.behavior.entropy": 3e-3,
+    "agent.behavior.entropy": 6e-4,
     "train.train_every": 2,
 }
 
@@ -203,6 +216,10 @@ PRESETS: dict[str, Presets] = {
         "cpu": (
             "a reduced model; sweeps with seeds take hours on two cores",
             _REDUCED | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+        ),
+        "long": (
+            "a reduced model that learns online; 4,000 updates, 40 minutes per run on one core",
+            _LONG | _steps(40_000, 10) | {"train.train_every": 10},
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",

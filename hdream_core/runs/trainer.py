@@ -22,6 +22,7 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.runs.async_player import AsyncPlayer
 from hdream_core.runs.checkpoint import CheckpointError
 from hdream_core.runs.evaluate import heldout_predictions, policy_episodes
+from hdream_core.runs.gradients import gradient_norms
 from hdream_core.runs.metrics import Metrics
 from hdream_core.runs.update_metrics import UpdateMetrics, analytic_weights
 from hdream_core.support.cuda_graph import Throttle, capture
@@ -30,6 +31,7 @@ from hdream_core.support.files import write_atomically
 from hdream_core.support.randomness import rng_state, set_rng_state
 
 PLAY_SEED = 3_000_000  # added to a run's seed for an async player's actions; no other generator has such a seed
+GRADIENT_BATCHES = 4  # that a measurement of gradients is a mean over
 SKIPPED_IN_A_ROW = 100  # a run stops after so many successive updates that were not finite
 
 
@@ -103,6 +105,8 @@ class Trainer:
         while self.step < c.train.steps:
             if self._passed(c.eval.every):
                 self._evaluate(last=False)
+            if c.log.gradients_every and self._passed(c.log.gradients_every):
+                self._measure_gradients()
             self._advance()
             if self._passed(c.log.every):
                 self._log()
@@ -122,6 +126,8 @@ class Trainer:
         if self._saved != self.step:
             self._save()
         self._evaluate(last=True)
+        if c.log.gradients_every:
+            self._measure_gradients()
         run_folder.mark_done(self.folder, self.wall())
 
     def _passed(self, every: int) -> bool:
@@ -192,6 +198,16 @@ class Trainer:
             np.savez(data, **vars(predictions))
             write_atomically(self.folder / "heldout.npz", data.getvalue())
         return predictions.summary()
+
+    def _measure_gradients(self) -> None:
+        """Writes the gradient norm of every loss at the shared parameters, a mean over batches of their own."""
+        if not self.learning:
+            return
+        train, rng = self.config.train, np.random.default_rng([self.config.seed, 2, self.step])
+        batches = [self.source.replay.sample(rng, train.batch, train.length) for _ in range(GRADIENT_BATCHES)]
+        norms = [gradient_norms(self.agent, batch, seed) for seed, batch in enumerate(batches)]
+        means = {f"gradient_curve/{name}": float(np.mean([norm[name] for norm in norms])) for name in norms[0]}
+        self.metrics.write("gradients", self.step, means)
 
     def _save(self) -> None:
         checkpoint.save(self.folder, self.state_dict())
