@@ -3,7 +3,7 @@
 ``python -m analysis.loss_scales --task lever_pull`` collects the losses of all runs. The paper argues from their size:
 the reward loss is two orders of magnitude smaller than the observation loss. Parameters follow gradients, not losses.
 So the gradients at the shared parameters are measured too, for every model before and after its training, on windows
-that no model has trained on.
+that no model has trained on. Runs of preset ``long`` measure them while they train, on their own data.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def run(job: LossScales) -> Path:
     wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in LOSSES]
     result.data |= {name: curves.data[name] for name in wanted if name in curves.data}
     _add_shares(result)
+    _add_shares_in_training(result, curves)
     result.notes["dimensions"] = {"observation": pixels, "reward": 1}
     result.notes["protocol"] = {"batches": job.batches, "windows": train.batch, "episodes": len(episodes)}
     result.notes["final"] = final(result)
@@ -113,6 +114,34 @@ def _add_shares(result: schema.Result) -> None:
     }
 
 
+def _add_shares_in_training(result: schema.Result, curves: schema.Result) -> None:
+    """Adds what runs measured of gradients while they trained, if they did, and the policies' scores meanwhile.
+
+    Shares are ``(method, seed, gradient_step)``; for methods that learn their weights, also what they would be with
+    those of Eq. 13. Weights are those logged last before a measurement.
+    """
+    if "gradient_step" not in curves.axes:
+        return
+    for axis in ("gradient_step", "step"):
+        result.axes[axis] = curves.axes[axis]
+    policies = [name for name in measures.POLICIES if name in curves.data]
+    norms = [f"gradient_curve/{loss}" for loss in LOSSES if f"gradient_curve/{loss}" in curves.data]
+    result.data |= {name: curves.data[name] for name in [*policies, *norms]}
+    steps, logged = curves.axes["gradient_step"], curves.axes["log_step"]
+    line = np.maximum(np.searchsorted(logged, steps, side="right") - 1, 0)
+    for kind, name in (("weight", "gradient_share_curve"), ("analytic_weight", "analytic_share_curve")):
+        if not any(f"{kind}/{loss}" in curves.data for loss in LOSSES):
+            continue
+        losses = [norm.partition("/")[2] for norm in norms]
+        missing = np.full((*curves.values(norms[0]).shape[:2], len(logged)), np.nan)
+        weights = [curves.data.get(f"{kind}/{loss}", ((), missing))[1][..., line] for loss in losses]
+        pulls = np.stack([curves.values(norm) for norm in norms]) * np.stack(weights)
+        with np.errstate(invalid="ignore"):
+            parts = pulls / np.where(np.isfinite(pulls).any(0), np.nansum(pulls, 0), np.nan)
+        axes = ("method", "seed", "gradient_step")
+        result.data |= {f"{name}/{loss}": (axes, part) for loss, part in zip(losses, parts, strict=True)}
+
+
 def final(result: schema.Result) -> dict[str, Any]:
     """Returns intervals over seeds of log10(L_o / L_r) in the second half of training, and of the gradients' shares."""
     table: dict[str, Any] = {"interval": OVER_SEEDS}
@@ -122,6 +151,10 @@ def final(result: schema.Result) -> dict[str, Any]:
         for loss in LOSSES:
             shares = result.values(f"gradient_share/{loss}")[..., at]
             table[f"gradient share of {loss}, {stage}"] = comparisons.by_method(result, shares, SHARE)
+    for loss in LOSSES:
+        if (name := f"gradient_share_curve/{loss}") in result.data:
+            means = result.values(name).mean(-1)
+            table[f"gradient share of {loss}, in training"] = comparisons.by_method(result, means, SHARE)
     return table
 
 

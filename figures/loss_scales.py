@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.results.schema import Result, load
 from analysis.results.stats import Interval, read_interval
-from figures.shared import marks, style, words
+from figures.shared import curves, marks, style, words
 from hdream_core.support.drawing import Axes
 
 ITEM = "Fig. 2b"
@@ -24,8 +24,9 @@ LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.loss_scales``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    figure = style.figure(style.WIDTH, 4.7)
-    (scales, ratio), shares = figure.subplots(2, 2)
+    measured = "gradient_step" in result.axes  # while the runs trained
+    figure = style.figure(style.WIDTH, 6.7 if measured else 4.7)
+    (scales, ratio), shares, *more = figure.subplots(3 if measured else 2, 2)
     _losses(scales, result)
     _ratio(ratio, result)
     values = np.stack([result.values(f"gradient_share/{loss}") for loss in LOSSES], -1)  # (method, seed, stage, loss)
@@ -34,6 +35,9 @@ def draw(source: Path, out: Path) -> Path:
         marks.points(axes, result, values[:, :, at], _shares(result, str(result.axes["stage"][at])), list(LOSSES))
         axes.set_ylabel("Share of weighted norms")
         axes.set_title(f"Gradients at shared parameters, {result.axes['stage'][at]}")
+    for pull, score in more:
+        _pull(pull, result)
+        _score(score, result)
     title = f"Loss scales (Fig. 2b), {words.task(result)}"
     style.frame(figure, title, {source: result}, marks.note(figure), style.handles(result))
     return style.save(figure, out, source.stem)
@@ -74,6 +78,26 @@ def _ratio(axes: Axes, result: Result) -> None:
     axes.set_title("Observation loss over reward loss")
     axes.set_ylabel("Ratio (dotted: 100)")
     marks.steps_axis(axes, result)
+
+
+def _pull(axes: Axes, result: Result) -> None:
+    """The reward loss's share of the gradient while runs trained; dotted, with the weights of Eq. 13."""
+    for i, method in enumerate(result.methods):
+        color, steps = style.color(method, i), result.axes["gradient_step"]
+        marks.curve(axes, steps, result.values("gradient_share_curve/reward")[i], color, style.dash(method))
+        if "analytic_share_curve/reward" in result.data:
+            balanced = marks.mean(result.values("analytic_share_curve/reward")[i])
+            axes.plot(steps, balanced, color=color, linestyle=":", linewidth=1)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_title("Reward loss's share in training (dotted: by Eq. 13)")
+    axes.set_ylabel("Share of weighted norms")
+    marks.steps_axis(axes, result)
+
+
+def _score(axes: Axes, result: Result) -> None:
+    """What the policies score meanwhile: success if any episode succeeds, else the return."""
+    succeeds = "success" in result.data and np.nanmax(result.values("success")) > 0
+    curves.panel(axes, result, "success" if succeeds else "return")
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ def test_the_head_counts_claims_results_and_findings(rows):
 
 def test_the_page_has_a_row_a_claim_with_its_verdicts_first(rows, written):
     text = (written / "claims.md").read_text()
-    assert len(text.partition("## Rules")[0].split()) < 2500
+    assert len(text.partition("## Rules")[0].split()) < 32 * rows["name"].nunique()
     lines = [line.split(" | ") for line in text.splitlines() if "](claims.html#" in line and line.startswith("| ")]
     assert len(lines) == rows["name"].nunique()
     for line, (name, some) in zip(lines, rows.groupby("name", sort=False), strict=True):

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.ledger import judges_of_losses
 from analysis.ledger.verdicts import MISSING, NOT_REPRODUCED, NOT_SHOWN, REPRODUCED, ResultFiles
+from analysis.results import comparisons
 from tests.made_up import judged, of
 
 
@@ -54,6 +55,51 @@ def test_orders_of_magnitude_of_online_runs_count_too_and_where_they_were_cut_of
     assert judged(judge, losses_of([1.9, 2.0, 2.1], "finding1", "offline")) == MISSING  # loss_scales has those runs
     empty = losses_of([np.nan, 2.0, 2.1])  # a run that logged no losses in that half
     assert judged(judge, empty) == MISSING
+
+
+def shares_of(shares, success):
+    """A made-up result of runs of w_r = 1 and 100 whose reward loss has these shares ``(method, seed)`` of the gradient
+    at two times, and whose policies succeed so often in two evaluations."""
+    layouts = {name: ("method", "seed", name) for name in ("gradient_step", "step")}
+    twice = [np.stack([np.asarray(values, float)] * 2, -1) for values in (shares, success)]
+    data = {
+        "gradient_share_curve/reward": (layouts["gradient_step"], twice[0]),
+        "success": (layouts["step"], twice[1]),
+    }
+    axes = dict.fromkeys(layouts, np.array([10, 20]))
+    found = of("loss_scales", data, axes, ("w_r=1", "w_r=100"), len(success[0]), mode="online")
+    means = comparisons.by_method(found, twice[0].mean(-1))
+    found.notes["final"] = {"gradient share of reward, in training": means}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ([0.02, 0.03, 0.04], REPRODUCED),
+        ([0.02, 0.1, 0.2], NOT_SHOWN),
+        ([0.5, 0.6, 0.7], NOT_REPRODUCED),
+        ([0.02, 0.03], NOT_SHOWN),
+    ],
+)
+def test_the_share_of_the_reward_loss_in_training(shares, expected):
+    found = shares_of([shares, [0.9] * len(shares)], np.zeros((2, len(shares))))
+    assert judged(judges_of_losses.share_in_training(highest=0.1), found).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("success", "expected"),
+    [
+        ([[0.0, 0.1, 0.2], [0.3, 0.4, 0.5]], REPRODUCED),
+        ([[0.5, 0.4, 0.3], [0.2, 0.1, 0.0]], NOT_REPRODUCED),
+        ([[0.3, 0.0, 0.5], [0.1, 0.4, 0.2]], NOT_SHOWN),
+        ([[0.0] * 3, [0.0] * 3], NOT_SHOWN),  # nothing varies
+    ],
+)
+def test_whether_runs_with_a_larger_share_succeed_sooner(success, expected):
+    found = shares_of([[0.01, 0.02, 0.03], [0.7, 0.8, 0.9]], success)
+    assert judged(judges_of_losses.share_and_policy(metric="success"), found).verdict == expected
+    assert judged(judges_of_losses.share_and_policy(metric="return"), found) == MISSING
 
 
 def logged(study, ends, methods, seeds=3, **attributes):

@@ -5,7 +5,14 @@ import pytest
 from scipy import stats
 
 from analysis.results.schema import ResultError, load, save
-from analysis.results.stats import SHARE, cluster_interval, seed_interval, variance_ratio, welch_interval
+from analysis.results.stats import (
+    SHARE,
+    cluster_interval,
+    rank_correlation,
+    seed_interval,
+    variance_ratio,
+    welch_interval,
+)
 from tests.made_up import result
 
 
@@ -57,6 +64,16 @@ def test_welch_interval_by_hand():
     half = stats.t.ppf(0.975, (1 / 3 + 4 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (4 / 3) ** 2 / 2)) * (5 / 3) ** 0.5
     assert (mean, low, high) == pytest.approx((-4, -4 - half, -4 + half))
     assert np.isnan(welch_interval(np.array([1.0]), np.array([4.0, 6.0])).low)
+
+
+def test_rank_correlation_by_hand():
+    values = np.array([1.0, 10.0, 100.0, 1000.0, np.nan])
+    mean, low, high = rank_correlation(values, np.array([2.0, 1.0, 3.0, 4.0, 9.0]))
+    assert mean == pytest.approx(1 - 6 * 2 / (4 * 15))  # 1 - 6 sum d^2 / (n (n^2 - 1))
+    half = 1.959964 / np.sqrt(4 - 3)
+    assert (low, high) == pytest.approx((np.tanh(np.arctanh(mean) - half), np.tanh(np.arctanh(mean) + half)), rel=1e-5)
+    assert np.isnan(rank_correlation(values, np.ones(5))).all()
+    assert np.isnan(rank_correlation(values[:3], np.array([1.0, 2.0, 3.0]))[1:]).all()
 
 
 def test_variance_ratio_by_hand():

@@ -21,6 +21,7 @@ from tests.small import run_until, smoke
 def test_resumed_run_equals_an_undisturbed_one_to_the_bit(tmp_path, method, period):
     """With balancers that remember more than parameters; ``test_faults`` kills HarmonyDream anywhere, in both modes."""
     changes = {"train.steps": 400, "log.checkpoint_every": 100, "eval.every": 100, "train.prefill": 100, period: 4}
+    changes |= {"log.gradients_every": 100}
     config, whole, broken = smoke(method=method, **changes), tmp_path / "whole", tmp_path / "broken"
     train(config, whole)
     for step in (135, 260, 395):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis import collect, finding2
+from analysis import collect, finding2, loss_scales
 from analysis.results import kinds_of_dreams, wrong_dreams
 from analysis.results.measures import LOSSES
 from analysis.results.schema import load
@@ -148,6 +148,23 @@ def test_loss_scales_measures_losses_and_gradients(folder):
     assert (reward[1] > reward[0]).all()  # a hundredfold weight pulls harder
     assert norm[0, 0] == norm[1, 0]  # one seed begins with the same weights
     assert found.notes["dimensions"]["observation"] == 32 * 32 * 3
+
+
+def test_loss_scales_reads_gradients_that_runs_measured_while_they_trained(tmp_path):
+    methods = ("w_r=1", "w_r=100", "harmony", "w_o=0,w_r=100")
+    where = ("--runs", str(tmp_path / "runs"), "--results", str(tmp_path))
+    words = [*SMOKE, "--mode", "online", "--set", "log.gradients_every=20", *where]
+    loss_scales.main([*words, "--methods", *methods])
+    found = load(tmp_path / "loss_scales_mini_lever_smoke.h5")
+    shares, analytic = (
+        np.stack([found.values(f"{kind}_share_curve/{loss}") for loss in LOSSES]) for kind in ("gradient", "analytic")
+    )
+    assert np.nansum(shares, 0) == pytest.approx(1) and np.nansum(analytic[:, 2], 0) == pytest.approx(1)
+    first, hundredfold, without = (shares[:, i] for i in (0, 1, 3))
+    assert (hundredfold[1] > first[1]).all() and np.isnan(without[0]).all()
+    pulls = np.stack([found.values(f"gradient_curve/{loss}")[0] for loss in LOSSES])
+    assert first == pytest.approx(pulls / pulls.sum(0))  # all weights are 1
+    assert found.values("success").shape[-1] == len(found.axes["step"])
 
 
 def test_reward_mse(folder, capsys):

@@ -90,6 +90,16 @@ def test_diverged_run_stops_with_one_line(tmp_path, capsys):
     assert " loss was not finite in" in error and error.count("\n") == 1 and not run_folder.is_done(tmp_path)
 
 
+def test_measuring_gradients_leaves_a_run_as_it_is(tmp_path):
+    for every in (0, 20):
+        train(smoke(**{"log.gradients_every": every}), tmp_path / str(every))
+    plain, measured = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("0", "20"))
+    gradients = [line for line in measured if line["kind"] == "gradients"]
+    assert plain == [line for line in measured if line not in gradients]
+    assert [line["step"] for line in gradients] == [60, 80]  # from the end of the prefill, and at the end of the run
+    assert all(line["gradient_curve/reward"] > 0 for line in gradients)
+
+
 @pytest.mark.parametrize("steps", [46, 50])
 def test_an_online_run_that_is_not_refused_learns(tmp_path, steps):
     """The clock goes by fives, so 46 steps end at 50, where the prefill does."""

@@ -12,11 +12,11 @@ from analysis.ledger.verdicts import NOT_REPRODUCED, NOT_SHOWN, Finding, ResultF
 from analysis.results import comparisons
 from analysis.results.measures import LEARNED, LOSSES, ORDERS, SMALLEST
 from analysis.results.schema import Result
-from analysis.results.stats import known, show, welch_interval
+from analysis.results.stats import known, rank_correlation, read_interval, show, welch_interval
 from analysis.runs.methods import ORIGINAL
 
 HARMONY, UNRECTIFIED, NASHMTL = "harmony", "unrectified", "nashmtl"
-UPDATES = "updates"
+UPDATES, SHARE_IN_TRAINING = "updates", "gradient_share_curve/reward"
 SETTLED = 2.0  # per cent between two lines of the log; a weight that changes by less has settled
 COLLAPSED = 0.01  # of HarmonyDream's dynamics loss; a model with less has collapsed
 
@@ -60,6 +60,30 @@ def _stage(result: Result) -> str:
     if not result.attributes.get("complete", True):
         text += f", cut off at step {steps[-1]} of {train['steps']}"
     return f"{text}, seeds: {len(result.axes['seed'])}"
+
+
+@judge
+def share_in_training(files: ResultFiles, highest: float) -> Iterator[Finding]:
+    """Asks whether the reward loss has less than a share of the gradients with w_r = 1, on average over training."""
+    for name, result in files.of("loss_scales", ORIGINAL):
+        if share := result.notes["final"].get("gradient share of reward, in training"):
+            span = read_interval(share[ORIGINAL])
+            others = "; ".join(f"{m} {show(row)}" for m, row in share.items() if m != ORIGINAL)
+            yield judge_range(name, result, f"{show(span)} with w_r = 1; {others}", span, -np.inf, highest)
+
+
+@judge
+def share_and_policy(files: ResultFiles, metric: str) -> Iterator[Finding]:
+    """Asks whether runs in which the reward loss has more of the gradients score more.
+
+    It correlates the ranks of all methods' runs: the mean share over training, and the area under the policy's curve.
+    """
+    for name, result in files.of("loss_scales"):
+        if {metric, SHARE_IN_TRAINING} <= set(result.data):
+            share, score = (result.values(of).mean(-1).ravel() for of in (SHARE_IN_TRAINING, metric))
+            correlation = rank_correlation(share, score)
+            text = f"{metric}, {share.size} runs: rank correlation {show(correlation)}"
+            yield judge_range(name, result, text, correlation, 0.0, np.inf)
 
 
 @judge

@@ -142,6 +142,25 @@ def variance_ratio(values: np.ndarray, reference: np.ndarray, confidence: float 
     return Interval(ratio, low, high)
 
 
+def rank_correlation(values: np.ndarray, others: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Returns Spearman's rank correlation of two measures of the same runs, with Fisher's interval.
+
+    All three numbers are NaN where a measure does not vary; the ends with fewer than four runs that have both.
+
+    Args:
+        values: ``(runs,)``; NaN marks what is missing.
+        others: ``(runs,)``.
+        confidence: of the interval.
+    """
+    both = np.isfinite(values) & np.isfinite(others)
+    if both.sum() < 2 or min(np.ptp(values[both]), np.ptp(others[both])) == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    found = scipy.stats.pearsonr(*(scipy.stats.rankdata(side[both]) for side in (values, others)))
+    if both.sum() < 4:
+        return Interval(float(found.statistic), np.nan, np.nan)
+    return Interval(float(found.statistic), *map(float, found.confidence_interval(confidence)))
+
+
 def both_intervals(
     values: np.ndarray,
     cluster: np.ndarray,
