@@ -1,4 +1,4 @@
-"""The page of results, and what the README says of them: written from result files by templates.
+"""The pages of results and of tuning, and what the README says of results: written from files by templates.
 
 ``python -m analysis.report`` fills the templates beside ``analysis/ledger/report/page.py`` with numbers, verdicts and
 figures. Conclusions are the templates' sentences; each is written only if the results bear it out, otherwise the
@@ -20,17 +20,18 @@ from hdream_core.support.files import write_atomically
 ITEM = "all"
 ABOUT = "Write the page of results, and the README's part, from result files."
 DOCS = Path("docs")
+PAGES = ("results.md", "presets.md")
 BEGIN, END = "<!-- report: what came out -->", "<!-- report: end -->"
 
 
 @dataclass(frozen=True)
 class Report:
-    """Write docs/results.md, and what the README says of the results, from result files."""
+    """Write docs/results.md, docs/presets.md, and what the README says of the results, from result files."""
 
     results: Path = SHIPPED
     """Folder of result files."""
     out: Path = DOCS
-    """Folder of results.md."""
+    """Folder of results.md and presets.md."""
     readme: Path | None = None
     """File that has the README's part between two marked lines. Default: README.md of the current folder, if it has
     such lines and results.md goes to docs."""
@@ -60,8 +61,7 @@ def outside(readme: Path | None, out: Path) -> tuple[Path, str, str] | None:
 def run(job: Report) -> list[Path]:
     """Fills both templates, then writes; returns the files."""
     frame, results = outside(job.readme, job.out), Results(job.results)
-    page = job.out / "results.md"
-    texts = {page: render("results.md.jinja", Page(str(page), results))}
+    texts = {page: render(f"{page.name}.jinja", Page(str(page), results)) for page in map(job.out.joinpath, PAGES)}
     if frame:
         path, before, after = frame
         texts[path] = before + render("readme_results.md.jinja", Page(str(path), results)) + after

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hdream_core.runs import folder as run_folder
-from hdream_core.runs.metrics import read_last
+from hdream_core.runs.metrics import read_last, read_metrics
 from hdream_core.runs.search import FoundRuns, find_runs
-from hdream_core.support import commandline
+from hdream_core.support import commandline, places
 from hdream_core.support.errors import STOPPED, ConfigError, exit_on_user_error
+from hdream_core.support.files import write_atomically
 from hdream_core.support.locks import is_held
 from hdream_core.support.words import duration
 
@@ -34,6 +38,8 @@ class Status:
     """Folder of the runs."""
     json: bool = False
     """Print a list of objects for programs, one for each run; times are in seconds, null means not known."""
+    csv: Path | None = None
+    """File for a table of all evaluations of all runs: run, step, return, success and whatever else they have."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,30 @@ def _row(folder: Path) -> Row:
     return Row(state, step, steps, str(folder), age, left, last.get("return"), host)
 
 
+def evaluations(root: Path) -> list[dict[str, Any]]:
+    """Returns every evaluation of the runs below ``root``: the run's folder below it, the step, and the metrics.
+
+    Raises:
+        ConfigError: if there is no run, or metrics are damaged.
+    """
+    found = []
+    for folder in runs_beneath(root).folders:
+        for line in read_metrics(folder / "metrics.jsonl"):
+            if line.pop("kind") == "eval":
+                found.append({"run": str(folder.relative_to(root))} | line)
+    return found
+
+
+def write_csv(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows as CSV, with a column for every name; numbers have six digits."""
+    columns = list(dict.fromkeys(name for row in table for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({n: f"{v:.6g}" if isinstance(v, float) else v for n, v in row.items()} for row in table)
+    write_atomically(path, text.getvalue().encode())
+
+
 def lines(rows: Sequence[Row]) -> list[str]:
     """Formats the rows as a table, with the number of runs in each state."""
     cells = [HEAD]
@@ -121,6 +151,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """Entry point."""
     with exit_on_user_error():
         job = commandline.parse(Status, args, "python -m analysis.status")
+        if job.csv:
+            places.check_folder(job.csv.parent, "give another --csv")
+            write_csv(job.csv, evaluations(job.runs))
+            print(f"written: {job.csv}")
+            return
         rows = table(job.runs)
         print(json.dumps([asdict(row) for row in rows], indent=1) if job.json else "\n".join(lines(rows)))
 

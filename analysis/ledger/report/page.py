@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.ledger.judged import judged
 from analysis.ledger.page import environment, headline
@@ -25,8 +26,26 @@ FOLDER = Path(__file__).parent
 FILTERS = (texts.ends, texts.gap, texts.interval, texts.mean, texts.percent, texts.task, texts.thing, texts.variant)
 FUNCTIONS = (comparisons.mean_of, comparisons.ratio, texts.constant_error, texts.difference, texts.each, texts.end_of,
              texts.head, texts.noted, texts.of_variant, texts.row)  # fmt: skip
-CALLS = ("at", "demand", "figure", "headline", "reproduced", "result", "section", "trained", "value", "verdict",
-         "verdicts")  # fmt: skip
+CALLS = ("at", "demand", "figure", "headline", "reproduced", "result", "section", "trained", "trial", "value",
+         "verdict", "verdicts")  # fmt: skip
+TRIALS = "analysis/data/trials.csv"  # every evaluation of the trials that presets were tuned by
+
+
+class Trial(NamedTuple):
+    """What the runs of a trial of tuning came to.
+
+    Attributes:
+        evaluations: how many there are.
+        success, return_: their means.
+        last: highest return of a run's last evaluation.
+        steps: at which the longest run was evaluated last.
+    """
+
+    evaluations: int
+    success: float
+    return_: float
+    last: float
+    steps: int
 
 
 class ReportError(UserError, ValueError):
@@ -131,6 +150,17 @@ class Page:
     def trained(self) -> list[list[str]]:
         """Rows of the table of what was trained, see ``runs.table``."""
         return runs.table({path.stem: self.results.load(path.stem) for path in files_of(self.results.folder)})
+
+    def trial(self, name: str, since: int = 0) -> Trial:
+        """What came of the runs of a trial, of their evaluations from a step on."""
+        import pandas as pd
+
+        rows = pd.read_csv(resources.files("analysis") / "data" / "trials.csv")
+        rows = rows[rows["run"].str.startswith(f"{name}/") & (rows["step"] >= since)]
+        if not len(rows):
+            raise ReportError(f"{self}: no trial {name} in {TRIALS}")
+        last = rows.sort_values("step").groupby("run").last()["return"]
+        return Trial(len(rows), rows["success"].mean(), rows["return"].mean(), last.max(), int(rows["step"].max()))
 
     def headline(self) -> str:
         """Says of how many claims what came out, as the ledger does."""
