@@ -49,9 +49,10 @@ def test_paired_ratio_is_taken_round_by_round():
     assert paired_ratio([2, 30, 8], [1, 10, 2]) == 3
 
 
-def test_parts_are_the_whole_update():
+@pytest.mark.parametrize("method", ["dreamerv2", "dreamerv3"])
+def test_parts_are_the_whole_update(method):
     """Nothing of an update is missing from its parts, and little is counted twice."""
-    config = make_config("mini_lever", "smoke", changes={"train.precision": "float32"})
+    config = make_config("mini_lever", "smoke", method, changes={"train.precision": "float32"})
     with Worker(make_parts, plain(config), MINI) as worker:
         flops = {name: worker.ask("flops", name) for name in worker.ask("names")}
     whole = flops.pop("update")

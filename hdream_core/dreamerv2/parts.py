@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hdream_core.config.fields import Config
 from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.dreamerv2.behavior import Imagined
 from hdream_core.dreamerv2.tuned.kernels import without_each
 from hdream_core.nets.latents import State
+from hdream_core.nets.parts import Work, optimizer_steps, part
 from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
-from hdream_core.support.precision import autocast, pick_device
-
-Work = Callable[[], Any]
+from hdream_core.support.precision import pick_device
 
 
 def parts(agent: DreamerV2, batch: dict[str, Tensor]) -> dict[str, Work]:
@@ -28,12 +26,12 @@ def parts(agent: DreamerV2, batch: dict[str, Tensor]) -> dict[str, Work]:
         batch: windows.
     """
     batch = to_device(batch, agent.device)
-    with torch.no_grad(), _autocast(agent):
+    with torch.no_grad(), agent.autocast():
         embed = agent.model.encode(batch["image"])  # (B, T, E)
         post, _ = agent.model.rssm.observe(embed, batch["action"], batch["is_first"])
         imagined = agent.behavior.imagine(agent.model, _starts(agent, post))
     behavior_parts = _behavior_parts(agent, post, imagined)
-    return _model_parts(agent, batch, embed, post) | behavior_parts | {"optimiser": lambda: _optimizer_steps(agent)}
+    return _model_parts(agent, batch, embed, post) | behavior_parts | {"optimiser": lambda: optimizer_steps(agent)}
 
 
 def without(config: Config, spec: Spec) -> dict[str, Callable[[], DreamerV2]]:
@@ -55,12 +53,12 @@ def _model_parts(agent: DreamerV2, batch: dict[str, Tensor], embed: Tensor, post
         return model.kernels.half_squared_error(model.decoder(feat), image, 3)
 
     model_parts = {
-        "encoder": _part(agent, lambda: model.encode(batch["image"]).float().mean(), [model.encoder]),
-        "observe": _part(agent, observe, [model.rssm], embed),
-        "heads": _part(agent, lambda x: sum(head(x).mean() for head in heads), heads, feat),
+        "encoder": part(agent, lambda: model.encode(batch["image"]).float().mean(), [model.encoder]),
+        "observe": part(agent, observe, [model.rssm], embed),
+        "heads": part(agent, lambda x: sum(head(x).mean() for head in heads), heads, feat),
     }
     if model.decoder is not None:
-        model_parts["decoder"] = _part(agent, decode, [model.decoder], feat.flatten(0, 1))
+        model_parts["decoder"] = part(agent, decode, [model.decoder], feat.flatten(0, 1))
     return model_parts
 
 
@@ -75,39 +73,10 @@ def _behavior_parts(agent: DreamerV2, post: State, imagined: Imagined) -> dict[s
         return sum(behavior.imagined_losses(model, imagined._replace(feat=feat))[:2])
 
     return {
-        "imagination": _part(agent, imagine, [behavior.actor]),
-        "actor_critic": _part(agent, actor_critic, [behavior.critic], imagined.feat),
+        "imagination": part(agent, imagine, [behavior.actor]),
+        "actor_critic": part(agent, actor_critic, [behavior.critic], imagined.feat),
     }
-
-
-def _part(agent: DreamerV2, forward: Any, modules: Iterable[nn.Module], *inputs: Tensor) -> Work:
-    """Returns a function that computes the scalar ``forward(*inputs)`` and its gradients.
-
-    The gradients are those of the inputs and of the modules' parameters.
-    """
-    parameters = [p for module in modules for p in module.parameters()]
-
-    def work() -> tuple[()]:
-        leaves = [x.detach().requires_grad_() for x in inputs]
-        with _autocast(agent):
-            loss = forward(*(x.view_as(x) for x in leaves))  # views, because FlopCounterMode takes no leaves
-        torch.autograd.grad(loss, [*leaves, *parameters], allow_unused=True)
-        return ()
-
-    return work
-
-
-def _autocast(agent: DreamerV2) -> Any:
-    return autocast(agent.config.train.precision, agent.device)
 
 
 def _starts(agent: DreamerV2, post: State) -> State:
     return post.flatten().map(lambda x: x[: agent.config.agent.behavior.starts])
-
-
-def _optimizer_steps(agent: DreamerV2) -> tuple[()]:
-    """Clips the gradients that the last update left, and takes Adam's steps on them."""
-    for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
-        nn.utils.clip_grad_norm_(module.parameters(), 100.0)
-        agent.optimizers[name].adam.step()
-    return ()
