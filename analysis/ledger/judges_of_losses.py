@@ -27,17 +27,17 @@ def at_end(result: Result, metric: str, method: str, line: int = -1) -> np.ndarr
 
 
 @judge
-def orders_of_magnitude(files: ResultFiles) -> Iterator[Finding]:
+def orders_of_magnitude(files: ResultFiles, method: str = ORIGINAL) -> Iterator[Finding]:
     """Asks whether log10(L_o / L_r) with w_r = 1 lies between 1.5 and 2.5 in the second half of training (Fig. 2b).
 
     Of unfinished runs it takes the second half of what there is. The offline runs of Finding 1 are left out, since
     ``loss_scales`` reads the same runs.
     """
-    results = files.of("loss_scales", ORIGINAL) + files.of("finding1", ORIGINAL, finished=False, mode="online")
+    results = files.of("loss_scales", method) + files.of("finding1", method, finished=False, mode="online")
     for name, result in results:
-        orders = comparisons.end_of(result, ORDERS, ORIGINAL) if "loss/observation" in result.data else None
+        orders = comparisons.end_of(result, ORDERS, method) if "loss/observation" in result.data else None
         if orders is not None and known(orders.mean):
-            text = f"log10(L_o / L_r) = {show(orders)}, {_stage(result)}"
+            text = f"log10(L_o / L_r) = {show(orders)}, {_stage(result, method)}"
             yield judge_range(name, result, text, orders, 1.5, 2.5)
 
 
@@ -47,12 +47,12 @@ def _end(result: Result, name: str, method: str) -> str:
     return "-" if end is None else show(end)
 
 
-def _stage(result: Result) -> str:
-    """Returns which updates of w_r = 1 the second half of training has, and the mode of the runs."""
-    train, steps = result.config[ORIGINAL]["train"], result.axes["log_step"]
+def _stage(result: Result, method: str) -> str:
+    """Returns which updates of a method the second half of training has, and the mode of the runs."""
+    train, steps = result.config[method]["train"], result.axes["log_step"]
     late = steps > steps[-1] / 2
     if UPDATES in result.data:
-        updates = result.values(UPDATES)[result.methods.index(ORIGINAL)][:, late]
+        updates = result.values(UPDATES)[result.methods.index(method)][:, late]
         updates = updates[np.isfinite(updates)]
     else:  # loss_scales, offline: one update every so many steps from the first step on
         updates = steps[late] / train["train_every"]

@@ -236,6 +236,12 @@ PRESETS: dict[str, Presets] = {
             "a reduced model; sweeps with seeds take hours on two cores",
             _METAWORLD | _steps(8000, 5) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
+        "long": (
+            "a reduced model, online or offline; 4,000 updates, 40 minutes per run on one core",
+            _METAWORLD
+            | _steps(40_000, 10)
+            | {"eval.every": 2500, "eval.episodes": 5, "log.checkpoint_every": 2500, "log.gradients_every": 4000},
+        ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",
             _METAWORLD
