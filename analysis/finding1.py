@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from analysis.results import summary
+from analysis.results.measures import DREAMS
+from analysis.results.schema import Result
 from analysis.runs import compare, methods, study
+from hdream_core.config.presets import presets_for
+from hdream_core.envs.opengl import RenderingError
 from hdream_core.support.errors import ConfigError
+from hdream_core.support.processes import cores
+from hdream_core.support.words import duration
 
 STUDY = "finding1"
 ITEM = "Figs. 2a, 22"
@@ -54,7 +61,30 @@ def run(job: Finding1) -> Path:
         raise ConfigError("--w-r needs one or more different values")
     preset, _ = study.resolve(job)
     plan = study.plan(job, STUDY, methods_of(job, preset))
-    return compare.run(job, plan, summary.lines)
+    after = onward if preset == "quick" else lambda *_: []
+    return compare.run(job, plan, lambda result: [*summary.lines(result), *after(job, plan, result)])
+
+
+def onward(job: Finding1, plan: study.Plan, result: Result) -> list[str]:
+    """Formats what a first look can show and what it cannot, the command that goes on, and how long it takes here."""
+    offline, one_seed = DREAMS in result.data, len(plan.seeds) == 1
+    text = ["what these panels can show:"]
+    if offline:
+        text.append("  dreams: how well these models predict rewards on frames that none of them has trained on")
+    text.append(f"  policies: little, {'since they learn from a fixed buffer' if offline else 'since runs are short'}")
+    if one_seed:
+        text.append("  weights of the reward loss: nothing, since with one seed every difference may be chance")
+    preset = next(name for name in ("long", "cpu") if name in presets_for(job.task, study.method_of(job)))
+    words = ["--task", job.task, "--preset", preset, "--mode", "online", "--w-r", "1", "100", "--seeds", "0-2"]
+    words += [] if job.method == "auto" else ["--method", job.method]
+    longer = Finding1(task=job.task, method=job.method, preset=preset, seeds=(0, 1, 2))
+    first, *others = study.configs(longer, study.named(longer, map(methods.weight_name, (1, 100))), preset, None)
+    from analysis.runs import estimate  # imports torch
+
+    with contextlib.suppress(RenderingError):
+        seconds = estimate.seconds_per_run(first)[0] * (1 + len(others)) / cores()
+        return [*text, f"to go on (about {duration(seconds)} here): python -m analysis.finding1 {' '.join(words)}"]
+    return text
 
 
 main = partial(study.main, Finding1, run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.results.schema import Result, load
-from figures.shared import curves, forest, multiples, style, words
+from figures.shared import choice, curves, forest, multiples, paper, style, words
 
 ITEM = "Figs. 2a and 22"
 SHOWS = (  # in the paper
@@ -26,10 +26,21 @@ def draw(source: Path, out: Path) -> Path:
     pairs = [*((method, methods[0]) for method in methods[1:]), IMPLICIT]
     if len(methods) > 2 and not _has_dreams(result) and "return" in result.data and not curves.few(result, "return"):
         return multiples.draw(result, source, out, title, pairs)
+    longer = longer_shipped(result) if source.parent.resolve() != style.SHIPPED.resolve() else None
     if _has_dreams(result):
-        return curves.draw(result, source, out, title, PANELS, forest.of_dreams(result, methods[0]))
-    panels = (*PANELS, *curves.LOSSES)  # fewer measures leave room for what the balance is about
-    return curves.draw(result, source, out, title, panels, forest.of_area(result, "return", pairs))
+        return curves.draw(result, source, out, title, PANELS, forest.of_dreams(result, methods[0]), longer)
+    panels = PANELS if longer else (*PANELS, *curves.LOSSES)  # fewer measures leave room for what the balance is about
+    return curves.draw(result, source, out, title, panels, forest.of_area(result, "return", pairs), longer)
+
+
+def longer_shipped(result: Result) -> tuple[Path, Result] | None:
+    """Returns the shipped result with the longest online runs of the same task; None if these here are as long."""
+    found = choice.results_of(style.SHIPPED, "finding1", task=result.attributes["task"], mode="online", complete=True)
+    path = max(found, key=lambda path: found[path].axes["step"][-1], default=None)
+    own = result.axes["step"][-1] if len(result.axes.get("step", ())) else 0
+    if path is None or found[path].axes["step"][-1] <= own:
+        return None
+    return path, paper.only(found[path], result.methods)
 
 
 def _has_dreams(result: Result) -> bool:

@@ -137,6 +137,18 @@ def test_failing_run_is_named_and_the_others_finish(tmp_path, capsys):
     assert written.axes["step"][-1] == 80 and np.isfinite(written.values("return")[1]).all()  # all that it reached
 
 
+def test_a_first_look_shows_shipped_longer_runs_and_the_command_that_goes_on(tmp_path, capsys):
+    command = ["--task", "mini_lever", "--preset", "quick", "--w-r", "1", "100", "--set", "train.steps=80"]
+    command += ["agent.model.rssm.deter=8", "train.prefill=50", "eval.episodes=1", "train.pretrain=1"]
+    finding1.main([*command, *places(tmp_path)])
+    onward = capsys.readouterr().out.partition("python -m analysis.finding1 ")[2].splitlines()[0].split()
+    finding1.main([*onward, "--plan-only"])
+    planned = capsys.readouterr().out
+    assert "online" in planned and "preset cpu" in planned and planned.count("mini_lever/w_r=100/") == 3
+    caption = (tmp_path / "out" / "finding1_mini_lever_quick.txt").read_text()
+    assert "finding1_mini_lever_quick.h5" in caption and "finding1_mini_lever_cpu.h5" in caption
+
+
 @pytest.mark.parametrize("command", ["finding1 --w-r 1", "loss_scales --methods w_r=1"])
 def test_metrics_damaged_for_a_while_do_not_end_the_runs(tmp_path, monkeypatch, command):
     """What tells how far the runs are must not end them."""

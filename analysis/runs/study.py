@@ -12,7 +12,19 @@ from typing import Any
 from analysis.results import comparisons
 from analysis.results.schema import Result, save
 from analysis.runs import launcher, pictures
-from analysis.runs.flags import Job, OfflineStudy, Study, check_words, choices, configs, resolve, sized, sizes_in_words
+from analysis.runs.flags import (
+    Job,
+    OfflineStudy,
+    Study,
+    check_words,
+    choices,
+    configs,
+    method_of,
+    named,
+    resolve,
+    sized,
+    sizes_in_words,
+)
 from analysis.runs.plan import Plan, figures_folder, plan
 from hdream_core.data.minari_layout import read_metadata
 from hdream_core.data.offline import open_buffer
@@ -22,7 +34,7 @@ from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from offline_buffers.build import build
 
-__all__ = ["OfflineStudy", "Plan", "Study", "configs", "plan", "resolve", "sized"]
+__all__ = ["OfflineStudy", "Plan", "Study", "configs", "method_of", "named", "plan", "resolve", "sized"]
 
 
 def prepare_buffer(plan: Plan, read: bool = True) -> str:

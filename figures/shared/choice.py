@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from analysis.results.schema import SCALES, Result, ResultError, files_of, load
 from analysis.results.tasks import FACTS
@@ -17,13 +18,13 @@ def place(task: str) -> tuple[int, str]:
     return (TASKS.index(task) if task in TASKS[:-1] else len(TASKS) + (task == TASKS[-1]), task)
 
 
-def results_of(folder: Path, *studies: str, preset: str | None = None) -> dict[Path, Result]:
+def results_of(folder: Path, *studies: str, **attributes: Any) -> dict[Path, Result]:
     """Reads the results of some studies in a folder.
 
     Args:
         folder: of result files.
         studies: whose results.
-        preset: of the runs; None takes any.
+        attributes: that each result must have, e.g. ``preset="cpu"``.
 
     Raises:
         ResultError: if there is no such folder, or a file that has the name of one of the studies is damaged.
@@ -36,7 +37,8 @@ def results_of(folder: Path, *studies: str, preset: str | None = None) -> dict[P
             if path.name.startswith(studies):
                 raise
             continue
-        if result.attributes["study"] in studies and preset in (None, result.attributes["preset"]):
+        told = result.attributes
+        if told["study"] in studies and all(told.get(name) == value for name, value in attributes.items()):
             found[path] = result
     return found
 

@@ -36,16 +36,37 @@ ROOM = 0.018  # share of the axis between the marks of two methods
 
 @style.look()
 def draw(
-    result: Result, source: Path, out: Path, title: str, panels: Sequence[str], comparison: forest.Comparison | None
+    result: Result,
+    source: Path,
+    out: Path,
+    title: str,
+    panels: Sequence[str],
+    comparison: forest.Comparison | None,
+    longer: tuple[Path, Result] | None = None,
 ) -> Path:
-    """Draws those of the panels that have something to show, under the comparison; returns the PNG's path."""
+    """Draws those of the panels that have something to show, under the comparison; returns the PNG's path.
+
+    Args:
+        result: to draw.
+        source: its file.
+        out: folder of the picture.
+        title: of the figure.
+        panels: metrics.
+        comparison: of methods, above the panels.
+        longer: a shipped result of longer runs, whose policies are drawn in a last row.
+    """
     found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
     found = [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
     places = _places(found)
+    beneath = [name for name in POLICY if longer and name in longer[1].data]
     rows, columns = (1 + max(numbers, default=0) for numbers in zip(*places, strict=True)) if found else (1, 1)
     high, panels_high = forest.height(comparison), rows * (HIGH if rows < 3 else LOW if columns < 3 else LEAST)
+    panels_high += LOW if beneath else 0
     figure = style.figure(style.WIDTH, panels_high + high + AROUND)
-    grid = forest.above(figure, comparison, panels_high).subplots(rows, columns, squeeze=False)
+    upper, lower = forest.above(figure, comparison, panels_high), None
+    if beneath:
+        upper, lower = upper.subfigures(2, 1, height_ratios=(panels_high - LOW, LOW))
+    grid = upper.subplots(rows, columns, squeeze=False)
     room = ROOM * (len(result.axes["method"]) + 1) / 2 if any(few(result, name) for name in found) else 0.0
     for axes in grid.flat:
         axes.set_visible(False)
@@ -54,8 +75,14 @@ def draw(
         panel(grid[row, column], result, name, room)
         if (row + 1, column) in places:  # all have the same axis
             grid[row, column].set_xlabel("")
+    sources = {source: result}
+    if longer and lower:
+        for axes, name in zip(lower.subplots(1, len(beneath), squeeze=False).flat, beneath, strict=True):
+            panel(axes, longer[1], name)
+            axes.set_title(f"Shipped, longer runs online: {name}")
+        sources |= dict([longer])
     note = " ".join(filter(None, (marks.note(figure), forest.note(comparison), _note(result, found))))
-    style.frame(figure, title, {source: result}, note, style.handles(result))
+    style.frame(figure, title, sources, note, style.handles(result))
     return style.save(figure, out, source.stem)
 
 

@@ -182,7 +182,7 @@ def frame(
     """
     figure.caption = words.caption(title, shown, note)
     width, height = figure.get_size_inches()
-    letters = int(width * 72 / (0.52 * small()))  # a letter is about half as wide as high
+    letters = int(width * 72 / (0.54 * small()))  # a letter is about half as wide as high
     inside = options.chosen().caption == "inside"
     lines = [*note.splitlines(), *words.origins(shown)] if inside else [words.short_origins(shown)]
     text = "\n".join(textwrap.fill(part, letters) for part in lines)

@@ -218,8 +218,8 @@ PRESETS: dict[str, Presets] = {
             _REDUCED | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
-            "a reduced model that learns online; 4,000 updates, 40 minutes per run on one core",
-            _LONG | _steps(40_000, 10) | {"train.train_every": 10},
+            "a reduced model that learns online; 8,000 updates, an hour per run on one core",
+            _LONG | _steps(40_000),
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",

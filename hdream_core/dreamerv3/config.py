@@ -237,9 +237,9 @@ PRESETS: dict[str, Presets] = {
             _METAWORLD | _steps(8000, 5) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
-            "a reduced model, online or offline; 4,000 updates, 40 minutes per run on one core",
+            "a reduced model, online or offline; 8,000 updates, an hour per run on one core",
             _METAWORLD
-            | _steps(40_000, 10)
+            | _steps(40_000, 5)
             | {"eval.every": 2500, "eval.episodes": 5, "log.checkpoint_every": 2500, "log.gradients_every": 4000},
         ),
         "quick": (
