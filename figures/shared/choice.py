@@ -24,7 +24,7 @@ def results_of(folder: Path, *studies: str, **attributes: Any) -> dict[Path, Res
     Args:
         folder: of result files.
         studies: whose results.
-        attributes: that each result must have, e.g. ``preset="cpu"``.
+        attributes: that each result must have, e.g. ``preset="cpu"``; None takes any.
 
     Raises:
         ResultError: if there is no such folder, or a file that has the name of one of the studies is damaged.
@@ -38,7 +38,7 @@ def results_of(folder: Path, *studies: str, **attributes: Any) -> dict[Path, Res
                 raise
             continue
         told = result.attributes
-        if told["study"] in studies and all(told.get(name) == value for name, value in attributes.items()):
+        if told["study"] in studies and all(v in (None, told.get(name)) for name, v in attributes.items()):
             found[path] = result
     return found
 
