@@ -7,11 +7,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from analysis.ledger.judges_of_losses import unless_collapsed
-from analysis.ledger.verdicts import LEVEL, Finding, ResultFiles, balanced, judge, judge_difference, judge_range
+from analysis.ledger.verdicts import (
+    LEVEL,
+    Finding,
+    ResultFiles,
+    balanced,
+    judge,
+    judge_difference,
+    judge_range,
+    range_verdict,
+    together,
+)
 from analysis.results import comparisons
 from analysis.results.measures import DREAMS, area
 from analysis.results.schema import Result
-from analysis.results.stats import show
+from analysis.results.stats import Interval, seed_interval, show
 
 BALANCED = "balanced weight"  # stands for the task's balanced weight
 OTHERS = "other weights"  # stands for every other reward weight above 1
@@ -85,3 +95,39 @@ def more_variable(files: ResultFiles, metric: str, method: str, reference: str) 
             ratio = comparisons.ratio(result, f"variance/{area(metric)}", method, reference)
             text = f"online, variance over seeds {show(ratio)} times as large"
             yield judge_range(name, result, text, ratio, 1.0, np.inf)
+
+
+@judge
+def gains_more(files: ResultFiles, method: str, metric: str = "return") -> Iterator[Finding]:
+    """Asks whether a method gains more on w_r = 1 with visual distraction than without it, by area under the curve."""
+    for name, result in files.of("distraction", method):
+        if gap := comparisons.extra_gain(result, area(metric), method):
+            text = (
+                f"{show(comparisons.difference(result, area(metric), method, result.methods[0])[0])} with distraction"
+            )
+            told = f"{text}, {show(gap)} more than without"
+            yield judge_range(name, result, told, gap, 0.0, np.inf)
+
+
+@judge
+def dynamics_loss_trends(files: ResultFiles, rises: str, falls: str) -> Iterator[Finding]:
+    """Asks whether the dynamics loss rises with one method and falls with another (Fig. 6b).
+
+    The trend of a run is the mean of its loss in the last quarter of training over that in the second quarter.
+    """
+    for name, result in files.of("distraction", rises, falls):
+        if "loss/dynamics" in result.data:
+            spans = [_trend(result, method) for method in (rises, falls)]
+            seeds = len(result.axes["seed"])
+            verdicts = [range_verdict([spans[0]], 1.0, np.inf, seeds), range_verdict([spans[1]], 0.0, 1.0, seeds)]
+            told = ", ".join(f"{m} {show(span)}" for m, span in zip((rises, falls), spans, strict=True))
+            text = f"{result.attributes['task']}: last quarter over second: {told}"
+            yield Finding(text, together(verdicts), name, result.attributes["scale"], spans[0])
+
+
+def _trend(result: Result, method: str) -> Interval:
+    """Returns the interval over seeds of how many times the loss of the second quarter that of the last is."""
+    loss = np.log(result.values("loss/dynamics")[result.methods.index(method)])  # (seed, step)
+    quarter = 4 * result.axes["log_step"] / result.axes["log_step"][-1]
+    second, last = (np.nanmean(loss[:, (low < quarter) & (quarter <= low + 1)], 1) for low in (1, 3))
+    return Interval(*np.exp(seed_interval(last - second)))

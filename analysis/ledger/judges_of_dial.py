@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from analysis.ledger.verdicts import (
-    IN_PART,
-    NOT_REPRODUCED,
     NOT_SHOWN,
-    REPRODUCED,
     Finding,
     ResultFiles,
     judge,
     range_verdict,
+    together,
 )
 from analysis.results import comparisons
 from analysis.results.measures import area
@@ -42,7 +40,7 @@ def dial_threshold(files: ResultFiles, factor: float) -> Iterator[Finding]:
             told.append((f"{method}: {show(span)}, w_r* = {predicted:.2g}", range_verdict([span], *ends, seeds)))
         if told:
             text = "; ".join(words for words, _ in told)
-            yield Finding(text, _together([found for _, found in told]), name, result.attributes["scale"])
+            yield Finding(text, together([found for _, found in told]), name, result.attributes["scale"])
 
 
 @judge
@@ -60,7 +58,7 @@ def dial_return(files: ResultFiles) -> Iterator[Finding]:
             words = f"{most} minus {least}: {show(gap)} in the area under the return"
             told.append((words, range_verdict([gap], 0.0, np.inf, len(result.axes["seed"]))))
         text = "; ".join(words for words, _ in told) or "at no contrast does the weight change what is known"
-        verdict = _together([found for _, found in told]) if told else NOT_SHOWN
+        verdict = together([found for _, found in told]) if told else NOT_SHOWN
         yield Finding(text, verdict, name, result.attributes["scale"])
 
 
@@ -70,10 +68,3 @@ def _weights(result: Result) -> Iterator[tuple[str, str, float]]:
         contrast, _, weighting = method.removeprefix("contrast=").partition(",")
         if weighting.startswith("w_r="):
             yield method, contrast, float(weighting.removeprefix("w_r="))
-
-
-def _together(verdicts: Sequence[str]) -> str:
-    """Returns the verdict on a claim that is asked in several cells."""
-    if NOT_REPRODUCED in verdicts:
-        return IN_PART if REPRODUCED in verdicts else NOT_REPRODUCED
-    return NOT_SHOWN if NOT_SHOWN in verdicts else REPRODUCED

@@ -134,6 +134,13 @@ def range_verdict(intervals: Sequence[Interval], low: float, high: float, seeds:
     return NOT_REPRODUCED if below or above else NOT_SHOWN
 
 
+def together(verdicts: Sequence[str]) -> str:
+    """Returns the verdict on a claim that is asked in several ways."""
+    if NOT_REPRODUCED in verdicts:
+        return IN_PART if REPRODUCED in verdicts else NOT_REPRODUCED
+    return NOT_SHOWN if NOT_SHOWN in verdicts else REPRODUCED
+
+
 def balanced(result: Result) -> str:
     """Returns the method with the balanced weight of a result's task."""
     return task_facts(result.attributes["task"]).balanced

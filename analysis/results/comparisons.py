@@ -9,7 +9,8 @@ The notes have these tables, by measure and method; the last three also by a sec
 - ``ends``: what its runs logged last, and what claims say about it;
 - ``differences``: the method minus the other, paired by seed, and by window if both were measured on the same windows;
 - ``corrected``: the same for each larger reward weight and w_r = 1, at Bonferroni's level for their number;
-- ``ratios``: the method over the other, of what was logged last.
+- ``ratios``: the method over the other, of what was logged last;
+- ``extra_gains``: where methods were also run without distraction, what one gains on the first with it, minus without.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from analysis.results.stats import (
 
 LEVEL = 0.95
 ORIGINAL = "w_r=1"
+PLAIN = "vary=none,"  # begins the name of a method's runs without distraction
 Table = dict[str, Any]
 Pairs = Sequence[tuple[str, str]]
 
@@ -128,18 +130,32 @@ def ratios(result: Result) -> Table:
     return table
 
 
+def extra_gains(result: Result) -> Table:
+    """Returns how much more each method gains on the first with distraction than without it, seed by seed."""
+    first, table = result.methods[0], {}
+    with_both = [method for method in result.methods[1:] if {PLAIN + method, PLAIN + first} <= set(result.methods)]
+    for name, measure in measures(result).items() if with_both else ():
+        if measure.cluster is None:
+            rows = dict(zip(result.methods, measure.values, strict=True))
+            gaps = {m: rows[m] - rows[first] - rows[PLAIN + m] + rows[PLAIN + first] for m in with_both}
+            table[name] = {method: seed_interval(gap)._asdict() for method, gap in gaps.items()}
+    return table | {"interval": OVER_SEEDS} if table else {}
+
+
 TABLES: Mapping[str, Callable[[Result], Table]] = {
     "means": means,
     "ends": ends,
     "differences": differences,
     "corrected": corrected,
     "ratios": ratios,
+    "extra_gains": extra_gains,
 }
 
 
 def add(result: Result) -> Result:
     """Stores all tables in a result's notes; returns the result."""
-    result.notes |= {name: table(result) for name, table in TABLES.items()}
+    tables = {name: table(result) for name, table in TABLES.items()}
+    result.notes |= {name: table for name, table in tables.items() if table}
     return result
 
 
@@ -175,6 +191,12 @@ def difference(result: Result, measure: str, method: str, other: str, correct: b
 def ratio(result: Result, name: str, method: str, other: str) -> Interval:
     """Returns the interval of one of the ``ratios``."""
     return read_interval(_stored(result, "ratios")[name][method][other])
+
+
+def extra_gain(result: Result, measure: str, method: str) -> Interval | None:
+    """Returns what a method gains with distraction minus without it; None if it was not run without."""
+    row = _stored(result, "extra_gains").get(measure, {}).get(method)
+    return None if row is None else read_interval(row)
 
 
 def larger_weights(result: Result) -> list[str]:

@@ -10,6 +10,7 @@ from hdream_core.support.errors import ConfigError
 
 WEIGHTS = ("w_o", "w_r", "w_d")
 DIALS = {"lever": int, "contrast": float, "reward": float, "background": int}  # of mini_dial
+PLAIN = "vary=none"  # of DMC Remastered: nothing is varied
 IMPLICIT = "w_o=0,w_r=100"  # decoder-free, Finding 3
 ORIGINAL = "w_r=1"  # DreamerV2 unchanged, the "original weight" in C.4
 # Methods that are a preset's method with a change.
@@ -66,7 +67,7 @@ def parse(method: str) -> tuple[str, dict[str, Any]]:
 
     A name is a list with commas: at most one of the presets' methods or variants, and fixed weights, e.g.
     ``w_r=100``, ``w_o=0,w_r=100``, ``harmony``, ``harmony,w_d=1`` (E.4), ``unrectified`` (Eq. 4). On ``mini_dial`` it
-    may also set dials of the task, e.g. ``contrast=0.1,harmony``.
+    may also set dials of the task, e.g. ``contrast=0.1,harmony``, and on DMC Remastered ``vary=none``.
 
     Raises:
         ConfigError: for an unknown name, or one that sets something twice.
@@ -80,6 +81,8 @@ def parse(method: str) -> tuple[str, dict[str, Any]]:
             if setting in changes:
                 raise ConfigError(f"method {method!r}: {name} is given twice")
             changes[setting] = _number(method, value, DIALS.get(name, float))
+        elif part == PLAIN:
+            changes["env.vary"] = ()
         elif not equals and (part in VARIANTS or part in METHODS):
             bases.append(part)
         else:
