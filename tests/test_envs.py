@@ -13,12 +13,13 @@ import pytest
 from hdream_core import envs
 from hdream_core.envs import opengl
 from hdream_core.envs.dmc import SUITE as DMC
+from hdream_core.envs.dmcr import SUITE as DMCR
 from hdream_core.envs.metaworld import TASKS
 from hdream_core.spec import ActionSpec, Spec
 
 pytestmark = pytest.mark.render
 no_dmc = pytest.mark.skipif(sys.version_info >= DMC.before, reason="dm_control's labmaze has no wheel for this Python")
-DMC_TASKS = [pytest.param(task, marks=no_dmc) for task in DMC.tasks]
+DMC_TASKS = [pytest.param(task, marks=no_dmc) for task in (*DMC.tasks, *DMCR.tasks)]
 ONE_OF_EACH = pytest.mark.parametrize("task", ["lever_pull", pytest.param("dmc_cheetah_run", marks=no_dmc)])
 
 
@@ -53,7 +54,7 @@ def digest(task: str, saved: np.ndarray | None = None) -> str:
 
 def compiled(env) -> np.ndarray:
     """The whole model as bytes."""
-    mujoco, model = opengl.load_mujoco(), env._model if env.task in DMC.tasks else env._task.model
+    mujoco, model = opengl.load_mujoco(), env._model if env.task.startswith("dmc") else env._task.model
     stored = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, stored)
     return stored
@@ -64,7 +65,10 @@ def assert_same(one, two) -> None:
         np.testing.assert_array_equal(left, right)
 
 
-@pytest.mark.parametrize(("module", "light"), [("hdream_core.envs", set()), ("hdream_core.envs.dmc", {"gymnasium"})])
+@pytest.mark.parametrize(
+    ("module", "light"),
+    [("hdream_core.envs", set()), ("hdream_core.envs.dmc", {"gymnasium"}), ("hdream_core.envs.dmcr", {"gymnasium"})],
+)
 def test_importing_loads_no_simulator(module, light):
     heavy = {"mujoco", "metaworld", "gymnasium", "dm_control", "OpenGL", "torch"} - light
     code = f"import sys, {module}; print({heavy} & set(sys.modules))"
@@ -76,6 +80,7 @@ def test_importing_loads_no_simulator(module, light):
     [
         *((name, "lever_pull") for name in ("lever_pul", "lever-pull-v2", "Lever-Pull")),
         ("dmc_cheeta_run", "dmc_cheetah_run"),
+        ("dmcr_walker_walk", "dmcr_walker_run"),
         ("mini_levr", "mini_lever"),
     ],
 )
@@ -94,6 +99,8 @@ def test_an_unknown_task_is_one_line_that_names_the_nearest(odd, nearest):
         pytest.param("dmc_walker_run", {"action_repeat": 0}, "action_repeat", marks=no_dmc),
         pytest.param("dmc_walker_run", {"render": "pretty"}, "render", marks=no_dmc),
         pytest.param("dmc_walker_run", {"seed": -1}, "seed", marks=no_dmc),
+        pytest.param("dmcr_walker_run", {"vary": ("bg", "flor")}, "vary is flor", marks=no_dmc),
+        pytest.param("dmcr_walker_run", {"assets": "nowhere"}, "assets: nowhere", marks=no_dmc),
     ],
 )
 def test_bad_options_are_named(task, options, named):
@@ -151,7 +158,7 @@ def test_an_episode_depends_on_seed_and_number_alone(task):
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS[:2]])
+@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS[:2], DMC_TASKS[-3]])
 def test_another_process_plays_the_same(task, tmp_path):
     env = make(task, seed=6)
     env.reset()
@@ -181,7 +188,7 @@ def test_a_restored_state_replays_the_recorded_continuation(task):
     other.reset()
     rng, branched = (
         np.random.default_rng(0),
-        task in ("lever_pull", "hammer", "handle_pull_side", "mini_lever", *DMC.tasks),
+        task in ("lever_pull", "hammer", "handle_pull_side", "mini_lever", *DMC.tasks, *DMCR.tasks),
     )
     for ahead in (0, 1, 60) if branched else (20,):
         for _ in range(ahead):
@@ -211,6 +218,9 @@ INTERFACES = {  # side of frames, numbers of state and action, environment steps
     "dmc_quadruped_run": (64, 78, 12, 1000, 2, "2"),
     "dmc_finger_turn_hard": (64, 12, 2, 1000, 2, "0"),
     "dmc_cartpole_balance": (64, 5, 1, 1000, 2, "0"),
+    "dmcr_cheetah_run": (64, 17, 6, 1000, 2, "0"),
+    "dmcr_walker_run": (64, 24, 6, 1000, 2, "0"),
+    "dmcr_cartpole_balance": (64, 5, 1, 1000, 2, "0"),
 }
 
 
@@ -221,7 +231,8 @@ def test_an_environment_is_what_its_spaces_and_contracts_say(task):
     assert all(isinstance(env, each) for each in (envs.Env, envs.Branchable, envs.Located))
     assert isinstance(env, envs.Scripted) != task.startswith("dmc")
     assert Spec.of(env) == Spec((side, side, 3), ActionSpec("continuous", action), limit, repeat, False)
-    assert env.look == {"render": "numpy" if task == "mini_lever" else "fast", "camera": camera}
+    look = {"render": "numpy" if task == "mini_lever" else "fast", "camera": camera}
+    assert env.look.items() >= look.items() and (env.look == look) != task.startswith("dmcr")
     observation, info = env.reset()
     assert env.observation_space.contains(observation) and observation["state"].shape == (state,)
     assert info == {"success": False}
@@ -238,6 +249,7 @@ def test_an_environment_is_what_its_spaces_and_contracts_say(task):
         ("lever_pull", 1),
         ("mini_lever", 1),
         *(pytest.param("dmc_cartpole_balance", n, marks=no_dmc) for n in (1, 7, 100)),
+        pytest.param("dmcr_cartpole_balance", 7, marks=no_dmc),
     ],
 )
 def test_an_episode_is_truncated_at_its_limit(task, repeat):

@@ -17,7 +17,7 @@ from hdream_core.config import agents
 from hdream_core.config.agents import AgentConfig
 from hdream_core.config.balancer import BalancerConfig
 from hdream_core.envs import registry
-from hdream_core.envs.suite import LOOK, EnvConfig
+from hdream_core.envs.suite import LOOK, PICTURES, EnvConfig
 from hdream_core.support.settings import Name, Share, Steps, Width, flatten, override, settings
 
 Scale = Literal["paper", "reduced", "miniature", "twin"]
@@ -157,5 +157,5 @@ class Config:
 def _scale_settings(config: Config) -> dict[str, Any]:
     """Returns the settings that decide the scale, by dotted name."""
     train = {f"train.{name}": value for name, value in flatten(config.train).items() if name not in IGNORED_BY_SCALE}
-    env = {name: value for name, value in flatten(config.env).items() if name not in LOOK}
+    env = {name: value for name, value in flatten(config.env).items() if name not in (*LOOK, PICTURES)}
     return train | env | flatten(config.agent, "agent.")

@@ -91,17 +91,19 @@ SETTINGS = DreamerV2Config
 
 # The paper's values for a suite, where they differ from the defaults. The defaults are Table 1's for Meta-world. Steps
 # are environment steps here. Table 1 counts agent steps: with DMC's action repeat of 2, its 5 are 10.
+_DMC: dict[str, Any] = {
+    "agent.model.rssm.free_nats": 1.0,
+    "train.batch": 16,
+    "train.train_every": 10,
+    "train.prefill": 2000,
+    "train.oversample_ends": False,
+    "train.steps": 1_000_000,
+    "eval.every": 20_000,
+}
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": {},
-    "dmc": {
-        "agent.model.rssm.free_nats": 1.0,
-        "train.batch": 16,
-        "train.train_every": 10,
-        "train.prefill": 2000,
-        "train.oversample_ends": False,
-        "train.steps": 1_000_000,
-        "eval.every": 20_000,
-    },
+    "dmc": _DMC,
+    "dmcr": _DMC | {"train.precision": "float32"},  # App. C: in full precision there
 }
 
 # Adam moves a harmonizer s by about one learning rate per update: by up to 15 in the paper's 50,000 updates at 3e-4.
@@ -208,6 +210,30 @@ _TEST = "a test: some updates of a toy-size model"
 # An online smoke run must be longer than its prefill, which is a whole episode.
 _SMOKE_500 = _REDUCED | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290}
 _DMC_REDUCED = _REDUCED | PAPER["dmc"]
+_DMC_PRESETS: Presets = {
+    "paper": ("Table 1 at full size; for a GPU, not timed yet", PAPER["dmc"]),
+    "cpu": (
+        "a reduced model; an hour per run on one core",
+        _DMC_REDUCED
+        | _steps(40_000, 10)
+        | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+    ),
+    "quick": (
+        "a first look: the reduced model for minutes",
+        _DMC_REDUCED
+        | _steps(10_000, 10)
+        | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
+        | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+    ),
+    "smoke": (
+        _TEST,
+        _DMC_REDUCED
+        | _SMOKE
+        | _steps(1160, 10)
+        | {"train.prefill": 1000}
+        | {"eval.every": 580, "log.checkpoint_every": 580},
+    ),
+}
 
 # A preset's name means the same budget in every suite.
 PRESETS: dict[str, Presets] = {
@@ -243,28 +269,6 @@ PRESETS: dict[str, Presets] = {
         "quick": ("a first look at the miniature with dials", _DIAL | _steps(4000, 2)),
         "smoke": ("a test: 16 updates of a toy-size model", _MINI | _SMOKE | {"train.prefill": 50}),
     },
-    "dmc": {
-        "paper": ("Table 1 at full size; for a GPU, not timed yet", PAPER["dmc"]),
-        "cpu": (
-            "a reduced model; an hour per run on one core",
-            _DMC_REDUCED
-            | _steps(40_000, 10)
-            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
-        ),
-        "quick": (
-            "a first look: the reduced model for minutes",
-            _DMC_REDUCED
-            | _steps(10_000, 10)
-            | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
-            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
-        ),
-        "smoke": (
-            _TEST,
-            _DMC_REDUCED
-            | _SMOKE
-            | _steps(1160, 10)
-            | {"train.prefill": 1000}
-            | {"eval.every": 580, "log.checkpoint_every": 580},
-        ),
-    },
+    "dmc": _DMC_PRESETS,
+    "dmcr": _DMC_PRESETS | {"paper": (_DMC_PRESETS["paper"][0], PAPER["dmcr"])},
 }

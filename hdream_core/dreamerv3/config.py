@@ -208,6 +208,26 @@ _MINIATURE: Presets = {
     ),
 }
 
+_DMC_PRESETS: Presets = {
+    "cpu": (
+        "a reduced model; an hour and a half per run on one core",
+        _DMC
+        | _steps(40_000, 10)
+        | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+    ),
+    "quick": (
+        "a first look: the reduced model for minutes",
+        _DMC
+        | _steps(10_000, 10)
+        | {"agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
+        | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+    ),
+    "smoke": (
+        _TEST,
+        _DMC | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
+    ),
+}
+
 # A preset's name means the same budget in every suite, and for every agent.
 PRESETS: dict[str, Presets] = {
     "atari": {
@@ -257,25 +277,8 @@ PRESETS: dict[str, Presets] = {
             | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
         ),
     },
-    "dmc": {
-        "cpu": (
-            "a reduced model; an hour and a half per run on one core",
-            _DMC
-            | _steps(40_000, 10)
-            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
-        ),
-        "quick": (
-            "a first look: the reduced model for minutes",
-            _DMC
-            | _steps(10_000, 10)
-            | {"agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
-            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
-        ),
-        "smoke": (
-            _TEST,
-            _DMC | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
-        ),
-    },
+    "dmc": _DMC_PRESETS,
+    "dmcr": _DMC_PRESETS,
     "miniature": _MINIATURE,
     "dial": _MINIATURE,
     "moves": _MINIATURE,

@@ -18,7 +18,7 @@ from hdream_core.envs.suite import EnvConfig, FrameSize, Suite, whole_number
 from hdream_core.support.settings import settings
 
 
-class _View(NamedTuple):
+class View(NamedTuple):
     """Holds a task's camera, by number, and the parts whose positions ``object_positions`` returns."""
 
     camera: int
@@ -27,14 +27,16 @@ class _View(NamedTuple):
 
 
 _TOES = ("toe_front_left", "toe_front_right", "toe_back_right", "toe_back_left")
-# Cameras as in the authors' released code; quadruped's number 2 looks from the side.
-_TASKS = {
-    "dmc_cheetah_run": _View(0, ("torso", "bfoot", "ffoot")),
-    "dmc_walker_run": _View(0, ("torso", "left_foot", "right_foot")),
-    "dmc_quadruped_run": _View(2, ("torso", *_TOES)),
-    "dmc_finger_turn_hard": _View(0, ("fingertip",), ("tip", "target")),
-    "dmc_cartpole_balance": _View(0, ("cart", "pole_1")),
+# By domain and task as dm_control names them. Cameras as in the authors' released code; quadruped's number 2 looks
+# from the side.
+_VIEWS = {
+    "cheetah_run": View(0, ("torso", "bfoot", "ffoot")),
+    "walker_run": View(0, ("torso", "left_foot", "right_foot")),
+    "quadruped_run": View(2, ("torso", *_TOES)),
+    "finger_turn_hard": View(0, ("fingertip",), ("tip", "target")),
+    "cartpole_balance": View(0, ("cart", "pole_1")),
 }
+_TASKS = tuple(f"dmc_{name}" for name in _VIEWS)
 _HEAD = 3  # a saved state begins with seed, episode and steps played
 
 
@@ -52,7 +54,7 @@ class DMCConfig(EnvConfig):
     """Height and width of a frame in pixels."""
 
 
-SUITE = Suite("dmc", tuple(_TASKS), DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc", before=(3, 13), scripted=False)
+SUITE = Suite("dmc", _TASKS, DMCConfig, "hdream_core.envs.dmc:DMC", extra="dmc", before=(3, 13), scripted=False)
 
 
 class DMC(gymnasium.Env):
@@ -64,6 +66,7 @@ class DMC(gymnasium.Env):
     quadruped. Episode k depends on ``(seed, k)`` alone. The suite defines no success, so ``success`` is always false.
     """
 
+    tasks = _TASKS
     render_mode = "rgb_array"
     time_limit = 1000  # environment steps, of every task
     terminates = False
@@ -73,26 +76,27 @@ class DMC(gymnasium.Env):
     ) -> None:
         """
         Args:
-            task: one of ``SUITE.tasks``.
+            task: one of ``tasks``.
             seed: seed of the sequence of episodes, 0 or more.
             render: ``fast``, ``paper`` (MuJoCo's own quality), or ``auto``: fast on a software renderer, paper on a
                 GPU.
             action_repeat: environment steps that one action lasts.
             size: height and width of the image in pixels.
         """
-        if task not in _TASKS:
-            raise ValueError(f"unknown task {task!r}; choose one of: {', '.join(_TASKS)}")
+        if task not in self.tasks:
+            raise ValueError(f"unknown task {task!r}; choose one of: {', '.join(self.tasks)}")
         options = DMCConfig(render=render, action_repeat=action_repeat)
         self.task, self.action_repeat, self.size = task, options.action_repeat, int(size)
         self.seed, self.episode = whole_number(seed, "seed"), -1  # a reset moves on to the next episode
         self._played = self.time_limit  # environment steps of this episode; before the first reset none may follow
 
-        self._dmc = _load(task)
+        name = task.partition("_")[2]
+        self._view, self._dmc = _VIEWS[name], _load(name)
         self._model, self._data = self._dmc.physics.model.ptr, self._dmc.physics.data.ptr
         self._substeps = round(self._dmc.control_timestep() / self._dmc.physics.timestep())
-        self._camera = _fixed_camera(_TASKS[task].camera)
+        self._camera = _fixed_camera(self._view.camera)
         self._quality = rendering.resolve_quality(render)
-        self.look = {"render": self._quality, "camera": str(_TASKS[task].camera)}
+        self.look = {"render": self._quality, "camera": str(self._view.camera)}
         fps = 1 / (self._dmc.control_timestep() * self.action_repeat)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
 
@@ -111,6 +115,7 @@ class DMC(gymnasium.Env):
         if seed is not None:
             self.seed, self.episode = whole_number(seed, "seed"), -1
         self.episode = whole_number((options or {}).get("episode", self.episode + 1), "episode")
+        self._dress()
         self._dmc.task.random.seed(np.random.SeedSequence([self.seed, self.episode]).generate_state(4))
         self._dmc.reset()
         self._played = 0
@@ -157,6 +162,7 @@ class DMC(gymnasium.Env):
             raise ValueError(f"{self.task}: a saved state has shape ({sum(lengths)},), got {np.shape(state)}")
         head, physics, positions, sizes, sensors = np.split(np.array(state, np.float64), np.cumsum(lengths)[:-1])
         self.seed, self.episode, self._played = (int(number) for number in head)
+        self._dress()
         model.site_pos.flat, model.site_size.flat = positions, sizes
         mujoco.mj_setState(model, data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
         mujoco.mj_forward(model, data)
@@ -168,9 +174,8 @@ class DMC(gymnasium.Env):
     def render_image(self, render: str | None = None) -> np.ndarray:
         """Draws the current state, uint8 ``(size, size, 3)``; ``render`` overrides the render quality."""
         quality = rendering.resolve_quality(render) if render else self._quality
-        options = {"key": self.task, "quality": quality, "size": self.size}
-        # OpenGL returns the bottom row first.
-        return np.ascontiguousarray(rendering.draw(self._model, self._data, self._camera, **options)[::-1])
+        image = self._draw(quality=quality, size=self.size)
+        return np.ascontiguousarray(image[::-1])  # OpenGL returns the bottom row first
 
     def render(self) -> np.ndarray:
         """Returns the current image, for gymnasium's wrappers."""
@@ -181,9 +186,14 @@ class DMC(gymnasium.Env):
 
         They do not move with the camera, which follows the body in cheetah, walker and quadruped.
         """
-        view = _TASKS[self.task]
-        geoms = {name: self._data.geom(name).xpos.copy() for name in view.geoms}
-        return geoms | {name: self._data.site(name).xpos.copy() for name in view.sites}
+        geoms = {name: self._data.geom(name).xpos.copy() for name in self._view.geoms}
+        return geoms | {name: self._data.site(name).xpos.copy() for name in self._view.sites}
+
+    def _dress(self) -> None:
+        """Prepares the look of the episode that begins or is restored; in this suite, all look the same."""
+
+    def _draw(self, **options: Any) -> np.ndarray:
+        return rendering.draw(self._model, self._data, self._camera, key=self.task, **options)
 
     def _control(self, action: np.ndarray) -> np.ndarray:
         action, (dim,) = np.asarray(action, np.float32), self.action_space.shape
@@ -220,19 +230,18 @@ def _dm_control_suite() -> Any:
     return suite
 
 
-def _load(task: str) -> Any:
-    """Makes dm_control's environment of ``task``, e.g. for domain ``cheetah`` and task ``run``."""
+def _load(name: str) -> Any:
+    """Makes dm_control's environment of a domain and task, e.g. ``cheetah_run``."""
     mujoco = load_mujoco()
     suite = _dm_control_suite()
-    domain, _, name = task.removeprefix("dmc_").partition("_")
-    environment = suite.load(domain, name, task_kwargs={"random": 0})
+    domain, _, task = name.partition("_")
+    environment = suite.load(domain, task, task_kwargs={"random": 0})
     if domain == "quadruped":
         # Fill in the names of its sensors: at first use, its own lookup calls a function that NumPy has removed.
         model, kinds = environment.physics.model, mujoco.mjtSensor
         for pair in ((kinds.mjSENS_GYRO, kinds.mjSENS_ACCELEROMETER), (kinds.mjSENS_FORCE, kinds.mjSENS_TORQUE)):
             numbers = np.flatnonzero(np.isin(model.sensor_type, pair))
-            names = [model.id2name(number, "sensor") for number in numbers]
-            environment.physics._sensor_types_to_names[pair] = names
+            environment.physics._sensor_types_to_names[pair] = [model.id2name(i, "sensor") for i in numbers]
     return environment
 
 

@@ -17,6 +17,7 @@ _SUITES = {
     "miniature": "hdream_core.envs.miniature",
     "dial": "hdream_core.envs.dial",
     "dmc": "hdream_core.envs.dmc",
+    "dmcr": "hdream_core.envs.dmcr",
     "atari": "hdream_core.envs.atari",
     "moves": "hdream_core.envs.moves",
 }

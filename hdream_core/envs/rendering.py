@@ -1,13 +1,15 @@
 """Draws with MuJoCo, through one OpenGL context per process that all environment instances share.
 
 Several ``mujoco.Renderer``s in one process own a GL context each, and have corrupted each other's frames. Here there is
-one GL context, and in it one ``MjrContext`` (meshes and textures on the device) per model, quality and size.
+one GL context, and in it one ``MjrContext`` (meshes and textures on the device) per model, quality and size. An
+instance whose textures change has one of its own.
 
 Any thread may draw, one at a time. Each makes the context current for one frame and gives it back, which takes no
 measurable time. Handing frames to a dedicated thread takes 5 to 15 % of a fast frame, and more on a busy machine.
 
-There are two qualities. ``paper`` is MuJoCo's own: shadows, reflections, 4x multisampling. ``fast`` omits those and
-draws decimated meshes, at some forty times the frames per second on a software renderer. Neither changes physics.
+There are two qualities. ``paper`` is MuJoCo's own: shadows, reflections, 4x multisampling. ``fast`` omits those (or
+keeps reflections where it is asked to) and draws decimated meshes, at some forty times the frames per second on a
+software renderer. Neither changes physics.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 QUALITIES = ("fast", "paper")
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
 _KEPT_CONTEXTS = 4  # so that alternating between tasks or qualities does not upload meshes for every frame
+_KEPT_OWN = 16  # of instances with textures of their own: ten for evaluation play side by side, and one trains
 _MAX_GEOMS = 1000  # in a scene; Meta-world's have about 40
 _MAX_SQUARES = 100  # along a plane's shorter side; Meta-world's floor has 80, DMC's quadruped would have 200
 
@@ -41,6 +44,7 @@ class _Context(NamedTuple):
     scene: mujoco.MjvScene
     options: mujoco.MjvOption
     viewport: mujoco.MjrRect
+    textures: int | None  # number of the textures on the device; None if they never change
 
 
 class _Device:
@@ -68,12 +72,28 @@ def resolve_quality(render: str) -> str:
 
 
 def draw(
-    model: mujoco.MjModel, data: mujoco.MjData, camera: mujoco.MjvCamera, *, key: str, quality: str, size: int
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    camera: mujoco.MjvCamera,
+    *,
+    key: str,
+    quality: str,
+    size: int,
+    textures: int | None = None,
+    reflections: bool = False,
 ) -> np.ndarray:
     """Draws ``data`` as an image, uint8 ``(size, size, 3)``, bottom row first.
 
-    ``key`` names the XML file behind ``model``: instances with the same key share meshes and textures on the device.
-    Poses, colours and lights are read from ``model`` and ``data`` for every frame.
+    Poses, colours and lights are read from ``model`` and ``data`` for every frame; meshes and textures are not.
+
+    Args:
+        model, data, camera: what is drawn, and from where.
+        key: name of the XML file behind ``model``: instances with the same key share meshes and textures on the device.
+        quality: one of ``QUALITIES``.
+        size: height and width in pixels.
+        textures: number of the textures that ``model`` now has, of an instance that changes them. They are sent to the
+            device when the number changes. Such an instance needs a ``key`` of its own.
+        reflections: whether ``fast`` draws reflections, too.
     """
     import mujoco
 
@@ -81,7 +101,8 @@ def draw(
         gl = _open()
         try:
             gl.make_current()
-            mjr, scene, options, viewport = _context(model, key, quality, size)
+            mjr, scene, options, viewport, _ = _context(model, key, quality, size, textures)
+            scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = reflections or quality == "paper"
             mujoco.mjv_updateScene(model, data, options, None, camera, mujoco.mjtCatBit.mjCAT_ALL.value, scene)
             image = np.empty((size, size, 3), np.uint8)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, mjr)
@@ -145,18 +166,28 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _context(model: mujoco.MjModel, key: str, quality: str, size: int) -> _Context:
+def _context(model: mujoco.MjModel, key: str, quality: str, size: int, textures: int | None) -> _Context:
+    import mujoco
+
     contexts, name = _device.contexts, (key, quality, size)
-    if name in contexts:
-        contexts.move_to_end(name)
-    else:
-        while len(contexts) >= _KEPT_CONTEXTS:
-            contexts.popitem(last=False)[1].mjr.free()
-        contexts[name] = _build(model, quality, size)
+    # The size of the shadow map is the context's own; an instance that changes it needs another.
+    if name in contexts and quality == "paper" and contexts[name].mjr.shadowSize != model.vis.quality.shadowsize:
+        contexts.pop(name).mjr.free()
+    if name not in contexts:
+        own = textures is not None
+        alike = [other for other, context in contexts.items() if (context.textures is not None) == own]
+        for oldest in alike[: max(0, len(alike) + 1 - (_KEPT_OWN if own else _KEPT_CONTEXTS))]:
+            contexts.pop(oldest).mjr.free()
+        contexts[name] = _build(model, quality, size, textures)
+    if contexts[name].textures != textures:
+        for number in range(model.ntex):
+            mujoco.mjr_uploadTexture(model, contexts[name].mjr, number)
+        contexts[name] = contexts[name]._replace(textures=textures)
+    contexts.move_to_end(name)
     return contexts[name]
 
 
-def _build(model: mujoco.MjModel, quality: str, size: int) -> _Context:
+def _build(model: mujoco.MjModel, quality: str, size: int, textures: int | None) -> _Context:
     import mujoco
 
     visual = decimated_copy(model) if quality == "fast" else copy.copy(model)  # a copy: physics uses ``model``
@@ -168,9 +199,8 @@ def _build(model: mujoco.MjModel, quality: str, size: int) -> _Context:
         visual.vis.quality.numslices, visual.vis.quality.numstacks = 16, 10  # of spheres; MuJoCo's own: 28, 16
         _coarsen_planes(visual)
         scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
-        scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
     mjr = mujoco.MjrContext(visual, mujoco.mjtFontScale.mjFONTSCALE_150.value)
-    return _Context(mjr, scene, mujoco.MjvOption(), mujoco.MjrRect(0, 0, size, size))
+    return _Context(mjr, scene, mujoco.MjvOption(), mujoco.MjrRect(0, 0, size, size), textures)
 
 
 def _coarsen_planes(model: mujoco.MjModel) -> None:
