@@ -142,7 +142,7 @@ def test_a_study_reads_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "task", ["lever_pull", "mini_lever", "mini_dial", "mini_moves", "dmc_walker_run", "atari_pong"]
+    "task", ["lever_pull", "mini_lever", "mini_dial", "mini_moves", "dmc_walker_run", "dmcr_walker_run", "atari_pong"]
 )
 def test_every_preset_can_be_trained_online(task):
     for preset in presets_for(task, "dreamerv3"):

@@ -26,6 +26,7 @@ COMMANDS = {
     "analysis.collect": "collect",
     "analysis.claims": "claims",
     "analysis.atari_table": "none",
+    "analysis.examples": "examples",
     "figures.__main__": "figures",
     **{f"figures.{name}": "figure" for name in ("finding1", "finding2", "atari_table")},
 }
@@ -77,6 +78,10 @@ KINDS = {
     "collect": [word.map(lambda w: [w]), flag("--task", word).map(lambda words: ["finding1", *words]), st.just([])],
     "claims": [flag("--results", word)],
     "none": [],
+    "examples": [
+        *(flag(name, word) for name in ("--suite", "--tasks", "--alone", "--render")),
+        *(flag(name, number) for name in ("--episodes", "--steps", "--seed", "--size")),
+    ],
     "figure": [word.map(lambda w: [w]), st.just(["nowhere.h5", "--out", "x"])],
     "figures": [flag("--results", word)],
 }

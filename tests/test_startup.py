@@ -43,6 +43,8 @@ BAD = [
     ("analysis.status", "--runs {tmp}"),
     ("analysis.clean", "--runs {tmp}"),
     ("analysis.demo", "--task nope"),
+    ("analysis.examples", "--suite nope"),
+    ("analysis.examples", "--suite dmcr --tasks nope"),
     ("hdream_core.train", "--task nope"),
     ("hdream_core.train", "--method nope"),
     ("hdream_core.train", "--train.batch 0"),

@@ -108,7 +108,8 @@ def test_an_online_run_that_is_not_refused_learns(tmp_path, steps):
 
 
 @pytest.mark.parametrize(
-    ("task", "preset"), [(t, p) for t in ("lever_pull", "mini_lever", "dmc_walker_run") for p in presets_for(t)]
+    ("task", "preset"),
+    [(t, p) for t in ("lever_pull", "mini_lever", "dmc_walker_run", "dmcr_walker_run") for p in presets_for(t)],
 )
 def test_every_preset_can_be_trained_online(task, preset):
     check_source(make_config(task, preset))

@@ -25,7 +25,12 @@ from analysis.results.variables import DIMENSIONS, LABELS, kind_of, named
 from hdream_core.support import untrusted
 
 ROOT, INTERVALS = "", "intervals"
-GROUPS = {"window": "windows", "branch": "branches", "case": "pictures"}  # group of the variables with a dimension
+GROUPS = {
+    "window": "windows",
+    "branch": "branches",
+    "case": "pictures",
+    "row": "pictures",
+}  # group of the variables with a dimension
 IN_FILE = {"method": "variant"}  # axes with another name in the file
 IN_MEMORY = {new: old for old, new in IN_FILE.items()}
 BOUND, OTHER = "bound", "other"  # dimensions of intervals; ``other`` is the variant that another is compared with

@@ -47,6 +47,7 @@ FACTS = {
     "mini_moves": MINIATURE,
     "mini_dial": MINIATURE,
 }
+SHOWN = {"metaworld": ("lever_pull", "handle_pull_side", "hammer", "sweep_into", "push", "assembly")}  # in Fig. 10
 
 
 def task_facts(task: str) -> TaskFacts:
