@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,16 @@ import pytest
 from PIL import Image
 
 from hdream_core import envs
+from hdream_core.config.files import to_dict
 from hdream_core.config.presets import make_config
-from hdream_core.data.environments import make_env_like
+from hdream_core.data.environments import check_buffer, make_env_like
 from hdream_core.envs import pictures, rendering, textures, visuals
 from hdream_core.envs.dmcr import SUITE, DMCRConfig
 from hdream_core.envs.suite import MissingExtraError
 from hdream_core.envs.visuals import FACTORS
 from hdream_core.runs.metrics import read_metrics
-from hdream_core.support.settings import parse_value
+from hdream_core.support.errors import ConfigError
+from hdream_core.support.settings import override, parse_value
 from hdream_core.train import main, train
 from tests.small import run_until
 from tests.test_envs import assert_same, no_dmc, play, random_actions
@@ -286,6 +289,14 @@ def test_factors_are_a_list_in_any_order():
     assert make_config("dmcr_walker_run", "paper", changes={"env.assets": "photos"}).scale == "paper"
     like = make_env_like("dmcr_walker_run", {"env": {"vary": ["bg"], "size": 16}, "render": "fast", "camera": "0"}, 0)
     assert (like.vary, like.size) == (("bg",), 16)
+
+
+def test_a_buffer_is_of_the_factors_that_it_was_played_with():
+    config = make_config("dmcr_walker_run", "smoke", changes={"env.vary": ("bg", "light"), "offline_buffer": "b"})
+    facts = json.loads(json.dumps({"task": config.task, "env": to_dict(config)["env"]}))
+    check_buffer(config, facts)
+    with pytest.raises(ConfigError, match=r"b: has vary bg,light, but .* asks for camera; set env\.vary=bg,light"):
+        check_buffer(override(config, {"env.vary": ("camera",)}), facts)
 
 
 def test_a_run_that_was_interrupted_goes_on_to_the_same_end(tmp_path):

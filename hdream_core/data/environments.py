@@ -47,9 +47,9 @@ def check_buffer(config: Config, facts: Mapping[str, Any]) -> None:
     recorded = _recorded_options(facts)
     for name, value in env_options(config).items():
         if name in recorded and value not in ("auto", recorded[name]):
+            was, asked = (",".join(each) if isinstance(each, tuple) else each for each in (recorded[name], value))
             raise ConfigError(
-                f"{config.offline_buffer}: has {name} {recorded[name]}, but the run asks for {value}; "
-                f"set env.{name}={recorded[name]}"
+                f"{config.offline_buffer}: has {name} {was}, but the run asks for {asked}; set env.{name}={was}"
             )
 
 
@@ -73,4 +73,4 @@ def _recorded_options(facts: Mapping[str, Any]) -> dict[str, Any]:
         recorded["action_repeat"] = spec.get("action_repeat")
         if isinstance(image := spec.get("image"), (list, tuple)) and image:
             recorded["size"] = image[0]
-    return recorded
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in recorded.items()}  # of JSON
