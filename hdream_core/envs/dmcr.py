@@ -1,4 +1,4 @@
-"""Tasks of DMC Remastered: those of the DeepMind Control suite, in a new look at every episode.
+"""Tasks of DMC Remastered (Grigsby and Qi, 2020): those of the DeepMind Control suite, in a new look at every episode.
 
 Physics, rewards, actions and states are dm_control's. What is new is ``visuals``: sky, floor, reflectance, colours,
 light and camera. The pictures are made by ``textures``, or are the original photos from a folder of the user's.

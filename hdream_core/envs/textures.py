@@ -87,7 +87,9 @@ def _near(rng: Rng, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def _whole(picture: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
+    whole = np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
+    whole.flags.writeable = False  # it is kept for the next episodes
+    return whole
 
 
 def _grass(rng: Rng) -> np.ndarray:
