@@ -20,6 +20,7 @@ from hdream_core.spec import ActionSpec, Spec
 pytestmark = pytest.mark.render
 no_dmc = pytest.mark.skipif(sys.version_info >= DMC.before, reason="dm_control's labmaze has no wheel for this Python")
 DMC_TASKS = [pytest.param(task, marks=no_dmc) for task in (*DMC.tasks, *DMCR.tasks)]
+NATURAL = pytest.param("dmcnbg_cheetah_run", marks=no_dmc)  # before natural backgrounds, otherwise DMC's
 ONE_OF_EACH = pytest.mark.parametrize("task", ["lever_pull", pytest.param("dmc_cheetah_run", marks=no_dmc)])
 
 
@@ -158,7 +159,7 @@ def test_an_episode_depends_on_seed_and_number_alone(task):
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS[:2], DMC_TASKS[-3]])
+@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS[:2], DMC_TASKS[-3], NATURAL])
 def test_another_process_plays_the_same(task, tmp_path):
     env = make(task, seed=6)
     env.reset()
@@ -180,7 +181,7 @@ def acting(env, rng: np.random.Generator) -> np.ndarray:
     return np.clip(centre + rng.normal(0, spread, env.action_space.shape), -1, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("task", [*TASKS, "mini_lever", *DMC_TASKS])
+@pytest.mark.parametrize("task", [*TASKS, "mini_lever", *DMC_TASKS, NATURAL])
 def test_a_restored_state_replays_the_recorded_continuation(task):
     """In the same instance, and in one that never saw it; for long in tasks that studies branch."""
     env, other = (make(task, seed=seed, size=64) for seed in (5, 6))

@@ -104,6 +104,7 @@ PAPER: dict[str, dict[str, Any]] = {
     "metaworld": {},
     "dmc": _DMC,
     "dmcr": _DMC | {"train.precision": "float32"},  # App. C: in full precision there
+    "dmcnbg": _DMC | {"train.precision": "float32"},
 }
 
 # Adam moves a harmonizer s by about one learning rate per update: by up to 15 in the paper's 50,000 updates at 3e-4.
@@ -271,4 +272,5 @@ PRESETS: dict[str, Presets] = {
     },
     "dmc": _DMC_PRESETS,
     "dmcr": _DMC_PRESETS | {"paper": (_DMC_PRESETS["paper"][0], PAPER["dmcr"])},
+    "dmcnbg": _DMC_PRESETS | {"paper": (_DMC_PRESETS["paper"][0], PAPER["dmcnbg"])},
 }

@@ -279,6 +279,7 @@ PRESETS: dict[str, Presets] = {
     },
     "dmc": _DMC_PRESETS,
     "dmcr": _DMC_PRESETS,
+    "dmcnbg": _DMC_PRESETS,
     "miniature": _MINIATURE,
     "dial": _MINIATURE,
     "moves": _MINIATURE,

@@ -49,30 +49,41 @@ def album(folder: str) -> Album:
 @functools.lru_cache(4)
 def _open(folder: str, given: str) -> Album:
     """Reads all pictures of a folder, so that a damaged one is found before anything is played: 49 KB each, seconds."""
-    skies, floors = ([_read(path) for path in _files(Path(folder) / name, Path(given) / name)] for name in FOLDERS)
+    skies, floors = (
+        [
+            read(path, "RGB", textures.SIDE, "env.assets")
+            for path in files_of(*(Path(x) / name for x in (folder, given)))
+        ]
+        for name in FOLDERS
+    )
     digest = hashlib.sha256(str(len(skies)).encode() + b"".join(picture.tobytes() for picture in skies + floors))
     return Album(digest.hexdigest()[:16], len(skies), len(floors), skies.__getitem__, floors.__getitem__)
 
 
-def _files(folder: Path, given: Path) -> list[Path]:
+def files_of(folder: Path, given: Path, setting: str = "env.assets") -> list[Path]:
+    """Returns the pictures in a folder, sorted by name; ``given`` and the setting are named where there are none."""
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
-        raise ConfigError(f"env.assets: {given}: {error.strerror}; a folder of PNG or JPG pictures") from None
+        raise ConfigError(f"{setting}: {given}: {error.strerror}; a folder of PNG or JPG pictures") from None
     if not found:
-        raise ConfigError(f"env.assets: {given} holds no PNG or JPG picture")
+        raise ConfigError(f"{setting}: {given} holds no PNG or JPG picture")
     return found
 
 
-def _read(path: Path) -> np.ndarray:
+def read(path: Path, mode: str, side: int, setting: str) -> np.ndarray:
+    """Reads a picture, uint8 ``(side, side)`` for mode ``L`` or ``(side, side, 3)`` for ``RGB``.
+
+    Raises:
+        ConfigError: naming the setting and the file, if it is no picture.
+    """
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
-                size = textures.SIDE, textures.SIDE
-                return np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BOX))
+                return np.asarray(picture.convert(mode).resize((side, side), Image.Resampling.BOX))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = " ".join(str(error).split())[:100]
-        raise ConfigError(f"env.assets: {path}: is no picture that can be read ({reason}); replace it") from None
+        raise ConfigError(f"{setting}: {path}: is no picture that can be read ({reason}); replace it") from None

@@ -18,6 +18,7 @@ _SUITES = {
     "dial": "hdream_core.envs.dial",
     "dmc": "hdream_core.envs.dmc",
     "dmcr": "hdream_core.envs.dmcr",
+    "dmcnbg": "hdream_core.envs.dmcnbg",
     "atari": "hdream_core.envs.atari",
     "moves": "hdream_core.envs.moves",
 }
