@@ -28,6 +28,7 @@ ABOUT = "Compare methods under visual distraction, and without it."
 class Distraction(study.Study):
     """Train methods with visual distraction and without it, and compare what they gain (Fig. 6)."""
 
+    CHOOSE = ("methods", "no_control")
     READS = "curves"
 
     task: str = "dmcr_cartpole_balance"
