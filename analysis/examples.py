@@ -22,7 +22,7 @@ from analysis.runs.target import REMEDY
 from hdream_core import envs
 from hdream_core.config.fields import LARGEST_SEED
 from hdream_core.envs import registry
-from hdream_core.envs.suite import Suite
+from hdream_core.envs.suite import PICTURES, Suite
 from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
@@ -176,7 +176,9 @@ def main(args: Sequence[str] | None = None) -> None:
         if not job.replace:
             check_same(path, job)
         found = result(job, gather.origin(STUDY, gather.command_line(STUDY, arguments)))
-        scale = registry.suite(job.suite).scale or "paper"
+        suite = registry.suite(job.suite)
+        made = any(not getattr(suite.settings(), name, True) for name in PICTURES)  # in place of the paper's pictures
+        scale = suite.scale or ("reduced" if made else "paper")
         found.attributes |= {"scale": scale, "preset": "none", "task": job.suite, "buffer_sha256": ""}
         found.attributes["wall_seconds"] = time.perf_counter() - started
         save(found, path)

@@ -279,14 +279,15 @@ def test_a_missing_package_is_one_line(monkeypatch, photos, package):
 
 
 def test_factors_are_a_list_in_any_order():
-    config = make_config("dmcr_walker_run", "paper")
+    photos = {"env.assets": "photos"}
+    config = make_config("dmcr_walker_run", "paper", changes=photos)
     assert config.env.vary == FACTORS and config.scale == "paper"
     for text, expected in (("floor, bg,bg", ("bg", "floor")), ("", ()), ("camera", ("camera",))):
         found = parse_value(config, "env.vary", text)
-        changed = make_config("dmcr_walker_run", "paper", changes={"env.vary": found})
+        changed = make_config("dmcr_walker_run", "paper", changes=photos | {"env.vary": found})
         assert changed.env.vary == expected and changed.scale == "reduced"
     assert DMCRConfig(vary=["light", "bg"]).vary == ("bg", "light")  # as JSON has it
-    assert make_config("dmcr_walker_run", "paper", changes={"env.assets": "photos"}).scale == "paper"
+    assert make_config("dmcr_walker_run", "paper").scale == "reduced"  # with pictures that are made here
     like = make_env_like("dmcr_walker_run", {"env": {"vary": ["bg"], "size": 16}, "render": "fast", "camera": "0"}, 0)
     assert (like.vary, like.size) == (("bg",), 16)
 

@@ -142,13 +142,14 @@ class Config:
         """Returns what results may be compared with: the paper's, reduced ones, or those of another environment.
 
         The agent's table for the suite has the paper's settings. The length of the run is ignored (curves are drawn
-        against environment steps), and so are settings that do not change the mathematics.
+        against environment steps), and so are settings that do not change the mathematics. Where made pictures stand in
+        for the paper's, results are reduced.
         """
         suite_scale = registry.suite(self.env.suite).scale
         if suite_scale is not None:
             return suite_scale
         changes = agents.paper_settings(self.agent.name, self.env.suite)
-        if changes is None:
+        if changes is None or any(not getattr(self.env, name, True) for name in PICTURES):
             return "reduced"
         paper = override(Config(agent=type(self.agent)(), env=type(self.env)()), changes)
         return "paper" if _scale_settings(self) == _scale_settings(paper) else "reduced"
@@ -157,5 +158,5 @@ class Config:
 def _scale_settings(config: Config) -> dict[str, Any]:
     """Returns the settings that decide the scale, by dotted name."""
     train = {f"train.{name}": value for name, value in flatten(config.train).items() if name not in IGNORED_BY_SCALE}
-    env = {name: value for name, value in flatten(config.env).items() if name not in (*LOOK, PICTURES)}
+    env = {name: value for name, value in flatten(config.env).items() if name not in (*LOOK, *PICTURES)}
     return train | env | flatten(config.agent, "agent.")

@@ -16,7 +16,7 @@ from hdream_core.support.errors import UserError
 from hdream_core.support.settings import settings
 
 LOOK = ("render", "camera")  # settings of a suite that change frames and nothing else
-PICTURES = "assets"  # one that may name the paper's own pictures: results stay comparable with it and without
+PICTURES = ("assets", "film")  # those that name the paper's own pictures; where they are empty, others stand in
 FrameSize = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 Positions = Callable[[str, np.ndarray], dict[str, np.ndarray]]
 
