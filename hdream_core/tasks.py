@@ -24,7 +24,8 @@ def lines() -> list[str]:
     text = []
     for suite in envs.suites():
         needs = f"; needs: pip install 'hdream[{suite.extra}]'" if suite.extra else ""
-        text.append(f"{suite.name} ({len(suite.tasks)}{needs})")
+        scale = f"; scale of all results: {suite.scale}" if suite.scale else ""
+        text.append(f"{suite.name} ({len(suite.tasks)}{scale}{needs})")
         text += textwrap.wrap(" ".join(suite.tasks), 100, initial_indent="  ", subsequent_indent="  ")
         able = [method for method in METHODS if presets_for(suite.tasks[0], method)]
         text += textwrap.wrap(f"--method {' '.join(able)}", 100, initial_indent="  ", subsequent_indent="  ")

@@ -15,13 +15,17 @@ from hdream_core.envs import opengl
 from hdream_core.envs.dmc import SUITE as DMC
 from hdream_core.envs.dmcr import SUITE as DMCR
 from hdream_core.envs.metaworld import TASKS
+from hdream_core.envs.twin import SUITE as TWIN
 from hdream_core.spec import ActionSpec, Spec
 
 pytestmark = pytest.mark.render
 no_dmc = pytest.mark.skipif(sys.version_info >= DMC.before, reason="dm_control's labmaze has no wheel for this Python")
 DMC_TASKS = [pytest.param(task, marks=no_dmc) for task in (*DMC.tasks, *DMCR.tasks)]
 NATURAL = pytest.param("dmcnbg_cheetah_run", marks=no_dmc)  # before natural backgrounds, otherwise DMC's
-ONE_OF_EACH = pytest.mark.parametrize("task", ["lever_pull", pytest.param("dmc_cheetah_run", marks=no_dmc)])
+ONE_OF_EACH = pytest.mark.parametrize(
+    "task", ["lever_pull", "twin_reach_target", pytest.param("dmc_cheetah_run", marks=no_dmc)]
+)
+REPEATING = ("dmc", "twin")  # what names of tasks begin with whose actions last several environment steps
 
 
 def make(task: str, **options):
@@ -55,7 +59,7 @@ def digest(task: str, saved: np.ndarray | None = None) -> str:
 
 def compiled(env) -> np.ndarray:
     """The whole model as bytes."""
-    mujoco, model = opengl.load_mujoco(), env._model if env.task.startswith("dmc") else env._task.model
+    mujoco, model = opengl.load_mujoco(), env._model if env.task.startswith(REPEATING) else env._task.model
     stored = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, stored)
     return stored
@@ -68,7 +72,10 @@ def assert_same(one, two) -> None:
 
 @pytest.mark.parametrize(
     ("module", "light"),
-    [("hdream_core.envs", set()), ("hdream_core.envs.dmc", {"gymnasium"}), ("hdream_core.envs.dmcr", {"gymnasium"})],
+    [
+        ("hdream_core.envs", set()),
+        *((f"hdream_core.envs.{suite}", {"gymnasium"}) for suite in ("dmc", "dmcr", "twin")),
+    ],
 )
 def test_importing_loads_no_simulator(module, light):
     heavy = {"mujoco", "metaworld", "gymnasium", "dm_control", "OpenGL", "torch"} - light
@@ -83,6 +90,7 @@ def test_importing_loads_no_simulator(module, light):
         ("dmc_cheeta_run", "dmc_cheetah_run"),
         ("dmcr_walker_walk", "dmcr_walker_run"),
         ("mini_levr", "mini_lever"),
+        ("twin_reach_targt", "twin_reach_target"),
     ],
 )
 def test_an_unknown_task_is_one_line_that_names_the_nearest(odd, nearest):
@@ -97,6 +105,9 @@ def test_an_unknown_task_is_one_line_that_names_the_nearest(odd, nearest):
         ("lever_pull", {"camera": "corner9"}, "corner9"),
         ("lever_pull", {"render": "pretty"}, "pretty"),
         ("lever_pull", {"seed": -1}, "seed"),
+        ("twin_push_button", {"action_repeat": 101}, "action_repeat"),
+        ("twin_push_button", {"render": "pretty"}, "render"),
+        ("twin_push_button", {"seed": 0.5}, "seed"),
         pytest.param("dmc_walker_run", {"action_repeat": 0}, "action_repeat", marks=no_dmc),
         pytest.param("dmc_walker_run", {"render": "pretty"}, "render", marks=no_dmc),
         pytest.param("dmc_walker_run", {"seed": -1}, "seed", marks=no_dmc),
@@ -117,21 +128,26 @@ def test_actions_are_refused_that_are_bad_or_come_too_early(task):
         env.step(np.zeros(dim))
     env.reset()
     for action in (np.zeros(dim - 1), np.full(dim, np.nan), np.zeros((1, dim))):
-        for refuse in (env.step, env.advance) if task.startswith("dmc") else (env.step,):
+        for refuse in (env.step, env.advance) if task.startswith(REPEATING) else (env.step,):
             with pytest.raises(ValueError, match=f"{dim} finite numbers"):
                 refuse(action)
 
 
 @ONE_OF_EACH
 def test_a_state_of_another_task_is_refused(task):
-    other = make("hammer" if task == "lever_pull" else "dmc_finger_turn_hard")
+    others = {
+        "lever_pull": "hammer",
+        "twin_reach_target": "twin_push_button",
+        "dmc_cheetah_run": "dmc_finger_turn_hard",
+    }
+    other = make(others[task])
     other.reset()
     with pytest.raises(ValueError, match=rf"{task}: a saved state has shape \(\d+,\)"):
         make(task).restore_state(other.save_state())
 
 
 @pytest.mark.parametrize(
-    "task", ["lever_pull", "push", "basketball", "shelf_place", "window_close", "mini_lever", *DMC_TASKS]
+    "task", ["lever_pull", "push", "basketball", "shelf_place", "window_close", "mini_lever", *TWIN.tasks, *DMC_TASKS]
 )
 def test_an_episode_depends_on_seed_and_number_alone(task):
     """Whatever NumPy's own generator and another environment do, and however far the last episode went."""
@@ -159,7 +175,7 @@ def test_an_episode_depends_on_seed_and_number_alone(task):
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS[:2], DMC_TASKS[-3], NATURAL])
+@pytest.mark.parametrize("task", ["hammer", *TWIN.tasks, *DMC_TASKS[:2], DMC_TASKS[-3], NATURAL])
 def test_another_process_plays_the_same(task, tmp_path):
     env = make(task, seed=6)
     env.reset()
@@ -175,13 +191,18 @@ def test_another_process_plays_the_same(task, tmp_path):
 
 
 def acting(env, rng: np.random.Generator) -> np.ndarray:
-    """An action that is never the same twice, and gets somewhere if a script can play."""
-    scripted = isinstance(env, envs.Scripted)
+    """An action that is never the same twice, and gets somewhere if a script can play on."""
+    scripted = isinstance(env, envs.Scripted) and not env.terminates
     centre, spread = (env.expert_action(), 0.3) if scripted else (0.0, 0.7)
     return np.clip(centre + rng.normal(0, spread, env.action_space.shape), -1, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("task", [*TASKS, "mini_lever", *DMC_TASKS, NATURAL])
+def least_reward(env) -> float:
+    """Of an action: all but the twin's are 0 or more."""
+    return -2.0 * env.action_repeat if env.task in TWIN.tasks else 0.0
+
+
+@pytest.mark.parametrize("task", [*TASKS, "mini_lever", *TWIN.tasks, *DMC_TASKS, NATURAL])
 def test_a_restored_state_replays_the_recorded_continuation(task):
     """In the same instance, and in one that never saw it; for long in tasks that studies branch."""
     env, other = (make(task, seed=seed, size=64) for seed in (5, 6))
@@ -189,7 +210,7 @@ def test_a_restored_state_replays_the_recorded_continuation(task):
     other.reset()
     rng, branched = (
         np.random.default_rng(0),
-        task in ("lever_pull", "hammer", "handle_pull_side", "mini_lever", *DMC.tasks, *DMCR.tasks),
+        task in ("lever_pull", "hammer", "handle_pull_side", "mini_lever", *TWIN.tasks, *DMC.tasks, *DMCR.tasks),
     )
     for ahead in (0, 1, 60) if branched else (20,):
         for _ in range(ahead):
@@ -199,7 +220,8 @@ def test_a_restored_state_replays_the_recorded_continuation(task):
             actions.append(acting(env, rng))
             steps.append(env.step(actions[-1]))
         recorded, end = gathered(steps), env.save_state()
-        assert env.observation_space.contains(steps[-1][0]) and np.all((recorded[1] >= 0) & (recorded[1] <= 10.001))
+        assert env.observation_space.contains(steps[-1][0])
+        assert np.all((recorded[1] >= least_reward(env)) & (recorded[1] <= 10.001))
         for replaying in (other, env):
             assert_same(replaying.restore_state(saved).values(), observation.values())
             assert_same([replaying.save_state(), *replaying.object_positions().values()], [saved, *places.values()])
@@ -214,6 +236,8 @@ def test_a_restored_state_replays_the_recorded_continuation(task):
 INTERFACES = {  # side of frames, numbers of state and action, environment steps of an episode and of an action, camera
     "lever_pull": (64, 39, 4, 500, 1, "corner2"),
     "mini_lever": (32, 6, 2, 50, 1, "none"),
+    "twin_reach_target": (64, 27, 8, 400, 2, "front"),
+    "twin_push_button": (64, 23, 8, 400, 2, "front"),
     "dmc_cheetah_run": (64, 17, 6, 1000, 2, "0"),
     "dmc_walker_run": (64, 24, 6, 1000, 2, "0"),
     "dmc_quadruped_run": (64, 78, 12, 1000, 2, "2"),
@@ -225,20 +249,22 @@ INTERFACES = {  # side of frames, numbers of state and action, environment steps
 }
 
 
-@pytest.mark.parametrize("task", ["lever_pull", "mini_lever", *DMC_TASKS])
+@pytest.mark.parametrize("task", ["lever_pull", "mini_lever", *TWIN.tasks, *DMC_TASKS])
 def test_an_environment_is_what_its_spaces_and_contracts_say(task):
     side, state, action, limit, repeat, camera = INTERFACES[task]
     env = envs.make(task, render="fast")
     assert all(isinstance(env, each) for each in (envs.Env, envs.Branchable, envs.Located))
     assert isinstance(env, envs.Scripted) != task.startswith("dmc")
-    assert Spec.of(env) == Spec((side, side, 3), ActionSpec("continuous", action), limit, repeat, False)
+    terminates = task in TWIN.tasks
+    assert Spec.of(env) == Spec((side, side, 3), ActionSpec("continuous", action), limit, repeat, terminates)
     look = {"render": "numpy" if task == "mini_lever" else "fast", "camera": camera}
     assert env.look.items() >= look.items() and (env.look == look) != task.startswith("dmcr")
     observation, info = env.reset()
     assert env.observation_space.contains(observation) and observation["state"].shape == (state,)
     assert info == {"success": False}
     observation, reward, *ends, info = env.step(np.zeros(action))
-    assert env.observation_space.contains(observation) and isinstance(reward, float) and 0 <= reward <= 10
+    assert env.observation_space.contains(observation) and isinstance(reward, float)
+    assert least_reward(env) <= reward <= 10
     assert ends == [False, False] and info.items() >= {"success": False, "env_steps": repeat}.items()
     assert all(np.isfinite(place).all() for place in env.object_positions().values())
     assert task.startswith("dmc") or env.action_space.contains(env.expert_action())
@@ -249,12 +275,13 @@ def test_an_environment_is_what_its_spaces_and_contracts_say(task):
     [
         ("lever_pull", 1),
         ("mini_lever", 1),
+        *(("twin_reach_target", n) for n in (1, 7)),
         *(pytest.param("dmc_cartpole_balance", n, marks=no_dmc) for n in (1, 7, 100)),
         pytest.param("dmcr_cartpole_balance", 7, marks=no_dmc),
     ],
 )
 def test_an_episode_is_truncated_at_its_limit(task, repeat):
-    env = make(task, **({"action_repeat": repeat} if task.startswith("dmc") else {}), size=8)
+    env = make(task, **({"action_repeat": repeat} if task.startswith(REPEATING) else {}), size=8)
     limit, actions = env.time_limit, random_actions(env, 1001)
     if task != "mini_lever":
         with pytest.raises(RuntimeError, match="no episode has begun"):
@@ -263,7 +290,8 @@ def test_an_episode_is_truncated_at_its_limit(task, repeat):
     steps, truncated = [], False
     while not truncated:
         observation, reward, terminated, truncated, info = env.step(actions[len(steps)])
-        assert env.observation_space.contains(observation) and 0 <= reward <= 10 * repeat and not terminated
+        assert env.observation_space.contains(observation) and not terminated
+        assert least_reward(env) <= reward <= 10 * repeat
         steps.append(info["env_steps"])
     assert sum(steps) == limit and set(steps[:-1]) == {repeat} and steps[-1] == (limit % repeat or repeat)
     for play_on in {"mini_lever": (), "lever_pull": (env.step,)}.get(task, (env.step, env.advance)):
@@ -273,7 +301,7 @@ def test_an_episode_is_truncated_at_its_limit(task, repeat):
     assert env.step(actions[0])[3] is False
 
 
-@pytest.mark.parametrize("task", ["hammer", *DMC_TASKS])
+@pytest.mark.parametrize("task", ["hammer", *TWIN.tasks, *DMC_TASKS])
 def test_quality_changes_frames_alone(task):
     played = []
     for quality in ("fast", "paper"):

@@ -19,6 +19,7 @@ _SUITES = {
     "dmc": "hdream_core.envs.dmc",
     "dmcr": "hdream_core.envs.dmcr",
     "dmcnbg": "hdream_core.envs.dmcnbg",
+    "twin": "hdream_core.envs.twin",
     "atari": "hdream_core.envs.atari",
     "moves": "hdream_core.envs.moves",
 }
