@@ -11,7 +11,7 @@ counted for motion of the object, which a probe reads off the predictions. The s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from analysis.results.wrong_dreams import EVENTS, WRONG, intervals, lines
 from analysis.runs import gather, methods, sizes, study
 from hdream_core import envs
 from hdream_core.support.errors import ConfigError
+from hdream_core.support.rewards import in_unit
 
 STUDY = "counterfactual"
 ITEM = "Finding 2"
@@ -49,7 +50,7 @@ EVENTFUL = 0.5  # share of branches whose recorded reward rises, if there are en
 class Counterfactual(study.OfflineStudy):
     """Count predicted rewards and motions that the simulator contradicts, by reward-loss weight (Finding 2)."""
 
-    POSITIONS = True
+    POSITIONS = AFTERWARDS = True
 
     methods: tuple[str, ...] | None = None
     """Methods to compare. Default: w_r=1 and the task's balanced weight."""
@@ -88,11 +89,13 @@ def run(job: Counterfactual) -> Path:
     episodes = branches.episodes
     others = segments.other_episodes(plan, job.probe_episodes)
     probe_windows = draw(job.task, others, job.probe_segments, LENGTH, seed=1)
-    thresholds = hallucination.thresholds_for(job.task, level)
+    unit = plan.config.train.reward
+    thresholds = hallucination.thresholds_for(job.task, in_unit(level, unit))
     probe = ProbeConfig(updates=job.probe_updates)
     env = envs.require(segments.make_env(plan, PLAYED_SEED), envs.Branchable, STUDY)
     envs.require(env, envs.Located, STUDY)
     truths = {name: simulate(env, branches, CONTEXT, name) for name in ALTERNATIVES}
+    truths = {name: replace(truth, reward=in_unit(truth.reward, unit)) for name, truth in truths.items()}
     rates = {}
     for index, agent in plan.agents():
         motion = MotionProbe(agent, probe_windows, probe, thresholds["object"])

@@ -23,6 +23,7 @@ from analysis.results.stats import show
 from analysis.results.tasks import task_facts
 from analysis.runs import gather, methods, sizes, study
 from hdream_core.support.errors import ConfigError
+from hdream_core.support.rewards import in_unit
 
 STUDY = "finding2"
 ITEM = "Fig. 3"
@@ -39,7 +40,7 @@ LEVELS = 4  # predicted pixels are stored in steps of 4: no eye sees it, and the
 class Finding2(study.OfflineStudy):
     """Compare two models' predictions on held-out windows, by reward-loss weight (Finding 2, Fig. 3)."""
 
-    POSITIONS = True
+    POSITIONS = AFTERWARDS = True
 
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""
@@ -71,7 +72,8 @@ def run(job: Finding2) -> Path:
     sha256 = study.train(plan)
     episodes = unseen_episodes(plan, job.episodes)
     windows = draw(job.task, episodes, job.windows, LENGTH, seed=3)
-    truth = windows.rows("reward")[:, CONTEXT:]  # (W, H)
+    unit = plan.config.train.reward
+    truth = in_unit(windows.rows("reward")[:, CONTEXT:], unit)  # (W, H)
     rewards = {index: {"dreamed_reward": dreams.rewards(agent, windows, CONTEXT)} for index, agent in plan.agents()}
     axes = {"window": np.arange(len(windows)), "horizon": np.arange(HORIZON)}
     result = gather.models(plan, sha256, rewards, axes, {"dreamed_reward": ("window", "horizon")})
@@ -82,7 +84,7 @@ def run(job: Finding2) -> Path:
     result.notes["protocol"] = {
         "tolerance": job.tolerance,
         "share": job.share,
-        "level": reward_level(job.task, episodes) if job.threshold is None else job.threshold,
+        "level": in_unit(reward_level(job.task, episodes) if job.threshold is None else job.threshold, unit),
         "context": CONTEXT,
         "horizon": HORIZON,
         "episodes": len(windows.episodes),

@@ -21,6 +21,7 @@ from hdream_core.data.environments import make_env_like
 from hdream_core.data.minari_layout import DatasetError
 from hdream_core.runs.load import load_agent
 from hdream_core.support import places
+from hdream_core.support.rewards import in_unit
 
 PUSHED = 3  # action dimensions of the hand that can be altered; a gripper moves as recorded
 
@@ -69,7 +70,7 @@ class Explorer:
     """Holds recorded stretches, world models, and the simulator that the stretches came from.
 
     Any thread may ask for rollouts, since a notebook's controls run in another thread than its cells. The simulator
-    serves one thread at a time.
+    serves one thread at a time. All rewards are in the unit that the models learned (``train.reward``).
 
     Args:
         models: name to exported agent or run folder.
@@ -79,6 +80,8 @@ class Explorer:
     def __init__(self, models: Mapping[str, Path], slice_path: Path):
         self.task, self.facts, self.stretches = slices.load_slice(slice_path)
         self.agents: dict[str, Agent] = {name: load_agent(path) for name, path in models.items()}
+        self.unit = next((agent.config.train.reward for agent in self.agents.values()), "identity")
+        self.stretches = [rows | {"reward": in_unit(rows["reward"], self.unit)} for rows in self.stretches]
         self._env: Any = None
         self._one_plays = threading.RLock()
 
@@ -231,7 +234,8 @@ class Explorer:
         facts = task_facts(self.task)
         with self._one_plays:
             images, rewards, where = play_from(self.env, state, action, render)
-        return images, rewards, {facts.called(name): where[name] for name in (facts.main, facts.hand)}
+        where = {facts.called(name): where[name] for name in (facts.main, facts.hand)}
+        return images, in_unit(rewards, self.unit), where
 
 
 def _pushed(action: np.ndarray, push: Sequence[float]) -> np.ndarray:

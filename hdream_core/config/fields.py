@@ -53,6 +53,9 @@ class TrainConfig:
     windows: Literal["episode", "stream"] = "episode"
     """episode: a window lies within one episode, and shorter episodes are not used. stream: the episodes are
     concatenated, and a window may cross episode ends."""
+    reward: Literal["identity", "tanh"] = "identity"
+    """What the reward head learns, and so the unit of imagined rewards: the true reward, or its tanh (RLBench). Replay
+    and returns keep the true reward."""
     running: bool = False
     """Online, stream windows: sample the episode that is being played, too, as DreamerV3 does."""
     oversample_ends: bool = True

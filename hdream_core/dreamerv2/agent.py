@@ -18,7 +18,6 @@ from hdream_core.dreamerv2.world_model import WorldModel
 from hdream_core.nets.learner import Learner
 from hdream_core.nets.optimizer import Optimizer
 from hdream_core.spec import Spec
-from hdream_core.support.batch import to_device
 from hdream_core.support.errors import ConfigError
 
 
@@ -69,7 +68,7 @@ class DreamerV2(Learner):
 
     def update(self, batch: Mapping[str, np.ndarray | Tensor]) -> dict[str, Tensor]:
         """Trains world model, actor and critic on a batch of windows; returns scalar metrics on the device."""
-        batch = to_device(batch, self.device)
+        batch = self.prepare(batch)
         with self.autocast():
             losses, post, metrics = self.model.losses(batch)  # Eq. 2, by name
         if self._untrained and self.config.agent.model.harmonizer_start == "analytic":

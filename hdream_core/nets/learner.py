@@ -18,6 +18,7 @@ from hdream_core.nets.player import Memory, Player
 from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
 from hdream_core.support.precision import autocast, pick_device
+from hdream_core.support.rewards import in_unit
 
 
 class Learner(nn.Module):
@@ -103,6 +104,11 @@ class Learner(nn.Module):
         """Returns the context that the networks run in."""
         return autocast(self.config.train.precision, self.device)
 
+    def prepare(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Moves a batch to the device; returns it with rewards in the unit that the model learns (``train.reward``)."""
+        batch = to_device(batch, self.device)
+        return batch | {"reward": in_unit(batch["reward"], self.config.train.reward)}
+
     def act(self, image: np.ndarray, memory: Memory | None, explore: bool) -> tuple[np.ndarray, Memory]:
         """Chooses actions for N environments that are stepped together; see ``Player.act``."""
         return self.player.act(image, memory, explore)
@@ -110,7 +116,7 @@ class Learner(nn.Module):
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Computes the named, unweighted losses of Eq. 2; gradients flow."""
         with self.autocast():
-            return self.model.losses(to_device(batch, self.device))[0]
+            return self.model.losses(self.prepare(batch))[0]
 
     @torch.no_grad()
     def features(self, batch: Mapping[str, Any]) -> Tensor:

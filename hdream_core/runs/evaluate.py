@@ -14,6 +14,7 @@ from hdream_core.config.fields import EvalConfig
 from hdream_core.data.replay import Replay
 from hdream_core.support.batch import to_device
 from hdream_core.support.randomness import own_randomness
+from hdream_core.support.rewards import in_unit
 
 WINDOWS_SEED = 0  # seed of the held-out windows: the same for every method and seed, so that runs are compared in pairs
 WINDOWS_AT_ONCE = 50
@@ -76,7 +77,7 @@ class HeldoutPredictions:
 def heldout_predictions(
     agent: Agent, replay: Replay, config: EvalConfig, windows: int, seed: int
 ) -> HeldoutPredictions:
-    """Predicts the rewards of windows of held-out episodes, open loop.
+    """Predicts the rewards of windows of held-out episodes, open loop. True ones are in the unit of ``train.reward``.
 
     Args:
         agent: agent whose world model predicts.
@@ -94,7 +95,7 @@ def heldout_predictions(
             batch = to_device(replay.windows(chunk, length), agent.device)
             prediction = agent.open_loop(batch, config.context, config.samples)
             predicted = prediction.reward.float().unflatten(0, (config.samples, len(chunk)))  # (samples, W, H)
-            target = batch["reward"][:, config.context :]  # (W, H)
+            target = in_unit(batch["reward"][:, config.context :], agent.config.train.reward)  # (W, H)
             error.append((predicted - target).square().mean((0, 2)).cpu().numpy())
             dreamed.append(predicted.sum(-1).mean(0).cpu().numpy())
             true.append(target.sum(-1).cpu().numpy())
