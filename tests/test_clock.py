@@ -97,11 +97,14 @@ def test_discrete_actions_are_one_hot_from_play_to_batch(tmp_path, toy):
     assert run_folder.is_done(tmp_path / "offline")
 
 
-def test_a_killed_run_of_short_episodes_resumes_to_the_bit(tmp_path, toy):
-    config = toy(**{"train.steps": 400, "train.length": 12, "log.checkpoint_every": 30})
+@pytest.mark.parametrize("every", [5, 7, 40])
+def test_a_killed_run_of_short_episodes_resumes_to_the_bit(tmp_path, toy, every):
+    """It is saved where an episode ends, within a stride of the clock as well: else hours might be lost."""
+    config = toy(**{"train.steps": 400, "train.length": 12, "log.checkpoint_every": 30, "train.train_every": every})
     train(config, tmp_path / "whole")
     run_until(config, tmp_path / "killed", 250)
-    assert checkpoint.load_run(tmp_path / "killed")["step"] > 50
+    saved = checkpoint.load_run(tmp_path / "killed")
+    assert saved["step"] >= 250 - 30 - every - 16 and (every == 5 or saved["midway"] or saved["step"] % every <= 1)
     train(config, tmp_path / "killed")
     whole, killed = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "killed"))
     assert whole == killed

@@ -106,8 +106,7 @@ class LogConfig:
     """Environment steps between two lines of training metrics, each the mean since the last."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 5000
     """Fewest environment steps between checkpoints. Online, a run can be saved (and so stopped) only where an episode
-    and a stride of train_every end together. If train_every divides the episode's length, that is after each episode;
-    otherwise after the least common multiple of the two."""
+    ends."""
     gradients_every: Annotated[int, Field(ge=0)] = 0
     """Environment steps between measurements of each loss's gradient at the shared parameters, on batches of the run's
     own data, and one at the end; 0 measures none. They do not change the run."""

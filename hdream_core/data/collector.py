@@ -41,14 +41,18 @@ class Collector:
         return not self.rows
 
     def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
-        """Plays for at least ``env_steps`` environment steps, with random actions if there is no player.
+        """Plays for at least ``env_steps`` environment steps, or to the end of the episode if that comes first.
+
+        Args:
+            player: None acts at random.
+            env_steps: 1 or more.
 
         Returns:
-            The environment steps played, and ``return``, ``success`` and ``length`` (in environment steps) of each
-            episode that ended.
+            The environment steps played, and ``return``, ``success`` and ``length`` (in environment steps) of the
+            episode if it ended.
         """
         played, ended = 0, []
-        while played < env_steps:
+        while played < env_steps and not ended:
             if self.between_episodes:
                 obs, info = self.env.reset(options={"episode": self.store.episodes})
                 self.memory, self.length = None, 0

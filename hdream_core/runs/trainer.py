@@ -74,7 +74,8 @@ class Trainer:
         self.batches = Prefetcher(self.source.replay, replay_rng, config.train.batch, config.train.length, pin)
         self.throttle = Throttle(device)
         self.metrics = Metrics(folder, config.log.tensorboard)
-        self.step, self.previous = 0, -1  # environment steps, now and before the clock last advanced
+        self.step, self.previous = 0, -1  # environment steps, now and where the latest stride began
+        self.midway = False  # whether an episode has ended within a stride, whose rest is still to be played
         self.learning = self.source.fixed  # whether updates have begun
         self.window = UpdateMetrics()  # metrics of updates since the last line
         self.latest: dict[str, float] = {}
@@ -102,15 +103,15 @@ class Trainer:
 
     def _run(self) -> None:
         c = self.config
-        while self.step < c.train.steps:
-            if self._passed(c.eval.every):
+        while self.midway or self.step < c.train.steps:
+            if not self.midway and self._passed(c.eval.every):
                 self._evaluate(last=False)
-            if c.log.gradients_every and self._passed(c.log.gradients_every):
+            if not self.midway and c.log.gradients_every and self._passed(c.log.gradients_every):
                 self._measure_gradients()
             self._advance()
-            if self._passed(c.log.every):
+            if not self.midway and self._passed(c.log.every):
                 self._log()
-            if self.stop.is_set() or self._passed(c.log.checkpoint_every):
+            if self.stop.is_set() or (not self.midway and self._passed(c.log.checkpoint_every)):
                 self._wants_checkpoint = True
             # Between episodes no state of the environment needs saving. Offline that is always so.
             if self._wants_checkpoint and self.source.between_episodes:
@@ -131,25 +132,30 @@ class Trainer:
         run_folder.mark_done(self.folder, self.wall())
 
     def _passed(self, every: int) -> bool:
-        """Tells whether the clock's last advance reached a multiple of ``every`` (0 counts)."""
+        """Tells whether the clock's last stride reached a multiple of ``every`` (0 counts)."""
         return self.step // every > self.previous // every
 
     def _advance(self) -> None:
         """Advances the clock to the next multiple of ``train_every``, or just beyond: collects steps, then updates.
 
+        Such a stride is left midway where an episode ends, so that a run can be saved there; the next call ends it.
         On a GPU the update is queued first and runs while the environment is played with the weights from before it. So
         either order plays with the same weights. It differs in one thing: a new episode is sampled one update later.
         """
         train, learning = self.config.train, self.learning
         asynchronous = self.async_player if learning else None
-        if asynchronous is not None:
+        begun, resumed = (self.previous, True) if self.midway else (self.step, False)
+        if asynchronous is not None and not resumed:
             asynchronous.refresh()
             self._learn(1)
         player = (asynchronous or self.agent.player) if learning else None
-        played, episodes = self.source.collect(player, train.train_every - self.step % train.train_every)
-        self.previous, self.step = self.step, self.step + played
+        wanted = train.train_every - self.step % train.train_every
+        played, episodes = self.source.collect(player, wanted)
+        self.previous, self.step, self.midway = begun, self.step + played, played < wanted
         for episode in episodes:
             self.metrics.write("episode", self.step, episode)
+        if self.midway:
+            return
         if learning:
             if asynchronous is None:
                 self._learn(1)
@@ -219,6 +225,7 @@ class Trainer:
         return self.agent.training_state() | {
             "step": self.step,
             "previous_step": self.previous,
+            "midway": self.midway,
             "metrics": self.metrics.position(),
             "latest": self.latest,
             "wall_seconds": self.wall(),
@@ -264,6 +271,7 @@ class Trainer:
         if not 0 <= self.step < train.steps + train.train_every + self.source.spec.action_repeat:
             raise ValueError(f"it is of step {self.step}")
         self.previous = int(state.get("previous_step", self.step - train.train_every))
+        self.midway = bool(state.get("midway", False))
         self.wall_seconds = float(state["wall_seconds"])
         self.learning = self.source.fixed or self.agent.updates > 0
         self.latest = {str(name): float(value) for name, value in state["latest"].items()}
@@ -278,6 +286,7 @@ class Trainer:
         player_rng = state.get("player_rng", state.get("understudy_rng"))
         if self.async_player and player_rng is not None:
             self.async_player.load_state_dict(player_rng)
+            self.async_player.refresh()
 
     def wall(self) -> float:
         """Returns the seconds that the run has taken, in all its processes."""
