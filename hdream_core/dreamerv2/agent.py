@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hdream_core.config.balancer import make_balancer
 from hdream_core.config.fields import Config
+from hdream_core.dreamerv2 import resnet
 from hdream_core.dreamerv2.behavior import Behavior
 from hdream_core.dreamerv2.tuned.imagination import FusedBehavior
 from hdream_core.dreamerv2.tuned.kernels import Kernels, pick_kernels
@@ -54,6 +55,7 @@ class DreamerV2(Learner):
         behavior_class = FusedBehavior if kernels.fused_imagination else Behavior
         self.behavior = behavior_class(behavior_config, self.model.rssm.feat_dim, spec.action.dim)
         self.ready(kernels.captured)
+        self.eval()  # but for updates of the world model, which matters to BatchNorm
 
     @cached_property
     def optimizers(self) -> dict[str, Optimizer]:
@@ -68,13 +70,14 @@ class DreamerV2(Learner):
 
     def update(self, batch: Mapping[str, np.ndarray | Tensor]) -> dict[str, Tensor]:
         """Trains world model, actor and critic on a batch of windows; returns scalar metrics on the device."""
-        batch = self.prepare(batch)
-        with self.autocast():
+        batch, before = self.prepare(batch), resnet.statistics(self.model)
+        with self.autocast(), resnet.learning(self.model):
             losses, post, metrics = self.model.losses(batch)  # Eq. 2, by name
         if self._untrained and self.config.agent.model.harmonizer_start == "analytic":
             self.balancer.start_at({name: float(loss.detach()) for name, loss in losses.items()})
         total, weights = self.balancer(losses)  # Eq. 3, 4 or 5
         metrics |= self.step("model", total) | {"loss/total": total.detach()}
+        resnet.restore(self.model, before, metrics["skipped/model"])
 
         with self.autocast():
             discount = self.model.true_discount(batch["is_terminal"].flatten())  # (B * T,), None without such a head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from hdream_core.dreamerv2.config import ModelConfig
 from hdream_core.dreamerv2.networks import Decoder, Encoder
+from hdream_core.dreamerv2.resnet import ResNetDecoder, ResNetEncoder
 from hdream_core.dreamerv2.tuned.kernels import PLAIN, Kernels
 from hdream_core.nets.frames import FrameModel
 from hdream_core.nets.latents import State
@@ -52,13 +54,13 @@ class WorldModel(FrameModel):
             raise ValueError(f"the world model has no loss {sorted(unknown)[0]!r}; it has {', '.join(self.LOSSES)}")
         if "reward" not in self.names:
             raise ValueError("the reward loss needs a weight above 0: the policy is learned from predicted rewards")
-        self.encoder = Encoder(image, config.depth)
+        residual = config.encoder == "resnet"
+        self.encoder = (ResNetEncoder if residual else Encoder)(image, config.depth)
         self.rssm = kernels.rssm(config.rssm, action_dim, self.encoder.embed_dim)
         feat_dim = self.rssm.feat_dim
         self.reward_head = MLP(feat_dim, 1, config.hidden, config.layers)
-        self.decoder = (
-            Decoder(image, config.depth, feat_dim, kernels.conv_transpose) if "observation" in self.names else None
-        )
+        make_decoder = ResNetDecoder if residual else partial(Decoder, conv_transpose=kernels.conv_transpose)
+        self.decoder = make_decoder(image, config.depth, feat_dim) if "observation" in self.names else None
         self.discount_head = MLP(feat_dim, 1, config.hidden, config.layers) if "discount" in self.names else None
         # Frames are channels last, and so are the convolutions' weights.
         self.to(memory_format=torch.channels_last)

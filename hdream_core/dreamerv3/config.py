@@ -280,6 +280,16 @@ PRESETS: dict[str, Presets] = {
     "dmc": _DMC_PRESETS,
     "dmcr": _DMC_PRESETS,
     "dmcnbg": _DMC_PRESETS,
+    "twin": _DMC_PRESETS
+    | {
+        "cpu": (_DMC_PRESETS["cpu"][0], _DMC_PRESETS["cpu"][1] | {"train.prefill": 4000}),
+        "smoke": (
+            _TEST,
+            _DMC_PRESETS["smoke"][1]
+            | _steps(560, 10)
+            | {"train.prefill": 400, "eval.every": 280, "log.checkpoint_every": 280},
+        ),
+    },
     "miniature": _MINIATURE,
     "dial": _MINIATURE,
     "moves": _MINIATURE,

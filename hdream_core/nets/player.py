@@ -70,5 +70,5 @@ class Player:
         return Player(model, behavior, self.action_dim, self.precision, self.captured)
 
     def parameters(self) -> list[Tensor]:
-        """Returns the weights, in the same order for a player and its copy."""
-        return [*self.model.parameters(), *self.behavior.parameters()]
+        """Returns the weights and running statistics, in the same order for a player and its copy."""
+        return [*self.model.parameters(), *self.model.buffers(), *self.behavior.parameters()]
