@@ -44,6 +44,7 @@ class Demo(study.Study):
     """and no figure;"""
     replace: Annotated[bool, tyro.conf.Suppress] = True
     """what may be replaced is said by overwrite."""
+    AFTERWARDS = True
     MAKES: ClassVar[tuple[str, ...]] = ("folder",)
     methods: tuple[str, ...] | None = None
     """Methods to export. Default: w_r=1 and the task's balanced weight."""

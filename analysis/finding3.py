@@ -61,7 +61,7 @@ def run(job: Finding3) -> Path:
     segments = draw(job.task, unseen_episodes(plan, job.episodes), job.segments, LENGTH, seed=4)
     main_object = task_facts(job.task).main
     column = list(segments.positions()).index(main_object)
-    probe, folds = ProbeConfig(updates=job.probe_updates), min(FOLDS, len(segments.episodes))
+    probe, folds = ProbeConfig(updates=job.probe_updates), min(FOLDS, len(np.unique(segments.episode)))
     errors = {
         index: _object_errors(regress(agent, segments, CONTEXT, probe, 1, folds), column)
         for index, agent in plan.agents()

@@ -50,12 +50,12 @@ def draw(source: Path, out: Path) -> Path:
 def of_all_tasks(sources: Iterable[Path]) -> dict[str, list[Path]]:
     """Result files by the figure that they share: those which differ in the task alone.
 
-    The miniature is no task of the paper, and has another scale: it shares none.
+    The miniature and the twin are no tasks of the paper, and have other scales: they share none.
     """
     found: dict[str, list[tuple[int, Path]]] = {}
     for source in sources:
         told = load(source).attributes
-        if told["scale"] == "miniature":
+        if told["scale"] in ("miniature", "twin"):
             continue
         task = told["task"]
         found.setdefault(source.stem.replace(f"_{task}", "", 1), []).append((_place(task), source))

@@ -30,6 +30,8 @@ class TaskFacts:
     """Displacement from which on it counts as touched, in units of ``length``."""
     settled: int = 0
     """Row of an episode from which on an untouched object rests. Before, it falls or springs after the reset."""
+    ends: bool = False
+    """Whether an episode ends as soon as the object is reached or moved, so that nothing follows that."""
 
     def called(self, name: str) -> str:
         """Returns the name of an object."""
@@ -39,10 +41,12 @@ class TaskFacts:
 MINIATURE = TaskFacts(
     main="lever", hand="tip", length="px", reported_length="px", reported_per_length=1.0, moved=3.0, touched=0.01
 )
-FACTS = {
+FACTS = {  # in the order in which figures show them
     "lever_pull": TaskFacts(things={"object": "lever"}),
     "handle_pull_side": TaskFacts("w_r=10", {"object": "handle"}),
     "hammer": TaskFacts("w_r=10", {"object": "hammer", "object2": "nail"}, settled=20),  # it springs up by 3 cm
+    "twin_reach_target": TaskFacts(main="target", hand="tip", ends=True),
+    "twin_push_button": TaskFacts(main="button", hand="tip", moved=0.003, touched=0.0005, ends=True),
     "mini_lever": MINIATURE,
     "mini_moves": MINIATURE,
     "mini_dial": MINIATURE,

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 import tyro
 
+from analysis.results.tasks import task_facts
 from analysis.runs import methods as naming
 from hdream_core import envs
 from hdream_core.config import legacy
@@ -34,6 +35,7 @@ class Study:
     MAKES: ClassVar[tuple[str, ...]] = ("results", "out")  # flags that name folders it writes to
     READS: ClassVar[Literal["curves", "models"]] = "models"  # what it reads of runs; models must be finished
     POSITIONS: ClassVar[bool] = False  # whether it needs to know where the task's objects are in the state
+    AFTERWARDS: ClassVar[bool] = False  # whether it needs steps after the object was moved
 
     task: str = "lever_pull"
     """Task by the paper's name; mini_lever is the miniature."""
@@ -170,6 +172,11 @@ def check_words(job: Study) -> None:
     if job.POSITIONS and envs.find(job.task).positions is None:
         raise ConfigError(
             f"{job.task} does not give the positions of its objects, which this study needs; take another task"
+        )
+    if job.AFTERWARDS and task_facts(job.task).ends:
+        raise ConfigError(
+            f"{job.task} ends as soon as its object is reached or moved, and this study predicts what follows; take "
+            "another task"
         )
     configs(job, named(job, getattr(job, "methods", None) or (naming.ORIGINAL,)), preset, None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from analysis.runs.study import Plan, Study
 from hdream_core.data.environments import make_env
@@ -109,7 +109,8 @@ def rows_of_episode(plan: Plan, plan_only: bool = False) -> int | None:
     steps, episodes = (_from_metadata(plan, f"total_{name}") for name in ("steps", "episodes"))
     if steps and episodes:
         each, left = divmod(steps, episodes)
-        return None if left else each + 1
+        terminates = (_from_metadata(plan, "hdream").get("spec") or {}).get("terminates", False)
+        return None if left or terminates else each + 1
     folder = plan.runs[0].folder
     try:
         started = (folder / "spec.json").exists()
@@ -121,8 +122,8 @@ def rows_of_episode(plan: Plan, plan_only: bool = False) -> int | None:
     return None if spec.terminates else -(-spec.time_limit // spec.action_repeat) + 1
 
 
-def _from_metadata(plan: Plan, name: str) -> int | None:
-    """Returns a number from the buffer's metadata; None if no buffer is built yet."""
+def _from_metadata(plan: Plan, name: str) -> Any:
+    """Returns an entry of the buffer's metadata; None if no buffer is built yet."""
     folder = plan.config.offline_buffer
     try:
         return read_metadata(Path(folder))[name] if folder else None
