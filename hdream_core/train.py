@@ -67,7 +67,7 @@ def parse(args: Sequence[str]) -> Train:
         prog="python -m hdream_core.train",
         description=_description(config.task, chosen.method or Config.method),
     )
-    check_weights(job.run.balancer)
+    check_weights(job.run.balancer, job.run.agent.decodes)
     return job
 
 

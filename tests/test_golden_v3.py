@@ -105,8 +105,8 @@ def test_losses_are_the_authors(authors):
         {ours: authors.expected[theirs] for ours, theirs in names.items()}, rel=LOSSES_WITHIN
     )
     close(post.deter, authors.arrays["expected/posterior_deter"])
-    close(post.logits, authors.arrays["expected/posterior_logit"])
-    chosen = post.stoch.unflatten(-1, post.logits.shape[-2:]).argmax(-1)
+    close(post.stats, authors.arrays["expected/posterior_logit"])
+    chosen = post.stoch.unflatten(-1, post.stats.shape[-2:]).argmax(-1)
     assert torch.equal(chosen, authors.arrays["expected/posterior_stoch"].long())
     close(authors.model.reward(post.feat), authors.arrays["expected/reward_mean"])
     frame = authors.model.decoder(post.feat[0, :1])[0].movedim(0, -1) + 0.5

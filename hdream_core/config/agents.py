@@ -8,12 +8,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from hdream_core.support.errors import ConfigError
 from hdream_core.support.settings import nearest, settings
 
-AGENTS = {"dreamerv2": "hdream_core.dreamerv2", "dreamerv3": "hdream_core.dreamerv3"}
+AGENTS = {
+    "dreamerv2": "hdream_core.dreamerv2",
+    "dreamerv3": "hdream_core.dreamerv3",
+    "dreamerpro": "hdream_core.dreamerpro",
+}
 """Name of each agent -> its package. The package has two modules: ``config`` (``SETTINGS``, the class of its
 settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). For the benchmark it may
 have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned implementation)."""
@@ -24,7 +28,13 @@ Presets = dict[str, tuple[str, dict[str, Any]]]
 
 @settings
 class AgentConfig:
-    """Holds an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``."""
+    """Holds an agent's settings. A subclass begins with ``name: Literal["its name"] = "its name"``.
+
+    Attributes:
+        decodes: whether the agent has an observation loss, and with it a decoder of frames.
+    """
+
+    decodes: ClassVar[bool] = True
 
     name: str = ""
     """Name of the agent; the method chooses it."""

@@ -37,6 +37,9 @@ class BalancerConfig:
     like the other losses."""
     w_continue: AboveZero | None = 1.0
     """Weight of DreamerV3's continue loss: constant, as in the authors' code. None: balanced like the other losses."""
+    w_norm: Weight = 0.0
+    """Weight of DreamerPro's loss of its projections' lengths: constant. 0, the default, leaves it out, as in Eq. 17;
+    the authors' code has 1 on natural backgrounds."""
     regulariser_d: AboveZero = 1.0
     """Harmony only: factor of the dynamics loss's regulariser. 1 is Eq. 5; the authors' DreamerV3 has 0.8333 (5/6)."""
     rectified: bool = True
@@ -51,8 +54,15 @@ class BalancerConfig:
     """NashMTL only: all weights are scaled down until the shared gradient's norm is at most this; None: never."""
 
 
-def check_weights(config: BalancerConfig) -> None:
-    """Raises ConfigError if a weight is given for a loss whose weight the balancer learns."""
+def check_weights(config: BalancerConfig, decodes: bool = True) -> None:
+    """Raises ConfigError if a weight is given for a loss whose weight the balancer learns, or that there is not.
+
+    Args:
+        config: the balancer's settings.
+        decodes: whether the agent has an observation loss.
+    """
+    if config.w_o is not None and not decodes:
+        raise ConfigError("balancer.w_o is set, but this agent decodes no frames: it has no observation loss")
     for name in _LEARNED.get(config.kind, ()):
         if getattr(config, name) is not None:
             raise ConfigError(
@@ -74,11 +84,12 @@ def make_balancer(config: BalancerConfig, losses: Iterable[str], image: tuple[in
     """
     from hdream_core import balancers
 
-    check_weights(config)
+    constant = {"discount": config.w_discount, "continue": config.w_continue, "norm": config.w_norm}
     base = dict(losses) if isinstance(losses, Mapping) else dict.fromkeys(losses, 1.0)
+    base = {name: weight for name, weight in base.items() if constant.get(name) != 0}
+    check_weights(config, "observation" in base)
     losses = tuple(base)
     weights = {loss: w for name, loss in WEIGHTS.items() if (w := getattr(config, name)) is not None}
-    constant = {"discount": config.w_discount, "continue": config.w_continue}
     weights |= {name: weight for name, weight in constant.items() if name in base and weight is not None}
     try:
         match config.kind:

@@ -39,5 +39,5 @@ def from_dict(data: Any) -> Config:
     config = build(Config, data | groups)
     if (suite := registry.find(config.task).name) != config.env.suite:
         raise ConfigError(f"env.suite is {config.env.suite}, but {config.task} is a task of {suite}")
-    check_weights(config.balancer)
+    check_weights(config.balancer, config.agent.decodes)
     return config

@@ -25,6 +25,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "nashmtl": ("dreamerv2", {"balancer.kind": "nashmtl"}),
     "dreamerv3": ("dreamerv3", {"balancer.kind": "fixed"}),
     "harmony_dreamerv3": ("dreamerv3", {"balancer.kind": "harmony"}),
+    "dreamerpro": ("dreamerpro", {"balancer.kind": "fixed"}),
+    "harmony_dreamerpro": ("dreamerpro", {"balancer.kind": "harmony"}),
 }
 
 
@@ -67,5 +69,5 @@ def make_config(task: str, preset: str, method: str = "dreamerv2", changes: dict
     )
     changes = {legacy.current_name(name): value for name, value in (changes or {}).items()}
     config = override(override(start, table[preset][1] | method_changes), changes)
-    check_weights(config.balancer)
+    check_weights(config.balancer, config.agent.decodes)
     return config

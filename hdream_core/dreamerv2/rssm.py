@@ -14,26 +14,9 @@ from torch.nn import functional as F
 
 from hdream_core.dreamerv2.config import RSSMConfig
 from hdream_core.nets.distributions import categorical_kl, sample_one_hot
+from hdream_core.nets.gru import GRUCell
 from hdream_core.nets.latents import State, stack
 from hdream_core.nets.mlp import init_weights
-
-NORM_EPS = 1e-3  # of the GRU's LayerNorm, as in the TensorFlow original
-
-
-class GRUCell(nn.Module):
-    """Updates the state by a GRU with one joint linear layer, LayerNorm and an update gate of bias -1 (keeps)."""
-
-    def __init__(self, input_dim: int, deter_dim: int):
-        super().__init__()
-        self.linear = nn.Linear(input_dim + deter_dim, 3 * deter_dim)
-        self.norm = nn.LayerNorm(3 * deter_dim, eps=NORM_EPS)
-
-    def forward(self, x: Float[Tensor, "N inputs"], deter: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-        """Maps the inputs ``(N, inputs)`` and the state ``(N, D)`` to the next state ``(N, D)``."""
-        reset, candidate, update = self.norm(self.linear(torch.cat([x, deter], -1))).float().chunk(3, -1)
-        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
-        update = torch.sigmoid(update - 1)
-        return update * candidate + (1 - update) * deter
 
 
 class RSSM(nn.Module):

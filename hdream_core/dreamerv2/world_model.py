@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hdream_core.dreamerv2.config import ModelConfig
-from hdream_core.dreamerv2.networks import Decoder, Encoder
+from hdream_core.dreamerv2.networks import Decoder
 from hdream_core.dreamerv2.resnet import ResNetDecoder, ResNetEncoder
 from hdream_core.dreamerv2.tuned.kernels import PLAIN, Kernels
+from hdream_core.nets.encoder import Encoder
 from hdream_core.nets.frames import FrameModel
 from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
@@ -81,7 +82,7 @@ class WorldModel(FrameModel):
         embed = self.encoder(image).unflatten(0, shape)  # (B, T, E)
         post, prior_logits = self.rssm.observe(embed, batch["action"], batch["is_first"])
         feat = post.feat  # (B, T, F)
-        dynamics, kl = self.rssm.kl_loss(post.logits, prior_logits)
+        dynamics, kl = self.rssm.kl_loss(post.stats, prior_logits)
         losses = {"reward": self.kernels.half_squared_error(self.reward(feat), batch["reward"])}
         if "dynamics" in self.names:
             losses["dynamics"] = dynamics

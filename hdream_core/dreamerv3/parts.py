@@ -46,7 +46,7 @@ def _model_parts(agent: DreamerV3, batch: dict[str, Tensor], embed: Tensor, post
 
     def observe(embed: Tensor) -> Tensor:
         post, prior_logits = model.rssm.observe(embed, batch["action"], batch["is_first"])
-        return model.rssm.kl_loss(post.logits, prior_logits)[0] + post.feat.mean()
+        return model.rssm.kl_loss(post.stats, prior_logits)[0] + post.feat.mean()
 
     def decode(feat: Tensor) -> Tensor:
         return (model.decoder(feat).float() - image).square().flatten(1).sum(-1).mean()

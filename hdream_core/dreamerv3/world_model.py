@@ -68,7 +68,7 @@ class WorldModel(FrameModel):
         embed = self.encoder(image).unflatten(0, batch["image"].shape[:2])  # (B, T, E)
         post, prior_logits = self.rssm.observe(embed, batch["action"], batch["is_first"])
         feat = post.feat  # (B, T, F)
-        dynamics, kl = self.rssm.kl_loss(post.logits, prior_logits)
+        dynamics, kl = self.rssm.kl_loss(post.stats, prior_logits)
         losses = {"reward": TwoHot(self.reward_head(feat)).nll(batch["reward"]).mean()}
         if "dynamics" in self.names:
             losses["dynamics"] = dynamics

@@ -1,4 +1,4 @@
-"""Holds the latent states of world models with discrete latents, and predicts windows open loop with them."""
+"""Holds the latent states of recurrent state-space models, and predicts windows open loop with them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class State(NamedTuple):
     """Holds a latent state; all fields share their leading dimensions."""
 
     deter: Tensor  # (..., D)  deterministic state of the GRU
-    stoch: Tensor  # (..., S * K)  one-hot samples, flattened
-    logits: Tensor  # (..., S, K)  of the distribution that stoch was drawn from
+    stoch: Tensor  # (..., Z)  samples: Z numbers, or S one-hot vectors of length K, flattened
+    stats: Tensor  # of the distribution that stoch was drawn from: (..., 2, Z) means and stds, or (..., S, K) logits
 
     @property
     def feat(self) -> Tensor:
-        """Returns the features that every head reads, ``(..., D + S * K)``; the paper's ``z_t``."""
+        """Returns the features that every head reads, ``(..., D + Z)``; the paper's ``z_t``."""
         return torch.cat([self.deter, self.stoch], -1)
 
     def map(self, f) -> State:

@@ -78,7 +78,8 @@ class Learner(nn.Module):
 
         Eq. 5 has no weight decay on s. The authors' DreamerV2 decays it by 1e-6, too little to matter.
         """
-        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": trained}]
         if harmonizers := list(self.balancer.parameters()):
             groups.append({"params": harmonizers, "lr": harmonizer_lr or lr, "weight_decay": 0.0})
         return groups

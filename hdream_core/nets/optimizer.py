@@ -54,12 +54,16 @@ class Optimizer:
             p.grad = in_layout_of(p, gradient)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip).detach()
         bad = (~torch.isfinite(norm + loss.detach())).float()
+        self.apply(bad)
+        return {"grad_norm": norm, "skipped": bad}
+
+    def apply(self, bad: Tensor) -> None:
+        """Changes parameters and moments by the gradients that ``step`` has left; nothing if ``bad`` is 1."""
         if self.fused:
             self.adam.found_inf = bad  # if 1, the fused kernel changes nothing, as for a loss scaler
             self.adam.step()
         elif not bad:
             self.adam.step()
-        return {"grad_norm": norm, "skipped": bad}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything that an update changes besides the parameters."""

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from hdream_core.dreamerv2.rssm import NORM_EPS, RSSM, State
+from hdream_core.dreamerv2.rssm import RSSM
 from hdream_core.nets.distributions import draw_one_hot
+from hdream_core.nets.gru import NORM_EPS
+from hdream_core.nets.latents import State
 from hdream_core.support.precision import product_dtype
 
 aten = torch.ops.aten

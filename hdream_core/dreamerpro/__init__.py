@@ -1,0 +1,1 @@
+"""DreamerPro: a world model that learns frames by their assignment to prototypes, without reconstructing them."""
