@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.measures import LOSSES
+from analysis.results.measures import losses_of
 from analysis.results.schema import Result
 from analysis.results.stats import show
 from analysis.runs import compare, study
@@ -41,11 +41,11 @@ def lines(result: Result) -> list[str]:
     if not len(result.axes["log_step"]):
         return ["no run has logged its coefficients yet"]
     text = [f"coefficients after {int(result.axes['log_step'][-1])} steps; [95 % over seeds]"]
-    for loss in LOSSES:
+    for loss in losses_of(result):
         kinds = (f"weight/{loss}", f"analytic_weight/{loss}")
         learned, analytic = (result.values(kind)[0, :, -1] for kind in kinds)
         factor = np.exp(np.abs(np.log(learned / analytic)).mean())
-        ends = [comparisons.end_of(result, kind, "harmony") for kind in kinds]
+        ends = [comparisons.end_of(result, kind, result.methods[0]) for kind in kinds]
         shown = [show(end) if end else "-" for end in ends]
         text.append(f"  {loss:<12} learned {shown[0]}, Eq. 13 {shown[1]}; a factor of {factor:.3g} apart")
     return text

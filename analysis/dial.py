@@ -47,7 +47,7 @@ class DialStudy(study.Study):
     """
 
     CHOOSE = ("contrast", "w_r", "no_harmony")
-    POSITIONS = True
+    POSITIONS, FRAMES = True, True
 
     task: str = "mini_dial"
     """The task with dials."""

@@ -40,7 +40,8 @@ class Finding1(study.Study):
     w_r: tuple[float, ...] = (1.0, 10.0, 100.0)
     """Reward-loss weights."""
     implicit: bool = False
-    """Add the decoder-free model, w_o = 0 with w_r = 100. The presets cpu and paper include it."""
+    """Add the decoder-free model, w_o = 0 with w_r = 100. The presets cpu and paper include it, unless the agent has no
+    decoder anyway."""
     harmony: bool = False
     """Add HarmonyDream. The presets cpu and paper include it."""
     only_w_r: bool = False
@@ -51,7 +52,7 @@ def methods_of(job: Finding1, preset: str) -> list[str]:
     """Returns the methods that the flags ask for."""
     fuller = preset in FULLER and not job.only_w_r
     names = [methods.weight_name(w_r) for w_r in job.w_r]
-    names += [methods.IMPLICIT] if job.implicit or fuller else []
+    names += [methods.IMPLICIT] if job.implicit or (fuller and study.decodes(job)) else []
     return names + (["harmony"] if job.harmony or fuller else [])
 
 

@@ -40,7 +40,7 @@ LEVELS = 4  # predicted pixels are stored in steps of 4: no eye sees it, and the
 class Finding2(study.OfflineStudy):
     """Compare two models' predictions on held-out windows, by reward-loss weight (Finding 2, Fig. 3)."""
 
-    POSITIONS = AFTERWARDS = True
+    POSITIONS = AFTERWARDS = FRAMES = True
 
     methods: tuple[str, ...] | None = None
     """The two methods to compare. Default: w_r=1 and the task's balanced weight."""

@@ -18,11 +18,12 @@ import numpy as np
 
 from analysis.models.segments import draw, unseen_episodes
 from analysis.results import comparisons, measures, schema
-from analysis.results.measures import LOSSES
+from analysis.results.measures import BALANCED, losses_of
 from analysis.results.stats import OVER_SEEDS, SHARE, show
 from analysis.results.tasks import task_facts
 from analysis.runs import gather, methods, sizes, study
 from hdream_core.agent import Agent, make_agent
+from hdream_core.config.balancer import WEIGHTS
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.support.randomness import own_randomness
 
@@ -60,15 +61,16 @@ def run(job: LossScales) -> Path:
         pixels = int(np.prod(agent.spec.image))
         batches = [draw(job.task, episodes, train.batch, train.length, seed).batch() for seed in range(job.batches)]
         norms[index] = _gradients([_untrained(agent), agent], batches)
-    layout = {f"gradient_norm/{loss}": ("stage",) for loss in LOSSES}
+    losses = [loss for loss in BALANCED if any(f"gradient_norm/{loss}" in found for found in norms.values())]
+    layout = {f"gradient_norm/{loss}": ("stage",) for loss in losses}
     result = gather.models(plan, sha256, norms, {"stage": np.array(STAGES)}, layout)
     curves = gather.gather(plan.runs, result.attributes)
     result.axes["log_step"] = curves.axes["log_step"]
-    wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in LOSSES]
+    wanted = [f"{kind}/{loss}" for kind in ("loss", "weight") for loss in losses]
     result.data |= {name: curves.data[name] for name in wanted if name in curves.data}
     _add_shares(result)
     _add_shares_in_training(result, curves)
-    result.notes["dimensions"] = {"observation": pixels, "reward": 1}
+    result.notes["dimensions"] = {"observation": pixels, "reward": 1} if "observation" in losses else {"reward": 1}
     result.notes["protocol"] = {"batches": job.batches, "windows": train.batch, "episodes": len(episodes)}
     result.notes["final"] = final(result)
     return study.finish(result, plan, lines(result))
@@ -97,20 +99,21 @@ def _add_shares(result: schema.Result) -> None:
     constants that the method fixes, or 1, where all learned weights start.
     """
     missing = np.full((len(result.methods), len(result.axes["seed"]), 1), np.nan)  # for a loss that no method has
-    weights = {}
-    for loss in LOSSES:
+    weights, losses = {}, losses_of(result)
+    settings = {loss: name for name, loss in WEIGHTS.items()}
+    for loss in losses:
         last = result.data.get(f"weight/{loss}", ((), missing))[1][..., -1]
         balancers = [result.config[method]["balancer"] for method in result.methods]
         start = [
-            row if b["kind"] == "fixed" else np.full_like(row, b[f"w_{loss[0]}"] or 1.0)
+            row if b["kind"] == "fixed" else np.full_like(row, b.get(settings.get(loss)) or 1.0)
             for row, b in zip(last, balancers, strict=True)
         ]
         weights[loss] = np.stack([start, last], -1)
-    weighted = [result.values(f"gradient_norm/{loss}") * weights[loss] for loss in LOSSES]
+    weighted = [result.values(f"gradient_norm/{loss}") * weights[loss] for loss in losses]
     total = np.nansum(weighted, axis=0)
     result.data |= {
         f"gradient_share/{loss}": (("method", "seed", "stage"), part / total)
-        for loss, part in zip(LOSSES, weighted, strict=True)
+        for loss, part in zip(losses, weighted, strict=True)
     }
 
 
@@ -125,12 +128,12 @@ def _add_shares_in_training(result: schema.Result, curves: schema.Result) -> Non
     for axis in ("gradient_step", "step"):
         result.axes[axis] = curves.axes[axis]
     policies = [name for name in measures.POLICIES if name in curves.data]
-    norms = [f"gradient_curve/{loss}" for loss in LOSSES if f"gradient_curve/{loss}" in curves.data]
+    norms = [name for loss in losses_of(result) if (name := f"gradient_curve/{loss}") in curves.data]
     result.data |= {name: curves.data[name] for name in [*policies, *norms]}
     steps, logged = curves.axes["gradient_step"], curves.axes["log_step"]
     line = np.maximum(np.searchsorted(logged, steps, side="right") - 1, 0)
     for kind, name in (("weight", "gradient_share_curve"), ("analytic_weight", "analytic_share_curve")):
-        if not any(f"{kind}/{loss}" in curves.data for loss in LOSSES):
+        if not any(f"{kind}/{loss}" in curves.data for loss in BALANCED):
             continue
         losses = [norm.partition("/")[2] for norm in norms]
         missing = np.full((*curves.values(norms[0]).shape[:2], len(logged)), np.nan)
@@ -148,10 +151,10 @@ def final(result: schema.Result) -> dict[str, Any]:
     if (orders := measures.of_losses(result).get(measures.ORDERS)) is not None:
         table[measures.ORDERS] = comparisons.by_method(result, orders)
     for at, stage in enumerate(STAGES):
-        for loss in LOSSES:
+        for loss in losses_of(result):
             shares = result.values(f"gradient_share/{loss}")[..., at]
             table[f"gradient share of {loss}, {stage}"] = comparisons.by_method(result, shares, SHARE)
-    for loss in LOSSES:
+    for loss in losses_of(result):
         if (name := f"gradient_share_curve/{loss}") in result.data:
             means = result.values(name).mean(-1)
             table[f"gradient share of {loss}, in training"] = comparisons.by_method(result, means, SHARE)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import comparisons
+from analysis.results.measures import BALANCED, losses_of
 from analysis.results.schema import Result, load
 from analysis.results.stats import Interval, show
 from figures.shared import marks, style, words
-from hdream_core.support.drawing import Axes, Line2D
+from hdream_core.support.drawing import Axes, Drawing, Line2D
 
 ITEM = "Figs. 4 (right) and 23"
 SHOWS = (  # in the paper
@@ -23,20 +24,18 @@ SHOWS = (  # in the paper
     "Lever Pull. The analytic value of Eq. 13 is our addition."
 )
 
-LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}  # with their dashes
 TASKS = {"lever_pull": "#0072B2", "handle_pull_side": "#E69F00", "hammer": "#009E73"}  # Okabe and Ito's
 ANALYTIC = (0, (1.5, 1.2))
 NOTE = "Dotted: Eq. 13 for the running mean of the losses, mean over seeds."
-SYMBOLS = {"observation": "s", "reward": "o", "dynamics": "^"}
+SYMBOLS = {"observation": "s", "swav": "D", "temporal": "v", "reward": "o", "dynamics": "^"}
 
 
 @style.look()
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.coefficients``, one task's; returns the PNG's path."""
     source, result = Path(source), load(source)
-    figure = style.figure(style.WIDTH, 4.2)
-    grid = figure.subplots(2, 2).ravel()
-    for axes, loss in zip(grid, LOSSES, strict=False):
+    figure, grid = _panels(1 + len(losses := losses_of(result)), 2.1)
+    for axes, loss in zip(grid, losses, strict=False):
         _coefficient(axes, {source: result}, loss)
     _losses(grid[-1], result)
     title = f"Coefficients that HarmonyDream learns (Fig. 23), {words.task(result)}"
@@ -70,11 +69,11 @@ def _place(task: str) -> int:
 def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
     """Draws the coefficients of several tasks on one axis, and Fig. 4 (right) with where they end."""
     shown = {source: load(source) for source in sources}
-    figure = style.figure(style.WIDTH, 4.5)
-    grid = figure.subplots(2, 2)
-    for axes, loss in zip(grid.flat, ("reward", "observation", "dynamics"), strict=False):
+    names = {loss for result in shown.values() for loss in losses_of(result)} - {"reward"}
+    figure, grid = _panels(2 + len(names), 2.25)
+    for axes, loss in zip(grid, ("reward", *(loss for loss in BALANCED if loss in names)), strict=False):
         _coefficient(axes, shown, loss)
-    _rectified(grid[1, 1], shown)
+    _rectified(grid[-1], shown)
     legend = [Line2D([], [], color=_color(result, i), label=words.task(result)) for i, result in _counted(shown)]
     ends = [f"{words.task(result)} {show(_end(result, 'reward'))}" for result in shown.values()]
     legend.append(_analytic("0.4"))
@@ -82,6 +81,16 @@ def draw_all(sources: list[Path], out: Path, stem: str) -> Path:
     note += f"{', '.join(ends)}."
     style.frame(figure, "Coefficients that HarmonyDream learns (Fig. 23)", shown, note, legend)
     return style.save(figure, out, stem)
+
+
+def _panels(count: int, height: float) -> tuple[Drawing, np.ndarray]:
+    """Makes a figure with two panels in a row, each ``height`` inches high."""
+    rows = -(-count // 2)
+    figure = style.figure(style.WIDTH, height * rows)
+    grid = figure.subplots(rows, 2).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return figure, grid[:count]
 
 
 def _counted(shown: Mapping[Path, Result]) -> list[tuple[int, Result]]:
@@ -121,11 +130,11 @@ def _coefficient(axes: Axes, shown: Mapping[Path, Result], loss: str) -> None:
 
 def _losses(axes: Axes, result: Result) -> None:
     """What the coefficients weigh."""
-    values = {loss: result.values(f"loss/{loss}")[0] for loss in LOSSES if f"loss/{loss}" in result.data}
+    values = {loss: result.values(f"loss/{loss}")[0] for loss in losses_of(result) if f"loss/{loss}" in result.data}
     marks.limit(axes, np.concatenate([np.zeros(0), *(value.ravel() for value in values.values())]), log=True)
     steps = result.axes["log_step"]
     for loss, value in values.items():
-        marks.curve(axes, steps, value, "0.3", LOSSES[loss])
+        marks.curve(axes, steps, value, "0.3", style.LOSSES[loss])
         if len(steps):
             axes.annotate(
                 loss, (steps[-1], marks.mean(value)[-1]), (0, 3), textcoords="offset points", **style.beside()
@@ -151,7 +160,8 @@ def _rectified(axes: Axes, shown: Mapping[Path, Result]) -> None:
             if f"loss/{name}" in result.data:
                 ends = [marks.mean(result.values(f"{kind}/{name}")[0])[-1] for kind in ("loss", "weight")]
                 axes.plot(*ends, symbol, color=_color(result, i), markersize=4, markeredgewidth=0, alpha=0.85)
-        axes.plot([], [], symbol, color="0.5", markersize=4, markeredgewidth=0, label=f"runs' end, {name}")
+        if any(f"loss/{name}" in result.data for result in shown.values()):
+            axes.plot([], [], symbol, color="0.5", markersize=4, markeredgewidth=0, label=f"runs' end, {name}")
     axes.set(xscale="log", yscale="log", xlabel="Mean loss", ylabel="Weight at the optimum")
     axes.set_title("Rectified and not (Fig. 4, right)")
     axes.legend(fontsize=style.small(), labelspacing=0.25, handlelength=1.5, loc="lower left")

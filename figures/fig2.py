@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import comparisons
-from analysis.results.measures import measures, moving
+from analysis.results.measures import losses_of, measures, moving
 from analysis.results.schema import Result
 from figures.shared import choice, curves, marks, paper, style, words
 from hdream_core.support.drawing import Axes, Line2D, Patch
@@ -21,7 +21,6 @@ SHOWS = (  # in the paper
 STUDIES = ("finding1", "loss_scales", "state_regression")
 MOVING = moving("posterior")
 OFTEN = 0.1  # success rate above which success is drawn, and not return
-DASHES = {"observation": "-", "reward": "--", "dynamics": ":"}
 BARS = {"original": "0.7", "balanced": "#009E73"}  # weights, as C.4 calls them
 
 
@@ -84,17 +83,17 @@ def _policies(axes: Axes, result: Result) -> tuple[str, list[Line2D]]:
 
 def _losses(axes: Axes, result: Result) -> tuple[str, list[Line2D]]:
     method, steps = str(result.axes["method"][0]), result.axes["log_step"]
-    values = {loss: result.values(f"loss/{loss}")[0] for loss in DASHES}  # (seed, step) each
+    values = {loss: result.values(f"loss/{loss}")[0] for loss in losses_of(result)}  # (seed, step) each
     marks.limit(axes, np.stack(list(values.values())), log=True)
     for loss, value in values.items():
-        marks.curve(axes, steps, value, style.color(method, 0), DASHES[loss])
+        marks.curve(axes, steps, value, style.color(method, 0), style.LOSSES[loss])
         if len(steps):
             place = (steps[-1], marks.mean(value)[-1])
             axes.annotate(loss, place, (0, 2), textcoords="offset points", **style.beside())
     paper.steps_axis(axes, result)
     axes.set_title("Scales of the losses")
     axes.set_ylabel("Loss, unweighted")
-    return f"The three losses with {style.label(method)}, unweighted.", []
+    return f"The {words.few(len(values))} losses with {style.label(method)}, unweighted.", []
 
 
 def _regressed(found: choice.Found, task: str) -> list[tuple[Path, Result]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from figures.shared import marks, paper
+from analysis.results.measures import losses_of
+from figures.shared import marks, paper, words
 from hdream_core.support.drawing import Line2D
 
 ITEM = "Fig. 23"
@@ -32,17 +33,19 @@ def draw(results: Path, out: Path, tasks: Sequence[str] | None = None, preset: s
         ResultError: if a task has no result of the learned coefficients.
     """
     shown, figure, grid = paper.task_panels(results, *STUDIES, tasks, preset)
-    learned = [result.values(f"weight/{loss}")[0].ravel() for result in shown.values() for loss in paper.LOSSES
+    losses = [loss for loss in paper.LOSSES if any(loss in losses_of(result) for result in shown.values())]
+    learned = [result.values(f"weight/{loss}")[0].ravel() for result in shown.values() for loss in losses
                if f"weight/{loss}" in result.data]  # fmt: skip
     for axes, result in zip(grid, shown.values(), strict=True):
         marks.limit(axes, np.concatenate([np.zeros(0), *learned]), log=True)  # the same for all tasks
         paper.steps_axis(axes, result)
-        for loss, color in paper.LOSSES.items():
+        for loss in losses:
             if f"weight/{loss}" in result.data:  # not before the first log
-                marks.curve(axes, result.axes["log_step"], result.values(f"weight/{loss}")[0], color)
+                marks.curve(axes, result.axes["log_step"], result.values(f"weight/{loss}")[0], paper.LOSSES[loss])
         axes.set_ylabel(r"Coefficient $\exp(-s)$" if axes is grid[0] else "")
-    note = f"Learned coefficients exp(-s) of the three losses, on a logarithmic axis. {marks.note(figure)}"
-    legend = [Line2D([], [], color=color, label=f"{loss} loss") for loss, color in paper.LOSSES.items()]
+    count = words.few(len(losses))
+    note = f"Learned coefficients exp(-s) of the {count} losses, on a logarithmic axis. {marks.note(figure)}"
+    legend = [Line2D([], [], color=paper.LOSSES[loss], label=f"{loss} loss") for loss in losses]
     title = "Fig. 23: coefficients that HarmonyDream learns"
     return paper.save_panels(figure, out, "fig23", title, shown, note, legend, tasks, preset)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.results.measures import losses_of, of_frames
 from analysis.results.schema import Result, load
 from analysis.results.stats import Interval, read_interval
 from figures.shared import curves, marks, style, words
@@ -17,8 +18,6 @@ SHOWS = (  # in the paper
     "beneath the observation loss. The gradients are our addition."
 )
 
-LOSSES = {"observation": "-", "reward": "--", "dynamics": ":"}
-
 
 @style.look()
 def draw(source: Path, out: Path) -> Path:
@@ -29,10 +28,11 @@ def draw(source: Path, out: Path) -> Path:
     (scales, ratio), shares, *more = figure.subplots(3 if measured else 2, 2)
     _losses(scales, result)
     _ratio(ratio, result)
-    values = np.stack([result.values(f"gradient_share/{loss}") for loss in LOSSES], -1)  # (method, seed, stage, loss)
+    losses = losses_of(result)
+    values = np.stack([result.values(f"gradient_share/{loss}") for loss in losses], -1)  # (method, seed, stage, loss)
     for at, axes in enumerate(shares):
         axes.set_ylim(-0.03, 1.03)
-        marks.points(axes, result, values[:, :, at], _shares(result, str(result.axes["stage"][at])), list(LOSSES))
+        marks.points(axes, result, values[:, :, at], _shares(result, str(result.axes["stage"][at])), list(losses))
         axes.set_ylabel("Share of weighted norms")
         axes.set_title(f"Gradients at shared parameters, {result.axes['stage'][at]}")
     for pull, score in more:
@@ -45,19 +45,21 @@ def draw(source: Path, out: Path) -> Path:
 
 def _shares(result: Result, stage: str) -> list[list[Interval]]:
     """Intervals of the gradients' shares, for each method and loss."""
-    rows = [result.notes["final"][f"gradient share of {loss}, {stage}"] for loss in LOSSES]
+    rows = [result.notes["final"][f"gradient share of {loss}, {stage}"] for loss in losses_of(result)]
     return [[read_interval(row[method]) for row in rows] for method in result.methods]
 
 
 def _losses(axes: Axes, result: Result) -> None:
-    """The first method's losses, as Fig. 2b has them, and the observation loss per number of the image."""
+    """The first method's losses, as Fig. 2b has them, and an observation loss per number of the image."""
     steps = result.axes["log_step"]
     color = style.color(str(result.axes["method"][0]), 0)
-    values = {loss: result.values(f"loss/{loss}")[0] for loss in LOSSES}
-    pixel = values["observation"] / result.notes["dimensions"]["observation"]
-    marks.limit(axes, np.stack([*values.values(), pixel]), log=True)
-    lines = [(loss, values[loss], color, dash) for loss, dash in LOSSES.items()]
-    for name, value, shade, dash in [*lines, ("observation, per number of the image", pixel, "0.5", "-")]:
+    values = {loss: result.values(f"loss/{loss}")[0] for loss in losses_of(result) if f"loss/{loss}" in result.data}
+    lines = [(loss, value, color, style.LOSSES[loss]) for loss, value in values.items()]
+    if "observation" in values:
+        pixel = values["observation"] / result.notes["dimensions"]["observation"]
+        lines.append(("observation, per number of the image", pixel, "0.5", "-"))
+    marks.limit(axes, np.stack([value for _, value, _, _ in lines]), log=True)
+    for name, value, shade, dash in lines:
         marks.curve(axes, steps, value, shade, dash)
         if len(steps):
             axes.annotate(
@@ -69,13 +71,17 @@ def _losses(axes: Axes, result: Result) -> None:
 
 
 def _ratio(axes: Axes, result: Result) -> None:
-    """How many times the reward loss the observation loss is."""
-    values = result.values("loss/observation") / result.values("loss/reward")  # (method, seed, step)
+    """How many times the reward loss the observation loss is, or what stands for it."""
+    names = [loss for loss in of_frames(losses_of(result)) if f"loss/{loss}" in result.data]
+    if not names:
+        axes.set_visible(False)
+        return
+    values = sum(result.values(f"loss/{loss}") for loss in names) / result.values("loss/reward")  # (method, seed, step)
     marks.limit(axes, np.append(values, 100), log=True)
     for i, method in enumerate(result.methods):
         marks.curve(axes, result.axes["log_step"], values[i], style.color(method, i), style.dash(method))
     axes.axhline(100, color="0.6", linestyle=":", linewidth=1)
-    axes.set_title("Observation loss over reward loss")
+    axes.set_title(f"{' and '.join(names).capitalize()} loss over reward loss")
     axes.set_ylabel("Ratio (dotted: 100)")
     marks.steps_axis(axes, result)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.models.segments import Segments
 from hdream_core.agent import Agent
+from hdream_core.support.errors import ConfigError
 from hdream_core.support.randomness import own_randomness
 
 if TYPE_CHECKING:  # a study's command line is read before torch is imported
@@ -53,16 +54,21 @@ def frames_and_rewards(
     """Returns frames as a model decodes them, seen for the context and predicted after it, and the predicted rewards.
 
     Args:
-        agent: whose model predicts; without a decoder frames are grey.
+        agent: whose model predicts; with w_o = 0, without a decoder, frames are grey.
         windows: N windows of T rows.
         context: frames seen.
         action: ``(N, T - context, A)`` instead of the recorded actions.
 
     Returns:
         uint8 ``(N, T, H, W, C)``, and float32 ``(N, T - context)``.
+
+    Raises:
+        ConfigError: for an agent that decodes no frames.
     """
     import torch
 
+    if not agent.config.agent.decodes:
+        raise ConfigError(f"{agent.config.method}: {agent.config.agent.name} decodes no frames; take another model")
     images, rewards = [], []
     for _, batch in batches(agent, windows, context, action):
         with torch.no_grad():

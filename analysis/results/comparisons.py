@@ -21,7 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.measures import LOSSES, SMALLEST, area, last_reached, logged_last, measures, of_losses
+from analysis.results.measures import (
+    BALANCED,
+    SMALLEST,
+    area,
+    last_reached,
+    logged_last,
+    losses_of,
+    measures,
+    of_losses,
+)
 from analysis.results.schema import Result
 from analysis.results.stats import (
     ANY,
@@ -92,8 +101,9 @@ def ends(result: Result) -> Table:
     last = logged_last(result)
     table: Table = {"interval": OVER_SEEDS}
     table |= {name: by_method(result, values) for name, values in (last | of_losses(result)).items()}
-    if all(f"weight/{loss}" in last for loss in LOSSES):
-        weights = np.stack([last[f"weight/{loss}"] for loss in LOSSES], 1)  # (method, loss, seed)
+    losses = losses_of(result)
+    if all(f"weight/{loss}" in last for loss in losses):
+        weights = np.stack([last[f"weight/{loss}"] for loss in losses], 1)  # (method, loss, seed)
         pairs = zip(result.methods, weights.min(1), weights.max(1), strict=True)
         table[SMALLEST] = {method: _ratio_interval(low, high) for method, low, high in pairs}
     return table
@@ -119,7 +129,7 @@ def ratios(result: Result) -> Table:
     table: Table = {"interval": "Student t over training seeds, of logarithms, 95 %; of variances: F, 95 %"}
     pairs = [*permutations(result.methods, 2)]
     for name, values in logged_last(result).items():
-        if name.partition("/")[0] in ("loss", "weight") and name.partition("/")[2] in LOSSES:
+        if name.partition("/")[0] in ("loss", "weight") and name.partition("/")[2] in BALANCED:
             rows = dict(zip(result.methods, values, strict=True))
             table[name] = _nested({pair: _ratio_interval(*(rows[m] for m in pair)) for pair in pairs})
     for name, measure in measures(result).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from analysis.results.stats import ANY, FIXED, Bounds, bounds_of
 
 POLICIES, DREAMS = ("return", "success"), "window/error"
 LOSSES = ("observation", "reward", "dynamics")
+BALANCED = ("observation", "swav", "temporal", "reward", "dynamics")  # of any agent; DreamerPro's stand for observation
 ORDERS, SMALLEST = "log10 of L_o / L_r", "least over greatest weight"
 LEARNED = "learned over analytic/{}"  # of a loss
 
@@ -80,6 +82,18 @@ def _of_probe(result: Result, features: str) -> dict[str, Measure]:
     return table
 
 
+def losses_of(result: Result) -> tuple[str, ...]:
+    """Returns the losses of a result that balancers are about; those of DreamerV2 before anything is logged."""
+    kinds = ("loss", "weight", "gradient_norm")
+    known = {loss for kind, _, loss in (name.partition("/") for name in result.data) if kind in kinds}
+    return tuple(loss for loss in BALANCED if loss in known) or LOSSES
+
+
+def of_frames(losses: Sequence[str]) -> tuple[str, ...]:
+    """Returns those of some losses that learn frames: all but the reward's and the dynamics'."""
+    return tuple(loss for loss in losses if loss not in LOSSES[1:])
+
+
 def last_reached(values: np.ndarray) -> int | None:
     """Returns the last index of ``(method, seed, step)`` values that every run has reached; None if there is none."""
     reached = np.flatnonzero(np.isfinite(values).all((0, 1)))
@@ -109,7 +123,7 @@ def of_losses(result: Result) -> dict[str, np.ndarray]:
             mean = np.where(finite, orders, 0).sum(-1) / np.maximum(finite.sum(-1), 1)
             complete = finite.any(-1).all(-1, keepdims=True)  # (method, 1): every seed has logged a ratio
             table[ORDERS] = np.where(complete, mean, np.nan)
-        for loss in LOSSES:
+        for loss in BALANCED:
             if f"analytic_weight/{loss}" in last and f"weight/{loss}" in last:
                 table[LEARNED.format(loss)] = last[f"weight/{loss}"] / last[f"analytic_weight/{loss}"]
     return table

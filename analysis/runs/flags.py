@@ -13,6 +13,7 @@ from analysis.results.tasks import task_facts
 from analysis.runs import methods as naming
 from hdream_core import envs
 from hdream_core.config import legacy
+from hdream_core.config.agents import settings_of
 from hdream_core.config.fields import Config
 from hdream_core.config.presets import METHODS, check_preset, make_config, presets_for
 from hdream_core.support.commandline import flag_of
@@ -36,6 +37,7 @@ class Study:
     READS: ClassVar[Literal["curves", "models"]] = "models"  # what it reads of runs; models must be finished
     POSITIONS: ClassVar[bool] = False  # whether it needs to know where the task's objects are in the state
     AFTERWARDS: ClassVar[bool] = False  # whether it needs steps after the object was moved
+    FRAMES: ClassVar[bool] = False  # whether it needs models that learn frames, and decode them
 
     task: str = "lever_pull"
     """Task by the paper's name; mini_lever is the miniature."""
@@ -133,6 +135,11 @@ def method_of(job: Study) -> str:
     return naming.first_able(job.task) if job.method == "auto" else job.method
 
 
+def decodes(job: Study) -> bool:
+    """Returns whether the agent that names without one mean learns frames, and decodes them."""
+    return settings_of(METHODS[method_of(job)][0]).decodes
+
+
 def named(job: Study, methods: Sequence[str]) -> list[str]:
     """Returns methods by the names that runs and results have."""
     return naming.of_method(methods, method_of(job))
@@ -178,7 +185,11 @@ def check_words(job: Study) -> None:
             f"{job.task} ends as soon as its object is reached or moved, and this study predicts what follows; take "
             "another task"
         )
-    configs(job, named(job, getattr(job, "methods", None) or (naming.ORIGINAL,)), preset, None)
+    for config in configs(job, named(job, getattr(job, "methods", None) or (naming.ORIGINAL,)), preset, None):
+        if job.FRAMES and not config.agent.decodes:
+            raise ConfigError(
+                f"{config.method}: {config.agent.name} decodes no frames, which this study needs; take another --method"
+            )
 
 
 def configs(job: Study, methods: Sequence[str], preset: str, buffer: Path | None) -> list[Config]:

@@ -19,6 +19,7 @@ from analysis.runs.flags import (
     check_words,
     choices,
     configs,
+    decodes,
     method_of,
     named,
     resolve,
@@ -34,7 +35,7 @@ from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from offline_buffers.build import build
 
-__all__ = ["OfflineStudy", "Plan", "Study", "configs", "method_of", "named", "plan", "resolve", "sized"]
+__all__ = ["OfflineStudy", "Plan", "Study", "configs", "decodes", "method_of", "named", "plan", "resolve", "sized"]
 
 
 def prepare_buffer(plan: Plan, read: bool = True) -> str:

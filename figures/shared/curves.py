@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.results.measures import BALANCED
 from analysis.results.schema import Result
 from figures.shared import forest, marks, style, words
 from hdream_core.support.drawing import Axes
@@ -21,13 +22,17 @@ PANELS = {
     "weight/observation": (r"$\exp(-s_o)$ or $w_o$", "Weight of the observation loss"),
     "weight/reward": (r"$\exp(-s_r)$ or $w_r$", "Weight of the reward loss"),
     "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss"),
+    "weight/swav": (r"$\exp(-s)$ or $w$", "Weight of the SwAV loss"),
+    "weight/temporal": (r"$\exp(-s)$ or $w$", "Weight of the temporal loss"),
     "loss/observation": (r"$L_o$, unweighted", "Observation loss"),
     "loss/reward": (r"$L_r$, unweighted", "Reward loss"),
     "loss/dynamics": (r"$L_d$, unweighted", "Dynamics loss"),
+    "loss/swav": (r"$L_{SwAV}$, unweighted", "SwAV loss"),
+    "loss/temporal": (r"$L_{Temp}$, unweighted", "Temporal loss"),
 }
 POLICY = ("success", "return")
-LOSSES = ("loss/observation", "loss/reward", "loss/dynamics")
-BALANCE = tuple(f"{kind}/{loss}" for loss in ("observation", "reward", "dynamics") for kind in ("weight", "loss"))
+LOSSES = tuple(f"loss/{loss}" for loss in BALANCED)
+BALANCE = tuple(f"{kind}/{loss}" for loss in BALANCED for kind in ("weight", "loss"))
 FEW = 5  # evaluations, of which each is drawn as points
 MANY = 6  # panels, above which there are three in a row
 HIGH, LOW, LEAST, AROUND = 1.7, 1.4, 1.3, 0.7  # inches: of a row of panels, where there are many, of title and footer

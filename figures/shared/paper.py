@@ -19,7 +19,13 @@ from hdream_core.support.errors import exit_on_user_error
 
 WIDTH, LETTERS = 5.5, 7.0  # inches; points
 NARROWEST = 1.3  # inches, of a panel
-LOSSES = {"observation": "#009E73", "reward": "#D55E00", "dynamics": "#0072B2"}  # Okabe and Ito's
+LOSSES = {
+    "observation": "#009E73",
+    "reward": "#D55E00",
+    "dynamics": "#0072B2",
+    "swav": "#009E73",
+    "temporal": "#CC79A7",
+}
 
 
 def main(name: str, text: str, draw: Callable[..., Path], tasks: str) -> None:

@@ -22,6 +22,11 @@ def name(task: str) -> str:
     return task.replace("_", " ").title()
 
 
+def few(number: int) -> str:
+    """Returns a small number as a word."""
+    return ("no", "one", "two", "three", "four", "five")[number]
+
+
 def thing(result: Result, name: str) -> str:
     """Returns the name of an object of a result's task."""
     return task_facts(result.attributes["task"]).called(name)

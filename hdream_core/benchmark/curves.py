@@ -20,7 +20,8 @@ from hdream_core.support.cuda_graph import capture
 from hdream_core.support.precision import native_bfloat16, pick_device
 
 TOLERANCE = 1e-4
-LOSSES = ("loss/observation", "loss/reward", "loss/dynamics", "loss/actor", "loss/critic")
+_NAMES = ("observation", "swav", "temporal", "reward", "dynamics", "actor", "critic")
+LOSSES = tuple(f"loss/{name}" for name in _NAMES)  # those that an agent has
 NUDGE = 2.0**-23  # relative: one rounding of float32
 
 
