@@ -49,14 +49,16 @@ def test_paired_ratio_is_taken_round_by_round():
     assert paired_ratio([2, 30, 8], [1, 10, 2]) == 3
 
 
-@pytest.mark.parametrize("method", ["dreamerv2", "dreamerv3"])
-def test_parts_are_the_whole_update(method):
+@pytest.mark.parametrize(
+    ("method", "frames"), [("dreamerv2", "decoder"), ("dreamerv3", "decoder"), ("harmony_dreamerpro", "prototypes")]
+)
+def test_parts_are_the_whole_update(method, frames):
     """Nothing of an update is missing from its parts, and little is counted twice."""
     config = make_config("mini_lever", "smoke", method, changes={"train.precision": "float32"})
     with Worker(make_parts, plain(config), MINI) as worker:
         flops = {name: worker.ask("flops", name) for name in worker.ask("names")}
     whole = flops.pop("update")
-    assert set(flops) == {"data", "encoder", "observe", "decoder", "heads", "imagination", "actor_critic", "optimiser"}
+    assert set(flops) == {"data", "encoder", "observe", frames, "heads", "imagination", "actor_critic", "optimiser"}
     assert flops["optimiser"] == flops["data"] == 0
     assert sum(flops.values()) == pytest.approx(whole, rel=0.1)
 

@@ -14,6 +14,7 @@ from hdream_core.agent import make_agent
 from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.data.replay import random_batch
 from hdream_core.data.sources import check_source
+from hdream_core.dreamerpro.config import PAPER, PRESETS
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.runs.load import export, load_agent
@@ -98,16 +99,16 @@ def test_measuring_gradients_changes_nothing_and_every_loss_reaches_the_shared_p
     ("task", "method", "offline"),
     [
         ("mini_lever", "harmony_dreamerpro", False),
+        ("mini_dial", "dreamerpro", False),
         ("mini_lever", "dreamerpro", True),
-        ("mini_dial", "harmony_dreamerpro", False),
     ],
 )
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, buffer, task, method, offline):
-    more = {"train.steps": 400, "log.checkpoint_every": 100, "eval.every": 200, "log.gradients_every": 150}
+    more = {"train.steps": 200, "log.checkpoint_every": 50, "eval.every": 100, "log.gradients_every": 150}
     config = small(method, task, **more, offline_buffer=str(buffer) if offline else None)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(config, whole)
-    for step in (135, 310):
+    for step in (115, 160):
         run_until(config, broken, step)
     train(config, broken)
     assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
@@ -165,6 +166,13 @@ def test_every_preset_can_be_trained_online_and_has_the_budget_of_its_name(task)
             assert config.eval.every == other.eval.every and config.eval.episodes == other.eval.episodes
 
 
+def test_natural_backgrounds_have_the_authors_weight():
+    assert PAPER["dmcr"]["agent.model.base_w_r"] == 1000 and "agent.model.base_w_r" not in PAPER["dmc"]
+    assert {name: settings["agent.model.base_w_r"] for name, (_, settings) in PRESETS["dmcr"].items()} == dict.fromkeys(
+        PRESETS["dmc"], 1000
+    )
+
+
 def test_weights_of_losses_that_it_has_not_are_refused_in_a_line(capsys, tmp_path):
     with pytest.raises(ConfigError, match="w_o"):
         make_config("mini_lever", "smoke", "dreamerpro", {"balancer.w_o": 1.0})
@@ -205,7 +213,7 @@ def test_finding1_leaves_the_decoder_free_model_out():
 def test_studies_read_it(tmp_path, monkeypatch, capsys):
     """Curves, losses and their gradients, positions, and coefficients, each with its figure."""
     monkeypatch.chdir(tmp_path)
-    finding1.main([*STUDY, "--w-r", "1", "10", "--harmony", *SET])
+    finding1.main([*STUDY, "--w-r", "1", "--harmony", *SET])
     loss_scales.main([*STUDY, "--methods", "w_r=1", "harmony", "--batches", "1", *SET])
     state_regression.main([*STUDY, "--methods", "w_r=1", "harmony", "--segments", "20", "--folds", "2", *SET])
     coefficients.main([*STUDY, *SET])
@@ -214,7 +222,7 @@ def test_studies_read_it(tmp_path, monkeypatch, capsys):
     names = ["finding1", "loss_scales", "state_regression", "coefficients"]
     results = [schema.load(tmp_path / "results" / f"{name}_dreamerpro_mini_lever_smoke.h5") for name in names]
     both = ["dreamerpro,w_r=1", "harmony_dreamerpro"]
-    assert [set(r.methods) for r in results] == [{*both, "dreamerpro,w_r=10"}, set(both), set(both), {both[1]}]
+    assert [set(r.methods) for r in results] == [set(both), set(both), set(both), {both[1]}]
     curves, scales, _, learned = results
     for loss in LOSSES:
         assert np.isfinite(curves.values(f"loss/{loss}")).all() and f"weight/{loss}" in learned.data

@@ -118,11 +118,14 @@ SETTINGS = DreamerProConfig
 
 # The authors' values for a suite, where they differ from the defaults, which are theirs for DMC. Steps are environment
 # steps here; with DMC's action repeat of 2, an update every 5 agent steps is one every 10. Neither the authors nor the
-# paper have DreamerPro on Meta-world: there it has the paper's clock.
+# paper have DreamerPro on Meta-world: there it has the paper's clock. DMC Remastered looks different in each episode,
+# like the natural backgrounds on which the authors weigh the reward loss by 1000.
 _WINDOWS = {"train.length": 51, "train.oversample_ends": False}
+_DMC = _WINDOWS | {"train.train_every": 10, "train.steps": 1_000_000, "train.capacity": 2_000_000}
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": _WINDOWS,
-    "dmc": _WINDOWS | {"train.train_every": 10, "train.steps": 1_000_000, "train.capacity": 2_000_000},
+    "dmc": _DMC,
+    "dmcr": _DMC | {"agent.model.base_w_r": 1000.0},
 }
 
 # Adam moves a harmonizer s by about one learning rate per update. Reduced runs set the rate so that s can move by 15,
@@ -225,8 +228,37 @@ _SMOKE: dict[str, Any] = {
 
 _FULL = "the authors' settings at full size; for a GPU, not timed yet"
 _TEST = "a test: some updates of a toy-size model"
-_METAWORLD, _DMC = PAPER["metaworld"] | _REDUCED, PAPER["dmc"] | _REDUCED
+_METAWORLD = PAPER["metaworld"] | _REDUCED
 _MINI_SMOKE = _MINI | _SMOKE | _steps(80) | {"train.prefill": 50, "eval.every": 40, "log.checkpoint_every": 40}
+
+
+def _dmc(suite: str) -> Presets:
+    """Returns the presets of a suite of DMC's tasks."""
+    reduced = PAPER[suite] | _REDUCED
+    return {
+        "paper": (_FULL, PAPER[suite]),
+        "cpu": (
+            "a reduced model; an hour and a half per run on one core",
+            reduced
+            | _steps(40_000, 10)
+            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+        ),
+        "quick": (
+            "a first look: the reduced model for minutes",
+            reduced
+            | _steps(10_000, 10)
+            | {"agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
+            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+        ),
+        "smoke": (
+            _TEST,
+            reduced
+            | _SMOKE
+            | _steps(1160, 10)
+            | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
+        ),
+    }
+
 
 # A preset's name means the same budget in every suite, and for every agent.
 PRESETS: dict[str, Presets] = {
@@ -237,8 +269,8 @@ PRESETS: dict[str, Presets] = {
             _METAWORLD | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
-            "a reduced model for learning online; 4,000 updates",
-            PAPER["metaworld"] | _LONG | _steps(40_000, 10),
+            "a reduced model for learning online; 8,000 updates, two hours per run on one core",
+            PAPER["metaworld"] | _LONG | _steps(40_000),
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",
@@ -252,26 +284,8 @@ PRESETS: dict[str, Presets] = {
             _METAWORLD | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
         ),
     },
-    "dmc": {
-        "paper": (_FULL, PAPER["dmc"]),
-        "cpu": (
-            "a reduced model; an hour and a half per run on one core",
-            _DMC
-            | _steps(40_000, 10)
-            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
-        ),
-        "quick": (
-            "a first look: the reduced model for minutes",
-            _DMC
-            | _steps(10_000, 10)
-            | {"agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
-            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
-        ),
-        "smoke": (
-            _TEST,
-            _DMC | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
-        ),
-    },
+    "dmc": _dmc("dmc"),
+    "dmcr": _dmc("dmcr"),
     "miniature": {
         "cpu": ("the miniature at full length; some ten minutes per run on one core", _MINI | _steps(15_000)),
         "quick": ("a first look at the miniature", _MINI | _steps(5000)),

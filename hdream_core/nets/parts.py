@@ -18,7 +18,7 @@ def part(agent: Learner, forward: Any, modules: Iterable[nn.Module], *inputs: Te
 
     The gradients are those of the inputs and of the modules' parameters.
     """
-    parameters = [p for module in modules for p in module.parameters()]
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
 
     def work() -> tuple[()]:
         leaves = [x.detach().requires_grad_() for x in inputs]
@@ -34,5 +34,5 @@ def optimizer_steps(agent: Learner) -> tuple[()]:
     """Clips the gradients that the last update left, and takes Adam's steps on them."""
     for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
         nn.utils.clip_grad_norm_(module.parameters(), 100.0)
-        agent.optimizers[name].adam.step()
+        agent.optimizers[name].apply(torch.zeros((), device=agent.device))
     return ()
