@@ -34,8 +34,9 @@ def draw(source: Path, out: Path) -> Path:
 
 
 def longer_shipped(result: Result) -> tuple[Path, Result] | None:
-    """Returns the shipped result with the longest online runs of the same task; None if these here are as long."""
+    """Returns the longest shipped online runs of the task and of some of the methods; None if these are as long."""
     found = choice.results_of(style.SHIPPED, "finding1", task=result.attributes["task"], mode="online", complete=True)
+    found = {path: shipped for path, shipped in found.items() if {*shipped.methods} & {*result.methods}}
     path = max(found, key=lambda path: found[path].axes["step"][-1], default=None)
     own = result.axes["step"][-1] if len(result.axes.get("step", ())) else 0
     if path is None or found[path].axes["step"][-1] <= own:
