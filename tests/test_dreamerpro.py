@@ -14,7 +14,6 @@ from hdream_core.agent import make_agent
 from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.data.replay import random_batch
 from hdream_core.data.sources import check_source
-from hdream_core.dreamerpro.config import PAPER, PRESETS
 from hdream_core.runs.checkpoint import load
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.runs.load import export, load_agent
@@ -154,7 +153,9 @@ def test_an_exported_agent_predicts_and_acts_alike(tmp_path):
     assert actions.shape == more.shape == (2, 2) and np.abs(np.concatenate([actions, more])).max() <= 1
 
 
-@pytest.mark.parametrize("task", ["lever_pull", "mini_lever", "mini_dial", "dmc_walker_run"])
+@pytest.mark.parametrize(
+    "task", ["lever_pull", "mini_lever", "mini_dial", "dmc_walker_run", "dmcr_walker_run", "dmcnbg_walker_run"]
+)
 def test_every_preset_can_be_trained_online_and_has_the_budget_of_its_name(task):
     others = presets_for(task, "dreamerv2")
     assert set(presets_for(task, "dreamerpro")) == set(others)
@@ -167,10 +168,10 @@ def test_every_preset_can_be_trained_online_and_has_the_budget_of_its_name(task)
 
 
 def test_natural_backgrounds_have_the_authors_weight():
-    assert PAPER["dmcr"]["agent.model.base_w_r"] == 1000 and "agent.model.base_w_r" not in PAPER["dmc"]
-    assert {name: settings["agent.model.base_w_r"] for name, (_, settings) in PRESETS["dmcr"].items()} == dict.fromkeys(
-        PRESETS["dmc"], 1000
-    )
+    for task, w_r in (("dmcnbg_walker_run", 1000), ("dmcr_walker_run", 1000), ("dmc_walker_run", 1)):
+        for preset in presets_for(task, "dreamerpro"):
+            assert make_config(task, preset, "dreamerpro").agent.model.base_w_r == w_r
+        assert make_config(task, "paper", "harmony_dreamerpro").scale == "paper"
 
 
 def test_weights_of_losses_that_it_has_not_are_refused_in_a_line(capsys, tmp_path):
