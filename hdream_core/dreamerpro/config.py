@@ -240,7 +240,7 @@ def _dmc(suite: str) -> Presets:
     return {
         "paper": (_FULL, PAPER[suite]),
         "cpu": (
-            "a reduced model; an hour and a half per run on one core",
+            "a reduced model; an hour per run on one core",
             reduced
             | _steps(40_000, 10)
             | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
@@ -271,7 +271,7 @@ PRESETS: dict[str, Presets] = {
             _METAWORLD | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
-            "a reduced model for learning online; 8,000 updates, two hours per run on one core",
+            "a reduced model for learning online; 8,000 updates, an hour and a half per run on one core",
             PAPER["metaworld"] | _LONG | _steps(40_000),
         ),
         "quick": (
@@ -296,7 +296,7 @@ PRESETS: dict[str, Presets] = {
     },
     "dial": {
         "cpu": (
-            "the miniature with dials at full length; some twenty minutes per run on one core",
+            "the miniature with dials at full length; some fifteen minutes per run on one core",
             _DIAL | _steps(12_000, 2),
         ),
         "quick": ("a first look at the miniature with dials", _DIAL | _steps(4000, 2)),
