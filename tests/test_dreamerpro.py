@@ -171,7 +171,6 @@ def test_natural_backgrounds_have_the_authors_weight():
     for task, w_r in (("dmcnbg_walker_run", 1000), ("dmcr_walker_run", 1000), ("dmc_walker_run", 1)):
         for preset in presets_for(task, "dreamerpro"):
             assert make_config(task, preset, "dreamerpro").agent.model.base_w_r == w_r
-        assert make_config(task, "paper", "harmony_dreamerpro").scale == "paper"
 
 
 def test_weights_of_losses_that_it_has_not_are_refused_in_a_line(capsys, tmp_path):
