@@ -9,9 +9,10 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from analysis.results.measures import LOSSES
 from analysis.results.schema import ResultError, load
 from figures import fig2, fig3, fig22, fig23, finding1
-from figures.shared import choice, options, paper, style
+from figures.shared import choice, options, style
 from tests.test_figures import texts
 
 DATA = style.SHIPPED
@@ -93,7 +94,7 @@ def test_a_panel_a_task_begins_with_lever_pull(drawn, tmp_path, module):
     if module is fig23:
         result = load(DATA / "coefficients_lever_pull_cpu.h5")
         ends = {round(float(line.get_ydata()[-1]), 6) for line in panels(rows)[0].lines}
-        assert {round(float(result.values(f"weight/{loss}")[0, :, -1].mean()), 6) for loss in paper.LOSSES} <= ends
+        assert {round(float(result.values(f"weight/{loss}")[0, :, -1].mean()), 6) for loss in LOSSES} <= ends
 
 
 def test_the_fullest_result_is_drawn_and_a_preset_names_another():

@@ -49,7 +49,7 @@ def test_pages_are_those_of_the_checkout(site, tmp_path):
         done = command(f"analysis.{name}", "--out", "out", cwd=tmp_path, code=site)
         assert done.returncode == 0, done.stderr
     pages = [path for path in tmp_path.glob("**/*") if path.suffix in (".md", ".html") and "figures" not in path.parts]
-    assert sorted(path.name for path in pages) == ["claims.html", "claims.md", "results.md"]
+    assert sorted(path.name for path in pages) == ["claims.html", "claims.md", "presets.md", "results.md"]
     assert [path.name for path in pages if path.read_bytes() != (ROOT / "docs" / path.name).read_bytes()] == []
 
 
