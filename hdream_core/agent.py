@@ -61,6 +61,8 @@ class Agent(Protocol):
 
         The metrics include ``loss/<name>`` and ``weight/<name>`` for every loss that the balancer names, and
         ``skipped/<part>``, which is 1 if the update of that part was not finite and was skipped.
+
+        An agent with a replay of its own may also return ``priority``, ``(B,)``, which the replay is given.
         """
 
     def act(self, image: np.ndarray, memory: Any, explore: bool) -> tuple[np.ndarray, Any]:
@@ -129,3 +131,8 @@ def make_agent(config: Config, spec: Spec, device: torch.device | str | None = N
 def parts_module(name: str) -> ModuleType | None:
     """Returns an agent's module that makes the parts of an update; None if it has none."""
     return module_of(name, "parts") if has_module(name, "parts") else None
+
+
+def replay_module(name: str) -> ModuleType | None:
+    """Returns an agent's module with its own way to draw batches; None if it draws them as others do."""
+    return module_of(name, "replay") if has_module(name, "replay") else None

@@ -17,10 +17,12 @@ AGENTS = {
     "dreamerv2": "hdream_core.dreamerv2",
     "dreamerv3": "hdream_core.dreamerv3",
     "dreamerpro": "hdream_core.dreamerpro",
+    "tdmpc": "hdream_core.tdmpc",
 }
 """Name of each agent -> its package. The package has two modules: ``config`` (``SETTINGS``, the class of its
-settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). For the benchmark it may
-have ``parts`` (``parts``, an update's parts; ``without``, agents that lack one tuned implementation)."""
+settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). It may have ``replay``
+(``REPLAY``, how it draws batches) and, for the benchmark, ``parts`` (``parts``, an update's parts; ``without``, agents
+that lack one tuned implementation)."""
 
 Presets = dict[str, tuple[str, dict[str, Any]]]
 """Name -> (what it is for, changes to the paper's settings by dotted name)."""

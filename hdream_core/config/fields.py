@@ -46,6 +46,8 @@ class TrainConfig:
     train_every: Annotated[int, Field(ge=1)] = 5
     """Environment steps per update; offline, each update advances the clock by as many. Table 1 counts agent steps:
     with an action repeat of 2, its 5 are 10 here."""
+    updates: Literal["steady", "episode"] = "steady"
+    """Online: take each update when it is due, or those of an episode at its end, as TD-MPC does."""
     batch: Width = 50
     """Windows per batch, B."""
     length: Annotated[int, Field(ge=2, le=65_536)] = 50

@@ -27,6 +27,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "harmony_dreamerv3": ("dreamerv3", {"balancer.kind": "harmony"}),
     "dreamerpro": ("dreamerpro", {"balancer.kind": "fixed"}),
     "harmony_dreamerpro": ("dreamerpro", {"balancer.kind": "harmony"}),
+    "tdmpc": ("tdmpc", {"balancer.kind": "fixed"}),
 }
 
 

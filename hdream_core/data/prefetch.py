@@ -23,7 +23,8 @@ class Prefetcher:
     """Iterates endlessly over batches of a replay.
 
     The windows of the next batch are drawn when this one is requested; only reading them overlaps. So the content of a
-    batch does not depend on timing, and an episode is first sampled one batch after its end.
+    batch does not depend on timing, and an episode is first sampled one batch after its end. A replay that is not
+    ``ahead`` draws each batch when it is requested, after ``learned`` of the one before.
 
     Args:
         replay: replay to sample from.
@@ -37,6 +38,7 @@ class Prefetcher:
         self._thread = ThreadPoolExecutor(1, "batches")
         self._next: Future[dict[str, Tensor]] | None = None
         self._starts: np.ndarray | None = None  # first rows of the next batch's windows
+        self._latest: np.ndarray | None = None  # and of the latest batch's
 
     def __iter__(self) -> Prefetcher:
         return self
@@ -45,9 +47,16 @@ class Prefetcher:
         """Returns the next batch, with fields as in ``replay.Batch``."""
         if self._next is None:
             self._draw()
-        batch = self._next.result()
-        self._draw()
+        batch, self._latest = self._next.result(), self._starts
+        self._starts = self._next = None
+        if self.replay.ahead:
+            self._draw()
         return batch
+
+    def learned(self, priority: Tensor | None) -> None:
+        """Tells the replay what the update on the latest batch said about each window, ``(B,)``, or None."""
+        if priority is not None and self._latest is not None:
+            self.replay.reprioritise(self._latest, priority.cpu().numpy())
 
     def _draw(self) -> None:
         self._fetch(self.replay.starts(self.rng, self.batch, self.length))
@@ -59,9 +68,11 @@ class Prefetcher:
         return as_tensors(self.replay.windows(starts, self.length), self.pin)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a checkpoint saves: the next batch's windows, and the generator of all later ones."""
+        """Returns what a checkpoint saves: the next batch's windows, and what decides all later ones."""
         starts = None if self._starts is None else torch.from_numpy(self._starts)
-        return {"starts": starts, "rng": rng_state(self.rng)}
+        state = {"starts": starts, "rng": rng_state(self.rng)}
+        priorities = self.replay.priorities
+        return state if priorities is None else state | {"priorities": torch.from_numpy(priorities.copy())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores a saved state; the replay must hold the same episodes as then.
@@ -70,6 +81,8 @@ class Prefetcher:
             ValueError: if the replay does not hold the saved windows.
         """
         set_rng_state(self.rng, state["rng"])
+        if self.replay.priorities is not None:
+            self.replay.restore(state["priorities"].cpu().numpy())
         self._starts = self._next = None
         if state["starts"] is None:
             return

@@ -45,9 +45,16 @@ class Replay:
         window_kind: ``episode`` or ``stream``.
         running: whether stream windows also take rows of the episode that is being played, which come last.
 
+    Attributes:
+        ahead: whether the next batch may be drawn before the update on this one.
+        priorities: what updates change of the replay, float32 ``(rows,)``; None if they change nothing.
+
     Raises:
         ValueError: if ``window_kind`` is neither.
     """
+
+    ahead = True
+    priorities: np.ndarray | None = None
 
     def __init__(
         self,
@@ -123,6 +130,12 @@ class Replay:
         )  # in this order, as in ``_stream``
         batch["is_first"][:, 0] = True
         return batch
+
+    def reprioritise(self, starts: np.ndarray, priority: np.ndarray) -> None:
+        """Takes what an update says about its windows; these windows are drawn evenly, whatever it says."""
+
+    def restore(self, priorities: np.ndarray) -> None:
+        """Restores saved ``priorities``; nothing here."""
 
     def rows(self, starts: np.ndarray, length: int) -> np.ndarray:
         """Returns the rows of the store that the windows consist of, int64 ``(batch, length)``.

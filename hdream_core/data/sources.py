@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, VectorEnv
 
 from hdream_core import envs
-from hdream_core.agent import Player
+from hdream_core.agent import Player, replay_module
 from hdream_core.config.fields import Config
 from hdream_core.data.collector import Collector, store_fields
 from hdream_core.data.environments import check_buffer, check_spec, env_options, make_env
@@ -116,8 +116,7 @@ class Online(_EvalEnvs):
             )
         self.store = EpisodeStore(folder / "replay", store_fields(env))
         self.collector = Collector(env, self.store, rng)
-        running = train.windows == "stream" and train.running
-        self.replay = Replay(self.store, None, train.capacity, train.oversample_ends, train.windows, running)
+        self.replay = make_replay(config, self.store, None, train.capacity)
 
     @property
     def between_episodes(self) -> bool:
@@ -155,7 +154,7 @@ class Offline(_EvalEnvs):
         lengths = np.asarray(self.store.lengths)
         rows = lengths[training].sum() if train.windows == "stream" else lengths[training].max()
         check_windows(config, int(rows), int(lengths[heldout].max()))
-        self.replay = Replay(self.store, training, None, train.oversample_ends, train.windows)
+        self.replay = make_replay(config, self.store, training, None)
         self.heldout = Replay(self.store, heldout)
 
     def collect(self, player: Player | None, env_steps: int) -> tuple[int, list[dict[str, float]]]:
@@ -168,6 +167,15 @@ class Offline(_EvalEnvs):
 
     def rewind(self, position: np.ndarray) -> None:
         """Does nothing: the buffer does not change."""
+
+
+def make_replay(config: Config, store: EpisodeStore, episodes: np.ndarray | None, capacity: int | None) -> Replay:
+    """Makes the replay that a run's batches are drawn from: the agent's own kind, if it has one."""
+    train, module = config.train, replay_module(config.agent.name)
+    if module is not None:
+        return module.REPLAY(config, store, episodes, capacity)
+    running = train.windows == "stream" and train.running and not config.offline_buffer
+    return Replay(store, episodes, capacity, train.oversample_ends, train.windows, running)
 
 
 def check_windows(config: Config, rows: int, heldout_rows: int | None = None) -> None:

@@ -77,10 +77,11 @@ class Trainer:
         self.step, self.previous = 0, -1  # environment steps, now and where the latest stride began
         self.midway = False  # whether an episode has ended within a stride, whose rest is still to be played
         self.learning = self.source.fixed  # whether updates have begun
+        self.due = 0  # updates that wait for the end of the episode
         self.window = UpdateMetrics()  # metrics of updates since the last line
         self.latest: dict[str, float] = {}
         self.wall_seconds, self._since = 0.0, time.monotonic()
-        asynchronous = not self.source.fixed and self.agent.capturable and pin
+        asynchronous = not self.source.fixed and self.agent.capturable and pin and config.train.updates == "steady"
         self.async_player = AsyncPlayer(self.agent.player, device, PLAY_SEED + config.seed) if asynchronous else None
         self._resumed, self._wants_checkpoint = False, False
         self._saved = -1  # step of the latest checkpoint
@@ -138,9 +139,10 @@ class Trainer:
     def _advance(self) -> None:
         """Advances the clock to the next multiple of ``train_every``, or just beyond: collects steps, then updates.
 
-        Such a stride is left midway where an episode ends, so that a run can be saved there; the next call ends it.
-        On a GPU the update is queued first and runs while the environment is played with the weights from before it. So
-        either order plays with the same weights. It differs in one thing: a new episode is sampled one update later.
+        With ``train.updates=episode``, updates wait for the end of the episode, or of the run. A stride is left midway
+        where an episode ends, so that a run can be saved there; the next call ends it. On a GPU the update is queued
+        first and runs while the environment is played with the weights from before it. So either order plays with the
+        same weights. It differs in one thing: a new episode is sampled one update later.
         """
         train, learning = self.config.train, self.learning
         asynchronous = self.async_player if learning else None
@@ -154,22 +156,26 @@ class Trainer:
         self.previous, self.step, self.midway = begun, self.step + played, played < wanted
         for episode in episodes:
             self.metrics.write("episode", self.step, episode)
-        if self.midway:
-            return
-        if learning:
-            if asynchronous is None:
-                self._learn(1)
-        elif self.step >= train.prefill and self.source.replay.can_sample(train.length):
-            self.learning = True
-            self._learn(train.pretrain)
-        self.progress(self.step, self.latest)
+        now = train.updates == "steady" or self.source.between_episodes or self.step >= train.steps
+        if not self.midway:
+            if learning:
+                self.due += asynchronous is None
+            elif now and self.step >= train.prefill and self.source.replay.can_sample(train.length):
+                self.learning, self.due = True, train.pretrain
+        if now:
+            self._learn(self.due)
+            self.due = 0  # so at every checkpoint, which is why none holds it
+        if not self.midway:
+            self.progress(self.step, self.latest)
 
     def _learn(self, updates: int) -> None:
         for done in range(updates):
-            self.window.add(self.update(next(self.batches)))
+            metrics = dict(self.update(next(self.batches)))
+            self.batches.learned(metrics.pop("priority", None))
+            self.window.add(metrics)
             self.throttle.wait()
-            if updates > 1:  # pretraining, during which the clock stands still
-                self.progress(self.step, {"pretrained": (done + 1) / updates})
+            if updates > 1:  # during which the clock stands still
+                self.progress(self.step, {"learned": (done + 1) / updates})
 
     def _log(self) -> None:
         """Writes the metrics since the last line; raises DivergedError if too many updates in a row were skipped."""
