@@ -43,7 +43,7 @@ class Finding1(study.Study):
     """Add the decoder-free model, w_o = 0 with w_r = 100. The presets cpu and paper include it, unless the agent has no
     decoder anyway."""
     harmony: bool = False
-    """Add HarmonyDream. The presets cpu and paper include it."""
+    """Add HarmonyDream. The presets cpu and paper include it, unless there is none for the agent."""
     only_w_r: bool = False
     """Leave out w_o = 0 and HarmonyDream with the presets cpu and paper, too."""
 
@@ -53,7 +53,7 @@ def methods_of(job: Finding1, preset: str) -> list[str]:
     fuller = preset in FULLER and not job.only_w_r
     names = [methods.weight_name(w_r) for w_r in job.w_r]
     names += [methods.IMPLICIT] if job.implicit or (fuller and study.decodes(job)) else []
-    return names + (["harmony"] if job.harmony or fuller else [])
+    return names + (["harmony"] if job.harmony or (fuller and study.balances(job)) else [])
 
 
 def run(job: Finding1) -> Path:

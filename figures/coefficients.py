@@ -27,7 +27,15 @@ SHOWS = (  # in the paper
 TASKS = {"lever_pull": "#0072B2", "handle_pull_side": "#E69F00", "hammer": "#009E73"}  # Okabe and Ito's
 ANALYTIC = (0, (1.5, 1.2))
 NOTE = "Dotted: Eq. 13 for the running mean of the losses, mean over seeds."
-SYMBOLS = {"observation": "s", "swav": "D", "temporal": "v", "reward": "o", "dynamics": "^"}
+SYMBOLS = {
+    "observation": "s",
+    "swav": "D",
+    "temporal": "v",
+    "reward": "o",
+    "dynamics": "^",
+    "consistency": "P",
+    "value": "X",
+}
 
 
 @style.look()

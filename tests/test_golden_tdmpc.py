@@ -1,6 +1,7 @@
 """TD-MPC against numbers that the authors' own code computed (``golden/README.md``), and against hand values."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_slow_copies_stay_at_every_second_update(golden, replay):
     for _ in range(3):
         agent.update(batch)
         states.append({name: p.clone() for name, p in agent.target.state_dict().items()})
-    same = [all(torch.equal(a[name], b[name]) for name in a) for a, b in zip(states, states[1:], strict=False)]
+    same = [all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(states)]
     assert same == [False, True, False]
 
 

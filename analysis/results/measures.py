@@ -12,7 +12,8 @@ from analysis.results.stats import ANY, FIXED, Bounds, bounds_of
 
 POLICIES, DREAMS = ("return", "success"), "window/error"
 LOSSES = ("observation", "reward", "dynamics")
-BALANCED = ("observation", "swav", "temporal", "reward", "dynamics")  # of any agent; DreamerPro's stand for observation
+OF_FRAMES = ("observation", "swav", "temporal")  # DreamerPro's two stand for the observation loss
+BALANCED = (*OF_FRAMES, *LOSSES[1:], "consistency", "value")  # of any agent; the last two are TD-MPC's
 ORDERS, SMALLEST = "log10 of L_o / L_r", "least over greatest weight"
 LEARNED = "learned over analytic/{}"  # of a loss
 
@@ -90,8 +91,8 @@ def losses_of(result: Result) -> tuple[str, ...]:
 
 
 def of_frames(losses: Sequence[str]) -> tuple[str, ...]:
-    """Returns those of some losses that learn frames: all but the reward's and the dynamics'."""
-    return tuple(loss for loss in losses if loss not in LOSSES[1:])
+    """Returns those of some losses that learn frames."""
+    return tuple(loss for loss in losses if loss in OF_FRAMES)
 
 
 def last_reached(values: np.ndarray) -> int | None:

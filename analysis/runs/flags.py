@@ -140,6 +140,12 @@ def decodes(job: Study) -> bool:
     return settings_of(METHODS[method_of(job)][0]).decodes
 
 
+def balances(job: Study) -> bool:
+    """Returns whether there is HarmonyDream of the agent that names without one mean."""
+    agent = METHODS[method_of(job)][0]
+    return any(other == agent and changes["balancer.kind"] == "harmony" for other, changes in METHODS.values())
+
+
 def named(job: Study, methods: Sequence[str]) -> list[str]:
     """Returns methods by the names that runs and results have."""
     return naming.of_method(methods, method_of(job))

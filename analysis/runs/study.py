@@ -16,6 +16,7 @@ from analysis.runs.flags import (
     Job,
     OfflineStudy,
     Study,
+    balances,
     check_words,
     choices,
     configs,
@@ -35,7 +36,19 @@ from hdream_core.support import commandline, places
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 from offline_buffers.build import build
 
-__all__ = ["OfflineStudy", "Plan", "Study", "configs", "decodes", "method_of", "named", "plan", "resolve", "sized"]
+__all__ = [
+    "OfflineStudy",
+    "Plan",
+    "Study",
+    "balances",
+    "configs",
+    "decodes",
+    "method_of",
+    "named",
+    "plan",
+    "resolve",
+    "sized",
+]
 
 
 def prepare_buffer(plan: Plan, read: bool = True) -> str:

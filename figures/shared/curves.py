@@ -24,11 +24,15 @@ PANELS = {
     "weight/dynamics": (r"$\exp(-s_d)$ or $w_d$", "Weight of the dynamics loss"),
     "weight/swav": (r"$\exp(-s)$ or $w$", "Weight of the SwAV loss"),
     "weight/temporal": (r"$\exp(-s)$ or $w$", "Weight of the temporal loss"),
+    "weight/consistency": ("$w$", "Weight of the consistency loss"),
+    "weight/value": ("$w$", "Weight of the value loss"),
     "loss/observation": (r"$L_o$, unweighted", "Observation loss"),
     "loss/reward": (r"$L_r$, unweighted", "Reward loss"),
     "loss/dynamics": (r"$L_d$, unweighted", "Dynamics loss"),
     "loss/swav": (r"$L_{SwAV}$, unweighted", "SwAV loss"),
     "loss/temporal": (r"$L_{Temp}$, unweighted", "Temporal loss"),
+    "loss/consistency": ("$L$, unweighted", "Consistency loss"),
+    "loss/value": ("$L$, unweighted", "Value loss"),
 }
 POLICY = ("success", "return")
 LOSSES = tuple(f"loss/{loss}" for loss in BALANCED)

@@ -25,6 +25,8 @@ LOSSES = {
     "dynamics": "#0072B2",
     "swav": "#009E73",
     "temporal": "#CC79A7",
+    "consistency": "#0072B2",
+    "value": "#E69F00",
 }
 
 

@@ -36,6 +36,7 @@ COLORS = {
 DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
 # Dashes of losses; those that learn frames first.
 LOSSES = {"observation": "-", "swav": "-", "temporal": (0, (5, 1.5, 1, 1.5)), "reward": "--", "dynamics": ":"}
+LOSSES |= {"consistency": ":", "value": (0, (5, 1.5, 1, 1.5))}
 SPARE = ("#CC79A7", "#56B4E9", "#F0E442", "#000000")
 SMALL = 7  # points, of the smallest text
 LABEL = 8  # points, of the axes' labels

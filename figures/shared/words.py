@@ -24,7 +24,7 @@ def name(task: str) -> str:
 
 def few(number: int) -> str:
     """Returns a small number as a word."""
-    return ("no", "one", "two", "three", "four", "five")[number]
+    return ("no", "one", "two", "three", "four", "five", "six", "seven")[number]
 
 
 def thing(result: Result, name: str) -> str:

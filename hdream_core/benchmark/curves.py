@@ -20,7 +20,7 @@ from hdream_core.support.cuda_graph import capture
 from hdream_core.support.precision import native_bfloat16, pick_device
 
 TOLERANCE = 1e-4
-_NAMES = ("observation", "swav", "temporal", "reward", "dynamics", "actor", "critic")
+_NAMES = ("observation", "swav", "temporal", "reward", "dynamics", "consistency", "value", "actor", "critic")
 LOSSES = tuple(f"loss/{name}" for name in _NAMES)  # those that an agent has
 NUDGE = 2.0**-23  # relative: one rounding of float32
 

@@ -89,14 +89,19 @@ def make_balancer(config: BalancerConfig, losses: Iterable[str], image: tuple[in
     base = {name: weight for name, weight in base.items() if constant.get(name) != 0}
     check_weights(config, "observation" in base)
     losses = tuple(base)
-    weights = {loss: w for name, loss in WEIGHTS.items() if (w := getattr(config, name)) is not None}
+    given = {name: w for name in WEIGHTS if (w := getattr(config, name)) is not None}
+    if strange := [name for name in given if WEIGHTS[name] not in base]:
+        raise ConfigError(
+            f"balancer.{strange[0]} is set, but this agent has no {WEIGHTS[strange[0]]} loss; it has {', '.join(base)}"
+        )
+    weights = {WEIGHTS[name]: w for name, w in given.items()}
     weights |= {name: weight for name, weight in constant.items() if name in base and weight is not None}
     try:
         match config.kind:
             case "fixed":
                 return balancers.FixedWeights.of(base | weights)
             case "harmony":
-                factors = {} if "dynamics" in weights else {"dynamics": config.regulariser_d}
+                factors = {"dynamics": config.regulariser_d} if "dynamics" in set(base) - set(weights) else {}
                 return balancers.Harmony(losses, config.rectified, weights, factors)
             case "uw":
                 height, width, channels = image

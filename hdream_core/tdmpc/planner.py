@@ -42,7 +42,7 @@ class Schedule(nn.Module):
         self.register_buffer("horizon", torch.ones(()))
         self.register_buffer("std", torch.full((), self.config.std_start))
 
-    def follow(self, step: float) -> None:
+    def follow(self, step: int) -> None:
         """Sets both to their values after so many environment steps."""
         c = self.config
         done = min(step / c.schedule, 1.0)

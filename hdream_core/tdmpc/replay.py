@@ -66,7 +66,7 @@ class PrioritizedReplay(Replay):
 
     def windows(self, starts: np.ndarray, length: int) -> Batch:
         """Reads windows; ``importance`` (B,) float32 undoes some of the bias of their choice, and is 1 at most."""
-        weights = self._chances()[starts] ** -self.settings.importance
+        weights = self.priorities[starts].astype(np.float64) ** (-self.settings.priority * self.settings.importance)
         return super().windows(starts, length) | {"importance": np.float32(weights / weights.max())}
 
     def rows(self, starts: np.ndarray, length: int) -> np.ndarray:
@@ -113,7 +113,7 @@ class PrioritizedReplay(Replay):
 
     def _chances(self) -> np.ndarray:
         """Returns the probability of each row to be drawn, float64; nothing if no row can be."""
-        shares = self.priorities.astype(np.float64) ** self.settings.priority
+        shares = (self.priorities > 0) * self.priorities.astype(np.float64) ** self.settings.priority
         return shares / shares.sum() if shares.any() else shares[:0]
 
 
