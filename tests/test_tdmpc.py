@@ -9,6 +9,8 @@ import torch
 from analysis import ablations, dial, finding1, finding2, loss_scales, state_regression
 from analysis.results import schema
 from hdream_core.agent import make_agent
+from hdream_core.benchmark.update import make_parts
+from hdream_core.benchmark.workers import Worker
 from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.data.replay import NoWindowError, random_batch
 from hdream_core.data.sources import check_source
@@ -334,6 +336,15 @@ def test_studies_read_it(tmp_path, monkeypatch):
     np.testing.assert_allclose(shares.sum(0), 1.0, rtol=1e-6)
     for name in names:
         assert list(tmp_path.rglob(f"{name}.png")), name
+
+
+def test_parts_are_the_whole_update():
+    """Nothing of an update is missing from its parts, and little is counted twice."""
+    with Worker(make_parts, small(), MINI) as worker:
+        flops = {name: worker.ask("flops", name) for name in worker.ask("names")}
+    whole = flops.pop("update")
+    assert set(flops) == {"data", "encoder", "targets", "dynamics", "heads", "policy", "optimiser"}
+    assert sum(flops.values()) == pytest.approx(whole, rel=0.1)
 
 
 def test_the_method_is_known_by_name():

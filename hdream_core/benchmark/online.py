@@ -41,8 +41,10 @@ def make_run(config: Config, steps: int) -> dict[str, Any]:
             folder = Path(name)
             prefill = -(-make_env(config, seed=0).time_limit // every) * every
             start = prefill + SETTLE * every
-            # It is evaluated only at the start and at the end, outside the timed steps.
+            # It is evaluated only at the start and at the end, outside the timed steps. No update waits for the end of
+            # an episode, so that each step takes as long.
             changes = {"train.prefill": prefill, "train.pretrain": 1, "train.steps": start + steps}
+            changes |= {"train.updates": "steady"}
             changed = override(config, changes | {"eval.every": 10**9, "eval.episodes": 1})
             run_folder.prepare(changed, folder)
             Trainer(changed, folder, lambda step, _: clock.setdefault(step, time.perf_counter())).run()

@@ -131,12 +131,12 @@ PAPER: dict[str, dict[str, Any]] = {
     "dmcr": _DMC,
 }
 
-SCHEDULE = 0.1  # of a reduced run's steps, as of the authors' 250,000
+SCHEDULE = 5  # times the steps of random actions, as the authors' 25,000
 
 
 def _steps(steps: int, train_every: int, prefill: int) -> dict[str, Any]:
     """Returns the length of a reduced run in environment steps, and what depends on it."""
-    return _clock(steps, train_every, prefill) | {"agent.planner.schedule": round(SCHEDULE * steps) + prefill}
+    return _clock(steps, train_every, prefill) | {"agent.planner.schedule": SCHEDULE * prefill}
 
 
 _REDUCED: dict[str, Any] = {
@@ -181,7 +181,9 @@ _SMOKE: dict[str, Any] = {
 
 _FULL = "the authors' settings at full size; for a GPU, not timed yet"
 _TEST = "a test: some updates of a toy-size model"
-_MINI_SMOKE = _MINI | _SMOKE | _steps(80, 1, 50) | {"eval.every": 40, "log.checkpoint_every": 40}
+_MINI_SMOKE = (
+    _MINI | _SMOKE | _steps(80, 1, 50) | {"agent.planner.schedule": 80, "eval.every": 40, "log.checkpoint_every": 40}
+)
 
 
 def _dmc(suite: str) -> Presets:
@@ -197,7 +199,7 @@ def _dmc(suite: str) -> Presets:
         "quick": (
             "a first look: the reduced model for minutes",
             _REDUCED
-            | _steps(10_000, 2, 2000)
+            | _steps(10_000, 2, 1000)
             | {"log.every": 250, "log.checkpoint_every": 1000}
             | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
         ),
@@ -206,7 +208,8 @@ def _dmc(suite: str) -> Presets:
             _REDUCED
             | _SMOKE
             | _steps(1160, 2, 1000)
-            | {"train.pretrain": 20, "eval.every": 580, "log.checkpoint_every": 580},
+            | {"train.pretrain": 20, "agent.planner.schedule": 1000}
+            | {"eval.every": 580, "log.checkpoint_every": 580},
         ),
     }
 
@@ -217,7 +220,7 @@ PRESETS: dict[str, Presets] = {
         "paper": (_FULL, PAPER["metaworld"]),
         "cpu": (
             "a reduced model; half an hour per run on one core",
-            _REDUCED | _steps(8000, 1, 2500) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+            _REDUCED | _steps(8000, 1, 1000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
             "a reduced model for learning online; two hours per run on one core",
@@ -228,7 +231,7 @@ PRESETS: dict[str, Presets] = {
         "quick": (
             "a first look: the reduced model for minutes, one seed",
             _REDUCED
-            | _steps(3000, 1, 1500)
+            | _steps(3000, 1, 500)
             | {"log.every": 125, "log.checkpoint_every": 500}
             | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
         ),
@@ -237,7 +240,8 @@ PRESETS: dict[str, Presets] = {
             _REDUCED
             | _SMOKE
             | _steps(580, 1, 500)
-            | {"train.pretrain": 20, "eval.every": 290, "log.checkpoint_every": 290},
+            | {"train.pretrain": 20, "agent.planner.schedule": 500}
+            | {"eval.every": 290, "log.checkpoint_every": 290},
         ),
     },
     "dmc": _dmc("dmc"),

@@ -73,15 +73,9 @@ class TOLD(nn.Module):
             target: slow copies of encoder and values.
             policy: bootstraps the values.
         """
-        c, frames = self.config.model, self.config.model.frames
-        stack = stacks(batch["image"], batch["is_first"], frames)[:, frames - 1 :].movedim(1, 0)  # (h + 1, B, ...)
-        stack = shifted(stack.flatten(0, 1)).unflatten(0, stack.shape[:2])
-        action, reward = (batch[name][:, frames:].movedim(1, 0) for name in ("action", "reward"))  # (h, B, ...)
-        wanted, returns = self._targets(stack[1:], reward, target, policy)
-        z = [self.encode(stack[0])]
-        for a in action:
-            z.append(self.dynamics(z[-1], a))
-        rolled = torch.stack(z)
+        stack, action, reward = self.steps_of(batch)
+        wanted, returns = self.targets(stack[1:], reward, target, policy)
+        rolled = self.roll(self.encode(stack[0]), action)
         q1, q2 = self.values(rolled[:-1], action)
         predicted = self.reward(rolled[:-1], action).squeeze(-1)
         errors = {
@@ -90,15 +84,35 @@ class TOLD(nn.Module):
             "value": (q1 - returns).square() + (q2 - returns).square(),
             "priority": (q1 - returns).abs() + (q2 - returns).abs(),
         }
-        share = c.step_share ** torch.arange(len(action), device=reward.device)
+        share = self._shares(len(action), reward.device)
         sums = {name: (share[:, None] * error).sum(0).clamp(max=LARGEST) for name, error in errors.items()}  # (B,)
         priority = sums.pop("priority").detach()
         importance = batch.get("importance", torch.ones_like(priority))
         losses = {name: (importance * values).mean() for name, values in sums.items()}
         return Outcome(losses, rolled.detach(), priority)
 
+    def steps_of(self, batch: dict[str, Tensor]) -> tuple[UInt8[Tensor, "h1 B H W D"], Tensor, Tensor]:
+        """Returns the stacks of windows, shifted at random, and the actions and rewards between them, time first.
+
+        Actions are ``(h, B, A)``, rewards ``(h, B)``.
+        """
+        frames = self.config.model.frames
+        stack = stacks(batch["image"], batch["is_first"], frames)[:, frames - 1 :].movedim(1, 0)
+        action, reward = (batch[name][:, frames:].movedim(1, 0) for name in ("action", "reward"))
+        return shifted(stack.flatten(0, 1)).unflatten(0, stack.shape[:2]), action, reward
+
+    def roll(self, z: Float[Tensor, "B L"], action: Float[Tensor, "h B A"]) -> Float[Tensor, "h1 B L"]:
+        """Predicts the latent states after actions; the first is ``z``."""
+        states = [z]
+        for step in action:
+            states.append(self.dynamics(states[-1], step))
+        return torch.stack(states)
+
+    def _shares(self, steps: int, device: torch.device) -> Float[Tensor, " steps"]:
+        return self.config.model.step_share ** torch.arange(steps, device=device)
+
     @torch.no_grad()
-    def _targets(
+    def targets(
         self, stack: Tensor, reward: Tensor, target: nn.ModuleDict, policy: Policy
     ) -> tuple[Float[Tensor, "h B L"], Float[Tensor, "h B"]]:
         """Computes the latent states and the returns that the predictions are to meet, one step later each."""
@@ -112,5 +126,4 @@ class TOLD(nn.Module):
     def policy_loss(self, latents: Float[Tensor, "h1 B L"], policy: Policy) -> Float[Tensor, ""]:
         """Computes the negative value of the policy's actions in latent states, later ones counting less."""
         value = self.value(latents, policy.sample(latents)).mean(1)  # (h + 1,)
-        share = self.config.model.step_share ** torch.arange(len(latents), device=value.device)
-        return -(share * value).sum()
+        return -(self._shares(len(value), value.device) * value).sum()
