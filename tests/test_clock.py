@@ -45,6 +45,27 @@ def test_clock_counts_what_was_played(tmp_path, toy, repeat, every):
     assert [line["step"] // 100 for line in lines if line["kind"] == "eval"] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("repeat", "every"), [(1, 5), (2, 5), (2, 2)])
+def test_updates_may_wait_for_the_end_of_the_episode(tmp_path, toy, repeat, every):
+    """There are as many, and a run that dies among them goes on to the same end."""
+    changes = {"env.action_repeat": repeat, "train.train_every": every, "train.steps": 201, "train.updates": "episode"}
+    config, taken = toy(**changes), []
+    run_folder.prepare(config, tmp_path / "whole")
+    trainer = Trainer(config, tmp_path / "whole")
+    update = trainer.update
+    trainer.update = lambda batch: taken.append((trainer.step, trainer.source.between_episodes)) or update(batch)
+    trainer.run()
+    assert all(between or step >= 201 for step, between in taken) and len({step for step, _ in taken}) > 5
+    first = taken[0][0]  # where the prefill's last episode ended
+    ends = [line["step"] for line in read_metrics(tmp_path / "whole" / "metrics.jsonl") if line["kind"] == "episode"]
+    assert first == min(end for end in ends if end >= 50)
+    assert len(taken) == pytest.approx(2 + (trainer.step - first) / every, abs=2)
+    run_until(config, tmp_path / "killed", 120)
+    train(config, tmp_path / "killed")
+    metrics = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "killed")]
+    assert metrics[0] == metrics[1]
+
+
 def test_short_episodes_are_learned_from_by_stream_windows(tmp_path, toy):
     config = toy(**{"train.steps": 300, "train.length": 12})
     run_folder.prepare(config, tmp_path)

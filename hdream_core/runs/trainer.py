@@ -156,12 +156,12 @@ class Trainer:
         self.previous, self.step, self.midway = begun, self.step + played, played < wanted
         for episode in episodes:
             self.metrics.write("episode", self.step, episode)
-        now = train.updates == "steady" or self.source.between_episodes or self.step >= train.steps
-        if not self.midway:
-            if learning:
-                self.due += asynchronous is None
-            elif now and self.step >= train.prefill and self.source.replay.can_sample(train.length):
-                self.learning, self.due = True, train.pretrain
+        ended = self.source.between_episodes or self.step >= train.steps
+        now = ended if train.updates == "episode" else not self.midway
+        if learning:
+            self.due += asynchronous is None and not self.midway
+        elif now and self.step >= train.prefill and self.source.replay.can_sample(train.length):
+            self.learning, self.due = True, train.pretrain
         if now:
             self._learn(self.due)
             self.due = 0  # so at every checkpoint, which is why none holds it

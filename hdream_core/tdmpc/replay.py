@@ -100,6 +100,8 @@ class PrioritizedReplay(Replay):
     def _grow(self, length: int) -> None:
         """Gives priorities to the episodes that have come since, and takes them from those that have left."""
         lengths, known = self._lengths(), len(self.priorities)
+        if lengths.sum() == known:
+            return
         steps = length - self.before - 1  # actions of a window
         greatest = np.float32(self.priorities.max(initial=0) or 1)
         more = np.zeros(lengths.sum() - known, np.float32)
