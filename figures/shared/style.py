@@ -50,6 +50,7 @@ LABELS = {
     "uw": "Uncertainty weighting",
     "dwa": "DWA",
     "nashmtl": "NashMTL",
+    "tdmpc": "TD-MPC",
 }
 
 # Fonts and lines by which everything is legible in print at full page width.
