@@ -219,11 +219,11 @@ PRESETS: dict[str, Presets] = {
     "metaworld": {
         "paper": (_FULL, PAPER["metaworld"]),
         "cpu": (
-            "a reduced model; half an hour per run on one core",
+            "a reduced model; some twenty minutes per run on one core",
             _REDUCED | _steps(8000, 1, 1000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
-            "a reduced model for learning online; two hours per run on one core",
+            "a reduced model for learning online; an hour and a half per run on one core",
             _REDUCED
             | _steps(40_000, 1, 2500)
             | {"eval.every": 2500, "eval.episodes": 5, "log.checkpoint_every": 2500, "log.gradients_every": 4000},
@@ -247,13 +247,13 @@ PRESETS: dict[str, Presets] = {
     "dmc": _dmc("dmc"),
     "dmcr": _dmc("dmcr"),
     "miniature": {
-        "cpu": ("the miniature at full length; some ten minutes per run on one core", _MINI | _steps(15_000, 1, 500)),
+        "cpu": ("the miniature at full length; some seven minutes per run on one core", _MINI | _steps(15_000, 1, 500)),
         "quick": ("a first look at the miniature", _MINI | _steps(5000, 1, 500)),
         "smoke": (_TEST, _MINI_SMOKE),
     },
     "dial": {
         "cpu": (
-            "the miniature with dials at full length; some fifteen minutes per run on one core",
+            "the miniature with dials at full length; some six minutes per run on one core",
             _DIAL | _steps(12_000, 1, 500),
         ),
         "quick": ("a first look at the miniature with dials", _DIAL | _steps(4000, 1, 500)),
