@@ -8,15 +8,16 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from hdream_core.dreamerpro import distributions, rssm
+from hdream_core.dreamerpro import rssm
 from hdream_core.dreamerpro.augment import random_shifts, shift
 from hdream_core.dreamerpro.behavior import Behavior
 from hdream_core.dreamerpro.config import BehaviorConfig, PrototypeConfig, RSSMConfig
-from hdream_core.dreamerpro.distributions import TanhNormal, gaussian_kl, gaussian_stats
+from hdream_core.dreamerpro.distributions import gaussian_stats, tanh_normal
 from hdream_core.dreamerpro.optimizer import Optimizer
 from hdream_core.dreamerpro.prototypes import Prototypes, sinkhorn
 from hdream_core.nets.distributions import half_squared_error
 from hdream_core.nets.encoder import Encoder
+from hdream_core.nets.gaussian import gaussian_kl
 from hdream_core.nets.mlp import MLP
 
 GOLDEN = Path(__file__).parent / "golden" / "dreamerpro.safetensors"
@@ -235,7 +236,7 @@ def test_returns_and_the_losses_of_actor_and_critic_are_the_authors(golden):
 
 def test_policies_are_the_authors(golden):
     arrays = part(golden, "policy")
-    policy = TanhNormal(torch.cat([arrays["mean_raw"], arrays["std_raw"]], -1))
+    policy = tanh_normal(torch.cat([arrays["mean_raw"], arrays["std_raw"]], -1))
     close(policy.mean, arrays["mean_before_tanh"])
     close(policy.std, arrays["std_before_tanh"])
     close(policy.log_prob(torch.atanh(arrays["action"])), arrays["log_prob"], 1e-4)
@@ -243,7 +244,7 @@ def test_policies_are_the_authors(golden):
 
 def test_a_policy_s_entropy_and_mode_are_those_of_its_density():
     """Of one action, by the density on a fine grid of (-1, 1)."""
-    policy = TanhNormal(torch.tensor([[0.4, 0.1], [1.5, -1.0]]))
+    policy = tanh_normal(torch.tensor([[0.4, 0.1], [1.5, -1.0]]))
     action = torch.linspace(-1, 1, 20_003)[1:-1]
     log_p = policy.log_prob(torch.atanh(action)[:, None, None].expand(-1, 2, 1))  # (grid, 2)
     step = 2 / 20_002
@@ -252,4 +253,4 @@ def test_a_policy_s_entropy_and_mode_are_those_of_its_density():
     assert torch.allclose(policy.entropy(40_000), entropy, atol=0.02)
     best = action[log_p.argmax(0)]
     assert torch.allclose(policy.mode(5000)[:, 0], best, atol=0.03)
-    assert distributions.TanhNormal(torch.zeros(3, 8)).rsample().abs().max() < 1
+    assert tanh_normal(torch.zeros(3, 8)).rsample().abs().max() < 1

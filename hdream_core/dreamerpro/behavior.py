@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hdream_core.dreamerpro.config import BehaviorConfig
-from hdream_core.dreamerpro.distributions import TanhNormal
+from hdream_core.dreamerpro.distributions import tanh_normal
 from hdream_core.dreamerpro.world_model import WorldModel
+from hdream_core.nets.gaussian import TanhNormal
 from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
 from hdream_core.nets.returns import lambda_return
@@ -36,7 +37,7 @@ class Behavior(nn.Module):
 
     def policy(self, feat: Float[Tensor, "*n F"]) -> TanhNormal:
         """Returns the policy at features ``(..., F)``."""
-        return TanhNormal(self.actor(feat))
+        return tanh_normal(self.actor(feat))
 
     def act(self, feat: Float[Tensor, "N F"], explore: bool) -> Float[Tensor, "N A"]:
         """Chooses actions ``(N, A)``: samples of the policy in training, the best of several in evaluation."""

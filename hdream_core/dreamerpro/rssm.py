@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdream_core.dreamerpro.config import RSSMConfig
-from hdream_core.dreamerpro.distributions import gaussian_kl, gaussian_stats, sample_gaussian
+from hdream_core.dreamerpro.distributions import gaussian_stats
+from hdream_core.nets.gaussian import gaussian_kl, sample_gaussian
 from hdream_core.nets.gru import GRUCell
 from hdream_core.nets.latents import State, stack
 from hdream_core.nets.mlp import init_weights

@@ -1,8 +1,9 @@
-"""Encodes frames by the convolutions of DreamerV2, which DreamerPro has as well."""
+"""Encodes frames by the convolutions of DreamerV2, which DreamerPro and Denoised MDP have as well."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,14 +24,20 @@ def encoder_sizes(size: int) -> list[int]:
 
 
 class Encoder(nn.Module):
-    """Encodes images: stride-2 convolutions of kernel 4, channels ``depth * (1, 2, 4, 8)``, ELU, no normalisation.
+    """Encodes images: stride-2 convolutions of kernel 4, channels ``depth * (1, 2, 4, 8)``, no normalisation.
+
+    Args:
+        image: height, width and channels of a frame.
+        depth: channels of the first convolution.
+        activation: after each convolution.
 
     Attributes:
         embed_dim: length of the embedding, ``32 * depth`` at 64 x 64 pixels.
     """
 
-    def __init__(self, image: tuple[int, int, int], depth: int):
+    def __init__(self, image: tuple[int, int, int], depth: int, activation: Callable[[Tensor], Tensor] = F.elu):
         super().__init__()
+        self.activation = activation
         sizes = encoder_sizes(side_of(image))
         channels = [image[2]] + [depth * 2**i for i in range(len(sizes) - 1)]
         self.convs = nn.ModuleList(
@@ -43,5 +50,5 @@ class Encoder(nn.Module):
         """Maps ``(N, C, size, size)`` in [-0.5, 0.5] to ``(N, embed_dim)``."""
         x = image
         for conv in self.convs:
-            x = F.elu(conv(x))
+            x = self.activation(conv(x))
         return x.flatten(1)

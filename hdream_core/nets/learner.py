@@ -145,7 +145,7 @@ class Learner(nn.Module):
 
         The RSSM's prior layers are not included: only the dynamics loss reaches them, so they are a head.
         """
-        rssm = [p for name, p in self.model.rssm.named_parameters() if not name.startswith("prior_")]
+        rssm = [p for name, p in self.model.rssm.named_parameters() if "prior_" not in name]
         return [*self.model.encoder.parameters(), *rssm]
 
     def training_state(self) -> dict[str, Any]:
