@@ -18,6 +18,7 @@ AGENTS = {
     "dreamerv3": "hdream_core.dreamerv3",
     "dreamerpro": "hdream_core.dreamerpro",
     "tdmpc": "hdream_core.tdmpc",
+    "denoised_mdp": "hdream_core.denoised_mdp",
 }
 """Name of each agent -> its package. The package has two modules: ``config`` (``SETTINGS``, the class of its
 settings; ``PAPER`` and ``PRESETS``, tables by suite) and ``agent`` (``AGENT``, the class). It may have ``replay``

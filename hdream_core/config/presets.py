@@ -28,6 +28,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "dreamerpro": ("dreamerpro", {"balancer.kind": "fixed"}),
     "harmony_dreamerpro": ("dreamerpro", {"balancer.kind": "harmony"}),
     "tdmpc": ("tdmpc", {"balancer.kind": "fixed"}),
+    "denoised_mdp": ("denoised_mdp", {"balancer.kind": "fixed"}),
+    "harmony_denoised_mdp": ("denoised_mdp", {"balancer.kind": "harmony"}),
 }
 
 

@@ -1,0 +1,76 @@
+"""Makes the parts of an update separately, for the benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from hdream_core.config.fields import Config
+from hdream_core.denoised_mdp.agent import DenoisedMDP
+from hdream_core.denoised_mdp.behavior import Imagined
+from hdream_core.nets.distributions import half_squared_error
+from hdream_core.nets.latents import State
+from hdream_core.nets.parts import Work, optimizer_steps, part
+from hdream_core.spec import Spec
+from hdream_core.support.batch import to_device
+
+
+def parts(agent: DenoisedMDP, batch: dict[str, Tensor]) -> dict[str, Work]:
+    """Returns the parts of an update by name: each runs forward and backward on inputs like the update's.
+
+    Args:
+        agent: an agent that has taken an update.
+        batch: windows.
+    """
+    batch = to_device(batch, agent.device)
+    with torch.no_grad(), agent.autocast():
+        embed = agent.model.encode(batch["image"])  # (B, T, E)
+        post, _ = agent.model.rssm.observe(embed, batch["action"], batch["is_first"])
+        imagined = agent.behavior.imagine(agent.model, _starts(agent, post))
+    behavior_parts = _behavior_parts(agent, post, imagined)
+    return _model_parts(agent, batch, embed, post) | behavior_parts | {"optimiser": lambda: optimizer_steps(agent)}
+
+
+def without(config: Config, spec: Spec) -> dict[str, Callable[[], DenoisedMDP]]:
+    """Returns no agents: nothing of this agent has an implementation beside the plain one."""
+    return {}
+
+
+def _model_parts(agent: DenoisedMDP, batch: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:
+    model, feat = agent.model, post.feat
+    image = model.preprocess(batch["image"]).flatten(0, 1)  # (B * T, C, H, W)
+
+    def observe(embed: Tensor) -> Tensor:
+        post, prior = model.rssm.observe(embed, batch["action"], batch["is_first"])
+        return model.rssm.kl_loss(post.stats, prior)[0] + post.feat.mean()
+
+    def decode(feat: Tensor) -> Tensor:
+        return half_squared_error(model.decoder(feat), image, 3)
+
+    model_parts = {
+        "encoder": part(agent, lambda: model.encode(batch["image"]).float().mean(), [model.encoder]),
+        "observe": part(agent, observe, [model.rssm], embed),
+        "heads": part(agent, lambda x: model.reward(x).mean(), [model.reward_x, model.reward_y], feat),
+    }
+    if model.decoder is not None:
+        model_parts["decoder"] = part(agent, decode, [model.decoder], feat.flatten(0, 1))
+    return model_parts
+
+
+def _behavior_parts(agent: DenoisedMDP, post: State, imagined: Imagined) -> dict[str, Work]:
+    model, behavior, start = agent.model, agent.behavior, _starts(agent, post)
+
+    def actor_critic(feat: Tensor) -> Tensor:
+        return sum(behavior.imagined_losses(model, imagined._replace(feat=feat))[:2])
+
+    return {
+        "imagination": part(agent, lambda: behavior.imagine(model, start).feat.mean(), [behavior.actor]),
+        "actor_critic": part(agent, actor_critic, [behavior.critic], imagined.feat),
+    }
+
+
+def _starts(agent: DenoisedMDP, post: State) -> State:
+    """The first states of the batch, as many as imagination starts from."""
+    return post.flatten().map(lambda x: x[: agent.config.agent.behavior.starts])
