@@ -50,7 +50,13 @@ def test_paired_ratio_is_taken_round_by_round():
 
 
 @pytest.mark.parametrize(
-    ("method", "frames"), [("dreamerv2", "decoder"), ("dreamerv3", "decoder"), ("harmony_dreamerpro", "prototypes")]
+    ("method", "frames"),
+    [
+        ("dreamerv2", "decoder"),
+        ("dreamerv3", "decoder"),
+        ("harmony_dreamerpro", "prototypes"),
+        ("harmony_denoised_mdp", "decoder"),
+    ],
 )
 def test_parts_are_the_whole_update(method, frames):
     """Nothing of an update is missing from its parts, and little is counted twice."""
