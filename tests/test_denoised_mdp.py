@@ -6,6 +6,7 @@ import torch
 
 from analysis import coefficients, finding1, finding2, loss_scales, state_regression
 from analysis.results import schema
+from figures.shared import style
 from hdream_core.agent import make_agent
 from hdream_core.config.presets import METHODS, make_config, presets_for
 from hdream_core.data.replay import random_batch
@@ -318,6 +319,13 @@ def test_finding2_compares_its_predicted_frames(tmp_path, monkeypatch, buffer):
     result = schema.load(tmp_path / "results" / "finding2_denoised_mdp_mini_lever_smoke.h5")
     assert set(result.methods) == {"denoised_mdp,w_r=1", "denoised_mdp,w_r=10"}
     assert list(tmp_path.rglob("finding2_denoised_mdp_mini_lever_smoke.png"))
+
+
+def test_harmony_of_two_agents_looks_different_in_one_figure():
+    methods = ["harmony", "harmony_denoised_mdp", "harmony_dreamerpro", "w_r=1", "denoised_mdp"]
+    assert len({style.label(method) for method in methods}) == 5
+    assert style.color("harmony", 0) == style.color("harmony_denoised_mdp", 1)
+    assert style.dash("harmony") != style.dash("harmony_denoised_mdp")
 
 
 def test_methods_of_the_agent_are_known_by_name():

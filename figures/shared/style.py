@@ -34,6 +34,7 @@ COLORS = {
 }
 # Dashes of methods whose curves may cover others.
 DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
+OTHER_AGENT = (0, (5, 1.5, 1, 1.5))  # of HarmonyDream with another agent: the colour is the same
 # Dashes of losses; those that learn frames first.
 LOSSES = {"observation": "-", "swav": "-", "temporal": (0, (5, 1.5, 1, 1.5)), "reward": "--", "dynamics": ":"}
 LOSSES |= {"consistency": ":", "value": (0, (5, 1.5, 1, 1.5))}
@@ -140,13 +141,13 @@ def color(method: str, index: int) -> str:
 
 def dash(method: str) -> str | tuple[int, tuple[float, ...]]:
     """Returns the dashes of a method's curves."""
-    return DASHES.get(_kind(method), "-")
+    return OTHER_AGENT if _other(method) else DASHES.get(_kind(method), "-")
 
 
 def label(method: str) -> str:
     """Returns a method's name as the paper writes it."""
     if (kind := _kind(method)) in LABELS:
-        return LABELS[kind]
+        return f"{LABELS[kind]}, {agent}" if (agent := _other(method)) else LABELS[kind]
     return f"$w_r={kind[4:]}$" if kind.startswith("w_r=") else method
 
 
@@ -156,6 +157,11 @@ def _kind(method: str) -> str:
     if comma and "=" not in agent and agent not in LABELS:
         return weights
     return "harmony" if agent.startswith("harmony_") else method
+
+
+def _other(method: str) -> str:
+    """Returns the agent that HarmonyDream is combined with: ``other`` of ``harmony_other``, or nothing."""
+    return method.partition(",")[0].partition("harmony_")[2]
 
 
 def handles(result: Result) -> list[Line2D]:
