@@ -238,7 +238,7 @@ PRESETS: dict[str, Presets] = {
             _METAWORLD | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
         ),
         "long": (
-            "a reduced model for learning online; 8,000 updates, an hour and a half per run on one core",
+            "a reduced model for learning online; 8,000 updates, an hour per run on one core",
             PAPER["metaworld"] | _LONG | _steps(40_000),
         ),
         "quick": (
@@ -257,7 +257,7 @@ PRESETS: dict[str, Presets] = {
     "dmcr": _dmc("dmcr"),
     "dmcnbg": _dmc("dmcnbg"),
     "miniature": {
-        "cpu": ("the miniature at full length; some ten minutes per run on one core", _MINI | _steps(15_000)),
+        "cpu": ("the miniature at full length; some six minutes per run on one core", _MINI | _steps(15_000)),
         "quick": ("a first look at the miniature", _MINI | _steps(5000)),
         "smoke": (_TEST, _MINI_SMOKE),
     },
