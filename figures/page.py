@@ -14,7 +14,8 @@ from figures.shared import words
 # Names of figures in the paper's order, which others follow.
 ORDER = (
     *("finding1", "loss_scales", "state_regression", "finding2", "counterfactual", "finding3", "coefficients"),
-    *("multitask", "ablations", "reward_mse", "atari_table", "atari_scores", "dial", "distraction", "examples"),
+    *("multitask", "ablations", "reward_mse", "atari_table", "atari_scores", "dial", "distraction"),
+    *("rivals", "examples"),
 )
 
 

@@ -113,7 +113,7 @@ def _of_runs(folder: Path) -> dict[str, Target]:
         "metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl")),
         "odd metrics": Target(run / "metrics.jsonl", lambda: read_metrics(run / "metrics.jsonl"), _json),
         "windows": Target(run / "heldout.npz", lambda: _heldout(run / "heldout.npz")),
-        "done": Target(run / "done", lambda: run_folder.wall_seconds(run)),
+        "done": Target(run / "done", lambda: run_folder.seconds(run)),
     }
 
 

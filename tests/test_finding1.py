@@ -192,7 +192,7 @@ def test_status_tells_states_apart(tmp_path, capsys):
     folders = {name: tmp_path / name for name in ("done", "failed", "waiting", "running")}
     for folder in folders.values():
         sweep.run_folder.prepare(make_config("mini_lever", "smoke"), folder)
-    sweep.run_folder.mark_done(folders["done"], 1.0)
+    sweep.run_folder.mark_done(folders["done"], sweep.run_folder.Seconds(1.0))
     sweep.run_folder.mark_failed(folders["failed"], -9)
     with exclusive(folders["running"] / "lock", "training"):
         assert {Path(row.folder).name: row.state for row in status.table(tmp_path)} == {name: name for name in folders}
@@ -225,7 +225,7 @@ def test_a_bar_says_what_takes_the_time_before_the_first_step(tmp_path):
     for metrics in ("", '{"step": 20, "kind": "train"}\n'):
         (run.folder / "metrics.jsonl").write_text(metrics)
         told.append(sweep.doing([run]))
-    sweep.run_folder.mark_done(run.folder, 1.0)
+    sweep.run_folder.mark_done(run.folder, sweep.run_folder.Seconds(1.0))
     assert len({*told, sweep.doing([run])}) == 4 and "0 of 1" in told[2] and "1 of 1" in sweep.doing([run])
 
 

@@ -152,13 +152,13 @@ def unrectified(files: ResultFiles, metric: str, factor: float) -> Iterator[Find
 
 
 @judge
-def near_zero(files: ResultFiles) -> Iterator[Finding]:
+def near_zero(files: ResultFiles, task: str = "") -> Iterator[Finding]:
     """Asks whether NashMTL's smallest weight ends under a thousandth of its largest (D.2).
 
     The scale that all weights share is arbitrary, since Adam hardly feels it. Only their ratio says whether a loss is
-    left out.
+    left out. Every task counts if none is named.
     """
-    for name, result in files.of("multitask", NASHMTL):
+    for name, result in files.of("multitask", NASHMTL, **({"task": task} if task else {})):
         if all(f"weight/{loss}" in result.data for loss in LOSSES):
             share = comparisons.end_of(result, SMALLEST, NASHMTL)
             each = ", ".join(f"{loss} {at_end(result, f'weight/{loss}', NASHMTL).mean():.3g}" for loss in LOSSES)

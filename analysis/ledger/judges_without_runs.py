@@ -23,7 +23,10 @@ from analysis.ledger.verdicts import (
 )
 from analysis.results.schema import ResultError, using
 from analysis.results.stats import Interval, read_interval, show
+from hdream_core import envs
 from hdream_core.balancers import Harmony, analytic_weight
+from hdream_core.config.presets import make_config, presets_for
+from hdream_core.support.settings import flatten
 
 LOSSES = (0.01, 0.3, 1.0, 50.0, 11_000.0)  # expected losses that the closed forms are tried on
 CLOSE = 1e-2
@@ -129,6 +132,27 @@ def cost(files: ResultFiles) -> Iterator[Finding]:
         text = f"{100 * share:.2f} % of an update, {1000 * extra:.2g} ms on {timing['about']['device']}{caveat}"
         verdict = NOT_MEASURED if caveat else REPRODUCED if share < 0.01 else NOT_REPRODUCED
         yield Finding(text, verdict, name, scale, Interval(share, np.nan, np.nan))
+
+
+@judge
+def added_settings(files: ResultFiles, method: str, reference: str, own: str) -> Iterator[Finding]:
+    """Asks whether presets give a method a setting that another does not have (C.3).
+
+    Args:
+        files: not read.
+        method, reference: methods of the presets.
+        own: a setting that nothing but the method reads; it adds one where a preset gives it a value.
+    """
+    added: dict[str, set[str]] = {"paper": set(), "reduced": set()}
+    for task in envs.tasks():
+        for preset in presets_for(task, method):
+            ours, theirs = (flatten(make_config(task, preset, name)) for name in (method, reference))
+            changed = {name for name in ours if ours[name] != theirs[name]} - {"method", "balancer.kind"}
+            size = "paper" if preset == "paper" else "reduced"
+            added[size] |= changed | ({own} if ours[own] is not None else set())
+    told = (f"{size}: {', '.join(sorted(names)) or 'none'}" for size, names in added.items())
+    verdict = NOT_REPRODUCED if added["paper"] else IN_PART if added["reduced"] else REPRODUCED
+    yield Finding(f"beside the kind of balancer, {'; '.join(told)}", verdict, scale="paper")
 
 
 @judge

@@ -53,7 +53,7 @@ def origin(study: str, command: str | None = None) -> dict[str, Any]:
 def attributes(plan: Plan, buffer_sha256: str) -> dict[str, Any]:
     """Returns all root attributes of a plan's result."""
     config, planned = plan.config, plan.runs
-    wall = [run_folder.wall_seconds(run.folder) for run in planned if run.done]
+    wall = [run_folder.seconds(run.folder).wall for run in planned if run.done]
     frames = next((run_folder.read_provenance(run.folder) for run in planned if run.started), {})
     return origin(plan.study, plan.target.full_command()) | {
         "scale": config.scale,
@@ -100,8 +100,21 @@ def gather(planned: Sequence[Run], root_attributes: dict[str, Any]) -> Result:
             data[name] = (("method", "seed", axis), values)
     result = Result(root_attributes, axes, data, {run.config.method: dataclasses.asdict(run.config) for run in planned})
     _gather_windows(planned, result)
+    _gather_seconds(planned, result)
     result.notes["final"] = comparisons.final_intervals(result)
     return comparisons.add(result)
+
+
+def _gather_seconds(planned: Sequence[Run], result: Result) -> None:
+    """Adds what each finished run took, ``(method, seed)``."""
+    methods, seeds = result.methods, list(result.axes["seed"])
+    took = np.full((len(run_folder.Seconds._fields), len(methods), len(seeds)), np.nan)
+    for run in planned:
+        if run.done:
+            took[:, methods.index(run.config.method), seeds.index(run.config.seed)] = run_folder.seconds(run.folder)
+    for kind, values in zip(run_folder.Seconds._fields, took, strict=True):
+        if np.isfinite(values).any():
+            result.data[f"seconds/{kind}"] = (("method", "seed"), values)
 
 
 def _number(value: Any) -> float:

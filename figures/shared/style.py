@@ -31,9 +31,17 @@ COLORS = {
     "uw": "#CC79A7",
     "dwa": "#56B4E9",
     "nashmtl": "#000000",
+    "w_r=1000": "#CC79A7",
+    "tdmpc": "#D55E00",
+    "denoised_mdp": "#56B4E9",
 }
 # Dashes of methods whose curves may cover others.
-DASHES = {"unrectified": (0, (5, 1.5, 1, 1.5)), "harmony,w_d=1": (0, (2.5, 1.5)), "dwa": (0, (2.5, 1.5))}
+DASHES = {
+    "unrectified": (0, (5, 1.5, 1, 1.5)),
+    "harmony,w_d=1": (0, (2.5, 1.5)),
+    "dwa": (0, (2.5, 1.5)),
+    "harmony_denoised_mdp": (0, (1, 1.2)),
+}
 OTHER_AGENT = (0, (5, 1.5, 1, 1.5))  # of HarmonyDream with another agent: the colour is the same
 # Dashes of losses; those that learn frames first.
 LOSSES = {"observation": "-", "swav": "-", "temporal": (0, (5, 1.5, 1, 1.5)), "reward": "--", "dynamics": ":"}
@@ -51,8 +59,8 @@ LABELS = {
     "uw": "Uncertainty weighting",
     "dwa": "DWA",
     "nashmtl": "NashMTL",
-    "tdmpc": "TD-MPC",
 }
+AGENTS = {"dreamerv3": "DreamerV3", "dreamerpro": "DreamerPro", "tdmpc": "TD-MPC", "denoised_mdp": "Denoised MDP"}
 
 # Fonts and lines by which everything is legible in print at full page width.
 GREY = "0.15"
@@ -141,20 +149,22 @@ def color(method: str, index: int) -> str:
 
 def dash(method: str) -> str | tuple[int, tuple[float, ...]]:
     """Returns the dashes of a method's curves."""
-    return OTHER_AGENT if _other(method) else DASHES.get(_kind(method), "-")
+    return DASHES.get(method, OTHER_AGENT if _other(method) else DASHES.get(_kind(method), "-"))
 
 
 def label(method: str) -> str:
     """Returns a method's name as the paper writes it."""
-    if (kind := _kind(method)) in LABELS:
-        return f"{LABELS[kind]}, {agent}" if (agent := _other(method)) else LABELS[kind]
-    return f"$w_r={kind[4:]}$" if kind.startswith("w_r=") else method
+    agent, comma, weights = method.partition(",")
+    if agent.removeprefix("harmony_") in AGENTS:
+        name = AGENTS[agent.removeprefix("harmony_")]
+        return f"{'Harmony ' if _other(method) else ''}{name}{comma and f', {label(weights)}'}"
+    return LABELS.get(method, f"$w_r={method[4:]}$" if method.startswith("w_r=") else method)
 
 
 def _kind(method: str) -> str:
     """Returns how a method weighs losses, without its agent: ``w_r=10`` of ``other,w_r=10``."""
     agent, comma, weights = method.partition(",")
-    if comma and "=" not in agent and agent not in LABELS:
+    if comma and agent in AGENTS:
         return weights
     return "harmony" if agent.startswith("harmony_") else method
 

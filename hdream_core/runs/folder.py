@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from pathlib import Path
+from typing import NamedTuple
 
 from hdream_core.config import legacy
 from hdream_core.config.fields import Config
@@ -160,9 +162,21 @@ def read_spec(folder: Path, task: str) -> Spec:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def mark_done(folder: Path, wall_seconds: float) -> None:
+class Seconds(NamedTuple):
+    """Holds what a run took, in all its processes.
+
+    Attributes:
+        wall: seconds that passed.
+        cpu: seconds of all threads on processor cores; NaN if that was not measured.
+    """
+
+    wall: float
+    cpu: float = math.nan
+
+
+def mark_done(folder: Path, took: Seconds) -> None:
     """Marks the run as complete, and writes the seconds that it took."""
-    write_atomically(folder / "done", f"{wall_seconds:.1f}\n".encode())
+    write_atomically(folder / "done", f"{took.wall:.1f} {took.cpu:.1f}\n".encode())
 
 
 def mark_failed(folder: Path, status: int) -> None:
@@ -188,12 +202,16 @@ def failure_of(folder: Path) -> int | None:
         return None
 
 
-def wall_seconds(folder: Path) -> float:
-    """Returns the seconds that a complete run took."""
+def seconds(folder: Path) -> Seconds:
+    """Returns what a complete run took.
+
+    Raises:
+        ConfigError: if the mark of a complete run is damaged.
+    """
     path = folder / "done"
     try:
-        return float(path.read_text())
-    except ValueError:
+        return Seconds(*map(float, path.read_text().split()))
+    except (ValueError, TypeError):
         raise ConfigError(f"{path}: must hold the seconds that the run took, and does not") from None
 
 

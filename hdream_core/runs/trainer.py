@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -80,7 +81,8 @@ class Trainer:
         self.due = 0  # updates that wait for the end of the episode
         self.window = UpdateMetrics()  # metrics of updates since the last line
         self.latest: dict[str, float] = {}
-        self.wall_seconds, self._since = 0.0, time.monotonic()
+        self.before = run_folder.Seconds(0.0, 0.0)  # in earlier processes
+        self._since = time.monotonic(), time.process_time()
         asynchronous = not self.source.fixed and self.agent.capturable and pin and config.train.updates == "steady"
         self.async_player = AsyncPlayer(self.agent.player, device, PLAY_SEED + config.seed) if asynchronous else None
         self._resumed, self._wants_checkpoint = False, False
@@ -130,7 +132,7 @@ class Trainer:
         self._evaluate(last=True)
         if c.log.gradients_every:
             self._measure_gradients()
-        run_folder.mark_done(self.folder, self.wall())
+        run_folder.mark_done(self.folder, self.seconds())
 
     def _passed(self, every: int) -> bool:
         """Tells whether the clock's last stride reached a multiple of ``every`` (0 counts)."""
@@ -234,7 +236,8 @@ class Trainer:
             "midway": self.midway,
             "metrics": self.metrics.position(),
             "latest": self.latest,
-            "wall_seconds": self.wall(),
+            "wall_seconds": self.seconds().wall,
+            "cpu_seconds": self.seconds().cpu,
             **self.window.state_dict(),
             "episodes": torch.from_numpy(self.source.position()),
             "rngs": {"env": rng_state(self.env_rng), "replay": self.batches.state_dict()},
@@ -278,7 +281,7 @@ class Trainer:
             raise ValueError(f"it is of step {self.step}")
         self.previous = int(state.get("previous_step", self.step - train.train_every))
         self.midway = bool(state.get("midway", False))
-        self.wall_seconds = float(state["wall_seconds"])
+        self.before = run_folder.Seconds(float(state["wall_seconds"]), float(state.get("cpu_seconds", math.nan)))
         self.learning = self.source.fixed or self.agent.updates > 0
         self.latest = {str(name): float(value) for name, value in state["latest"].items()}
         self.window.load_state_dict(state, self.agent.device)
@@ -294,6 +297,8 @@ class Trainer:
             self.async_player.load_state_dict(player_rng)
             self.async_player.refresh()
 
-    def wall(self) -> float:
-        """Returns the seconds that the run has taken, in all its processes."""
-        return self.wall_seconds + time.monotonic() - self._since
+    def seconds(self) -> run_folder.Seconds:
+        """Returns what the run has taken, in all its processes."""
+        now = time.monotonic(), time.process_time()
+        took = (old + end - begin for old, end, begin in zip(self.before, now, self._since, strict=True))
+        return run_folder.Seconds(*took)
