@@ -1,4 +1,4 @@
-"""Plays a few actions in every task of a suite and keeps the frames: what the benchmark looks like (Figs. 10 and 12).
+"""Plays a few actions in every task of a suite and keeps the frames: what the benchmark looks like (Figs. 10 to 12).
 
 ``python -m analysis.examples --suite dmcr`` writes ``results/examples_dmcr.h5`` and draws the figure: a row for each
 task, a column for each episode. Nothing is trained.
@@ -27,7 +27,7 @@ from hdream_core.support import commandline
 from hdream_core.support.errors import ConfigError, exit_on_user_error
 
 STUDY = "examples"
-ITEM = "Figs. 10, 12"
+ITEM = "Figs. 10, 11, 12"
 ABOUT = "Show what the tasks of a benchmark look like."
 MOST = {"episodes": 12, "steps": 10_000, "seed": LARGEST_SEED}
 

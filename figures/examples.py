@@ -1,4 +1,4 @@
-"""Figs. 10 and 12: what the tasks of a benchmark look like, a row for each task, a column for each episode."""
+"""Figs. 10 to 12: what the tasks of a benchmark look like, a row for each task, a column for each episode."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 from analysis.results.schema import Result, ResultError, load
 from figures.shared import style, words
 
-ITEM = "Figs. 10, 12"
+ITEM = "Figs. 10, 11, 12"
 SHOWS = (  # in the paper
-    "Example observations of six Meta-world tasks, and of three tasks of DMC Remastered, whose sky, floor, colours, "
-    "light and camera change with every episode."
+    "Example observations of six Meta-world tasks, of two RLBench tasks, and of three tasks of DMC Remastered, whose "
+    "sky, floor, colours, light and camera change with every episode."
 )
 NAMES = {  # of suites, and their figure in the paper
     "metaworld": "Meta-world (Fig. 10)",
+    "twin": "the twin of RLBench (Fig. 11)",
     "dmc": "DeepMind Control",
+    "dmcnbg": "DeepMind Control with natural backgrounds",
     "dmcr": "DMC Remastered (Fig. 12)",
     "atari": "Atari",
 }
