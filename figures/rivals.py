@@ -24,7 +24,11 @@ OURS = "harmony"
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.rivals``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    metrics = [name for name in curves.POLICY if name in result.data and np.nanmax(result.values(name)) > 0]
+    metrics = [
+        name
+        for name in curves.POLICY
+        if name in result.data and (name != "success" or np.nanmax(result.values(name)) > 0)
+    ]
     comparison = forest.of_area(result, "return", _pairs(result.methods))
     high = PANELS_HIGH * len(metrics)
     figure = style.figure(style.WIDTH, high + forest.height(comparison) + curves.AROUND)
@@ -37,7 +41,7 @@ def draw(source: Path, out: Path) -> Path:
         row[0].set_title("")
     for axes, title in zip(grid[0], ("By environment steps", "By updates", "By time"), strict=True):
         axes.set_title(title)
-    mean = "$w_r=1$ is DreamerV2. A run's time is spread evenly over its updates."
+    mean = "$w_r=1$ is DreamerV2. A run's time includes evaluations and is spread evenly over its updates."
     parts = (marks.note(figure), forest.note(comparison), mean)
     title = f"HarmonyDream and its rivals (Figs. 8, 9a, 20, 21), {words.task(result)}"
     style.frame(figure, title, {source: result}, " ".join(filter(None, parts)), style.handles(result))

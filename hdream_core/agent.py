@@ -129,7 +129,10 @@ def make_agent(config: Config, spec: Spec, device: torch.device | str | None = N
 
 
 def parts_module(name: str) -> ModuleType | None:
-    """Returns an agent's module that makes the parts of an update; None if it has none."""
+    """Returns an agent's module that makes the parts of an update; None if it has none.
+
+    It may also have ``without``, which makes agents without one tuned file, for an agent that has such files.
+    """
     return module_of(name, "parts") if has_module(name, "parts") else None
 
 

@@ -91,6 +91,14 @@ def test_performance_page_quotes_its_file() -> None:
         assert quoted in text
 
 
+def test_page_of_benchmarks_quotes_its_file() -> None:
+    text, found = ((ROOT / "docs" / name).read_text() for name in ("benchmarks.md", "performance_frames.json"))
+    for task, measured in json.loads(found)["tasks"].items():
+        drawn, played = measured["render"], measured["env"]["fast_steps_per_s"]
+        numbers = f"{drawn['fast_fps']:,.0f} | {drawn['paper_fps']:.1f} | {drawn['ratio']:.0f} | {played:,.0f}"
+        assert f"| `{task}` | {numbers} |" in text
+
+
 def test_reproducing_has_the_command_of_every_shipped_result() -> None:
     """Its words as they stand in the file, in any order; ``make`` stands for the same."""
     text = (ROOT / "REPRODUCING.md").read_text()

@@ -11,7 +11,7 @@ from analysis.models.dreams import frames_and_rewards
 from analysis.models.segments import Segments
 from analysis.results import schema
 from hdream_core.agent import make_agent
-from hdream_core.config.presets import METHODS, make_config, presets_for
+from hdream_core.config.presets import make_config, presets_for
 from hdream_core.data.replay import random_batch
 from hdream_core.data.sources import check_source
 from hdream_core.runs.checkpoint import load
@@ -232,10 +232,3 @@ def test_studies_read_it(tmp_path, monkeypatch, capsys):
     assert "gradient_share/observation" not in scales.data
     for name in names:
         assert list(tmp_path.rglob(f"{name}_dreamerpro_mini_lever_smoke.png")), name
-
-
-def test_methods_of_the_agent_are_known_by_name():
-    assert {name for name, (agent, _) in METHODS.items() if agent == "dreamerpro"} == {
-        "dreamerpro",
-        "harmony_dreamerpro",
-    }

@@ -1,7 +1,6 @@
 """TD-MPC against numbers that the authors' own code computed (``golden/README.md``), and against hand values."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -189,16 +188,6 @@ def check_what_the_update_left(agent, golden):
             assert not torch.equal(after, golden[f"target_weights/{name}"])
 
 
-def test_slow_copies_stay_at_every_second_update(golden, replay):
-    agent, batch = agent_of(golden), batch_of(golden, replay)
-    states = [{name: p.clone() for name, p in agent.target.state_dict().items()}]
-    for _ in range(3):
-        agent.update(batch)
-        states.append({name: p.clone() for name, p in agent.target.state_dict().items()})
-    same = [all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(states)]
-    assert same == [False, True, False]
-
-
 def test_values_of_sequences_are_the_authors(golden, monkeypatch):
     agent, theirs = agent_of(golden), part(golden, "value")
     frames = golden["batch/frames"][0, 3:6].flatten(0, 1).movedim(0, -1)[None]
@@ -226,7 +215,7 @@ def test_plans_are_the_authors(golden, monkeypatch, kind, step):
     with torch.no_grad():
         action, mean = agent.player.plan(agent.model.encode(frames), start, theirs["std_floor"], explore)
     close(mean[:, 0], theirs["mean"])
-    close(action[0], theirs["action"].clamp(-1, 1))
+    close(action[0], theirs["action"])
     assert not tape.normals
 
 

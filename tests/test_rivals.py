@@ -16,11 +16,11 @@ METHODS = ("w_r=1", "harmony", "tdmpc")
 
 
 def learned(device: str = "Some processor, 2 cores"):
-    """Three methods and two seeds; the last makes five times as many updates, the others begin at step 40."""
+    """Three methods and two seeds; the last makes five times as many updates. Updates begin just before step 40."""
     found = made_up.policies_of([[1, 2], [5, 6], [3, 3.5]], METHODS)
     found.attributes |= {"device": device, "study": "rivals"}
     found.axes["log_step"] = np.array([40, 80, 100])
-    made = np.array([[0, 8, 12], [0, 8, 12], [0, 40, 60]], float)
+    made = np.array([[2, 8, 12], [2, 8, 12], [10, 40, 60]], float)
     found.data |= {
         "updates": (("method", "seed", "log_step"), np.repeat(made[:, None], 2, 1)),
         "seconds/wall": (("method", "seed"), np.full((3, 2), 240.0)),
@@ -31,8 +31,8 @@ def learned(device: str = "Some processor, 2 cores"):
 
 def test_updates_are_interpolated_and_seconds_spread_over_them():
     found = learned()  # evaluated at steps 0, 50 and 100
-    np.testing.assert_allclose(costs.updates(found)[:, 0], [[0, 2, 12], [0, 2, 12], [0, 10, 60]])
-    np.testing.assert_allclose(costs.seconds(found)[0], [[0, 10, 60], [0, 20, 120]])
+    np.testing.assert_allclose(costs.updates(found)[:, 0], [[0, 3.5, 12], [0, 3.5, 12], [0, 17.5, 60]])
+    np.testing.assert_allclose(costs.seconds(found)[0], [[0, 17.5, 60], [0, 35, 120]])
     assert costs.lines(found)["tdmpc"] == "60 updates in 3 minutes"
     found.data["return"][1][0, 1, 2] = np.nan  # a run that has not come there yet
     assert np.isnan(costs.updates(found)[0, 1]).tolist() == [False, False, True]

@@ -9,9 +9,7 @@ import torch
 from analysis import ablations, dial, finding1, finding2, loss_scales, state_regression
 from analysis.results import schema
 from hdream_core.agent import make_agent
-from hdream_core.benchmark.update import make_parts
-from hdream_core.benchmark.workers import Worker
-from hdream_core.config.presets import METHODS, make_config, presets_for
+from hdream_core.config.presets import make_config, presets_for
 from hdream_core.data.replay import NoWindowError, random_batch
 from hdream_core.data.sources import check_source
 from hdream_core.runs import folder as run_folder
@@ -260,6 +258,20 @@ def test_an_exported_agent_predicts_and_plans_alike(tmp_path):
         assert memory.stack.shape == (2, 32, 32, 9) and memory.mean.shape == (3, 2, 2)
 
 
+def test_a_plan_begins_with_the_latest_frames_and_with_the_last_plan_one_step_on(monkeypatch):
+    agent, image = agent_of(), torch.from_numpy(random_batch(2, 4, MINI)["image"])
+    agent.schedule.follow(10**6)
+    begun, plan, memory = [], agent.player.plan, None
+    monkeypatch.setattr(agent.player, "plan", lambda z, mean, *more: (begun.append(mean), plan(z, mean, *more))[1])
+    is_first = torch.tensor([[True, False, False, False]]).expand(2, -1)
+    for step in range(4):
+        earlier, (_, memory) = memory, agent.player.act(image[:, step].numpy(), memory, explore=False)
+        assert torch.equal(memory.stack, stacks(image[:, : step + 1], is_first[:, : step + 1], 3)[:, -1])
+        if earlier is not None:
+            assert torch.equal(begun[-1][:-1], earlier.mean[1:]) and earlier.mean.any()
+        assert not begun[-1][-1].any()
+
+
 def test_open_loop_follows_the_dynamics_from_the_last_frame_seen():
     agent, batch = agent_of(), random_batch(2, 6, MINI)
     found = agent.open_loop(batch, 4)
@@ -284,9 +296,9 @@ def test_every_preset_can_be_trained_online_for_as_many_steps_as_others(task):
         check_source(config)
         repeat = 2 if task.startswith("dmc") else 1
         assert config.train.train_every == repeat and config.train.updates == "episode"  # one update for each action
+        assert config.eval.every == other.eval.every and config.eval.episodes == other.eval.episodes
         if preset != "paper":
             assert config.train.steps == other.train.steps
-            assert config.eval.every == other.eval.every and config.eval.episodes == other.eval.episodes
 
 
 def test_what_it_cannot_do_is_refused_in_a_line(capsys, tmp_path):
@@ -336,16 +348,3 @@ def test_studies_read_it(tmp_path, monkeypatch):
     np.testing.assert_allclose(shares.sum(0), 1.0, rtol=1e-6)
     for name in names:
         assert list(tmp_path.rglob(f"{name}.png")), name
-
-
-def test_parts_are_the_whole_update():
-    """Nothing of an update is missing from its parts, and little is counted twice."""
-    with Worker(make_parts, small(), MINI) as worker:
-        flops = {name: worker.ask("flops", name) for name in worker.ask("names")}
-    whole = flops.pop("update")
-    assert set(flops) == {"data", "encoder", "targets", "dynamics", "heads", "policy", "optimiser"}
-    assert sum(flops.values()) == pytest.approx(whole, rel=0.1)
-
-
-def test_the_method_is_known_by_name():
-    assert [name for name, (agent, _) in METHODS.items() if agent == "tdmpc"] == ["tdmpc"]

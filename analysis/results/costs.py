@@ -13,7 +13,8 @@ CORES, CLOCK = "seconds/cpu", "seconds/wall"
 def updates(result: Result) -> np.ndarray:
     """Returns ``(method, seed, step)``, the updates that a run has made at each evaluation; NaN where not known.
 
-    They are interpolated between the lines of training metrics, from none at step 0.
+    They are interpolated between the lines of training metrics, and none before the first, which follows the first
+    updates.
     """
     evaluated = np.isfinite(result.values("return"))
     found = np.full(evaluated.shape, np.nan)
@@ -23,7 +24,7 @@ def updates(result: Result) -> np.ndarray:
     for run in np.ndindex(found.shape[:2]):
         known = np.isfinite(made[run])
         if known.any():
-            at = np.interp(result.axes["step"], np.append(0, steps[known]), np.append(0, made[run][known]))
+            at = np.interp(result.axes["step"], steps[known], made[run][known], left=0)
             found[run] = np.where(evaluated[run], at, np.nan)
     return found
 
@@ -42,7 +43,8 @@ def clock(result: Result) -> str:
 def seconds(result: Result) -> np.ndarray:
     """Returns ``(method, seed, step)``, the seconds that a run has taken at each evaluation; NaN where not known.
 
-    A run's seconds are measured as a whole. They are spread over its updates, which take most of them.
+    A run's seconds are measured as a whole, evaluations included. They are spread over its updates, which take most of
+    them.
     """
     made = updates(result)
     if not (kind := clock(result)):

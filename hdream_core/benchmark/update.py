@@ -157,7 +157,7 @@ def measure_kernels(config: Config, spec: Spec, rounds: int, times: int) -> dict
         ``kernels.without_<file>``, ratios above 1 where the file saves time; nothing for an agent without such files.
     """
     module = parts_module(config.agent.name)
-    names = ["all", *module.without(config, spec)] if module else []
+    names = ["all", *module.without(config, spec)] if hasattr(module, "without") else []
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(make_without, config, spec, name)) for name in names}
         seconds = in_turns(workers, "update", rounds, times)

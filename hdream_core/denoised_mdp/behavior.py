@@ -14,7 +14,7 @@ from hdream_core.denoised_mdp.rssm import split_features
 from hdream_core.denoised_mdp.world_model import WorldModel
 from hdream_core.nets.gaussian import TanhNormal
 from hdream_core.nets.latents import State
-from hdream_core.nets.mlp import MLP
+from hdream_core.nets.mlp import MLP, pytorch_weights
 from hdream_core.nets.returns import lambda_return
 
 
@@ -37,6 +37,7 @@ class Behavior(nn.Module):
         feat_dim = rssm.x.deter + rssm.x.stoch
         self.actor = MLP(feat_dim, 2 * action_dim, config.hidden, config.actor_layers)
         self.critic = MLP(feat_dim, 1, config.hidden, config.critic_layers)
+        self.apply(pytorch_weights)
 
     def policy(self, feat: Float[Tensor, "*n x"]) -> TanhNormal:
         """Returns the policy at features ``(..., F)`` of x."""

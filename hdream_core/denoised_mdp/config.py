@@ -102,7 +102,7 @@ SETTINGS = DenoisedMDPConfig
 # steps: their 100 updates every 1,000 are one every 10. The authors do not have Meta-world: there it has the clock of
 # HarmonyDream's paper. Nobody has published settings for DMC Remastered: there it has those for DMC.
 _WINDOWS = {"train.oversample_ends": False}
-_DMC = _WINDOWS | {"train.train_every": 10, "train.steps": 1_000_000}
+_DMC = _WINDOWS | {"train.train_every": 10, "train.steps": 1_000_000, "eval.every": 20_000}
 _DISTRACTED = _DMC | {"train.precision": "float32"}  # as the other agents there
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": _WINDOWS,

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from hdream_core.nets import encoder
 from hdream_core.nets.decoder import decoder_kernels
 from hdream_core.nets.gaussian import TanhNormal
-from hdream_core.nets.mlp import init_weights
 from hdream_core.spec import side_of
 
 MIN_LATENT_STD = 0.1
@@ -27,7 +26,6 @@ class Encoder(nn.Module):
         self.convs = encoder.Encoder(image, depth, F.relu)
         self.linear = nn.Linear(self.convs.embed_dim, embed_dim)
         self.embed_dim = embed_dim
-        self.apply(init_weights)
 
     def forward(self, image: Float[Tensor, "N C size size"]) -> Float[Tensor, "N E"]:
         """Maps ``(N, C, size, size)`` in [-0.5, 0.5] to ``(N, embed_dim)``."""
@@ -47,7 +45,6 @@ class Decoder(nn.Module):
             nn.ConvTranspose2d(c_in, c_out, kernel, stride=2)
             for c_in, c_out, kernel in zip(channels[:-1], channels[1:], kernels, strict=True)
         )
-        self.apply(init_weights)
 
     def forward(self, feat: Float[Tensor, "N F"]) -> Float[Tensor, "N C size size"]:
         """Maps ``(N, F)`` to ``(N, C, size, size)``, without an activation at the end; pixels are in [-0.5, 0.5]."""

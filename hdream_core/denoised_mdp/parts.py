@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from hdream_core.config.fields import Config
 from hdream_core.denoised_mdp.agent import DenoisedMDP
 from hdream_core.denoised_mdp.behavior import Imagined
 from hdream_core.nets.distributions import half_squared_error
 from hdream_core.nets.latents import State
-from hdream_core.nets.parts import Work, optimizer_steps, part
-from hdream_core.spec import Spec
+from hdream_core.nets.parts import Work, first_states, optimizer_steps, part
 from hdream_core.support.batch import to_device
 
 
@@ -28,14 +24,9 @@ def parts(agent: DenoisedMDP, batch: dict[str, Tensor]) -> dict[str, Work]:
     with torch.no_grad(), agent.autocast():
         embed = agent.model.encode(batch["image"])  # (B, T, E)
         post, _ = agent.model.rssm.observe(embed, batch["action"], batch["is_first"])
-        imagined = agent.behavior.imagine(agent.model, _starts(agent, post))
+        imagined = agent.behavior.imagine(agent.model, first_states(agent, post))
     behavior_parts = _behavior_parts(agent, post, imagined)
     return _model_parts(agent, batch, embed, post) | behavior_parts | {"optimiser": lambda: optimizer_steps(agent)}
-
-
-def without(config: Config, spec: Spec) -> dict[str, Callable[[], DenoisedMDP]]:
-    """Returns no agents: nothing of this agent has an implementation beside the plain one."""
-    return {}
 
 
 def _model_parts(agent: DenoisedMDP, batch: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:
@@ -60,7 +51,7 @@ def _model_parts(agent: DenoisedMDP, batch: dict[str, Tensor], embed: Tensor, po
 
 
 def _behavior_parts(agent: DenoisedMDP, post: State, imagined: Imagined) -> dict[str, Work]:
-    model, behavior, start = agent.model, agent.behavior, _starts(agent, post)
+    model, behavior, start = agent.model, agent.behavior, first_states(agent, post)
 
     def actor_critic(feat: Tensor) -> Tensor:
         return sum(behavior.imagined_losses(model, imagined._replace(feat=feat))[:2])
@@ -69,8 +60,3 @@ def _behavior_parts(agent: DenoisedMDP, post: State, imagined: Imagined) -> dict
         "imagination": part(agent, lambda: behavior.imagine(model, start).feat.mean(), [behavior.actor]),
         "actor_critic": part(agent, actor_critic, [behavior.critic], imagined.feat),
     }
-
-
-def _starts(agent: DenoisedMDP, post: State) -> State:
-    """The first states of the batch, as many as imagination starts from."""
-    return post.flatten().map(lambda x: x[: agent.config.agent.behavior.starts])

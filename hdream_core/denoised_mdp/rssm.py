@@ -18,7 +18,6 @@ from hdream_core.denoised_mdp.config import PartConfig, RSSMConfig
 from hdream_core.denoised_mdp.networks import gaussian_stats
 from hdream_core.nets.gaussian import gaussian_kl, sample_gaussian
 from hdream_core.nets.latents import State, stack
-from hdream_core.nets.mlp import init_weights
 
 
 class Part(nn.Module):
@@ -73,7 +72,6 @@ class RSSM(nn.Module):
         deter, stoch = config.x.deter + config.y.deter, config.x.stoch + config.y.stoch
         self.post_layer = nn.Linear(deter + embed_dim, deter)
         self.post_stats = nn.Linear(deter, 2 * stoch)
-        self.apply(init_weights)
 
     def initial(self, batch_size: int, device: torch.device | str = "cpu") -> State:
         """Returns the all-zero state before an episode's first frame, ``(batch_size, ...)``."""
@@ -99,7 +97,8 @@ class RSSM(nn.Module):
         Args:
             embed: ``(B, T, E)`` encoded frames.
             action: ``(B, T, A)``, ``action[:, t]`` LED TO ``embed[:, t]``.
-            is_first: ``(B, T)`` bool. Where it is True, the previous state and action are zeroed.
+            is_first: ``(B, T)`` bool. Where it is True, the previous state and action are zeroed. Windows begin so; the
+                authors keep the action there.
 
         Returns:
             The posterior states ``(B, T, ...)`` and the priors' means and standard deviations ``(B, T, 2, Z)``.

@@ -14,7 +14,7 @@ from hdream_core.denoised_mdp.rssm import RSSM, split_features
 from hdream_core.nets.distributions import half_squared_error
 from hdream_core.nets.frames import FrameModel
 from hdream_core.nets.latents import State
-from hdream_core.nets.mlp import MLP
+from hdream_core.nets.mlp import MLP, pytorch_weights
 
 
 class WorldModel(FrameModel):
@@ -46,6 +46,7 @@ class WorldModel(FrameModel):
         self.reward_x, self.reward_y = (
             MLP(part.feat_dim, 1, config.hidden, config.layers) for part in (self.rssm.x, self.rssm.y)
         )
+        self.apply(pytorch_weights)
         # Frames are channels last, and so are the convolutions' weights.
         self.to(memory_format=torch.channels_last)
 

@@ -121,7 +121,7 @@ SETTINGS = DreamerProConfig
 # paper have DreamerPro on Meta-world: there it has the paper's clock. The authors weigh the reward loss by 1000 on
 # natural backgrounds, and so does the paper on DMC Remastered.
 _WINDOWS = {"train.length": 51, "train.oversample_ends": False}
-_DMC = _WINDOWS | {"train.train_every": 10, "train.steps": 1_000_000, "train.capacity": 2_000_000}
+_DMC = _WINDOWS | {"train.train_every": 10, "train.steps": 1_000_000, "train.capacity": 2_000_000, "eval.every": 20_000}
 _DISTRACTED = _DMC | {"agent.model.base_w_r": 1000.0, "train.precision": "float32"}  # App. C: in full precision there
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": _WINDOWS,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from hdream_core.config.fields import Config
 from hdream_core.dreamerpro.agent import DreamerPro
 from hdream_core.dreamerpro.augment import random_shifts
 from hdream_core.dreamerpro.behavior import Imagined
 from hdream_core.nets.latents import State
-from hdream_core.nets.parts import Work, optimizer_steps, part
-from hdream_core.spec import Spec
+from hdream_core.nets.parts import Work, first_states, optimizer_steps, part
 from hdream_core.support.batch import to_device
 
 
@@ -29,14 +25,9 @@ def parts(agent: DreamerPro, batch: dict[str, Tensor]) -> dict[str, Work]:
     with torch.no_grad(), agent.autocast():
         embed = model.encode(views["image"])  # (2 B, T, E)
         post, _ = model.rssm.observe(embed, views["action"], views["is_first"])
-        imagined = agent.behavior.imagine(model, _starts(agent, post))
+        imagined = agent.behavior.imagine(model, first_states(agent, post))
     behavior_parts = _behavior_parts(agent, post, imagined)
     return _model_parts(agent, views, embed, post) | behavior_parts | {"optimiser": lambda: optimizer_steps(agent)}
-
-
-def without(config: Config, spec: Spec) -> dict[str, Callable[[], DreamerPro]]:
-    """Returns no agents: nothing of this agent has an implementation beside the plain one."""
-    return {}
 
 
 def _model_parts(agent: DreamerPro, views: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:
@@ -67,7 +58,7 @@ def _model_parts(agent: DreamerPro, views: dict[str, Tensor], embed: Tensor, pos
 
 
 def _behavior_parts(agent: DreamerPro, post: State, imagined: Imagined) -> dict[str, Work]:
-    model, behavior, start = agent.model, agent.behavior, _starts(agent, post)
+    model, behavior, start = agent.model, agent.behavior, first_states(agent, post)
 
     def imagine() -> Tensor:
         rollout = behavior.imagine(model, start)
@@ -80,8 +71,3 @@ def _behavior_parts(agent: DreamerPro, post: State, imagined: Imagined) -> dict[
         "imagination": part(agent, imagine, [behavior.actor]),
         "actor_critic": part(agent, actor_critic, [behavior.critic], imagined.feat),
     }
-
-
-def _starts(agent: DreamerPro, post: State) -> State:
-    """The first states of the batch, as many as imagination starts from."""
-    return post.flatten().map(lambda x: x[: agent.config.agent.behavior.starts])

@@ -12,7 +12,7 @@ from hdream_core.dreamerv2.agent import DreamerV2
 from hdream_core.dreamerv2.behavior import Imagined
 from hdream_core.dreamerv2.tuned.kernels import without_each
 from hdream_core.nets.latents import State
-from hdream_core.nets.parts import Work, optimizer_steps, part
+from hdream_core.nets.parts import Work, first_states, optimizer_steps, part
 from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
 from hdream_core.support.precision import pick_device
@@ -29,7 +29,7 @@ def parts(agent: DreamerV2, batch: dict[str, Tensor]) -> dict[str, Work]:
     with torch.no_grad(), agent.autocast():
         embed = agent.model.encode(batch["image"])  # (B, T, E)
         post, _ = agent.model.rssm.observe(embed, batch["action"], batch["is_first"])
-        imagined = agent.behavior.imagine(agent.model, _starts(agent, post))
+        imagined = agent.behavior.imagine(agent.model, first_states(agent, post))
     behavior_parts = _behavior_parts(agent, post, imagined)
     return _model_parts(agent, batch, embed, post) | behavior_parts | {"optimiser": lambda: optimizer_steps(agent)}
 
@@ -63,7 +63,7 @@ def _model_parts(agent: DreamerV2, batch: dict[str, Tensor], embed: Tensor, post
 
 
 def _behavior_parts(agent: DreamerV2, post: State, imagined: Imagined) -> dict[str, Work]:
-    model, behavior, start = agent.model, agent.behavior, _starts(agent, post)
+    model, behavior, start = agent.model, agent.behavior, first_states(agent, post)
 
     def imagine() -> Tensor:
         rollout = behavior.imagine(model, start)
@@ -76,7 +76,3 @@ def _behavior_parts(agent: DreamerV2, post: State, imagined: Imagined) -> dict[s
         "imagination": part(agent, imagine, [behavior.actor]),
         "actor_critic": part(agent, actor_critic, [behavior.critic], imagined.feat),
     }
-
-
-def _starts(agent: DreamerV2, post: State) -> State:
-    return post.flatten().map(lambda x: x[: agent.config.agent.behavior.starts])

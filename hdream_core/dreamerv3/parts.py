@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from hdream_core.config.fields import Config
 from hdream_core.dreamerv3.agent import DreamerV3
 from hdream_core.dreamerv3.behavior import Imagined
 from hdream_core.dreamerv3.distributions import TwoHot
 from hdream_core.nets.latents import State
 from hdream_core.nets.parts import Work, optimizer_steps, part
-from hdream_core.spec import Spec
 from hdream_core.support.batch import to_device
 
 
@@ -32,11 +28,6 @@ def parts(agent: DreamerV3, batch: dict[str, Tensor]) -> dict[str, Work]:
         imagined = agent.behavior.imagine(agent.model, start)
     behavior_parts = _behavior_parts(agent, post, imagined, goes_on)
     return _model_parts(agent, batch, embed, post) | behavior_parts | {"optimiser": lambda: optimizer_steps(agent)}
-
-
-def without(config: Config, spec: Spec) -> dict[str, Callable[[], DreamerV3]]:
-    """Returns no agents: nothing of this agent has an implementation beside the plain one."""
-    return {}
 
 
 def _model_parts(agent: DreamerV3, batch: dict[str, Tensor], embed: Tensor, post: State) -> dict[str, Work]:

@@ -48,7 +48,11 @@ class TanhNormal:
         return -self.log_prob(self._draw(samples)).mean(0)
 
     def log_prob(self, before: Float[Tensor, "*m actions"]) -> Float[Tensor, "*m_less"]:
-        """Computes the log-density of the actions ``tanh(before)``, summed over the action's numbers."""
+        """Computes log-densities of actions, summed over the action's numbers: ``(..., A)`` to ``(...)``.
+
+        Args:
+            before: the actions before the tanh.
+        """
         normal = -0.5 * ((before - self.mean) / self.std).square() - self.std.log() - 0.5 * math.log(2 * math.pi)
         slope = 2 * (math.log(2) - before - F.softplus(-2 * before))  # log of 1 - tanh^2
         return (normal - slope).sum(-1)

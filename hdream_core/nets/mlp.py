@@ -18,6 +18,12 @@ def init_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def pytorch_weights(module: nn.Module) -> None:
+    """Draws a layer's weights as PyTorch does, for agents whose authors leave that to it."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        module.reset_parameters()
+
+
 class MLP(nn.Module):
     """Applies ``layers`` hidden layers of ``hidden`` units with ELU, then a linear output layer in float32.
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hdream_core.nets.latents import State
 from hdream_core.nets.learner import Learner
 
 Work = Callable[[], Any]
@@ -32,7 +33,12 @@ def part(agent: Learner, forward: Any, modules: Iterable[nn.Module], *inputs: Te
 
 def optimizer_steps(agent: Learner) -> tuple[()]:
     """Clips the gradients that the last update left, and takes Adam's steps on them."""
-    for name, module in (("model", agent.model), ("actor", agent.behavior.actor), ("critic", agent.behavior.critic)):
-        nn.utils.clip_grad_norm_(module.parameters(), 100.0)
-        agent.optimizers[name].apply(torch.zeros((), device=agent.device))
+    for optimizer in agent.optimizers.values():
+        nn.utils.clip_grad_norm_(optimizer.parameters, optimizer.clip)
+        optimizer.apply(torch.zeros((), device=agent.device))
     return ()
+
+
+def first_states(agent: Learner, post: State) -> State:
+    """Returns the first states of the batch, as many as imagination starts from; all of them if it starts from all."""
+    return post.flatten().map(lambda x: x[: agent.config.agent.behavior.starts])

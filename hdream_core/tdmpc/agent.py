@@ -92,7 +92,10 @@ class TDMPC(Learner):
         torch._foreach_lerp_(list(self.target.parameters()), fast, self.config.agent.model.target_share)
 
     def _follow_clock(self) -> None:
-        """Brings the planner's schedules to the environment steps that the updates so far belong to."""
+        """Brings the planner's schedules to the step at which the current episode began.
+
+        It is counted by updates, which a checkpoint has, so ``train.prefill`` should end where an episode does.
+        """
         train = self.config.train
         before, first = (0, 0) if self.config.offline_buffer else (train.prefill, train.pretrain)
         self.schedule.follow(before + max(self.updates - first, 0) * train.train_every)

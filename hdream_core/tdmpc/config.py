@@ -116,7 +116,7 @@ def _clock(steps: int, train_every: int, prefill: int) -> dict[str, Any]:
 
 # The authors' values for pixels. Their clock counts actions: with DMC's action repeat of 2, a step of theirs is two
 # environment steps here. A window is a stack of 3 frames and 5 steps. Frames have 64 pixels, not 84, as those of the
-# other agents.
+# other agents. Evaluations are those of HarmonyDream's paper, so that curves have the same steps.
 _WINDOWS = {
     "train.length": 8,
     "train.batch": 256,
@@ -124,7 +124,7 @@ _WINDOWS = {
     "train.updates": "episode",
     "train.precision": "float32",
 }
-_DMC = _WINDOWS | _clock(1_000_000, 2, 10_000) | {"train.capacity": 2_000_000, "agent.planner.schedule": 50_000}
+_DMC = _WINDOWS | _clock(1_000_000, 2, 10_000) | {"agent.planner.schedule": 50_000, "eval.every": 20_000}
 PAPER: dict[str, dict[str, Any]] = {
     "metaworld": _WINDOWS | _clock(250_000, 1, 5000),
     "dmc": _DMC,

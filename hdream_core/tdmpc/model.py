@@ -94,7 +94,8 @@ class TOLD(nn.Module):
     def steps_of(self, batch: dict[str, Tensor]) -> tuple[UInt8[Tensor, "h1 B H W D"], Tensor, Tensor]:
         """Returns the stacks of windows, shifted at random, and the actions and rewards between them, time first.
 
-        Actions are ``(h, B, A)``, rewards ``(h, B)``.
+        Actions are ``(h, B, A)``, rewards ``(h, B)``. They begin with row ``frames``: what led to, and came with, the
+        first frame after the first stack.
         """
         frames = self.config.model.frames
         stack = stacks(batch["image"], batch["is_first"], frames)[:, frames - 1 :].movedim(1, 0)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hdream_core.config.fields import Config
-from hdream_core.nets.parts import Work, part
-from hdream_core.spec import Spec
+from hdream_core.nets.parts import Work, optimizer_steps, part
 from hdream_core.tdmpc.agent import TDMPC
 
 
@@ -41,18 +37,5 @@ def parts(agent: TDMPC, batch: dict[str, Tensor]) -> dict[str, Work]:
         "dynamics": part(agent, lambda z: model.roll(z, action).mean(), [model.dynamics], start),
         "heads": part(agent, heads, [model.q1, model.q2, model.reward], rolled[:-1]),
         "policy": part(agent, lambda: model.policy_loss(rolled, policy), [policy]),
-        "optimiser": lambda: _optimizer_steps(agent),
+        "optimiser": lambda: optimizer_steps(agent),
     }
-
-
-def without(config: Config, spec: Spec) -> dict[str, Callable[[], TDMPC]]:
-    """Returns no agents: nothing of this agent has an implementation beside the plain one."""
-    return {}
-
-
-def _optimizer_steps(agent: TDMPC) -> tuple[()]:
-    """Clips the gradients that the last update left, and takes Adam's steps on them."""
-    for name, module in (("model", agent.model), ("actor", agent.behavior)):
-        nn.utils.clip_grad_norm_(module.parameters(), agent.optimizers[name].clip)
-        agent.optimizers[name].apply(torch.zeros((), device=agent.device))
-    return ()
