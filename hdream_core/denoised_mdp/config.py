@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hdream_core.config import budgets
 from hdream_core.config.agents import AgentConfig, Presets
 from hdream_core.support.settings import AboveZero, Share, Width, settings
 
@@ -111,14 +112,10 @@ PAPER: dict[str, dict[str, Any]] = {
     "dmcnbg": _DISTRACTED,
 }
 
-# Adam moves a harmonizer s by about one learning rate per update. Reduced runs set the rate so that s can move by 15,
-# as those of the other agents. This is a deviation; the paper's presets do not have it.
-HARMONIZER_TRAVEL = 15.0
-
 
 def _steps(steps: int, train_every: int = 5) -> dict[str, Any]:
     """Returns the length of a run in environment steps, and the harmonizers' learning rate for that length."""
-    rate = HARMONIZER_TRAVEL * train_every / steps
+    rate = budgets.HARMONIZER_TRAVEL * train_every / steps
     return {"train.steps": steps, "train.train_every": train_every, "agent.model.harmonizer_lr": rate}
 
 
@@ -140,10 +137,7 @@ _REDUCED: dict[str, Any] = {
 _LONG: dict[str, Any] = _REDUCED | {
     "agent.behavior.actor_lr": 1e-4,
     "train.batch": 8,
-    "eval.every": 2500,
-    "eval.episodes": 5,
-    "log.checkpoint_every": 2500,
-    "log.gradients_every": 4000,
+    **budgets.METAWORLD["long"],
 }
 
 _MINI: dict[str, Any] = {
@@ -163,9 +157,7 @@ _MINI: dict[str, Any] = {
     "train.threads": 1,
     "train.prefill": 500,
     "train.pretrain": 50,
-    "eval.every": 1000,
-    "log.every": 250,
-    "log.checkpoint_every": 1000,
+    **budgets.MINIATURE,
 }
 
 # The reward is small there, so that weights between 1 and 100 decide what is worth encoding.
@@ -187,18 +179,13 @@ _SMOKE: dict[str, Any] = {
     "train.length": 8,
     "train.threads": 1,
     "train.pretrain": 2,
-    "eval.episodes": 1,
-    "eval.heldout_fraction": 0.3,
-    "eval.windows": 4,
-    "eval.final_windows": 6,
-    "eval.samples": 2,
-    "log.every": 20,
+    **budgets.SMOKE,
 }
 
 _FULL = "the authors' settings at full size; for a GPU, not timed yet"
 _TEST = "a test: some updates of a toy-size model"
 _METAWORLD = PAPER["metaworld"] | _REDUCED
-_MINI_SMOKE = _MINI | _SMOKE | _steps(80) | {"train.prefill": 50, "eval.every": 40, "log.checkpoint_every": 40}
+_MINI_SMOKE = _MINI | _SMOKE | _steps(80) | {"train.prefill": 50} | budgets.MINIATURE_SMOKE
 
 
 def _dmc(suite: str) -> Presets:
@@ -208,23 +195,15 @@ def _dmc(suite: str) -> Presets:
         "paper": (_FULL, PAPER[suite]),
         "cpu": (
             "a reduced model; an hour per run on one core",
-            reduced
-            | _steps(40_000, 10)
-            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+            reduced | _steps(40_000, 10) | budgets.DMC["cpu"],
         ),
         "quick": (
             "a first look: the reduced model for minutes",
-            reduced
-            | _steps(10_000, 10)
-            | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
-            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+            reduced | _steps(10_000, 10) | {"train.batch": 8, "agent.behavior.starts": 64} | budgets.DMC["quick"],
         ),
         "smoke": (
             _TEST,
-            reduced
-            | _SMOKE
-            | _steps(1160, 10)
-            | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
+            reduced | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000} | budgets.DMC["smoke"],
         ),
     }
 
@@ -235,7 +214,7 @@ PRESETS: dict[str, Presets] = {
         "paper": (_FULL, PAPER["metaworld"]),
         "cpu": (
             "a reduced model; sweeps with seeds take hours on two cores",
-            _METAWORLD | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+            _METAWORLD | _steps(8000) | budgets.METAWORLD["cpu"],
         ),
         "long": (
             "a reduced model for learning online; 8,000 updates, an hour per run on one core",
@@ -243,14 +222,11 @@ PRESETS: dict[str, Presets] = {
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",
-            _METAWORLD
-            | _steps(3000)
-            | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
-            | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
+            _METAWORLD | _steps(3000) | {"train.batch": 8, "agent.behavior.starts": 64} | budgets.METAWORLD["quick"],
         ),
         "smoke": (
             _TEST,
-            _METAWORLD | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
+            _METAWORLD | _SMOKE | _steps(580) | {"train.prefill": 500} | budgets.METAWORLD["smoke"],
         ),
     },
     "dmc": _dmc("dmc"),

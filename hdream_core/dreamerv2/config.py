@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hdream_core.config import budgets
 from hdream_core.config.agents import AgentConfig, Presets
 from hdream_core.support.settings import AboveZero, Share, Width, settings
 
@@ -121,14 +122,10 @@ PAPER: dict[str, dict[str, Any]] = {
     | {"agent.model.encoder": "resnet", "train.batch": 50, "train.prefill": 10_000, "eval.every": 10_000},
 }
 
-# Adam moves a harmonizer s by about one learning rate per update: by up to 15 in the paper's 50,000 updates at 3e-4.
-# Reduced runs set the rate so that s can move as far. This is a deviation; the paper's presets do not have it.
-HARMONIZER_TRAVEL = 15.0
-
 
 def _steps(steps: int, train_every: int = 5) -> dict[str, Any]:
     """Returns the length of a run in environment steps, and the harmonizers' learning rate for that length."""
-    return {"train.steps": steps, "agent.model.harmonizer_lr": HARMONIZER_TRAVEL * train_every / steps}
+    return {"train.steps": steps, "agent.model.harmonizer_lr": budgets.HARMONIZER_TRAVEL * train_every / steps}
 
 
 _REDUCED: dict[str, Any] = {
@@ -153,10 +150,7 @@ _LONG: dict[str, Any] = _REDUCED | {
     "agent.behavior.actor_lr": 1e-4,
     "agent.behavior.entropy": 1e-3,
     "train.batch": 8,
-    "eval.every": 2500,
-    "eval.episodes": 5,
-    "log.checkpoint_every": 2500,
-    "log.gradients_every": 4000,
+    **budgets.METAWORLD["long"],
 }
 
 _MINI: dict[str, Any] = {
@@ -180,9 +174,7 @@ _MINI: dict[str, Any] = {
     "train.threads": 1,
     "train.prefill": 500,
     "train.pretrain": 50,
-    "eval.every": 1000,
-    "log.every": 250,
-    "log.checkpoint_every": 1000,
+    **budgets.MINIATURE,
 }
 
 # Its agents are to learn within the run: more updates, and a policy that keeps exploring. The reward is small, so that
@@ -210,43 +202,28 @@ _SMOKE: dict[str, Any] = {
     "train.threads": 1,
     **_steps(80),
     "train.pretrain": 2,
-    "eval.every": 40,
-    "eval.episodes": 1,
-    "eval.heldout_fraction": 0.3,
-    "eval.windows": 4,
-    "eval.final_windows": 6,
-    "eval.samples": 2,
-    "log.every": 20,
-    "log.checkpoint_every": 40,
+    **budgets.SMOKE,
+    **budgets.MINIATURE_SMOKE,
 }
 
 _FULL = "Table 1 at full size; needs a GPU: half an hour to an hour per run on a recent one"
 _TEST = "a test: some updates of a toy-size model"
 # An online smoke run must be longer than its prefill, which is a whole episode.
-_SMOKE_500 = _REDUCED | _SMOKE | _steps(580) | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290}
+_SMOKE_500 = _REDUCED | _SMOKE | _steps(580) | {"train.prefill": 500} | budgets.METAWORLD["smoke"]
 _DMC_REDUCED = _REDUCED | PAPER["dmc"]
 _DMC_PRESETS: Presets = {
     "paper": ("Table 1 at full size; for a GPU, not timed yet", PAPER["dmc"]),
     "cpu": (
         "a reduced model; an hour per run on one core",
-        _DMC_REDUCED
-        | _steps(40_000, 10)
-        | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+        _DMC_REDUCED | _steps(40_000, 10) | budgets.DMC["cpu"],
     ),
     "quick": (
         "a first look: the reduced model for minutes",
-        _DMC_REDUCED
-        | _steps(10_000, 10)
-        | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
-        | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+        _DMC_REDUCED | _steps(10_000, 10) | {"train.batch": 8, "agent.behavior.starts": 64} | budgets.DMC["quick"],
     ),
     "smoke": (
         _TEST,
-        _DMC_REDUCED
-        | _SMOKE
-        | _steps(1160, 10)
-        | {"train.prefill": 1000}
-        | {"eval.every": 580, "log.checkpoint_every": 580},
+        _DMC_REDUCED | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000} | budgets.DMC["smoke"],
     ),
 }
 
@@ -256,7 +233,7 @@ PRESETS: dict[str, Presets] = {
         "paper": (_FULL, {}),
         "cpu": (
             "a reduced model; sweeps with seeds take hours on two cores",
-            _REDUCED | _steps(8000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+            _REDUCED | _steps(8000) | budgets.METAWORLD["cpu"],
         ),
         "long": (
             "a reduced model that learns online; 8,000 updates, an hour per run on one core",
@@ -264,10 +241,7 @@ PRESETS: dict[str, Presets] = {
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",
-            _REDUCED
-            | _steps(3000)
-            | {"train.batch": 8, "agent.behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
-            | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
+            _REDUCED | _steps(3000) | {"train.batch": 8, "agent.behavior.starts": 64} | budgets.METAWORLD["quick"],
         ),
         "smoke": (_TEST, _SMOKE_500),
     },

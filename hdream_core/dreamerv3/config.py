@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hdream_core.config import budgets
 from hdream_core.config.agents import AgentConfig, Presets
 from hdream_core.support.settings import AboveZero, Share, Width, settings
 
@@ -128,17 +129,13 @@ PAPER: dict[str, dict[str, Any]] = {
     },
 }
 
-# Adam moves a harmonizer s by about one learning rate per update. Reduced runs set the rate so that s can move by 15,
-# far enough for the weight of L_o. This is a deviation; the paper's presets do not have it.
-HARMONIZER_TRAVEL = 15.0
-
 
 def _steps(steps: int, train_every: int) -> dict[str, Any]:
     """Returns the length of a run in environment steps, and the harmonizers' learning rate for that length."""
     return {
         "train.steps": steps,
         "train.train_every": train_every,
-        "agent.model.harmonizer_lr": HARMONIZER_TRAVEL * train_every / steps,
+        "agent.model.harmonizer_lr": budgets.HARMONIZER_TRAVEL * train_every / steps,
     }
 
 
@@ -174,9 +171,7 @@ _MINI: dict[str, Any] = {
     "train.precision": "float32",  # at this size, autocast's casts cost more than bfloat16 saves
     "train.threads": 1,
     "train.prefill": 500,
-    "eval.every": 1000,
-    "log.every": 250,
-    "log.checkpoint_every": 1000,
+    **budgets.MINIATURE,
 }
 _SMOKE: dict[str, Any] = {
     **_units(8, 1),
@@ -187,12 +182,7 @@ _SMOKE: dict[str, Any] = {
     "train.batch": 2,
     "train.length": 8,
     "train.threads": 1,
-    "eval.episodes": 1,
-    "eval.heldout_fraction": 0.3,
-    "eval.windows": 4,
-    "eval.final_windows": 6,
-    "eval.samples": 2,
-    "log.every": 20,
+    **budgets.SMOKE,
 }
 
 _TEST = "a test: some updates of a toy-size model"
@@ -204,27 +194,22 @@ _MINIATURE: Presets = {
     "quick": ("a first look at the miniature", _MINI | _steps(5000, 5)),
     "smoke": (
         _TEST,
-        _MINI | _SMOKE | _steps(80, 5) | {"train.prefill": 50, "eval.every": 40, "log.checkpoint_every": 40},
+        _MINI | _SMOKE | _steps(80, 5) | {"train.prefill": 50} | budgets.MINIATURE_SMOKE,
     ),
 }
 
 _DMC_PRESETS: Presets = {
     "cpu": (
         "a reduced model; an hour and a half per run on one core",
-        _DMC
-        | _steps(40_000, 10)
-        | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+        _DMC | _steps(40_000, 10) | budgets.DMC["cpu"],
     ),
     "quick": (
         "a first look: the reduced model for minutes",
-        _DMC
-        | _steps(10_000, 10)
-        | {"agent.behavior.starts": 64, "log.every": 250, "log.checkpoint_every": 1000}
-        | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+        _DMC | _steps(10_000, 10) | {"agent.behavior.starts": 64} | budgets.DMC["quick"],
     ),
     "smoke": (
         _TEST,
-        _DMC | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000, "eval.every": 580, "log.checkpoint_every": 580},
+        _DMC | _SMOKE | _steps(1160, 10) | {"train.prefill": 1000} | budgets.DMC["smoke"],
     ),
 }
 
@@ -254,27 +239,19 @@ PRESETS: dict[str, Presets] = {
         "paper": ("the authors' settings at full size; for a GPU, not timed yet", PAPER["metaworld"]),
         "cpu": (
             "a reduced model; sweeps with seeds take hours on two cores",
-            _METAWORLD | _steps(8000, 5) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+            _METAWORLD | _steps(8000, 5) | budgets.METAWORLD["cpu"],
         ),
         "long": (
             "a reduced model, online or offline; 8,000 updates, an hour per run on one core",
-            _METAWORLD
-            | _steps(40_000, 5)
-            | {"eval.every": 2500, "eval.episodes": 5, "log.checkpoint_every": 2500, "log.gradients_every": 4000},
+            _METAWORLD | _steps(40_000, 5) | budgets.METAWORLD["long"],
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",
-            _METAWORLD
-            | _steps(3000, 5)
-            | {"agent.behavior.starts": 64, "log.every": 125, "log.checkpoint_every": 500}
-            | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
+            _METAWORLD | _steps(3000, 5) | {"agent.behavior.starts": 64} | budgets.METAWORLD["quick"],
         ),
         "smoke": (
             _TEST,
-            _METAWORLD
-            | _SMOKE
-            | _steps(580, 5)
-            | {"train.prefill": 500, "eval.every": 290, "log.checkpoint_every": 290},
+            _METAWORLD | _SMOKE | _steps(580, 5) | {"train.prefill": 500} | budgets.METAWORLD["smoke"],
         ),
     },
     "dmc": _DMC_PRESETS,

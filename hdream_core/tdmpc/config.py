@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from hdream_core.config import budgets
 from hdream_core.config.agents import AgentConfig, Presets
 from hdream_core.support.settings import AboveZero, Share, Steps, Width, settings
 
@@ -155,9 +156,7 @@ _REDUCED: dict[str, Any] = {
 _MINI: dict[str, Any] = _REDUCED | {
     "agent.model.channels": 8,
     "agent.model.hidden": 128,
-    "eval.every": 1000,
-    "log.every": 250,
-    "log.checkpoint_every": 1000,
+    **budgets.MINIATURE,
 }
 
 # The reward is small there, so that the weights of the other agents decide what is worth encoding.
@@ -171,19 +170,12 @@ _SMOKE: dict[str, Any] = {
     "agent.planner.samples": 20,
     "agent.planner.elites": 4,
     "train.batch": 2,
-    "eval.episodes": 1,
-    "eval.heldout_fraction": 0.3,
-    "eval.windows": 4,
-    "eval.final_windows": 6,
-    "eval.samples": 2,
-    "log.every": 20,
+    **budgets.SMOKE,
 }
 
 _FULL = "the authors' settings at full size; for a GPU, not timed yet"
 _TEST = "a test: some updates of a toy-size model"
-_MINI_SMOKE = (
-    _MINI | _SMOKE | _steps(80, 1, 50) | {"agent.planner.schedule": 80, "eval.every": 40, "log.checkpoint_every": 40}
-)
+_MINI_SMOKE = _MINI | _SMOKE | _steps(80, 1, 50) | {"agent.planner.schedule": 80} | budgets.MINIATURE_SMOKE
 
 
 def _dmc(suite: str) -> Presets:
@@ -192,16 +184,11 @@ def _dmc(suite: str) -> Presets:
         "paper": (_FULL, PAPER[suite]),
         "cpu": (
             "a reduced model; an hour per run on one core",
-            _REDUCED
-            | _steps(40_000, 2, 2000)
-            | {"eval.every": 5000, "eval.episodes": 5, "log.every": 500, "log.checkpoint_every": 2000},
+            _REDUCED | _steps(40_000, 2, 2000) | budgets.DMC["cpu"],
         ),
         "quick": (
             "a first look: the reduced model for minutes",
-            _REDUCED
-            | _steps(10_000, 2, 1000)
-            | {"log.every": 250, "log.checkpoint_every": 1000}
-            | {"eval.every": 5000, "eval.episodes": 3, "eval.heldout_fraction": 0.2},
+            _REDUCED | _steps(10_000, 2, 1000) | budgets.DMC["quick"],
         ),
         "smoke": (
             _TEST,
@@ -209,7 +196,7 @@ def _dmc(suite: str) -> Presets:
             | _SMOKE
             | _steps(1160, 2, 1000)
             | {"train.pretrain": 20, "agent.planner.schedule": 1000}
-            | {"eval.every": 580, "log.checkpoint_every": 580},
+            | budgets.DMC["smoke"],
         ),
     }
 
@@ -220,20 +207,15 @@ PRESETS: dict[str, Presets] = {
         "paper": (_FULL, PAPER["metaworld"]),
         "cpu": (
             "a reduced model; some twenty minutes per run on one core",
-            _REDUCED | _steps(8000, 1, 1000) | {"eval.every": 2000, "log.every": 250, "log.checkpoint_every": 500},
+            _REDUCED | _steps(8000, 1, 1000) | budgets.METAWORLD["cpu"],
         ),
         "long": (
             "a reduced model for learning online; an hour and a half per run on one core",
-            _REDUCED
-            | _steps(40_000, 1, 2500)
-            | {"eval.every": 2500, "eval.episodes": 5, "log.checkpoint_every": 2500, "log.gradients_every": 4000},
+            _REDUCED | _steps(40_000, 1, 2500) | budgets.METAWORLD["long"],
         ),
         "quick": (
             "a first look: the reduced model for minutes, one seed",
-            _REDUCED
-            | _steps(3000, 1, 500)
-            | {"log.every": 125, "log.checkpoint_every": 500}
-            | {"eval.every": 1000, "eval.episodes": 5, "eval.heldout_fraction": 0.2},
+            _REDUCED | _steps(3000, 1, 500) | budgets.METAWORLD["quick"],
         ),
         "smoke": (
             _TEST,
@@ -241,7 +223,7 @@ PRESETS: dict[str, Presets] = {
             | _SMOKE
             | _steps(580, 1, 500)
             | {"train.pretrain": 20, "agent.planner.schedule": 500}
-            | {"eval.every": 290, "log.checkpoint_every": 290},
+            | budgets.METAWORLD["smoke"],
         ),
     },
     "dmc": _dmc("dmc"),
