@@ -24,11 +24,7 @@ OURS = "harmony"
 def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.rivals``; returns the PNG's path."""
     source, result = Path(source), load(source)
-    metrics = [
-        name
-        for name in curves.POLICY
-        if name in result.data and (name != "success" or np.nanmax(result.values(name)) > 0)
-    ]
+    metrics = curves.measured(result, curves.POLICY)
     comparison = forest.of_area(result, "return", _pairs(result.methods))
     high = PANELS_HIGH * len(metrics)
     figure = style.figure(style.WIDTH, high + forest.height(comparison) + curves.AROUND)

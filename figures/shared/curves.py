@@ -64,8 +64,7 @@ def draw(
         comparison: of methods, above the panels.
         longer: a shipped result of longer runs, whose policies are drawn in a last row.
     """
-    found = [name for name in panels if name in result.data and np.isfinite(result.values(name)).any()]
-    found = [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
+    found = measured(result, panels)
     places = _places(found)
     beneath = [name for name in POLICY if longer and name in longer[1].data]
     rows, columns = (1 + max(numbers, default=0) for numbers in zip(*places, strict=True)) if found else (1, 1)
@@ -93,6 +92,12 @@ def draw(
     note = " ".join(filter(None, (marks.note(figure), forest.note(comparison), _note(result, found))))
     style.frame(figure, title, sources, note, style.handles(result))
     return style.save(figure, out, source.stem)
+
+
+def measured(result: Result, names: Sequence[str]) -> list[str]:
+    """Returns those of some metrics that have something to show; success has nothing if no episode succeeds."""
+    found = [name for name in names if name in result.data and np.isfinite(result.values(name)).any()]
+    return [name for name in found if name != "success" or np.nanmax(result.values(name)) > 0]
 
 
 def _places(found: Sequence[str]) -> list[tuple[int, int]]:

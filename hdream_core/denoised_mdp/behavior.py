@@ -15,7 +15,7 @@ from hdream_core.denoised_mdp.world_model import WorldModel
 from hdream_core.nets.gaussian import TanhNormal
 from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP, pytorch_weights
-from hdream_core.nets.returns import lambda_return
+from hdream_core.nets.returns import discounted, lambda_return
 
 
 class Imagined(NamedTuple):
@@ -82,15 +82,11 @@ class Behavior(nn.Module):
         prediction = self.critic(imagined.feat[:-1].detach()).squeeze(-1)
         metrics = {"imagined_reward": reward, "value": prediction, "target": target, "policy_entropy": imagined.entropy}
         return (
-            -self._discounted(target).mean(),
-            self._discounted(0.5 * (prediction - target.detach()).square()).mean(),
+            -discounted(target, self.config.gamma).mean(),
+            discounted(0.5 * (prediction - target.detach()).square(), self.config.gamma).mean(),
             {name: values.detach().mean() for name, values in metrics.items()},
         )
 
     def targets(self, reward: Float[Tensor, "H N"], value: Float[Tensor, "H N"]) -> Float[Tensor, "H-1 N"]:
         """Computes the lambda-returns of all states but the last, from the rewards and values of all."""
         return lambda_return(reward[:-1], value, torch.full_like(reward[:-1], self.config.gamma), self.config.lam)
-
-    def _discounted(self, values: Float[Tensor, "h N"]) -> Float[Tensor, "h N"]:
-        """Returns values ``(h, N)`` times gamma for each step from the first."""
-        return self.config.gamma ** torch.arange(len(values), device=values.device)[:, None] * values

@@ -15,7 +15,7 @@ from hdream_core.dreamerpro.world_model import WorldModel
 from hdream_core.nets.gaussian import TanhNormal
 from hdream_core.nets.latents import State
 from hdream_core.nets.mlp import MLP
-from hdream_core.nets.returns import lambda_return
+from hdream_core.nets.returns import discounted, lambda_return
 
 
 class Imagined(NamedTuple):
@@ -82,15 +82,11 @@ class Behavior(nn.Module):
 
     def actor_loss(self, target: Float[Tensor, "h N"], entropy: Float[Tensor, "h N"]) -> Float[Tensor, ""]:
         """Returns minus the discounted mean of returns and scaled entropy."""
-        return -self._discounted(target + self.config.entropy * entropy).mean()
+        return -discounted(target + self.config.entropy * entropy, self.config.gamma).mean()
 
     def critic_loss(self, prediction: Float[Tensor, "h N"], target: Float[Tensor, "h N"]) -> Float[Tensor, ""]:
         """Returns the discounted mean of the critic's halved squared errors."""
-        return self._discounted(0.5 * (prediction - target.detach()).square()).mean()
-
-    def _discounted(self, values: Float[Tensor, "h N"]) -> Float[Tensor, "h N"]:
-        """Returns values ``(h, N)`` of the states from the start on, times gamma for each step from the start."""
-        return self.config.gamma ** torch.arange(len(values), device=values.device)[:, None] * values
+        return discounted(0.5 * (prediction - target.detach()).square(), self.config.gamma).mean()
 
     @torch.no_grad()
     def update_slow_critic(self, updates: Int[Tensor, ""]) -> None:

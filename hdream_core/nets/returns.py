@@ -7,6 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def discounted(values: Float[Tensor, "H N"], gamma: float) -> Float[Tensor, "H N"]:
+    """Returns values ``(H, N)`` times ``gamma`` for each step from the first."""
+    return gamma ** torch.arange(len(values), device=values.device)[:, None] * values
+
+
 def lambda_return(
     reward: Float[Tensor, "H N"], value: Float[Tensor, "H+1 N"], discount: Float[Tensor, "H N"], lam: float
 ) -> Float[Tensor, "H N"]:
