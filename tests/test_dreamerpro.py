@@ -14,16 +14,14 @@ from hdream_core.agent import make_agent
 from hdream_core.config.presets import make_config, presets_for
 from hdream_core.data.replay import random_batch
 from hdream_core.data.sources import check_source
-from hdream_core.runs.checkpoint import load
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.runs.load import export, load_agent
-from hdream_core.runs.metrics import read_metrics
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import main as train_main
 from hdream_core.train import train
 from tests.refusals import refused
-from tests.small import MINI, run_until
+from tests.small import MINI, goes_on_to_the_same_bits, logs_all, trains_to_the_end
 
 WALKER = Spec((64, 64, 3), ActionSpec("continuous", 6), 1000, 2)
 LOSSES = {"swav", "temporal", "reward", "dynamics"}
@@ -105,22 +103,11 @@ def test_measuring_gradients_changes_nothing_and_every_loss_reaches_the_shared_p
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, buffer, task, method, offline):
     more = {"train.steps": 200, "log.checkpoint_every": 50, "eval.every": 100, "log.gradients_every": 150}
     config = small(method, task, **more, offline_buffer=str(buffer) if offline else None)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train(config, whole)
-    for step in (115, 160):
-        run_until(config, broken, step)
-    train(config, broken)
-    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
-    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
-    assert all(torch.equal(a[name], b[name]) for name in a) and a["model.prototypes.updates"] > 0
-    lines = read_metrics(whole / "metrics.jsonl")
+    state, lines = goes_on_to_the_same_bits(config, tmp_path, (115, 160))
+    assert state["agent"]["model.prototypes.updates"] > 0
     weights = {line["weight/reward"] for line in lines if line["kind"] == "train"}
     assert (len(weights) > 3) == method.startswith("harmony")
-    assert {name for line in lines for name in line if name.startswith("loss/")} >= {f"loss/{n}" for n in LOSSES}
-    assert any(line["kind"] == "gradients" and line["gradient_curve/swav"] > 0 for line in lines)
-    evaluations = [line for line in lines if line["kind"] == "eval"]
-    assert all(np.isfinite(line["return"]) for line in evaluations)
-    assert ("reward_error" in evaluations[-1]) == offline
+    logs_all(lines, LOSSES, "swav", offline)
 
 
 @pytest.mark.slow
@@ -129,11 +116,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, buffer, task, 
     [pytest.param("lever_pull", marks=pytest.mark.render), pytest.param("dmc_walker_run", marks=pytest.mark.render)],
 )
 def test_other_suites_train(tmp_path, task):
-    pytest.importorskip("dm_control" if task.startswith("dmc") else "metaworld")
-    config = make_config(task, "smoke", "harmony_dreamerpro")
-    train(config, tmp_path)
-    last = read_metrics(tmp_path / "metrics.jsonl")[-1]
-    assert last["kind"] == "eval" and last["step"] >= config.train.steps and np.isfinite(last["return"])
+    trains_to_the_end(task, "harmony_dreamerpro", tmp_path)
 
 
 def test_an_exported_agent_predicts_and_acts_alike(tmp_path):

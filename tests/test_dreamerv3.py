@@ -15,15 +15,13 @@ from hdream_core.data.store import EpisodeStore, Field
 from hdream_core.dreamerv3.networks import Encoder, stages
 from hdream_core.envs.moves import MOVES
 from hdream_core.envs.vector import make_episodes
-from hdream_core.runs.checkpoint import load
 from hdream_core.runs.evaluate import policy_episodes
 from hdream_core.runs.load import export, load_agent
-from hdream_core.runs.metrics import read_metrics
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.errors import ConfigError
 from hdream_core.train import default_folder, train
 from tests.refusals import refused
-from tests.small import run_until
+from tests.small import goes_on_to_the_same_bits
 
 GAME = Spec((64, 64, 3), ActionSpec("discrete", 6), 108_000, 4, terminates=True)
 
@@ -65,15 +63,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, task, method):
     else:
         kills, more = (135, 310), {"train.steps": 400, "log.checkpoint_every": 100, "eval.every": 200}
     config = small(method, task, **more)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train(config, whole)
-    for step in kills:
-        run_until(config, broken, step)
-    train(config, broken)
-    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
-    a, b = (load(folder / "checkpoint.pt")["agent"] for folder in (whole, broken))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    lines = [line for line in read_metrics(whole / "metrics.jsonl") if line["kind"] == "train"]
+    lines = [line for line in goes_on_to_the_same_bits(config, tmp_path, kills)[1] if line["kind"] == "train"]
     weights = {line["weight/reward"] for line in lines}
     assert (len(weights) > 3) == (method == "harmony_dreamerv3") and lines[-1]["weight/continue"] == 1
     assert lines[-1]["weight/dynamics"] == pytest.approx(0.6) or method == "harmony_dreamerv3"

@@ -16,7 +16,6 @@ from hdream_core.runs import folder as run_folder
 from hdream_core.runs.checkpoint import load, save
 from hdream_core.runs.gradients import gradient_norms
 from hdream_core.runs.load import export, load_agent
-from hdream_core.runs.metrics import read_metrics
 from hdream_core.runs.trainer import Trainer
 from hdream_core.spec import ActionSpec, Spec
 from hdream_core.support.errors import ConfigError
@@ -25,7 +24,7 @@ from hdream_core.tdmpc.replay import PrioritizedReplay
 from hdream_core.train import main as train_main
 from hdream_core.train import train
 from tests.refusals import refused
-from tests.small import METAWORLD, MINI, run_until
+from tests.small import METAWORLD, MINI, goes_on_to_the_same_bits, logs_all, trains_to_the_end
 from tests.test_replay import store_of
 
 LOSSES = {"consistency": 2.0, "reward": 0.5, "value": 0.1}
@@ -172,22 +171,10 @@ def test_priorities_that_do_not_fit_the_store_are_refused(tmp_path, bad):
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, buffer, task, offline):
     more = {"train.steps": 200, "log.checkpoint_every": 50, "eval.every": 100, "log.gradients_every": 150}
     config = small(task, **more, offline_buffer=str(buffer) if offline else None)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train(config, whole)
-    for step in (115, 150):  # online the second dies among the updates after an episode
-        run_until(config, broken, step)
-    train(config, broken)
-    assert (whole / "metrics.jsonl").read_bytes() == (broken / "metrics.jsonl").read_bytes()
-    a, b = (load(folder / "checkpoint.pt") for folder in (whole, broken))
-    assert all(torch.equal(a["agent"][name], b["agent"][name]) for name in a["agent"])
-    priorities = a["rngs"]["replay"]["priorities"]
-    assert torch.equal(priorities, b["rngs"]["replay"]["priorities"]) and len(priorities.unique()) > 20
-    lines = read_metrics(whole / "metrics.jsonl")
-    assert {name for line in lines for name in line if name.startswith("loss/")} >= {f"loss/{n}" for n in LOSSES}
-    assert any(line["kind"] == "gradients" and line["gradient_curve/value"] > 0 for line in lines)
-    evaluations = [line for line in lines if line["kind"] == "eval"]
-    assert all(np.isfinite(line["return"]) for line in evaluations)
-    assert ("reward_error" in evaluations[-1]) == offline
+    # online the second kill is among the updates after an episode
+    state, lines = goes_on_to_the_same_bits(config, tmp_path, (115, 150))
+    assert len(state["rngs"]["replay"]["priorities"].unique()) > 20
+    logs_all(lines, LOSSES, "value", offline)
 
 
 def test_updates_wait_for_the_end_of_the_episode_and_schedules_follow_the_clock(tmp_path):
@@ -231,11 +218,7 @@ def test_a_checkpoint_without_priorities_is_one_line(tmp_path, capsys):
     [pytest.param("lever_pull", marks=pytest.mark.render), pytest.param("dmc_walker_run", marks=pytest.mark.render)],
 )
 def test_other_suites_train(tmp_path, task):
-    pytest.importorskip("dm_control" if task.startswith("dmc") else "metaworld")
-    config = make_config(task, "smoke", "tdmpc")
-    train(config, tmp_path)
-    last = read_metrics(tmp_path / "metrics.jsonl")[-1]
-    assert last["kind"] == "eval" and last["step"] >= config.train.steps and np.isfinite(last["return"])
+    trains_to_the_end(task, "tdmpc", tmp_path)
 
 
 def test_an_exported_agent_predicts_and_plans_alike(tmp_path):
