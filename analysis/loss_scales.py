@@ -157,7 +157,7 @@ def final(result: schema.Result) -> dict[str, Any]:
     for loss in losses_of(result):
         if (name := f"gradient_share_curve/{loss}") in result.data:
             means = result.values(name).mean(-1)
-            table[f"gradient share of {loss}, in training"] = comparisons.by_method(result, means, SHARE)
+            table[f"gradient share of {loss} in training"] = comparisons.by_method(result, means, SHARE)
     return table
 
 

@@ -24,7 +24,7 @@ def draw(source: Path, out: Path) -> Path:
     """Draws a result of ``analysis.loss_scales``; returns the PNG's path."""
     source, result = Path(source), load(source)
     measured = "gradient_step" in result.axes  # while the runs trained
-    figure = style.figure(style.WIDTH, 6.7 if measured else 4.7)
+    figure = style.figure(style.WIDTH, 6.6 if measured else 4.7)
     (scales, ratio), shares, *more = figure.subplots(3 if measured else 2, 2)
     _losses(scales, result)
     _ratio(ratio, result)

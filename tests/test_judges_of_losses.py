@@ -69,7 +69,7 @@ def shares_of(shares, success):
     axes = dict.fromkeys(layouts, np.array([10, 20]))
     found = of("loss_scales", data, axes, ("w_r=1", "w_r=100"), len(success[0]), mode="online")
     means = comparisons.by_method(found, twice[0].mean(-1))
-    found.notes["final"] = {"gradient share of reward, in training": means}
+    found.notes["final"] = {"gradient share of reward in training": means}
     return found
 
 

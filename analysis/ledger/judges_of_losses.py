@@ -66,7 +66,7 @@ def _stage(result: Result, method: str) -> str:
 def share_in_training(files: ResultFiles, highest: float) -> Iterator[Finding]:
     """Asks whether the reward loss has less than a share of the gradients with w_r = 1, on average over training."""
     for name, result in files.of("loss_scales", ORIGINAL):
-        if share := result.notes["final"].get("gradient share of reward, in training"):
+        if share := result.notes["final"].get("gradient share of reward in training"):
             span = read_interval(share[ORIGINAL])
             others = "; ".join(f"{m} {show(row)}" for m, row in share.items() if m != ORIGINAL)
             yield judge_range(name, result, f"{show(span)} with w_r = 1; {others}", span, -np.inf, highest)
