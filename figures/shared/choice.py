@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from analysis.results.schema import SCALES, Result, ResultError, files_of, load
-from analysis.results.tasks import FACTS
+from analysis.results.tasks import FACTS, MINIATURE, task_facts
 
-TASKS = list(FACTS)  # in the paper's order; the miniature is last
+TASKS = list(FACTS)  # in the paper's order
 Found = Mapping[Path, Result]
 
 
-def place(task: str) -> tuple[int, str]:
-    """Returns what sorts tasks: the paper's first, in its order, then others by name, then the miniature."""
-    return (TASKS.index(task) if task in TASKS[:-1] else len(TASKS) + (task == TASKS[-1]), task)
+def place(task: str) -> tuple[bool, int, str]:
+    """Returns what sorts tasks: the paper's first, in its order, then others by name, then the miniatures."""
+    return task_facts(task) is MINIATURE, TASKS.index(task) if task in TASKS else len(TASKS), task
 
 
 def results_of(folder: Path, *studies: str, **attributes: Any) -> dict[Path, Result]:
