@@ -76,7 +76,8 @@ def test_the_result_is_that_of_one_machine(cluster, tmp_path):
     assert there.attributes["complete"] and here.config == there.config and set(here.data) == set(there.data)
     assert here.notes == there.notes
     for name in here.data:
-        np.testing.assert_array_equal(here.values(name), there.values(name))
+        if not name.startswith("seconds/"):  # which no two machines share
+            np.testing.assert_array_equal(here.values(name), there.values(name))
     for name in here.axes:
         np.testing.assert_array_equal(here.axes[name], there.axes[name])
 
